@@ -1,0 +1,11 @@
+"""Server-to-client WebSocket frames (RFC 6455 §5.2): unmasked, so that one frame serves every subscriber."""
+
+
+def text_frame(payload: bytes) -> bytes:
+    """`payload` (UTF-8) as one complete text frame."""
+    size = len(payload)
+    if size < 126:
+        return b"\x81" + size.to_bytes(1) + payload
+    if size < 65536:
+        return b"\x81\x7e" + size.to_bytes(2) + payload
+    return b"\x81\x7f" + size.to_bytes(8) + payload

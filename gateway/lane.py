@@ -1,0 +1,51 @@
+"""Seam: the direct lane between a socket and its session. `gateway.transport` meets it.
+
+Bytes of whole messages come in without a queue, framed bytes go out without an await.
+"""
+
+from typing import Protocol
+
+
+class LaneListener(Protocol):
+    """The session's side; both methods are synchronous and must not block."""
+
+    def on_message(self, payload: bytes, is_text: bool) -> None:
+        """One whole message (fragments joined, UTF-8 checked)."""
+        ...
+
+    def on_closed(self, code: int) -> None:
+        """The socket is gone, with the peer's close code, ours, or 1006; called exactly once."""
+        ...
+
+
+class Lane(Protocol):
+    """The socket's side; every method returns at once."""
+
+    def attach(self, listener: LaneListener) -> None:
+        """Send what comes in to `listener` from now on, what arrived since the handshake first."""
+        ...
+
+    def write(self, frames: bytes) -> None:
+        """Write complete server frames; ignored once the socket is closing."""
+        ...
+
+    @property
+    def buffered(self) -> int:
+        """Bytes written here that the kernel has not taken yet."""
+        ...
+
+    def pause_reading(self) -> None:
+        """Stop taking messages until `resume_reading`: the session has enough to do."""
+        ...
+
+    def resume_reading(self) -> None:
+        """Take messages again."""
+        ...
+
+    def close(self, code: int, reason: str = "") -> None:
+        """Start the closing handshake; the transport is aborted after a bound, whatever the peer does."""
+        ...
+
+    async def wait_closed(self) -> int:
+        """Return the close code once the socket is gone."""
+        ...

@@ -1,0 +1,86 @@
+"""Seam: who is connected to which chat, over all nodes. `gateway.redis.presence` meets it."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Seat:
+    """One connection's place in one chat.
+
+    An `exclusive` seat is the only exclusive one of its user in that chat over all nodes (seed 004).
+    """
+
+    chat_id: int
+    user_id: int
+    username: str
+    connection_id: str
+    exclusive: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Entered:
+    """The seat is taken. `first`: the user was not present before. `count`: users present now.
+
+    `claim` is Redis' time in µs when the seat was taken; of two exclusive seats of a user the higher (claim,
+    connection_id) wins. `displaced` are the connection ids of this user's exclusive seats that lost to it.
+    """
+
+    first: bool
+    count: int
+    claim: int
+    displaced: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """The seat is free. `last`: the user is gone from the chat. `count`: users present now."""
+
+    last: bool
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Present:
+    """A user who is connected, since `connected_at` (Unix seconds)."""
+
+    user_id: int
+    username: str
+    connected_at: int
+
+
+class PresenceListener(Protocol):
+    """Who is told what presence finds on its own; synchronous, must not block."""
+
+    def on_gone(self, chat_id: int, user_id: int, username: str, count: int) -> None:
+        """The sweeper cleared a dead node's seat, and the user is gone from the chat."""
+        ...
+
+    def on_displaced(self, seat: Seat) -> None:
+        """Re-asserting a local exclusive seat found a newer one: this connection must close with 4409."""
+        ...
+
+
+class Presence(Protocol):
+    """Leases in Redis, on Redis' clock: an entry names its node and lives as long as that node's own lease."""
+
+    async def enter(self, seat: Seat, *, reject_second: bool = False) -> Entered | None:
+        """Take the seat; None if `reject_second` and the user holds a live exclusive one.
+
+        Raises: RedisUnavailable (after about 1 s; the seat is then re-asserted when Redis is back).
+        """
+        ...
+
+    async def leave(self, seat: Seat) -> Left:
+        """Give the seat back.
+
+        Raises: RedisUnavailable (the seat is then cleared when Redis is back, or with the node's lease).
+        """
+        ...
+
+    async def members(self, chat_id: int) -> list[Present]:
+        """Users present now, seats of dead nodes left out.
+
+        Raises: RedisUnavailable.
+        """
+        ...

@@ -1,0 +1,173 @@
+"""The values that storage hands out: frozen, plain, without a database behind them.
+
+ORM objects never leave `storage/`; everything else speaks in these. This module imports nothing of ours, so that even
+the gateway's word modules may use it.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+
+class EventKind(StrEnum):
+    """What an entry of a chat's log says."""
+
+    MESSAGE = "message"
+    EDIT = "edit"
+    DELETE = "delete"
+
+
+class ChatKind(StrEnum):
+    """What a chat is for; it decides who may join and which URL families serve it."""
+
+    GROUP = "group"
+    DIRECT = "direct"
+    SERVICE = "service"
+    SUPPORT = "support"
+    PUBLIC = "public"
+
+
+class Role(StrEnum):
+    """What a member is in its chat."""
+
+    MEMBER = "member"
+    MASTER = "master"
+    CLIENT = "client"
+    SUPPORT = "support"
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """A user as others see it. `username` is the login."""
+
+    id: int
+    username: str
+    first_name: str = ""
+    last_name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """A user as the auth service sees it."""
+
+    person: Person
+    password_hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class SigningKey:
+    """A key pair that signs tokens: `private_jwk` is its JWK as JSON, `kid` the RFC 7638 thumbprint."""
+
+    kid: str
+    private_jwk: str
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class NewEvent:
+    """An event that somebody wants in a chat's log.
+
+    `client_msg_id` (1–64 characters) is unique per chat and sender for ever; the node gives one where the client did
+    not, so that a commit whose outcome is unknown can be retried. `message_id` names the target of an edit or a
+    deletion. `text` is "" for a deletion.
+    """
+
+    chat_id: int
+    sender: Person
+    client_msg_id: str
+    kind: EventKind
+    text: str
+    message_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ChatEvent:
+    """One entry of a chat's log, with the *present* state of the message it speaks of.
+
+    `seq` is the entry's own position (1, 2, 3 … without holes in its chat); `created_at` (UTC, aware) is when the
+    message was first stored. A deleted message has the text "".
+    """
+
+    chat_id: int
+    seq: int
+    kind: EventKind
+    message_id: int
+    sender: Person
+    text: str
+    created_at: datetime
+    is_edited: bool
+    is_deleted: bool
+    client_msg_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """The event is in the database. `duplicate`: it was there already, and `event` is that first one."""
+
+    event: ChatEvent
+    duplicate: bool = False
+
+
+class Refusal(StrEnum):
+    """Why an event is not in the log, and never will be as it stands (but for UNAVAILABLE)."""
+
+    NOT_A_MEMBER = "not_a_member"  # or no such chat: the two are not told apart
+    NO_SUCH_MESSAGE = "no_such_message"  # nothing (left) to edit or delete
+    NOT_THE_AUTHOR = "not_the_author"
+    ID_REUSED = "id_reused"  # same chat, sender and client_msg_id with other content
+    UNAVAILABLE = "unavailable"  # the database did not take it in time; try again with the same client_msg_id
+
+
+Outcome = Committed | Refusal
+OnOutcome = Callable[[Outcome], None]
+
+
+@dataclass(frozen=True, slots=True)
+class ChatPosition:
+    """Where a chat stands: its last seq, and a counter that moves whenever its members change."""
+
+    last_seq: int
+    members_version: int
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A user's place in a chat."""
+
+    person: Person
+    role: Role
+    read_seq: int
+
+
+@dataclass(frozen=True, slots=True)
+class Chat:
+    """A chat with its members. `unread` counts messages by others after the reader's position, where it was asked for."""
+
+    id: int
+    kind: ChatKind
+    title: str
+    last_seq: int
+    creator_id: int
+    members: tuple[Member, ...]
+    unread: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """What a connection needs to know to enter a chat: the chat's kind and position, and the user's place in it."""
+
+    chat_id: int
+    chat_kind: ChatKind
+    member: Member
+    position: ChatPosition
+    epoch: str
+
+
+@dataclass(frozen=True, slots=True)
+class NewMember:
+    """Somebody to add to a chat: by id or by login (exactly one is set)."""
+
+    user_id: int | None = None
+    login: str | None = None
+    role: Role | None = None
