@@ -25,8 +25,8 @@ class Broker(Protocol):
     async def subscribe(self, chat_id: int) -> None:
         """Return once Redis has confirmed: from then on every publication to the chat arrives.
 
-        Concurrent callers share one pending SUBSCRIBE. While Redis is away this returns after a bound (about 1 s) all the
-        same: the channel is subscribed on reconnect, and `on_interrupted` then says that positions must be checked.
+        Concurrent callers share one pending SUBSCRIBE. While Redis is away this returns after a bound (about 1 s) all
+        the same: the channel is subscribed on reconnect, and `on_interrupted` then says that positions must be checked.
         """
         ...
 

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Protocol
 
+from gateway.messages import Present as Present
+
 
 @dataclass(frozen=True, slots=True)
 class Seat:
@@ -38,15 +40,6 @@ class Left:
 
     last: bool
     count: int
-
-
-@dataclass(frozen=True, slots=True)
-class Present:
-    """A user who is connected, since `connected_at` (Unix seconds)."""
-
-    user_id: int
-    username: str
-    connected_at: int
 
 
 class PresenceListener(Protocol):

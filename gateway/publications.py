@@ -1,0 +1,114 @@
+"""The form in which publications cross Redis: a JSON array, its first element the kind.
+
+Nodes of neighbouring versions meet during a rolling update: append fields, never reorder them, and read what is missing
+as its default. An unknown kind is skipped, not an error.
+"""
+
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+import orjson
+
+from gateway.messages import (
+    MemberRemoved,
+    MessagesRead,
+    PresenceChange,
+    Publication,
+    Takeover,
+    Typing,
+)
+from storage.records import ChatEvent, EventKind, Person
+
+_MICROSECOND = 1_000_000
+
+
+def encode(publication: Publication) -> bytes:
+    """`publication` as the payload that `decode` reads."""
+    return orjson.dumps(_fields(publication))
+
+
+def _fields(publication: Publication) -> list[object]:
+    match publication:
+        case ChatEvent():
+            return [
+                publication.kind,
+                publication.chat_id,
+                publication.seq,
+                publication.message_id,
+                _person_fields(publication.sender),
+                publication.text,
+                round(publication.created_at.timestamp() * _MICROSECOND),
+                publication.is_edited,
+                publication.is_deleted,
+                publication.client_msg_id,
+            ]
+        case Typing():
+            return ["typing", publication.chat_id, _person_fields(publication.person), publication.is_typing]
+        case MessagesRead():
+            return ["read", publication.chat_id, _person_fields(publication.person), publication.seq]
+        case PresenceChange():
+            return [
+                "presence",
+                publication.chat_id,
+                publication.user_id,
+                publication.username,
+                publication.status,
+                publication.count,
+            ]
+        case Takeover():
+            return [
+                "takeover",
+                publication.chat_id,
+                publication.user_id,
+                publication.claim,
+                publication.connection_id,
+            ]
+        case MemberRemoved():
+            return ["removed", publication.chat_id, publication.user_id]
+
+
+def _person_fields(person: Person) -> list[object]:
+    return [person.id, person.username, person.first_name, person.last_name]
+
+
+def decode(payload: bytes) -> Publication | None:
+    """What another node published; None for a kind that this version does not know.
+
+    Raises: ValueError if it is none of ours at all.
+    """
+    try:
+        fields: list[Any] = orjson.loads(payload)
+        return _publication(fields)
+    except (TypeError, IndexError, KeyError, OverflowError) as error:
+        raise ValueError(f"not a publication: {error}") from error
+
+
+def _publication(fields: list[Any]) -> Publication | None:
+    kind = fields[0]
+    match kind:
+        case "message" | "edit" | "delete":
+            return ChatEvent(
+                chat_id=fields[1],
+                seq=fields[2],
+                kind=EventKind(kind),
+                message_id=fields[3],
+                sender=Person(*fields[4]),
+                text=fields[5],
+                created_at=datetime.fromtimestamp(fields[6] / _MICROSECOND, UTC),
+                is_edited=fields[7],
+                is_deleted=fields[8],
+                client_msg_id=fields[9],
+            )
+        case "typing":
+            return Typing(fields[1], Person(*fields[2]), fields[3])
+        case "read":
+            return MessagesRead(fields[1], Person(*fields[2]), fields[3])
+        case "presence":
+            status: Literal["join", "leave"] = fields[4]
+            return PresenceChange(fields[1], fields[2], fields[3], status, fields[5])
+        case "takeover":
+            return Takeover(fields[1], fields[2], fields[3], fields[4])
+        case "removed":
+            return MemberRemoved(fields[1], fields[2])
+        case _:
+            return None
