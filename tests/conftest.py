@@ -1,0 +1,82 @@
+"""Fixtures that every test may use: real Redis, real PostgreSQL, SQLite."""
+
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from tests.servers import NginxServer, PostgresServer, RedisServer, temporary_folder
+
+
+@pytest.fixture
+def redis_server(tmp_path: Path) -> Iterator[RedisServer]:
+    """An empty Redis of this test's own."""
+    folder = tmp_path / "redis"
+    folder.mkdir()
+    server = RedisServer(folder)
+    try:
+        server.start()
+        yield server
+    finally:
+        server.stop()
+
+
+@pytest.fixture
+def redis_url(redis_server: RedisServer) -> str:
+    """The URL of an empty Redis of this test's own."""
+    return redis_server.url
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresServer]:
+    """The session's PostgreSQL. A test that stops or pauses it must leave it running."""
+    folder = temporary_folder()
+    try:
+        server = PostgresServer(folder)
+        try:
+            server.start()
+            yield server
+        finally:
+            server.stop()
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def postgres_url(postgres_server: PostgresServer) -> Iterator[str]:
+    """A fresh database in the session's PostgreSQL."""
+    url = postgres_server.create_database()
+    yield url
+    postgres_server.drop_database(url)
+
+
+@pytest.fixture
+def sqlite_url(tmp_path: Path) -> str:
+    """A database file that is not there yet."""
+    return f"sqlite://{tmp_path / 'x.db'}"
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def database_url(request: pytest.FixtureRequest) -> str:
+    """A fresh database of either kind: the test runs on both."""
+    url: str = request.getfixturevalue(f"{request.param}_url")
+    return url
+
+
+@pytest.fixture
+def nginx(tmp_path: Path) -> Iterator[Callable[[Sequence[int]], NginxServer]]:
+    """A function that starts an nginx in front of the given ports of 127.0.0.1."""
+    servers: list[NginxServer] = []
+
+    def start(upstreams: Sequence[int]) -> NginxServer:
+        folder = tmp_path / f"nginx-{len(servers)}"
+        folder.mkdir()
+        server = NginxServer(folder, upstreams)
+        servers.append(server)
+        server.start()
+        return server
+
+    yield start
+    for server in servers:
+        server.stop()

@@ -1,0 +1,288 @@
+"""Real servers for tests, on free ports of 127.0.0.1, in temporary directories.
+
+Each of them dies with the test process, even if that is killed: `setpriv --pdeathsig` ties it to us where there is one.
+"""
+
+import os
+import pwd
+import random
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+START_TIMEOUT_S = 30.0
+
+
+class ServerFailed(Exception):
+    """A server did not come up; the message has its log."""
+
+
+def free_port() -> int:
+    """A port that nobody has now, outside the ephemeral range.
+
+    From the ephemeral range, a client that dials a dead server's port again and again may be given that very port as
+    its own and connect to itself; and a server that comes back may find its port taken by an outgoing connection.
+    """
+    for _ in range(1000):
+        port = random.randint(20_000, 32_000)
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+    raise ServerFailed("no free port between 20000 and 32000")
+
+
+def find_binary(name: str, *folders: str) -> str:
+    """The path of a program, in one of `folders` (glob patterns; the last in sorting order first) or on PATH."""
+    candidates = [
+        str(path) for pattern in folders for path in sorted(Path("/").glob(pattern.lstrip("/")), reverse=True)
+    ]
+    for folder in [*candidates, None]:
+        if (found := shutil.which(name, path=folder)) is not None:
+            return found
+    raise ServerFailed(f"{name} is not installed: scripts/test installs what the tests need")
+
+
+class Server:
+    """A child process that is told to die with us, and how to see that it is up."""
+
+    def __init__(self, command: Sequence[str], folder: Path, *, user: str | None = None) -> None:
+        self._command = _tethered(command, user)
+        self.folder = folder
+        self._log = folder / "server.log"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def pid(self) -> int:
+        """The server's process id."""
+        assert self._process is not None, "not started"
+        return self._process.pid
+
+    def is_up(self) -> bool:
+        """Whether it serves."""
+        raise NotImplementedError
+
+    def start(self) -> None:
+        """Start it and wait until it serves."""
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(self._command, cwd=self.folder, stdout=log, stderr=log)
+        try:
+            wait_until(lambda: self._process_is_alive() and self.is_up(), f"{self._command} is up")
+        except BaseException:
+            self.kill()
+            raise
+
+    def _process_is_alive(self) -> bool:
+        assert self._process is not None
+        if (status := self._process.poll()) is not None:
+            log = self._log.read_text(errors="replace")
+            raise ServerFailed(f"{self._command} ended with {status}\n{log}")
+        return True
+
+    def kill(self) -> None:
+        """kill −9, also while paused; returns when it is gone."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+
+    def stop(self) -> None:
+        """End it for good."""
+        self.kill()
+
+    def restart(self) -> None:
+        """Kill it and start it again, on the same port; returns when it serves."""
+        self.kill()
+        self.start()
+
+    def pause(self) -> None:
+        """SIGSTOP: connections stay open, nothing answers."""
+        os.kill(self.pid, signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """SIGCONT."""
+        os.kill(self.pid, signal.SIGCONT)
+
+
+class RedisServer(Server):
+    """An empty Redis without persistence: a restart loses everything."""
+
+    def __init__(self, folder: Path, *options: str) -> None:
+        self.port = free_port()
+        self.url = f"redis://127.0.0.1:{self.port}/0"
+        binary = find_binary("redis-server") if shutil.which("redis-server") else find_binary("valkey-server")
+        where = ("--bind", "127.0.0.1", "--port", str(self.port), "--dir", str(folder))
+        super().__init__([binary, *where, "--save", "", "--appendonly", "no", *options], folder)
+
+    def is_up(self) -> bool:
+        """Whether it answers a PING."""
+        return _answers(self.port, b"PING\r\n", b"+PONG")
+
+
+class PostgresServer(Server):
+    """A PostgreSQL cluster with `postgres` as superuser and no password; fsync is on, as in earnest."""
+
+    def __init__(self, folder: Path) -> None:
+        self.port = free_port()
+        self._bin = Path(find_binary("initdb", "/usr/lib/postgresql/*/bin", "/usr/local/pgsql/bin")).parent
+        self._databases = 0
+        self._cluster = folder / "cluster"
+        user = "postgres" if os.geteuid() == 0 else None  # PostgreSQL refuses to run as root
+        if user is not None:
+            shutil.chown(folder, user)
+        initdb = [str(self._bin / "initdb"), "-D", str(self._cluster), "-U", "postgres", "-A", "trust", "-E", "UTF8"]
+        options = {
+            "listen_addresses": "127.0.0.1",
+            "port": self.port,
+            "unix_socket_directories": "",
+            "max_connections": 300,
+        }
+        settings = [word for name, value in options.items() for word in ("-c", f"{name}={value}")]
+        super().__init__([str(self._bin / "postgres"), "-D", str(self._cluster), *settings], folder, user=user)
+        made = subprocess.run(
+            _tethered([*initdb, "--no-locale", "--no-sync"], user), cwd=folder, capture_output=True, text=True
+        )
+        if made.returncode != 0:
+            raise ServerFailed(f"initdb failed\n{made.stdout}{made.stderr}")
+
+    def is_up(self) -> bool:
+        """Whether it takes connections."""
+        command = [str(self._bin / "pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(self.port), "-t", "1"]
+        return subprocess.run(command).returncode == 0
+
+    def create_database(self) -> str:
+        """A fresh database; returns its URL."""
+        self._databases += 1
+        name = f"test_{self._databases}"
+        self.query("postgres", f"CREATE DATABASE {name}")
+        return f"postgres://postgres@127.0.0.1:{self.port}/{name}"
+
+    def drop_database(self, url: str) -> None:
+        """Drop a database of `create_database`, whoever is still connected."""
+        self.query("postgres", f"DROP DATABASE {url.rpartition('/')[2]} WITH (FORCE)")
+
+    def query(self, database: str, sql: str) -> str:
+        """Run one statement by psql; returns the bare rows."""
+        where = ("-h", "127.0.0.1", "-p", str(self.port), "-U", "postgres", "-d", database)
+        command = [str(self._bin / "psql"), *where, "-XqAt", "-v", "ON_ERROR_STOP=1", "-c", sql]
+        answer = subprocess.run(command, capture_output=True, text=True, timeout=START_TIMEOUT_S)
+        if answer.returncode != 0:
+            raise ServerFailed(answer.stderr)
+        return answer.stdout.strip()
+
+    def kill(self) -> None:
+        """SIGQUIT, PostgreSQL's "immediate" shutdown: as after a crash, without waiting for anybody.
+
+        A real kill −9 of the postmaster would leave its shared memory behind for ever.
+        """
+        if self._process is not None and self._process.poll() is None:
+            self.resume()
+            self._process.send_signal(signal.SIGQUIT)
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(10)
+        super().kill()
+
+    def pause(self) -> None:
+        """SIGSTOP the postmaster and every backend."""
+        for pid in [self.pid, *_children(self.pid)]:
+            os.kill(pid, signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """SIGCONT all of them."""
+        for pid in [*_children(self.pid), self.pid]:
+            os.kill(pid, signal.SIGCONT)
+
+
+class NginxServer(Server):
+    """A load balancer: round robin over `upstreams` (ports of 127.0.0.1), WebSockets passed on."""
+
+    def __init__(self, folder: Path, upstreams: Sequence[int]) -> None:
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        servers = " ".join(f"server 127.0.0.1:{port} max_fails=0;" for port in upstreams)
+        config = folder / "nginx.conf"
+        config.write_text(_NGINX.format(folder=folder, port=self.port, servers=servers, pid=folder / "nginx.pid"))
+        binary = find_binary("nginx", "/usr/sbin", "/usr/local/sbin")
+        super().__init__([binary, "-p", str(folder), "-e", str(folder / "error.log"), "-c", str(config)], folder)
+
+    def is_up(self) -> bool:
+        """Whether it takes connections."""
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", self.port)) == 0
+
+
+_NGINX = """
+daemon off;
+master_process off;
+pid {pid};
+error_log {folder}/error.log;
+events {{ worker_connections 4096; }}
+http {{
+  access_log off;
+  client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy; fastcgi_temp_path {folder}/fastcgi;
+  uwsgi_temp_path {folder}/uwsgi; scgi_temp_path {folder}/scgi;
+  map $http_upgrade $connection_upgrade {{ default upgrade; '' ''; }}
+  upstream replicas {{ {servers} }}
+  server {{
+    listen 127.0.0.1:{port};
+    location / {{
+      proxy_pass http://replicas;
+      proxy_http_version 1.1;
+      proxy_set_header Host $http_host;
+      proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+      proxy_set_header X-Forwarded-Proto $scheme;
+      proxy_set_header Upgrade $http_upgrade;
+      proxy_set_header Connection $connection_upgrade;
+      proxy_read_timeout 120s;
+    }}
+  }}
+}}
+"""
+
+
+def temporary_folder() -> Path:
+    """A folder that another user (PostgreSQL's) can reach, unlike those that pytest makes."""
+    return Path(tempfile.mkdtemp(prefix="chat-gateway-test-"))
+
+
+def wait_until(condition: Callable[[], bool], what: str, timeout_s: float = START_TIMEOUT_S) -> None:
+    """Wait for a condition of another process.
+
+    Raises: TimeoutError, with `what` in its message.
+    """
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"waited {timeout_s} s in vain until {what}")
+        time.sleep(0.01)
+
+
+def _tethered(command: Sequence[str], user: str | None) -> list[str]:
+    """`command`, as `user` if one is given, ended by the kernel when this process ends."""
+    if (setpriv := shutil.which("setpriv")) is None:
+        return list(command)
+    options = ["--pdeathsig", "INT"] if user else ["--pdeathsig", "KILL"]
+    if user is not None:
+        account = pwd.getpwnam(user)
+        options += ["--reuid", str(account.pw_uid), "--regid", str(account.pw_gid), "--clear-groups"]
+    return [setpriv, *options, "--", *command]
+
+
+def _answers(port: int, question: bytes, expected: bytes) -> bool:
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=1) as link:
+            link.sendall(question)
+            return link.recv(64).startswith(expected)
+    except OSError:
+        return False
+
+
+def _children(pid: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
