@@ -4,8 +4,10 @@ Plain values without behaviour; JSON exists only in `dialects/` and `publication
 `ChatEvent` that storage hands out.
 """
 
+import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Literal
 
 from gateway.codes import ErrorCode
@@ -284,3 +286,25 @@ def message_object(event: ChatEvent) -> dict[str, object]:
         "seq": event.seq,
         "client_msg_id": event.client_msg_id,
     }
+
+
+def present_object(present: Present) -> dict[str, object]:
+    """Who is connected, as seed 004's dialect and the HTTP API say it."""
+    return {
+        "user_id": present.user_id,
+        "username": present.username,
+        "connected_at": datetime.fromtimestamp(present.connected_at, UTC),
+    }
+
+
+_GENERATED = "node-"
+
+
+def new_client_msg_id() -> str:
+    """An id for a message whose client gave none, so that the node can retry a commit whose outcome is unknown."""
+    return _GENERATED + uuid.uuid4().hex
+
+
+def may_be_retry(client_msg_id: str) -> bool:
+    """Whether a client chose this id, so that it may name a message that is stored already."""
+    return not client_msg_id.startswith(_GENERATED)

@@ -36,6 +36,7 @@ from gateway.messages import (
     check_client_msg_id,
     check_text,
     message_object,
+    present_object,
 )
 from gateway.wire import to_json
 from storage.records import ChatEvent
@@ -197,15 +198,11 @@ def reply_object(reply: Reply) -> dict[str, object] | None:
                 "last_seq": reply.last_seq,
             }
         case PresenceState():
-            members = [
-                {"user_id": member.user_id, "username": member.username, "connected_at": member.connected_at}
-                for member in reply.members
-            ]
-            return {"type": "presence_state", "members": members}
+            return {"type": "presence_state", "members": [present_object(present) for present in reply.members]}
         case CaughtUp():
             return {"type": "caught_up", "chat_id": reply.chat_id, "seq": reply.seq, "epoch": reply.epoch}
         case Reset():
-            return {"type": "reset", "last_seq": reply.last_seq, "epoch": reply.epoch}
+            return {"type": "reset", "chat_id": reply.chat_id, "last_seq": reply.last_seq, "epoch": reply.epoch}
         case Pong():
             return {"type": "pong"}
         case ErrorReply():

@@ -1,0 +1,169 @@
+"""Fan-out inside this process: chat → local subscribers.
+
+Keeps invariants 2 and 3: `broadcast` is synchronous and never awaits a client; a push is encoded once per dialect and
+framed once, and all that came for a chat in one turn of the loop leaves in one write per socket.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable, Iterator
+from typing import Protocol
+
+from gateway.dialects.base import Dialect
+from gateway.frames import text_frame
+from gateway.messages import Push
+from gateway.timeline import Timeline
+from storage.records import ChatEvent
+
+
+class Subscriber(Protocol):
+    """What the hub sees of a session's interest in a chat."""
+
+    @property
+    def dialect(self) -> Dialect:
+        """How this subscriber is spoken to."""
+        ...
+
+    @property
+    def user_id(self) -> int:
+        """Whose subscription it is: pushes about a user's own doing skip that user."""
+        ...
+
+    def offer(self, frames: bytes) -> bool:
+        """Take complete frames; never blocks. A subscriber that cannot take them closes itself and says False."""
+        ...
+
+
+class LocalChat:
+    """One chat with subscribers on this node."""
+
+    __slots__ = ("chat_id", "live", "pending", "present_count", "timeline", "waiting")
+
+    def __init__(self, chat_id: int) -> None:
+        self.chat_id = chat_id
+        self.timeline = Timeline()
+        self.live: dict[Subscriber, None] = {}
+        """Those at the timeline's position, in order of arrival."""
+        self.waiting = 0
+        """Subscriptions that are registered but still paging towards it."""
+        self.present_count = 0
+        """Users connected over all nodes, as far as the last presence push said."""
+        self.pending: list[tuple[Push, int | None]] = []
+        """Pushes of this turn of the loop, each with the user it skips."""
+
+    @property
+    def is_needed(self) -> bool:
+        """Whether anyone local is in the chat."""
+        return bool(self.live) or self.waiting > 0
+
+
+class Hub:
+    """The chats with local subscribers, and the one way to reach them.
+
+    `on_flush(pushes, deliveries, size)` is told of each chat's flush (for metrics): sizes in bytes.
+    """
+
+    def __init__(self, on_flush: Callable[[int, int, int], None] = lambda *_: None) -> None:
+        self._chats: dict[int, LocalChat] = {}
+        self._dirty: list[LocalChat] = []
+        self._on_flush = on_flush
+
+    def chat(self, chat_id: int) -> LocalChat | None:
+        """The chat, if anyone local is in it."""
+        return self._chats.get(chat_id)
+
+    def chats(self) -> Iterator[LocalChat]:
+        """Every chat with local subscribers, as of now."""
+        return iter(list(self._chats.values()))
+
+    def __len__(self) -> int:
+        return len(self._chats)
+
+    def open(self, chat_id: int) -> tuple[LocalChat, bool]:
+        """Register a coming subscription; True if it is the first. The caller owes a `join` or `give_up`."""
+        local = self._chats.get(chat_id)
+        is_first = local is None
+        if local is None:
+            local = self._chats[chat_id] = LocalChat(chat_id)
+        local.waiting += 1
+        return local, is_first
+
+    def join(self, local: LocalChat, subscriber: Subscriber) -> None:
+        """Make a registered subscription live: it gets what is broadcast from now on, and nothing from before."""
+        self._flush_chat(local)
+        local.waiting -= 1
+        local.live[subscriber] = None
+
+    def give_up(self, local: LocalChat) -> bool:
+        """Take back an `open` that will not join; True if nobody local is left, and the chat is forgotten."""
+        local.waiting -= 1
+        return self._forget_if_unneeded(local)
+
+    def leave(self, local: LocalChat, subscriber: Subscriber) -> bool:
+        """End a live subscription; True if nobody local is left, and the chat is forgotten."""
+        local.live.pop(subscriber, None)
+        return self._forget_if_unneeded(local)
+
+    def _forget_if_unneeded(self, local: LocalChat) -> bool:
+        if local.is_needed:
+            return False
+        self._chats.pop(local.chat_id, None)
+        return True
+
+    def feed(self, local: LocalChat, events: Iterable[ChatEvent]) -> None:
+        """Deliver stored events through the chat's timeline: each once, in order, none before its turn."""
+        for event in local.timeline.add(events):
+            self.broadcast(local, event)
+
+    def start(self, local: LocalChat, last_seq: int) -> None:
+        """Fix the timeline's position, and deliver what arrived in the meantime and comes after it."""
+        for event in local.timeline.start(last_seq):
+            self.broadcast(local, event)
+
+    def broadcast(self, local: LocalChat, push: Push, *, skip_user: int | None = None) -> None:
+        """Push to every live subscriber at the end of this turn of the loop, but not to `skip_user`'s."""
+        if not local.pending:
+            if not self._dirty:
+                asyncio.get_running_loop().call_soon(self._flush)
+            self._dirty.append(local)
+        local.pending.append((push, skip_user))
+
+    def _flush(self) -> None:
+        dirty, self._dirty = self._dirty, []
+        for local in dirty:
+            self._flush_chat(local)
+
+    def _flush_chat(self, local: LocalChat) -> None:
+        pending, local.pending = local.pending, []
+        if not pending or not local.live:
+            return
+        skipped = {user_id for _, user_id in pending if user_id is not None}
+        encoded: dict[str, _Batch] = {}
+        deliveries = size = 0
+        for subscriber in list(local.live):
+            dialect = subscriber.dialect
+            batch = encoded.get(dialect.name)
+            if batch is None:
+                batch = encoded[dialect.name] = _Batch(dialect, pending)
+            frames = batch.without(subscriber.user_id) if subscriber.user_id in skipped else batch.all
+            if frames and subscriber.offer(frames):
+                deliveries += len(pending)
+                size += len(frames)
+        self._on_flush(len(pending), deliveries, size)
+
+
+class _Batch:
+    """The pushes of one flush in one dialect: framed once, joined once."""
+
+    __slots__ = ("_frames", "all")
+
+    def __init__(self, dialect: Dialect, pending: list[tuple[Push, int | None]]) -> None:
+        self._frames: list[tuple[bytes, int | None]] = []
+        for push, skip_user in pending:
+            payload = dialect.push(push)
+            if payload is not None:
+                self._frames.append((text_frame(payload), skip_user))
+        self.all = b"".join([frame for frame, _ in self._frames])
+
+    def without(self, user_id: int) -> bytes:
+        """All frames but those that this user has caused."""
+        return b"".join([frame for frame, skip_user in self._frames if skip_user != user_id])

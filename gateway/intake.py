@@ -1,0 +1,97 @@
+"""What comes to this node unasked: publications of other nodes, broken links, and what presence finds on its own."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+
+from gateway import publications
+from gateway.codes import Close, Disconnect
+from gateway.hub import Hub, LocalChat
+from gateway.messages import (
+    MemberRemoved,
+    MessagesRead,
+    PresenceChange,
+    PresenceCount,
+    Publication,
+    Takeover,
+    Typing,
+)
+from gateway.node import LARGE_CHAT, Node
+from gateway.presence import Seat
+from gateway.repair import Repair
+from gateway.subscription import Roster
+from storage.records import ChatEvent
+
+logger = logging.getLogger("gateway.intake")
+
+COUNT_INTERVAL_S = 1.0
+"""A large chat hears how many are present at most this often (protocol.md, seed 004)."""
+
+
+class Intake:
+    """Meets BrokerListener and PresenceListener: everything here is synchronous."""
+
+    def __init__(self, *, hub: Hub, roster: Roster, repair: Repair, node: Node, on_bad: Callable[[], None]) -> None:
+        self._hub = hub
+        self._roster = roster
+        self._repair = repair
+        self._node = node
+        self._on_bad = on_bad
+        self._counting: set[int] = set()
+
+    def on_publications(self, batch: Sequence[tuple[int, bytes]]) -> None:
+        """Deliver what other nodes (and this one) published; a payload that is none is skipped."""
+        for chat_id, payload in batch:
+            local = self._hub.chat(chat_id)
+            if local is None:
+                continue
+            try:
+                publication = publications.decode(payload)
+            except ValueError:
+                self._on_bad()
+                logger.warning("bad_publication", extra={"fields": {"chat_id": chat_id}})
+                continue
+            if publication is not None and publication.chat_id == chat_id:
+                self._take(local, publication)
+
+    def _take(self, local: LocalChat, publication: Publication) -> None:
+        match publication:
+            case ChatEvent():
+                self._hub.feed(local, [publication])
+                self._repair.look(local)
+            case Typing(person=person) | MessagesRead(person=person):
+                self._hub.broadcast(local, publication, skip_user=person.id)
+            case PresenceChange():
+                self._take_presence(local, publication)
+            case Takeover():
+                self._node.close_outranked(publication)
+            case MemberRemoved():
+                self._node.close_removed(publication.chat_id, publication.user_id)
+
+    def _take_presence(self, local: LocalChat, change: PresenceChange) -> None:
+        was_large = local.present_count > LARGE_CHAT
+        local.present_count = change.count
+        if change.count <= LARGE_CHAT:
+            self._hub.broadcast(local, change, skip_user=change.user_id)
+        if (was_large or change.count > LARGE_CHAT) and local.chat_id not in self._counting:
+            self._counting.add(local.chat_id)
+            asyncio.get_running_loop().call_later(COUNT_INTERVAL_S, self._push_count, local)
+
+    def _push_count(self, local: LocalChat) -> None:
+        self._counting.discard(local.chat_id)
+        if local.is_needed:
+            self._hub.broadcast(local, PresenceCount(local.chat_id, local.present_count))
+
+    def on_interrupted(self) -> None:
+        """The subscription was broken: every chat may lack something."""
+        self._repair.check_soon()
+
+    def on_gone(self, chat_id: int, user_id: int, username: str, count: int) -> None:
+        """A dead node's user is gone: tell everybody, wherever they are connected."""
+        self._node.publish_gone(PresenceChange(chat_id, user_id, username, "leave", count))
+
+    def on_displaced(self, seat: Seat) -> None:
+        """A newer exclusive seat was found when a local one was re-asserted."""
+        for subscription in self._roster.of(seat.chat_id, seat.user_id):
+            if subscription.seat.connection_id == seat.connection_id:
+                subscription.close(Disconnect(Close.REPLACED, "replaced by a newer connection"))

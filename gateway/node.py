@@ -1,0 +1,280 @@
+"""The use cases of one node: enter a chat, publish, type, read, leave.
+
+Keeps invariants 1 and 4: a message is in the database before anyone is told of it; a session joins the live stream only
+at its exact position. Redis merely speeds up what the database says.
+"""
+
+import asyncio
+import logging
+import time
+
+from gateway import publications
+from gateway.broker import Broker
+from gateway.chat_log import ChatLog
+from gateway.codes import Close, Disconnect
+from gateway.errors import RedisUnavailable
+from gateway.hub import Hub, LocalChat
+from gateway.membership import Membership
+from gateway.messages import (
+    MemberRemoved,
+    MessagesRead,
+    PresenceChange,
+    Publication,
+    RateLimited,
+    Takeover,
+    Typing,
+    may_be_retry,
+)
+from gateway.presence import Presence, Seat
+from gateway.rate_limits import RateLimits
+from gateway.repair import Repair
+from gateway.resume import Resume
+from gateway.since import Since
+from gateway.subscription import Recipient, Roster, Subscription, TypingThrottle
+from gateway.tasks import Tasks
+from storage.errors import StorageUnavailable
+from storage.records import Admission, ChatEvent, Committed, EventKind, NewEvent, OnOutcome, Outcome, Person
+
+logger = logging.getLogger("gateway.node")
+
+LARGE_CHAT = 50
+"""Above this many users present there are no join, leave, typing and receipt pushes (protocol.md, seed 004)."""
+LINGER_S = 5.0
+"""How long after an abnormal end a user still counts as present, so that a reconnect does not flap."""
+
+_REPLACED = Disconnect(Close.REPLACED, "replaced by a newer connection")
+
+
+class Node:
+    """What sessions and the HTTP API may do here."""
+
+    def __init__(
+        self,
+        *,
+        node_id: str,
+        hub: Hub,
+        roster: Roster,
+        broker: Broker,
+        presence: Presence,
+        limits: RateLimits,
+        log: ChatLog,
+        membership: Membership,
+        repair: Repair,
+        tasks: Tasks,
+    ) -> None:
+        self.node_id = node_id
+        self.log = log
+        self.membership = membership
+        self.presence = presence
+        self.tasks = tasks
+        self._hub = hub
+        self._roster = roster
+        self._broker = broker
+        self._limits = limits
+        self._repair = repair
+        self._resume = Resume(hub, log, repair)
+        self._opening: dict[int, asyncio.Task[None]] = {}
+
+    # --- entering and leaving
+
+    async def take_seat(self, seat: Seat, *, reject_second: bool = False) -> int | None:
+        """Take a place in the chat over all nodes; its claim, or None if another holds it.
+
+        Of exclusive seats the newer wins: older ones are closed with 4409 wherever they are.
+        """
+        try:
+            entered = await self.presence.enter(seat, reject_second=reject_second)
+        except RedisUnavailable:
+            entered = None
+            claim = time.time_ns() // 1000  # ours for Redis' clock: the newest on this node still wins
+        else:
+            if entered is None:
+                return None
+            claim = entered.claim
+        if seat.exclusive:
+            self.close_outranked(Takeover(seat.chat_id, seat.user_id, claim, seat.connection_id))
+        if entered is not None:
+            if entered.displaced:
+                self._publish(Takeover(seat.chat_id, seat.user_id, claim, seat.connection_id))
+            if entered.first:
+                self._publish(
+                    PresenceChange(seat.chat_id, seat.user_id, seat.username, "join", entered.count),
+                )
+        return claim
+
+    def close_outranked(self, takeover: Takeover) -> None:
+        """Close this node's exclusive sessions of the user that are older than the takeover."""
+        for subscription in self._roster.of(takeover.chat_id, takeover.user_id):
+            if subscription.seat.exclusive and subscription.rank < (takeover.claim, takeover.connection_id):
+                subscription.close(_REPLACED)
+
+    def register(self, session: Recipient, seat: Seat, claim: int) -> Subscription:
+        """Put the session into the chat: from here on it can be displaced or removed; it owes a `leave`."""
+        local, is_first = self._hub.open(seat.chat_id)
+        if is_first:
+            self._opening[seat.chat_id] = self.tasks.spawn(self._open(local), "open chat")
+        subscription = Subscription(session, local, seat, claim)
+        self._roster.add(subscription)
+        return subscription
+
+    async def _open(self, local: LocalChat) -> None:
+        """Subscribe, then read the position: what is published in between is held by the timeline (delivery.md 5)."""
+        try:
+            await self._broker.subscribe(local.chat_id)
+            position = (await self.log.positions([local.chat_id])).get(local.chat_id)
+            self._hub.start(local, position.last_seq if position else 0)
+            self._repair.look(local)
+        except StorageUnavailable:
+            logger.warning("open_failed", extra={"fields": {"chat_id": local.chat_id}})
+        finally:
+            if self._opening.get(local.chat_id) is asyncio.current_task():
+                del self._opening[local.chat_id]
+
+    async def go_live(self, subscription: Subscription, since: Since | None, admission: Admission) -> None:
+        """Greet the session, replay what it missed, and make it live, without a gap or a duplicate.
+
+        Raises: StorageUnavailable.
+        """
+        opening = self._opening.get(subscription.seat.chat_id)
+        if opening is not None:
+            await asyncio.shield(opening)
+        if not subscription.local.timeline.is_started:
+            raise StorageUnavailable("the chat's position could not be read")
+        await self._resume.run(subscription, since, admission.epoch, self.node_id)
+
+    def leave(self, subscription: Subscription, *, at_once: bool) -> None:
+        """Take the session out of the chat; unless `at_once`, its user counts as present a little longer."""
+        if not subscription.end():
+            return
+        if subscription.typing is not None:
+            subscription.typing.cancel()
+        self._roster.remove(subscription)
+        local = subscription.local
+        is_empty = self._hub.leave(local, subscription) if subscription.is_live else self._hub.give_up(local)
+        if is_empty:
+            self._broker.unsubscribe(local.chat_id)
+        self.tasks.spawn(self._free_seat(subscription.seat, 0 if at_once else LINGER_S), "leave chat")
+
+    async def _free_seat(self, seat: Seat, delay_s: float) -> None:
+        await asyncio.sleep(delay_s)
+        try:
+            left = await self.presence.leave(seat)
+        except RedisUnavailable:
+            return  # presence itself clears the seat when Redis is back
+        if left.last:
+            self._publish(PresenceChange(seat.chat_id, seat.user_id, seat.username, "leave", left.count))
+
+    def free_seat(self, seat: Seat) -> None:
+        """Give back a seat for which no session was registered."""
+        self.tasks.spawn(self._free_seat(seat, 0), "free seat")
+
+    # --- publishing
+
+    async def admit(self, event: NewEvent) -> RateLimited | None:
+        """Count a message against its sender's minute; None if it may be submitted.
+
+        A retry of a stored message may always be submitted: it stores nothing.
+        """
+        retry_after_s = await self._limits.admit(event.sender.id, _entry(event))
+        if retry_after_s is None:
+            return None
+        if may_be_retry(event.client_msg_id) and await self.log.find(
+            event.chat_id, event.sender.id, event.client_msg_id
+        ):
+            return None
+        return RateLimited(retry_after_s)
+
+    def submit(self, event: NewEvent, done: OnOutcome) -> None:
+        """Store an admitted event and tell everyone; `done` hears the outcome after all of this node has."""
+
+        def on_outcome(outcome: Outcome) -> None:
+            if isinstance(outcome, Committed):
+                if not outcome.duplicate:
+                    self._serve(outcome.event)
+            elif event.kind is EventKind.MESSAGE:
+                self._limits.forget(event.sender.id, _entry(event))
+            done(outcome)
+
+        self.log.submit(event, on_outcome)
+
+    async def post(self, event: NewEvent) -> Outcome | RateLimited:
+        """Store an event that came over HTTP or a queue, and tell everyone."""
+        if event.kind is EventKind.MESSAGE:
+            limited = await self.admit(event)
+            if limited is not None:
+                return limited
+        future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+
+        def done(outcome: Outcome) -> None:
+            if not future.done():
+                future.set_result(outcome)
+
+        self.submit(event, done)
+        return await future
+
+    def _serve(self, event: ChatEvent) -> None:
+        """Deliver a committed event here at once, and publish it; its echo from Redis is dropped by seq."""
+        local = self._hub.chat(event.chat_id)
+        if local is not None:
+            self._hub.feed(local, [event])
+            self._repair.look(local)
+        self._publish(event)
+
+    def publish_gone(self, change: PresenceChange) -> None:
+        """Tell every node that a user is gone whose own node cannot say so any more."""
+        self._publish(change)
+
+    def _publish(self, publication: Publication) -> None:
+        self._broker.publish(publication.chat_id, publications.encode(publication))
+
+    # --- what is not stored as an event
+
+    def set_typing(self, subscription: Subscription, person: Person, is_typing: bool) -> None:
+        """Tell the others, at most every two seconds; nobody in a large chat."""
+        if subscription.typing is None:
+
+            def publish(latest: bool) -> None:
+                if subscription.local.present_count <= LARGE_CHAT:
+                    self._publish(Typing(subscription.seat.chat_id, person, latest))
+
+            subscription.typing = TypingThrottle(publish)
+        subscription.typing.change(is_typing)
+
+    async def mark_read(self, subscription: Subscription, person: Person, seq: int | None) -> None:
+        """Move the person's read position forward, and tell the others if it moved.
+
+        Raises: StorageUnavailable.
+        """
+        chat_id = subscription.seat.chat_id
+        position = subscription.pos if seq is None else min(seq, subscription.local.timeline.last_seq)
+        moved = await self.membership.mark_read(chat_id, person.id, position)
+        if moved and subscription.local.present_count <= LARGE_CHAT:
+            self._publish(MessagesRead(chat_id, person, position))
+
+    def membership_changed(self, chat_id: int, user_id: int, removed: bool) -> None:
+        """A user was added to or removed from a chat: on removal every node closes the user's sockets there."""
+        if removed:
+            self.close_removed(chat_id, user_id)
+            self._publish(MemberRemoved(chat_id, user_id))
+
+    def close_removed(self, chat_id: int, user_id: int) -> None:
+        """Close this node's sessions of a user who is no longer a member."""
+        for subscription in self._roster.of(chat_id, user_id):
+            subscription.close(Disconnect(Close.FORBIDDEN, "no longer a member of this chat"))
+
+    async def recheck_members(self, chat_id: int) -> None:
+        """Ask the store who still belongs to the chat, and close the sessions of those who do not.
+
+        Raises: StorageUnavailable.
+        """
+        users = list(self._roster.users(chat_id))
+        for start in range(0, len(users), 1000):
+            pairs = [(chat_id, user_id) for user_id in users[start : start + 1000]]
+            still = await self.membership.still_members(pairs)
+            for _, user_id in set(pairs) - still:
+                self.close_removed(chat_id, user_id)
+
+
+def _entry(event: NewEvent) -> str:
+    """What names a message to the limiter: the same message again is the same entry."""
+    return f"{event.chat_id}:{event.client_msg_id}"

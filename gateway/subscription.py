@@ -1,0 +1,163 @@
+"""One session's interest in one chat, and the register of all of them on this node."""
+
+import asyncio
+from collections.abc import Callable, Iterable
+from typing import Protocol
+
+from gateway.codes import Disconnect
+from gateway.dialects.base import Dialect
+from gateway.hub import LocalChat
+from gateway.messages import Reply
+from gateway.presence import Seat
+
+TYPING_INTERVAL_S = 2.0
+"""A user's typing is passed on at most this often (protocol.md, seed 004)."""
+
+
+class Recipient(Protocol):
+    """The session behind a subscription, as the core sees it."""
+
+    @property
+    def dialect(self) -> Dialect:
+        """How it is spoken to."""
+        ...
+
+    def offer(self, frames: bytes) -> bool:
+        """Take complete frames; never blocks, False if it cannot."""
+        ...
+
+    def tell(self, reply: Reply) -> None:
+        """Give it a reply of its own, in its dialect; never blocks."""
+        ...
+
+    async def room(self) -> bool:
+        """Return once its outbox has room for another page; False if it is closed."""
+        ...
+
+    def close(self, disconnect: Disconnect) -> None:
+        """Close it; what was offered before is written first."""
+        ...
+
+
+class Subscription:
+    """A session in a chat: first paging towards the live stream, then live."""
+
+    __slots__ = ("_has_left", "_pos", "claim", "is_live", "local", "seat", "session", "typing")
+
+    def __init__(self, session: Recipient, local: LocalChat, seat: Seat, claim: int) -> None:
+        self.session = session
+        self.local = local
+        self.seat = seat
+        self.claim = claim
+        """When the seat was taken, in µs on Redis' clock."""
+        self.is_live = False
+        self._has_left = False
+        self._pos = 0
+        self.typing: TypingThrottle | None = None
+
+    @property
+    def dialect(self) -> Dialect:
+        """How the session is spoken to."""
+        return self.session.dialect
+
+    @property
+    def user_id(self) -> int:
+        """Whose session it is."""
+        return self.seat.user_id
+
+    def has_left(self) -> bool:
+        """Whether it has ended; nothing more is owed to the session."""
+        return self._has_left
+
+    def end(self) -> bool:
+        """Mark it as ended; False if it was already."""
+        was_on, self._has_left = not self._has_left, True
+        return was_on
+
+    @property
+    def pos(self) -> int:
+        """The last seq that was written to this session."""
+        return self.local.timeline.last_seq if self.is_live else self._pos
+
+    @pos.setter
+    def pos(self, seq: int) -> None:
+        self._pos = seq
+
+    @property
+    def rank(self) -> tuple[int, str]:
+        """Of two exclusive seats of a user, the higher rank keeps the place (delivery.md 10)."""
+        return self.claim, self.seat.connection_id
+
+    def offer(self, frames: bytes) -> bool:
+        """Hand complete frames to the session's outbox; never blocks."""
+        return self.session.offer(frames)
+
+    def close(self, disconnect: Disconnect) -> None:
+        """Close the session."""
+        self.session.close(disconnect)
+
+
+class TypingThrottle:
+    """Passes a user's typing on at once, then at most every `TYPING_INTERVAL_S`; the last state always gets through."""
+
+    __slots__ = ("_latest", "_publish", "_sent", "_timer")
+
+    def __init__(self, publish: Callable[[bool], None]) -> None:
+        self._publish = publish
+        self._sent = False
+        self._latest = False
+        self._timer: asyncio.TimerHandle | None = None
+
+    def change(self, is_typing: bool) -> None:
+        """The user types, or stopped."""
+        self._latest = is_typing
+        if self._timer is None:
+            self._pass_on()
+
+    def _pass_on(self) -> None:
+        self._publish(self._latest)
+        self._sent = self._latest
+        self._timer = asyncio.get_running_loop().call_later(TYPING_INTERVAL_S, self._on_interval)
+
+    def _on_interval(self) -> None:
+        self._timer = None
+        if self._latest != self._sent:
+            self._pass_on()
+
+    def cancel(self) -> None:
+        """Pass on nothing more."""
+        if self._timer is not None:
+            self._timer.cancel()
+
+
+class Roster:
+    """Every subscription on this node, by chat and user."""
+
+    def __init__(self) -> None:
+        self._chats: dict[int, dict[int, list[Subscription]]] = {}
+
+    def add(self, subscription: Subscription) -> None:
+        """Register it."""
+        users = self._chats.setdefault(subscription.seat.chat_id, {})
+        users.setdefault(subscription.user_id, []).append(subscription)
+
+    def remove(self, subscription: Subscription) -> None:
+        """Forget it; it may be gone already."""
+        chat_id, user_id = subscription.seat.chat_id, subscription.user_id
+        users = self._chats.get(chat_id, {})
+        mine = users.get(user_id, [])
+        if subscription not in mine:
+            return
+        mine.remove(subscription)
+        if not mine:
+            del users[user_id]
+        if not users:
+            del self._chats[chat_id]
+
+    def of(self, chat_id: int, user_id: int) -> list[Subscription]:
+        """The user's subscriptions to the chat on this node."""
+        return list(self._chats.get(chat_id, {}).get(user_id, ()))
+
+    def users(self, chat_id: int) -> Iterable[int]:
+        """Who has subscriptions to the chat on this node."""
+        return list(self._chats.get(chat_id, ()))

@@ -1,0 +1,51 @@
+from datetime import UTC, datetime
+
+import pytest
+
+from gateway import publications
+from gateway.messages import MemberRemoved, MessagesRead, PresenceChange, Takeover, Typing
+from storage.records import ChatEvent, EventKind, Person
+
+ANN = Person(1, "ann", "Ann", "Lee")
+MESSAGE = ChatEvent(
+    chat_id=7,
+    seq=3,
+    kind=EventKind.EDIT,
+    message_id=11,
+    sender=ANN,
+    text="Привет 👋",
+    created_at=datetime(2024, 1, 15, 10, 30, 0, 123456, tzinfo=UTC),
+    is_edited=True,
+    is_deleted=False,
+    client_msg_id="c1",
+)
+
+
+@pytest.mark.parametrize(
+    "publication",
+    [
+        MESSAGE,
+        Typing(7, ANN, is_typing=True),
+        MessagesRead(7, ANN, 3),
+        PresenceChange(7, 1, "ann", "leave", 4),
+        Takeover(7, 1, 1700000000000000, "abc"),
+        MemberRemoved(7, 1),
+    ],
+    ids=lambda publication: type(publication).__name__,
+)
+def test_a_publication_survives_the_crossing(publication):
+    assert publications.decode(publications.encode(publication)) == publication
+
+
+def test_a_kind_of_a_later_version_is_skipped():
+    assert publications.decode(b'["sticker",7,1]') is None
+
+
+def test_fields_that_a_later_version_appends_are_ignored():
+    assert publications.decode(b'["removed",7,1,"later"]') == MemberRemoved(7, 1)
+
+
+@pytest.mark.parametrize("payload", [b"", b"x", b"5", b"[]", b"{}", b'["message",7]', b'["typing",7,5,true]', b"\xff"])
+def test_what_is_no_publication_is_a_value_error(payload):
+    with pytest.raises(ValueError):
+        publications.decode(payload)
