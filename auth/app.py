@@ -1,0 +1,75 @@
+"""The composition of auth: builds every object, and the application for a process of its own."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from http import HTTPStatus
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute
+
+from auth.accounts import Accounts
+from auth.attempts import LoginLimits
+from auth.keys import KeyRing, KeyStore
+from auth.login import Login
+from auth.oauth2 import TokenEndpoint
+from auth.passwords import Passwords
+from auth.problems import Problem
+from auth.registration import Registration
+from auth.routes import AuthRoutes
+from auth.settings import AuthSettings
+from auth.tokens import Issuer
+
+
+class AuthService:
+    """Auth over somebody's storage and limits, which stay the caller's to close."""
+
+    def __init__(self, accounts: Accounts, keys: KeyStore, limits: LoginLimits, settings: AuthSettings) -> None:
+        self.key_ring = KeyRing(keys, settings.token_lifetime_s)
+        self._passwords = Passwords()
+        issuer = Issuer(settings.token_names, settings.token_lifetime_s)
+        login = Login(accounts, self._passwords, limits, self.key_ring, issuer)
+        self._token_endpoint = TokenEndpoint(login)
+        registration = Registration(accounts, self._passwords)
+        self._routes = AuthRoutes(registration, login, self._token_endpoint, self.key_ring, settings)
+
+    def routes(self) -> list[BaseRoute]:
+        """For `create_app`, or to stand among the routes of another application."""
+        return self._routes.routes()
+
+    def close(self) -> None:
+        """Let go of the threads; does not block."""
+        self._token_endpoint.close()
+        self._passwords.close()
+
+
+def create_app(service: AuthService) -> Starlette:
+    """An application of auth alone; it closes the service when it stops."""
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        try:
+            yield
+        finally:
+            service.close()
+
+    return Starlette(
+        routes=service.routes(),
+        exception_handlers={HTTPException: _on_http_error, Exception: _on_surprise},
+        lifespan=lifespan,
+    )
+
+
+async def _on_http_error(request: Request, error: Exception) -> Response:
+    """No such URL (404) or method (405)."""
+    assert isinstance(error, HTTPException)  # noqa: S101 - registered for nothing else
+    status = HTTPStatus(error.status_code)
+    code = status.phrase.lower().replace(" ", "_")
+    return Problem(status, code, error.detail, headers=error.headers).response()
+
+
+async def _on_surprise(request: Request, error: Exception) -> Response:
+    """A bug of ours: the server logs the traceback, the client learns nothing of it."""
+    return Problem(HTTPStatus.INTERNAL_SERVER_ERROR, "internal", "Something went wrong on our side.").response()

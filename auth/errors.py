@@ -1,0 +1,48 @@
+"""Everything that auth raises.
+
+AuthError
+├── InvalidToken      this token opens nothing; its `reason` says why, never quoting the token
+├── KeysUnavailable   the keys could not be read, so nothing can be said about the token
+├── Overloaded        too much work is waiting already; come back in a moment
+└── Problem           an HTTP answer other than success (`auth.problems`)
+"""
+
+from enum import StrEnum
+
+
+class AuthError(Exception):
+    """Base of this package's errors."""
+
+
+class Reason(StrEnum):
+    """Why a token is refused: stable, for log fields and tests; a client is told no more than 401."""
+
+    MALFORMED = "malformed"
+    TOO_LARGE = "too_large"
+    WRONG_TYPE = "wrong_type"
+    WRONG_ALGORITHM = "wrong_algorithm"
+    UNKNOWN_KEY = "unknown_key"
+    BAD_SIGNATURE = "bad_signature"
+    MISSING_CLAIM = "missing_claim"
+    INVALID_CLAIM = "invalid_claim"
+    EXPIRED = "expired"
+    NOT_YET_VALID = "not_yet_valid"
+    WRONG_ISSUER = "wrong_issuer"
+    WRONG_AUDIENCE = "wrong_audience"
+    BAD_SUBJECT = "bad_subject"
+
+
+class InvalidToken(AuthError):
+    """This token opens nothing; `reason` says why."""
+
+    def __init__(self, reason: Reason) -> None:
+        super().__init__(reason.value)
+        self.reason = reason
+
+
+class KeysUnavailable(AuthError):
+    """The public keys could not be read in time: the token may be good, and may be tried again."""
+
+
+class Overloaded(AuthError):
+    """Too much of this work is waiting already; try again in a second or so."""

@@ -1,0 +1,89 @@
+"""Every HTTP answer of auth that is not success: problem documents (RFC 9457) with a stable `code`."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from http import HTTPStatus
+from typing import Any
+
+import orjson
+from starlette.responses import Response
+
+from auth.errors import AuthError
+from auth.rules import BrokenRule
+
+
+class Problem(AuthError):
+    """An answer other than success. `members` stand in the document beside `title`, `status`, `code` and `detail`."""
+
+    def __init__(
+        self,
+        status: HTTPStatus,
+        code: str,
+        detail: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        members: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__(code)
+        self.status = status
+        self.code = code
+        self.detail = detail
+        self.headers = dict(headers or {})
+        self.members = dict(members or {})
+
+    def response(self) -> Response:
+        """The document; never cached."""
+        document = {
+            "title": self.status.phrase,
+            "status": self.status.value,
+            "code": self.code,
+            "detail": self.detail,
+            **self.members,
+        }
+        return Response(
+            orjson.dumps(document),
+            self.status.value,
+            {"Cache-Control": "no-store", **self.headers},
+            media_type="application/problem+json",
+        )
+
+
+def wrong_credentials() -> Problem:
+    """The same for an unknown login and for a wrong password."""
+    return Problem(
+        HTTPStatus.UNAUTHORIZED,
+        "invalid_credentials",
+        "The login or the password is wrong.",
+        headers={"WWW-Authenticate": "Bearer"},
+    )
+
+
+def login_taken() -> Problem:
+    """Another account has the login."""
+    return Problem(HTTPStatus.CONFLICT, "login_taken", "This login is taken.")
+
+
+def broken_rules(rules: Sequence[BrokenRule]) -> Problem:
+    """Every rule that a registration breaks, each with its field, code and sentence."""
+    detail = " ".join(rule.detail for rule in rules)
+    errors = [asdict(rule) for rule in rules]
+    return Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid_field", detail, members={"errors": errors})
+
+
+def rate_limited(wait_s: float) -> Problem:
+    """Too many failed logins; `wait_s` is rounded up to whole seconds."""
+    return _later(HTTPStatus.TOO_MANY_REQUESTS, "rate_limited", "Too many failed logins.", wait_s)
+
+
+def unavailable() -> Problem:
+    """The database or the hashing threads cannot take this now."""
+    return _later(HTTPStatus.SERVICE_UNAVAILABLE, "unavailable", "Not possible at the moment.", 1.0)
+
+
+def _later(status: HTTPStatus, code: str, detail: str, wait_s: float) -> Problem:
+    seconds = max(1, math.ceil(wait_s))
+    headers = {"Retry-After": str(seconds)}
+    return Problem(
+        status, code, f"{detail} Try again in {seconds} s.", headers=headers, members={"retry_after_s": seconds}
+    )

@@ -1,0 +1,153 @@
+"""Every URL of auth, on one screen."""
+
+from collections.abc import Awaitable, Callable
+from http import HTTPStatus
+from typing import Any
+
+import msgspec
+import orjson
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+
+from auth import oauth2, problems
+from auth.addresses import client_address, is_https
+from auth.bodies import read_form, read_json
+from auth.errors import Overloaded
+from auth.keys import KeyRing
+from auth.login import Granted, Limited, Login, WrongCredentials
+from auth.problems import Problem
+from auth.registration import Registration
+from auth.settings import AuthSettings
+from storage.errors import LoginTaken, StorageUnavailable
+
+Endpoint = Callable[[Request], Awaitable[Response]]
+
+
+class NewAccount(msgspec.Struct):
+    """Body of `POST /register`."""
+
+    login: str
+    password: str
+    first_name: str = ""
+    last_name: str = ""
+
+
+class Credentials(msgspec.Struct):
+    """Body of `POST /login`."""
+
+    login: str
+    password: str
+
+
+class AuthRoutes:
+    """The HTTP side of registration, login and keys; answers are JSON, and problem JSON where something is wrong."""
+
+    def __init__(
+        self,
+        registration: Registration,
+        login: Login,
+        token_endpoint: oauth2.TokenEndpoint,
+        keys: KeyRing,
+        settings: AuthSettings,
+    ) -> None:
+        self._registration = registration
+        self._login = login
+        self._token_endpoint = token_endpoint
+        self._keys = keys
+        self._trusted = settings.trusted_proxies
+
+    def routes(self) -> list[BaseRoute]:
+        """To be served alone or beside others: they need no exception handler and no lifespan of the application."""
+        return [
+            Route("/register", _answers_problems(self.register), methods=["POST"]),
+            Route("/login", _answers_problems(self.login), methods=["POST"]),
+            Route(oauth2.PATH, _answers_oauth2_problems(self.access_token), methods=["POST"]),
+            Route("/.well-known/jwks.json", _answers_problems(self.jwks), methods=["GET"]),
+        ]
+
+    async def register(self, request: Request) -> Response:
+        """201 with the new user; 409 if the login is taken; 422 with every broken rule."""
+        new = await read_json(request, NewAccount)
+        outcome = await self._registration.register(new.login, new.password, new.first_name, new.last_name)
+        if isinstance(outcome, list):
+            raise problems.broken_rules(outcome)
+        return _json({"id": outcome.id, "login": outcome.username}, HTTPStatus.CREATED)
+
+    async def login(self, request: Request) -> Response:
+        """A token, in the body and as a cookie."""
+        given = await read_json(request, Credentials)
+        match await self._login.attempt(given.login, given.password, self._address(request)):
+            case Limited(wait_s):
+                raise problems.rate_limited(wait_s)
+            case WrongCredentials():
+                raise problems.wrong_credentials()
+            case Granted(access_token, expires_in_s):
+                response = _json({"access_token": access_token, "token_type": "bearer", "expires_in": expires_in_s})
+                response.set_cookie(
+                    "access_token",
+                    access_token,
+                    max_age=expires_in_s,
+                    path="/",
+                    secure=is_https(request, self._trusted),
+                    httponly=True,
+                    samesite="lax",
+                )
+                return response
+
+    async def access_token(self, request: Request) -> Response:
+        """The same by form. No cookie: any site may make a browser post a form, and so log its user in as another."""
+        answer = await self._token_endpoint.answer(await read_form(request), self._address(request))
+        if answer.status == HTTPStatus.OK:
+            return _json(answer.body)
+        code = "invalid_credentials" if answer.body["error"] == "invalid_grant" else answer.body["error"]
+        detail = answer.body.get("error_description", "")
+        raise Problem(HTTPStatus(answer.status), code, detail, members=answer.body)
+
+    async def jwks(self, request: Request) -> Response:
+        """The public keys; may be cached for a minute, half of what a new key waits before it signs."""
+        response = _json(await self._keys.jwks())
+        response.headers["Cache-Control"] = "public, max-age=60"
+        return response
+
+    def _address(self, request: Request) -> str:
+        return client_address(request, self._trusted)
+
+
+def _json(content: Any, status: HTTPStatus = HTTPStatus.OK) -> Response:
+    headers = {"Cache-Control": "no-store"}  # RFC 6749 §5.1
+    return Response(orjson.dumps(content), status.value, headers, media_type="application/json")
+
+
+async def _answer(endpoint: Endpoint, request: Request) -> Response | Problem:
+    try:
+        return await endpoint(request)
+    except Problem as problem:
+        return problem
+    except LoginTaken:
+        return problems.login_taken()
+    except (StorageUnavailable, Overloaded):
+        return problems.unavailable()
+
+
+def _answers_problems(endpoint: Endpoint) -> Endpoint:
+    async def answer(request: Request) -> Response:
+        outcome = await _answer(endpoint, request)
+        return outcome.response() if isinstance(outcome, Problem) else outcome
+
+    return answer
+
+
+def _answers_oauth2_problems(endpoint: Endpoint) -> Endpoint:
+    """OAuth2 clients look for `error` and `error_description` (RFC 6749 §5.2), which stand beside our own members."""
+
+    async def answer(request: Request) -> Response:
+        outcome = await _answer(endpoint, request)
+        if not isinstance(outcome, Problem):
+            return outcome
+        later = "retry_after_s" in outcome.members
+        outcome.members.setdefault("error", "temporarily_unavailable" if later else "invalid_request")
+        outcome.members.setdefault("error_description", outcome.detail)
+        return outcome.response()
+
+    return answer
