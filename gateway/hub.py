@@ -5,6 +5,7 @@ framed once, and all that came for a chat in one turn of the loop leaves in one 
 """
 
 import asyncio
+import logging
 from collections.abc import Callable, Iterable, Iterator
 from typing import Protocol
 
@@ -13,6 +14,8 @@ from gateway.frames import text_frame
 from gateway.messages import Push
 from gateway.timeline import Timeline
 from storage.records import ChatEvent
+
+logger = logging.getLogger("gateway.hub")
 
 
 class Subscriber(Protocol):
@@ -130,7 +133,11 @@ class Hub:
     def _flush(self) -> None:
         dirty, self._dirty = self._dirty, []
         for local in dirty:
-            self._flush_chat(local)
+            try:
+                self._flush_chat(local)
+            except Exception:
+                # One chat's defect must not cost the others of this turn their messages.
+                logger.exception("broadcast_failed", extra={"fields": {"chat_id": local.chat_id}})
 
     def _flush_chat(self, local: LocalChat) -> None:
         pending, local.pending = local.pending, []

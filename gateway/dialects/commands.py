@@ -1,0 +1,115 @@
+"""The commands of seed 004 as JSON; the native protocol shares them."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import orjson
+
+from gateway.codes import ErrorCode
+from gateway.dialects.fields import INVALID_TEXT, invalid_field, is_id, is_seq
+from gateway.messages import (
+    MAX_HISTORY,
+    Command,
+    DeleteMessage,
+    EditMessage,
+    ErrorReply,
+    GetHistory,
+    GetPresence,
+    MarkRead,
+    Ping,
+    SendMessage,
+    SetTyping,
+    check_client_msg_id,
+    check_text,
+)
+
+_Fields = Mapping[str, Any]
+_DEFAULT_HISTORY = 50
+_SHOWN_TYPE_LENGTH = 64
+
+
+class Commands:
+    """Reads commands; texts may have `max_text_length` code points."""
+
+    def __init__(self, max_text_length: int) -> None:
+        self._max_text_length = max_text_length
+        self._readers: dict[str, Callable[[_Fields], Command | ErrorReply]] = {
+            "message": self._read_message,
+            "edit_message": self._read_edit,
+            "delete_message": _read_delete,
+            "typing": _read_typing,
+            "read_messages": _read_mark,
+            "history": _read_history,
+            "presence": lambda _: GetPresence(),
+            "ping": lambda _: Ping(),
+        }
+
+    def read(self, fields: _Fields) -> Command | ErrorReply:
+        """The command that a JSON object stands for, or what is wrong with it."""
+        kind = fields.get("type")
+        reader = self._readers.get(kind) if isinstance(kind, str) else None
+        return reader(fields) if reader is not None else _unknown_type(kind)
+
+    def _read_message(self, fields: _Fields) -> Command | ErrorReply:
+        error = self._text_error(fields) or _client_msg_id_error(fields)
+        return error or SendMessage(fields["text"], fields.get("client_msg_id"))
+
+    def _read_edit(self, fields: _Fields) -> Command | ErrorReply:
+        error = _id_error(fields) or self._text_error(fields) or _client_msg_id_error(fields)
+        return error or EditMessage(fields["id"], fields["text"], fields.get("client_msg_id"))
+
+    def _text_error(self, fields: _Fields) -> ErrorReply | None:
+        code = check_text(fields.get("text"), self._max_text_length)
+        match code:
+            case None:
+                return None
+            case ErrorCode.EMPTY_TEXT:
+                return ErrorReply(code, "Message text cannot be empty")
+            case ErrorCode.TEXT_TOO_LONG:
+                return ErrorReply(code, f"Message text is too long (maximum {self._max_text_length} characters)")
+            case _:
+                return INVALID_TEXT
+
+
+def _read_delete(fields: _Fields) -> Command | ErrorReply:
+    error = _id_error(fields) or _client_msg_id_error(fields)
+    return error or DeleteMessage(fields["id"], fields.get("client_msg_id"))
+
+
+def _read_typing(fields: _Fields) -> Command | ErrorReply:
+    is_typing = fields.get("is_typing")
+    return SetTyping(is_typing) if isinstance(is_typing, bool) else invalid_field("is_typing", "true or false")
+
+
+def _read_mark(fields: _Fields) -> Command | ErrorReply:
+    seq = fields.get("seq")
+    return MarkRead(seq) if seq is None or is_seq(seq) else invalid_field("seq", "an integer from 0")
+
+
+def _read_history(fields: _Fields) -> Command | ErrorReply:
+    before, after, limit = fields.get("before_seq"), fields.get("after_seq"), fields.get("limit", _DEFAULT_HISTORY)
+    if before is not None and after is not None:
+        return invalid_field("after_seq", "before_seq or after_seq, not both")
+    if not (before is None or is_seq(before)):
+        return invalid_field("before_seq", "an integer from 0")
+    if not (after is None or is_seq(after)):
+        return invalid_field("after_seq", "an integer from 0")
+    if not (is_id(limit) and limit <= MAX_HISTORY):
+        return invalid_field("limit", f"an integer from 1 to {MAX_HISTORY}")
+    return GetHistory(before, after, limit)
+
+
+def _id_error(fields: _Fields) -> ErrorReply | None:
+    return None if is_id(fields.get("id")) else invalid_field("id", "a positive integer")
+
+
+def _client_msg_id_error(fields: _Fields) -> ErrorReply | None:
+    value = fields.get("client_msg_id")
+    if value is None or check_client_msg_id(value):
+        return None
+    return invalid_field("client_msg_id", "a string of 1 to 64 characters")
+
+
+def _unknown_type(kind: object) -> ErrorReply:
+    shown = kind if isinstance(kind, str) else orjson.dumps(kind).decode()
+    return ErrorReply(ErrorCode.UNKNOWN_TYPE, f"Unknown message type: {shown[:_SHOWN_TYPE_LENGTH]}")

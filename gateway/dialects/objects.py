@@ -1,0 +1,83 @@
+"""Pushes and replies as seed 004 spells them; the native protocol adds a `chat_id` to them."""
+
+from gateway.messages import (
+    CaughtUp,
+    ErrorReply,
+    Established,
+    HistoryPage,
+    MessagesRead,
+    Pong,
+    PresenceChange,
+    PresenceCount,
+    PresenceState,
+    Push,
+    Reply,
+    Reset,
+    Stored,
+    Typing,
+    message_object,
+    present_object,
+)
+from storage.records import ChatEvent
+
+
+def push_object(push: Push) -> dict[str, object]:
+    """A push as seed 004 spells it."""
+    match push:
+        case ChatEvent():
+            return {"type": "message", "data": message_object(push)}
+        case Typing(person=person):
+            return {
+                "type": "typing",
+                "user_id": person.id,
+                "username": person.username,
+                "is_typing": push.is_typing,
+            }
+        case MessagesRead(person=person):
+            return {"type": "messages_read", "user_id": person.id, "username": person.username, "seq": push.seq}
+        case PresenceChange():
+            return {
+                "type": "presence",
+                "user_id": push.user_id,
+                "username": push.username,
+                "status": push.status,
+            }
+        case PresenceCount():
+            return {"type": "presence_count", "count": push.count}
+
+
+def reply_object(reply: Reply) -> dict[str, object] | None:
+    """A reply as seed 004 spells it."""
+    match reply:
+        case Established():
+            return {
+                "type": "connection_established",
+                "message": "Successfully connected to chat",
+                "chat_id": reply.chat_id,
+                "node": reply.node,
+                "last_seq": reply.last_seq,
+                "epoch": reply.epoch,
+            }
+        case Stored(duplicate=False):
+            return None
+        case Stored():
+            return {"type": "message", "data": message_object(reply.event), "duplicate": True}
+        case HistoryPage():
+            return {
+                "type": "history",
+                "messages": [message_object(event) for event in reply.events],
+                "last_seq": reply.last_seq,
+            }
+        case PresenceState():
+            return {"type": "presence_state", "members": [present_object(present) for present in reply.members]}
+        case CaughtUp():
+            return {"type": "caught_up", "chat_id": reply.chat_id, "seq": reply.seq, "epoch": reply.epoch}
+        case Reset():
+            return {"type": "reset", "chat_id": reply.chat_id, "last_seq": reply.last_seq, "epoch": reply.epoch}
+        case Pong():
+            return {"type": "pong"}
+        case ErrorReply():
+            error: dict[str, object] = {"type": "error", "message": reply.message, "code": reply.code}
+            if reply.retry_after_s is not None:
+                error["retry_after_s"] = reply.retry_after_s
+            return error

@@ -1,0 +1,81 @@
+"""Leaving politely (invariant 8): not ready, still accepting for a while, then all sessions are sent away in batches.
+
+Starts from our own SIGTERM, because uvicorn closes every socket at once before its lifespan shutdown.
+"""
+
+import asyncio
+import logging
+import random
+from collections.abc import Collection
+from typing import Protocol
+
+import orjson
+
+from gateway.codes import Close, Disconnect
+
+logger = logging.getLogger("gateway.drain")
+
+BATCHES = 20
+CLOSING_SHARE = 0.6
+"""Of the drain's time, how much is spent on sending sessions away; the rest is left to their closing handshakes."""
+RETURN_MS_PER_SESSION = 5
+MIN_RETURN_MS = 200
+MAX_RETURN_MS = 15_000
+
+
+class Leaving(Protocol):
+    """A session, as the drain sees it."""
+
+    def close(self, disconnect: Disconnect) -> None:
+        """Close it; never blocks."""
+        ...
+
+
+class Drain:
+    """Sends this node's sessions away, once.
+
+    `sessions` is the live register: those who come during the delay are sent away too.
+    """
+
+    def __init__(self, sessions: Collection[Leaving], *, delay_s: float, drain_s: float) -> None:
+        self._sessions = sessions
+        self._delay_s = delay_s
+        self._drain_s = drain_s
+        self._hurry = asyncio.Event()
+        self.is_closing = False
+        """Whether new sockets are refused."""
+
+    def hurry(self) -> None:
+        """Skip every wait that is left: a second signal."""
+        self._hurry.set()
+
+    async def run(self) -> None:
+        """Return once no session is left, or the time is up; takes at most delay_s + drain_s."""
+        await self._wait(self._delay_s)
+        self.is_closing = True
+        count = len(self._sessions)
+        logger.info("drain_started", extra={"fields": {"sessions": count}})
+        deadline = asyncio.get_running_loop().time() + self._drain_s
+        await self._send_away(count)
+        while self._sessions and asyncio.get_running_loop().time() < deadline and not self._hurry.is_set():
+            await self._wait(0.02)
+        logger.info("drain_ended", extra={"fields": {"sessions_left": len(self._sessions)}})
+
+    async def _send_away(self, count: int) -> None:
+        window_ms = min(MAX_RETURN_MS, MIN_RETURN_MS + RETURN_MS_PER_SESSION * count)
+        sessions = list(self._sessions)
+        size = max(1, -(-len(sessions) // BATCHES))
+        pause_s = 0 if count <= BATCHES else self._drain_s * CLOSING_SHARE / BATCHES
+        for start in range(0, len(sessions), size):
+            for session in sessions[start : start + size]:
+                retry_after_ms = random.randrange(window_ms)  # noqa: S311 - spreads load, guards nothing
+                reason = orjson.dumps({"retry_after_ms": retry_after_ms}).decode()
+                session.close(Disconnect(Close.DRAIN, reason))
+            await self._wait(pause_s)
+
+    async def _wait(self, seconds: float) -> None:
+        try:
+            async with asyncio.timeout(seconds):
+                await self._hurry.wait()
+        except TimeoutError:
+            pass

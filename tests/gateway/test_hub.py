@@ -1,0 +1,144 @@
+import asyncio
+
+import pytest
+
+from gateway.dialects.chat import ChatDialect
+from gateway.frames import text_frame
+from gateway.hub import Hub, LocalChat
+from gateway.messages import Push, Typing
+from storage.records import Person
+from tests.gateway.test_timeline import event
+
+
+class CountingDialect(ChatDialect):
+    """Seed 004's, counting how often it encodes."""
+
+    def __init__(self, name: str = "chat") -> None:
+        super().__init__()
+        self.name = name
+        self.encoded = 0
+
+    def push(self, push: Push) -> bytes | None:
+        self.encoded += 1
+        return super().push(push)
+
+
+class Reader:
+    """A subscriber that keeps what it is offered; `has_room` False refuses it."""
+
+    def __init__(self, dialect: ChatDialect, user_id: int = 1, *, has_room: bool = True) -> None:
+        self.dialect = dialect
+        self.user_id = user_id
+        self.has_room = has_room
+        self.writes: list[bytes] = []
+
+    def offer(self, frames: bytes) -> bool:
+        self.writes.append(frames)
+        return self.has_room
+
+
+@pytest.fixture
+def hub() -> Hub:
+    return Hub()
+
+
+def joined(hub: Hub, *readers: Reader) -> LocalChat:
+    local, _ = hub.open(1)
+    hub.start(local, 0)
+    hub.join(local, readers[0])
+    for reader in readers[1:]:
+        hub.open(1)
+        hub.join(local, reader)
+    return local
+
+
+async def turn() -> None:
+    """Let the current turn of the loop end."""
+    await asyncio.sleep(0)
+
+
+async def test_all_of_one_turn_leaves_in_one_write_and_is_encoded_once(hub):
+    dialect = CountingDialect()
+    readers = [Reader(dialect) for _ in range(5)]
+    local = joined(hub, *readers)
+    hub.feed(local, [event(1)])
+    hub.feed(local, [event(2), event(3)])
+    assert readers[0].writes == []
+    await turn()
+    expected = b"".join(text_frame(ChatDialect().push(event(seq)) or b"") for seq in (1, 2, 3))
+    assert [reader.writes for reader in readers] == [[expected]] * 5
+    assert dialect.encoded == 3
+
+
+async def test_each_dialect_gets_its_own_encoding(hub):
+    first, second = CountingDialect("first"), CountingDialect("second")
+    local = joined(hub, Reader(first), Reader(second), Reader(second))
+    hub.feed(local, [event(1)])
+    await turn()
+    assert (first.encoded, second.encoded) == (1, 1)
+
+
+async def test_a_push_skips_its_author_but_nothing_else_does(hub):
+    author, other = Reader(CountingDialect(), user_id=1), Reader(CountingDialect(), user_id=2)
+    local = joined(hub, author, other)
+    hub.feed(local, [event(1)])
+    hub.broadcast(local, Typing(1, Person(1, "ann"), is_typing=True), skip_user=1)
+    await turn()
+    assert b"typing" not in author.writes[0]
+    assert b"message 1" in author.writes[0]
+    assert b"typing" in other.writes[0]
+
+
+async def test_a_full_subscriber_does_not_keep_the_others_waiting(hub):
+    full, other = Reader(CountingDialect(), has_room=False), Reader(CountingDialect())
+    local = joined(hub, full, other)
+    hub.feed(local, [event(1)])
+    await turn()
+    assert len(other.writes) == 1
+
+
+async def test_who_joins_gets_nothing_from_before_and_everything_after(hub):
+    early, late = Reader(CountingDialect()), Reader(CountingDialect())
+    local = joined(hub, early)
+    hub.feed(local, [event(1)])
+    hub.open(1)
+    hub.join(local, late)
+    hub.feed(local, [event(2)])
+    await turn()
+    assert b"message 1" not in b"".join(late.writes)
+    assert b"message 2" in b"".join(late.writes)
+    assert b"message 1" in b"".join(early.writes)
+    assert b"message 2" in b"".join(early.writes)
+
+
+async def test_a_chat_is_forgotten_with_its_last_subscriber(hub):
+    reader = Reader(CountingDialect())
+    local = joined(hub, reader)
+    pending, is_first = hub.open(1)
+    assert pending is local
+    assert not is_first
+    assert not hub.leave(local, reader)
+    assert hub.give_up(local)
+    assert hub.chat(1) is None
+    assert hub.open(1)[1]
+
+
+async def test_a_push_that_cannot_be_encoded_does_not_stop_the_other_chats(hub, caplog):
+    class Broken(ChatDialect):
+        name = "broken"
+
+        def push(self, push: Push) -> bytes | None:
+            raise RuntimeError("broken")
+
+    joined(hub, Reader(Broken()))
+    other = Reader(CountingDialect())
+    second, _ = hub.open(2)
+    hub.start(second, 0)
+    hub.join(second, other)
+    first = hub.chat(1)
+    assert first is not None
+    hub.feed(first, [event(1)])
+    hub.feed(second, [event(1)])
+    await turn()
+    assert len(other.writes) == 1
+    assert "broadcast_failed" in caplog.text
