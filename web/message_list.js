@@ -1,0 +1,140 @@
+/**
+ * The messages of one chat in the page. `paint` makes the list equal to the timeline, whatever happened in between, and
+ * touches only what has changed. Every text goes in as text, never as markup.
+ */
+
+const GROUP_GAP_MS = 5 * 60_000; // messages of one author that are closer together share a head
+const NEAR_END_PX = 80;
+
+const timeFormat = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
+const dayFormat = new Intl.DateTimeFormat(undefined, { weekday: "long", day: "numeric", month: "long" });
+
+/** A person's name as shown: first and last name, else the login. */
+export function nameOf({ first_name: first = "", last_name: last = "", username }) {
+  return `${first} ${last}`.trim() || username;
+}
+
+/** Fills an avatar: an initial, in a colour that is always the same for `id`. */
+export function paintAvatar(element, id, name) {
+  element.textContent = [...name][0]?.toUpperCase() ?? "";
+  element.dataset.hue = id % 8;
+}
+
+export class MessageList {
+  #scroller;
+  #list;
+  #template = document.getElementById("message-template");
+  #rows = new Map(); // entry → its row
+
+  /** `scroller` scrolls, `list` holds the rows. */
+  constructor(scroller, list) {
+    this.#scroller = scroller;
+    this.#list = list;
+  }
+
+  get isAtEnd() {
+    const { scrollHeight, scrollTop, clientHeight } = this.#scroller;
+    return scrollHeight - scrollTop - clientHeight < NEAR_END_PX;
+  }
+
+  scrollToEnd() {
+    this.#scroller.scrollTop = this.#scroller.scrollHeight;
+  }
+
+  clear() {
+    this.#rows.clear();
+    this.#list.replaceChildren();
+  }
+
+  /** The entry whose row is or holds `element`, if any. */
+  entryOf(element) {
+    const row = element?.closest(".message");
+    return row && this.#entries().find((entry) => this.#rows.get(entry) === row);
+  }
+
+  /** The row of `entry`, to be focused. */
+  rowOf(entry) {
+    return this.#rows.get(entry);
+  }
+
+  /**
+   * Shows `entries` as user `myId` sees them; `tickOf(entry)` gives the state of an own message as `[symbol, words]`.
+   * What is on screen stays where it is, but at the end of the list the view follows.
+   */
+  paint(entries, myId, tickOf) {
+    const wasAtEnd = this.isAtEnd;
+    const anchor = wasAtEnd ? null : this.#firstVisible();
+    const anchorTop = anchor?.offsetTop;
+    const present = new Set(entries);
+    for (const [entry, row] of this.#rows) if (!present.has(entry)) this.#remove(entry, row);
+    entries.forEach((entry, index) => {
+      const row = this.#rowFor(entry);
+      if (this.#list.children[index] !== row) this.#list.insertBefore(row, this.#list.children[index] ?? null);
+      const isMine = entry.sender.id === myId;
+      paintRow(row, entry, entries[index - 1], isMine, isMine ? tickOf(entry) : null);
+    });
+    if (wasAtEnd) this.scrollToEnd();
+    else if (anchor?.isConnected) this.#scroller.scrollTop += anchor.offsetTop - anchorTop;
+  }
+
+  #entries() {
+    return [...this.#rows.keys()];
+  }
+
+  #rowFor(entry) {
+    let row = this.#rows.get(entry);
+    if (!row) {
+      row = this.#template.content.firstElementChild.cloneNode(true);
+      this.#rows.set(entry, row);
+    }
+    return row;
+  }
+
+  #remove(entry, row) {
+    this.#rows.delete(entry);
+    row.remove();
+  }
+
+  #firstVisible() {
+    const top = this.#scroller.scrollTop;
+    return [...this.#list.children].find((row) => row.offsetTop + row.offsetHeight > top);
+  }
+}
+
+function paintRow(row, entry, previous, isMine, tick) {
+  const at = new Date(entry.timestamp);
+  const day = dayFormat.format(at);
+  const isNewDay = !previous || dayFormat.format(new Date(previous.timestamp)) !== day;
+  const isNewGroup =
+    isNewDay || previous.sender.id !== entry.sender.id || at - new Date(previous.timestamp) > GROUP_GAP_MS;
+  const [symbol, words] = tick ?? ["", ""];
+  const look = [entry.version, entry.failure, isNewDay, isNewGroup, symbol, words].join("|");
+  if (row.dataset.look === look) return;
+  row.dataset.look = look;
+
+  const part = (name) => row.querySelector(name);
+  const name = nameOf(entry.sender);
+  row.classList.toggle("mine", isMine);
+  row.classList.toggle("new-group", isNewGroup);
+  row.classList.toggle("new-day", isNewDay);
+  row.classList.toggle("deleted", entry.isDeleted);
+  row.classList.toggle("pending", entry.id === null);
+  part(".day").textContent = isNewDay ? dayName(at, day) : "";
+  paintAvatar(part(".avatar"), entry.sender.id, name);
+  part(".author").textContent = name;
+  part(".text").textContent = entry.isDeleted ? "This message was deleted." : entry.text;
+  part(".edited").hidden = !entry.isEdited || entry.isDeleted;
+  part("time").textContent = timeFormat.format(at);
+  part("time").dateTime = entry.timestamp;
+  part(".ticks").toggleAttribute("hidden", !tick || entry.isDeleted);
+  part(".ticks").dataset.tick = symbol;
+  part(".ticks").setAttribute("aria-label", words);
+  part("use").setAttribute("href", `#tick-${symbol}`);
+  part(".actions").hidden = !isMine || entry.isDeleted || entry.id === null;
+  part(".failure").textContent = entry.failure ? `Not sent. ${entry.failure}` : "";
+}
+
+function dayName(at, day) {
+  const days = Math.round((new Date().setHours(0, 0, 0, 0) - new Date(at).setHours(0, 0, 0, 0)) / 86_400_000);
+  return ["Today", "Yesterday"][days] ?? day;
+}
