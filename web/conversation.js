@@ -42,6 +42,7 @@ export class Conversation {
     at("log").addEventListener("scroll", () => this.#scrolled(), { passive: true });
     at("log").addEventListener("keydown", (event) => this.#logKey(event));
     at("log").addEventListener("click", (event) => this.#logClick(event));
+    at("log").addEventListener("focusin", (event) => event.target.closest(".message")?.scrollIntoView({ block: "nearest" }));
     at("jump").addEventListener("click", () => this.#list.scrollToEnd());
     at("banner-action").addEventListener("click", () => (this.#chat.wake(), this.#chat.open()));
     document.addEventListener("visibilitychange", () => this.#schedule());
@@ -117,7 +118,7 @@ export class Conversation {
     const title = titleOf(this.#info, me.id);
     setText("talk-title", title);
     paintAvatar(at("talk-avatar"), this.#avatarId(), title);
-    const here = [...present].filter(([id]) => id !== me.id).map(([, username]) => username);
+    const here = [...present].filter(([id]) => id !== me.id).map((user) => this.#nameOf(user));
     const isHere = state === "live" && (here.length > 0 || presentCount > 1);
     const names = here.length <= 3 ? `${listed(here)} ${here.length === 1 ? "is" : "are"} here` : null;
     setText("talk-presence", isHere ? ((here.length && names) || `${presentCount} are here`) : "Nobody else is here");
@@ -127,8 +128,16 @@ export class Conversation {
     at("node").title = state === "live" ? `This window is served by the replica ${node}` : "";
   }
 
+  get #others() {
+    return this.#info.members.filter((member) => member.user_id !== this.#chat.me.id);
+  }
+
+  #nameOf([id, username]) {
+    return nameOf(this.#info.members.find((member) => member.user_id === id) ?? { username });
+  }
+
   #avatarId() {
-    const others = this.#info.members.filter((member) => member.user_id !== this.#chat.me.id);
+    const others = this.#others;
     return others.length === 1 ? others[0].user_id : this.#info.id;
   }
 
@@ -157,7 +166,7 @@ export class Conversation {
 
   #tickOf(entry) {
     if (entry.id === null) return entry.failure ? ["waiting", "Not sent"] : ["waiting", "Sending"];
-    const others = this.#info.members.filter((member) => member.user_id !== this.#chat.me.id);
+    const others = this.#others;
     const readers = others.filter((member) => this.#chat.hasRead(member.user_id, entry));
     if (readers.length === 0) return ["sent", "Sent"];
     const who = readers.length === others.length && others.length > 1 ? "everyone" : listed(readers.map(nameOf));
@@ -165,7 +174,7 @@ export class Conversation {
   }
 
   #paintTypists() {
-    const names = [...this.#chat.typists.values()];
+    const names = [...this.#chat.typists].map((user) => this.#nameOf(user));
     const words = names.length > 3 ? "Several people are typing" : `${listed(names)} ${names.length > 1 ? "are" : "is"} typing`;
     setText("typing", names.length ? words : "");
     at("typing").classList.toggle("busy", names.length > 0);

@@ -1,0 +1,23 @@
+"""The client module's own tests, which run in Node."""
+
+import asyncio
+from pathlib import Path
+
+HERE = Path(__file__).parent
+TIMEOUT_S = 60
+
+
+async def test_the_client_module_passes_its_tests_in_node() -> None:
+    files = sorted(map(str, HERE.glob("*.test.mjs")))
+    assert files
+    process = await asyncio.create_subprocess_exec(
+        "node", "--test", *files, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
+    )
+    try:
+        async with asyncio.timeout(TIMEOUT_S):
+            output, _ = await process.communicate()
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    assert process.returncode == 0, output.decode()
