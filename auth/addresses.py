@@ -28,7 +28,7 @@ def client_address(connection: HTTPConnection, trusted: Iterable[Network]) -> st
 
 def is_https(connection: HTTPConnection, trusted: Iterable[Network]) -> bool:
     """Whether the client speaks TLS, to us or to a trusted proxy that says so in X-Forwarded-Proto."""
-    if connection.url.scheme in ("https", "wss"):
+    if connection.scope["scheme"] == "https":
         return True
     peer = _peer(connection)
     if peer is None or not _is_in(peer, trusted):

@@ -34,14 +34,14 @@ async def read_json(request: Request, shape: type[T]) -> T:
 
 
 async def read_form(request: Request) -> dict[str, str]:
-    """The fields of a form; each may come only once (RFC 6749 §3.2).
+    """The fields of a form; one without a value counts as left out, and each may come only once (RFC 6749 §3.2).
 
     Raises: Problem (400 malformed, 408, 413, 415).
     """
     _require_type(request, "application/x-www-form-urlencoded")
     body = await _read(request)
     try:
-        pairs = parse_qsl(body.decode(), keep_blank_values=True, errors="strict", max_num_fields=MAX_FORM_FIELDS)
+        pairs = parse_qsl(body.decode(), errors="strict", max_num_fields=MAX_FORM_FIELDS)
     except ValueError:
         raise Problem(HTTPStatus.BAD_REQUEST, "invalid_form", "The body is not a valid form.") from None
     form = dict(pairs)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from argon2 import PasswordHasher
-from argon2.exceptions import InvalidHashError, VerificationError
+from argon2.exceptions import VerificationError
 
 from auth.workers import Workers
 
@@ -55,8 +55,8 @@ class Passwords:
 
     def _verify(self, password: str, stored: str | None) -> Verdict:
         try:
-            self._hasher.verify(stored or self._dummy, password)
-        except (VerificationError, InvalidHashError):
+            self._hasher.verify(self._dummy if stored is None else stored, password)
+        except (VerificationError, ValueError):  # ValueError: the stored text is no hash
             return Verdict(matches=False)
         if stored is None:
             return Verdict(matches=False)

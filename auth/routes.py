@@ -101,7 +101,7 @@ class AuthRoutes:
         if answer.status == HTTPStatus.OK:
             return _json(answer.body)
         code = "invalid_credentials" if answer.body["error"] == "invalid_grant" else answer.body["error"]
-        detail = answer.body.get("error_description", "")
+        detail = answer.body.get("error_description", "This grant is not supported.")
         raise Problem(HTTPStatus(answer.status), code, detail, members=answer.body)
 
     async def jwks(self, request: Request) -> Response:

@@ -1,0 +1,162 @@
+"""Hashing: argon2id as OWASP wants it, off the loop, a bounded number at once, the same for unknown users."""
+
+import asyncio
+import threading
+import time
+from statistics import median
+from typing import Literal
+
+import argon2
+import pytest
+from argon2 import PasswordHasher
+
+from auth.errors import Overloaded
+from auth.passwords import Passwords
+from auth.workers import Workers
+
+CHEAP = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+PASSWORD = "correct horse"
+
+
+async def test_a_password_matches_its_own_hash_only() -> None:
+    passwords = Passwords(CHEAP)
+    stored = await passwords.hash(PASSWORD)
+    assert (await passwords.verify(PASSWORD, stored)).matches
+    assert not (await passwords.verify(PASSWORD + " ", stored)).matches
+    assert not (await passwords.verify("", stored)).matches
+    assert stored != await passwords.hash(PASSWORD), "each hash has a salt of its own"
+
+
+async def test_the_parameters_are_at_least_those_of_owasp() -> None:
+    stored = await Passwords().hash(PASSWORD)
+    parameters = argon2.extract_parameters(stored)
+    assert parameters.type is argon2.low_level.Type.ID
+    assert parameters.memory_cost >= 19 * 1024
+    assert parameters.time_cost >= 2
+    assert parameters.parallelism == 1
+    assert PASSWORD not in stored
+
+
+async def test_a_hash_of_other_parameters_is_replaced_once_the_password_is_known() -> None:
+    old = await Passwords(CHEAP).hash(PASSWORD)
+    passwords = Passwords()
+    assert (await passwords.verify("wrong", old)).new_hash is None
+    verdict = await passwords.verify(PASSWORD, old)
+    assert verdict.matches
+    assert verdict.new_hash is not None
+    assert await passwords.verify(PASSWORD, verdict.new_hash) == type(verdict)(matches=True, new_hash=None)
+
+
+@pytest.mark.parametrize("stored", ["", "plain", "$argon2id$v=19$m=8", "$2b$12$abcdefghijklmnopqrstuv", "é"])
+async def test_a_damaged_hash_matches_nothing(stored: str) -> None:
+    assert not (await Passwords(CHEAP).verify(PASSWORD, stored)).matches
+
+
+async def test_the_same_letters_match_however_the_keyboard_composed_them() -> None:
+    passwords = Passwords(CHEAP)
+    stored = await passwords.hash("caf\u00e9 noir")
+    assert (await passwords.verify("cafe\u0301 noir", stored)).matches
+
+
+class CountingHasher(PasswordHasher):
+    """Notes how many verifications run at once, and of which hashes."""
+
+    def __init__(self) -> None:
+        super().__init__(time_cost=1, memory_cost=8, parallelism=1)
+        self.verified: list[str | bytes] = []
+        self.threads: set[str] = set()
+        self.running = self.most_running = 0
+        self.lock = threading.Lock()
+        self.gate = threading.Event()
+
+    def verify(self, hash: str | bytes, password: str | bytes) -> Literal[True]:  # noqa: A002 - argon2's name
+        with self.lock:
+            self.verified.append(hash)
+            self.threads.add(threading.current_thread().name)
+            self.running += 1
+            self.most_running = max(self.most_running, self.running)
+        self.gate.wait(10)
+        with self.lock:
+            self.running -= 1
+        return super().verify(hash, password)
+
+
+async def test_an_unknown_user_costs_a_verification_of_the_same_parameters_and_never_matches() -> None:
+    hasher = CountingHasher()
+    hasher.gate.set()
+    passwords = Passwords(hasher)
+    assert not (await passwords.verify(PASSWORD, None)).matches
+    (dummy,) = hasher.verified
+    assert not hasher.check_needs_rehash(dummy)
+
+
+async def test_known_and_unknown_users_take_the_same_time() -> None:
+    passwords = Passwords(threads=1)
+    stored = await passwords.hash(PASSWORD)
+
+    async def took(stored: str | None) -> float:
+        start = time.perf_counter()
+        await passwords.verify("wrong guess", stored)
+        return time.perf_counter() - start
+
+    known, unknown = [], []
+    for _ in range(9):  # in turn, so that a busy machine slows both
+        known.append(await took(stored))
+        unknown.append(await took(None))
+    assert 0.5 < median(known) / median(unknown) < 2
+
+
+async def test_few_hash_at_once_some_wait_and_the_rest_are_refused_at_once() -> None:
+    hasher = CountingHasher()
+    passwords = Passwords(hasher, threads=2, waiting=3)
+    accepted = [asyncio.create_task(passwords.verify(PASSWORD, None)) for _ in range(5)]
+    await asyncio.sleep(0)
+    with pytest.raises(Overloaded):
+        await passwords.verify(PASSWORD, None)
+    hasher.gate.set()
+    await asyncio.gather(*accepted)
+    assert hasher.most_running <= 2
+    assert threading.current_thread().name not in hasher.threads
+    await passwords.verify(PASSWORD, None)
+
+
+async def test_a_caller_that_leaves_frees_its_place_only_when_its_work_is_done() -> None:
+    workers = Workers("test", threads=1, waiting=0)
+    gate, began = threading.Event(), threading.Event()
+
+    def work() -> None:
+        began.set()
+        gate.wait(10)
+
+    leaving = asyncio.create_task(workers.run(work))
+    assert await asyncio.to_thread(began.wait, 10)
+    leaving.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await leaving
+    with pytest.raises(Overloaded):
+        await workers.run(work)
+    gate.set()
+    async with asyncio.timeout(10):
+        while True:
+            try:
+                await workers.run(work)
+                break
+            except Overloaded:
+                await asyncio.sleep(0.001)
+    workers.close()
+
+
+async def test_a_caller_that_leaves_the_queue_frees_its_place_at_once() -> None:
+    workers = Workers("test", threads=1, waiting=1)
+    gate = threading.Event()
+    running = asyncio.create_task(workers.run(lambda: gate.wait(10)))
+    waiting = asyncio.create_task(workers.run(lambda: gate.wait(10)))
+    await asyncio.sleep(0)
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    third = asyncio.create_task(workers.run(lambda: gate.wait(10)))
+    await asyncio.sleep(0)
+    gate.set()
+    assert await asyncio.gather(running, third) == [True, True]
+    workers.close()

@@ -1,0 +1,93 @@
+"""Auth behind a real server: what reaches the wire, and what reaches the logs."""
+
+import asyncio
+import json
+import logging
+from collections.abc import AsyncIterator
+
+import httpx
+import pytest
+import uvicorn
+
+from auth.app import AuthService, create_app
+
+ANN = {"login": "ann@example.com", "password": "correct horse"}
+FORM = {"username": "ann@example.com", "password": "correct horse"}
+
+
+@pytest.fixture
+async def http(service: AuthService) -> AsyncIterator[httpx.AsyncClient]:
+    config = uvicorn.Config(create_app(service), port=0, log_config=None, lifespan="on", ws="none", proxy_headers=False)
+    server = uvicorn.Server(config)
+    server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]
+    serving = asyncio.create_task(server._serve())
+    async with asyncio.timeout(10):
+        while not server.started:
+            await asyncio.sleep(0.005)
+    port = server.servers[0].sockets[0].getsockname()[1]
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
+        yield client
+    server.should_exit = True
+    await serving
+
+
+async def test_a_user_registers_and_logs_in_over_the_wire(http: httpx.AsyncClient) -> None:
+    assert (await http.post("/register", json=ANN)).status_code == 201
+    answer = await http.post("/login", json=ANN)
+    assert answer.status_code == 200
+    assert http.cookies["access_token"] == answer.json()["access_token"]
+    assert (await http.post("/api/v1/login/access-token", data=FORM)).status_code == 200
+
+
+async def test_a_body_of_30_kb_is_refused_and_the_server_lives(http: httpx.AsyncClient) -> None:
+    huge = json.dumps({"login": "ann", "password": "x" * 30_000})
+    headers = {"Content-Type": "application/json"}
+    for _ in range(3):
+        answer = await http.post("/login", content=huge, headers=headers)
+        assert (answer.status_code, answer.json()["code"]) == (413, "too_large")
+    assert (await http.post("/register", json=ANN)).status_code == 201
+
+
+async def test_the_loop_answers_while_passwords_are_hashed(http: httpx.AsyncClient) -> None:
+    await http.post("/register", json=ANN)
+    logins = [asyncio.create_task(http.post("/login", json=ANN)) for _ in range(10)]
+    answered = 0
+    async with asyncio.timeout(20):
+        while not all(login.done() for login in logins):
+            assert (await http.get("/.well-known/jwks.json")).status_code == 200
+            answered += 1
+    assert {login.result().status_code for login in logins} == {200}
+    assert answered >= 10
+
+
+async def test_no_password_or_token_reaches_any_log_and_events_have_their_names(
+    http: httpx.AsyncClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    loggers = [logging.getLogger(name) for name in logging.root.manager.loggerDict if name.startswith("authlib")]
+    for logger in loggers:
+        caplog.set_level(logging.DEBUG, logger.name)
+    secrets = ["correct horse", "correct%20horse", "correct+horse", "wrong horse", "wrong+horse"]
+
+    user_id = (await http.post("/register", json=ANN)).json()["id"]
+    for path, body in (("/login", {"json": ANN}), ("/api/v1/login/access-token", {"data": FORM})):
+        secrets.append((await http.post(path, **body)).json()["access_token"])  # type: ignore[arg-type]
+    await http.post("/login", json=ANN | {"password": "wrong horse"})
+    await http.post("/login", json={"login": "wrong horse", "password": "wrong horse"})  # typed into the wrong field
+    await http.post("/api/v1/login/access-token", data={"username": "wrong horse", "password": "wrong horse"})
+    for _ in range(10):
+        await http.post("/login", json=ANN | {"password": "wrong horse"})
+
+    written = "\n".join(f"{record.name} {record.getMessage()} {record.__dict__}" for record in caplog.records)
+    assert not [secret for secret in secrets if secret in written]
+    events = [(record.getMessage(), record.__dict__["fields"]) for record in caplog.records if record.name == "auth"]
+    address = {"address": "127.0.0.1"}
+    assert events[:5] == [
+        ("registered", {"user_id": user_id}),
+        ("login_succeeded", {"user_id": user_id} | address),
+        ("login_succeeded", {"user_id": user_id} | address),
+        ("login_failed", {"user_id": user_id} | address),
+        ("login_failed", {"user_id": None} | address),
+    ]
+    assert events[-1][0] == "login_limited"
+    assert set(events[-1][1]) == {"address", "wait_s"}
