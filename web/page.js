@@ -10,7 +10,7 @@ import { Conversation, titleOf } from "./conversation.js";
 import { paintAvatar } from "./message_list.js";
 
 const SESSION = "chat-session";
-const REFRESH_MS = 4_000;
+const REFRESH_MS = 3_000;
 const DOORS = {
   login: {
     title: "Welcome back", hint: "Log in to go on talking.", submit: "Log in",
