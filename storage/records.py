@@ -142,7 +142,7 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class Chat:
-    """A chat with its members. `unread` counts messages by others after the reader's position, where it was asked for."""
+    """A chat with its members. `unread`: messages by others after the reader's position, where it was asked for."""
 
     id: int
     kind: ChatKind

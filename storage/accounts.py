@@ -1,0 +1,60 @@
+"""Accounts: who may log in, and as whom."""
+
+from tortoise.exceptions import IntegrityError
+
+from storage.database import IDS, Database
+from storage.errors import LoginTaken, UnknownUser
+from storage.models import User
+from storage.records import Account, Person
+
+
+class Accounts:
+    """Every method raises StorageUnavailable when the database does not answer in time."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def create(self, login: str, password_hash: str, first_name: str = "", last_name: str = "") -> Person:
+        """A new account.
+
+        Raises: LoginTaken, letter case aside.
+        """
+        try:
+            async with self._database.transaction():
+                user = await User.create(
+                    login=login,
+                    login_folded=login.casefold(),
+                    password_hash=password_hash,
+                    first_name=first_name,
+                    last_name=last_name,
+                )
+        except IntegrityError as error:
+            raise LoginTaken(login) from error
+        return _person(user)
+
+    async def by_login(self, login: str) -> Account | None:
+        """The account with this login, letter case aside."""
+        async with self._database.session():
+            user = await User.get_or_none(login_folded=login.casefold())
+        return None if user is None else Account(_person(user), user.password_hash)
+
+    async def by_id(self, user_id: int) -> Person | None:
+        """The person with this id."""
+        if user_id not in IDS:
+            return None
+        async with self._database.session():
+            user = await User.get_or_none(id=user_id)
+        return None if user is None else _person(user)
+
+    async def set_password_hash(self, user_id: int, password_hash: str) -> None:
+        """Replace the hash (another password, or better parameters).
+
+        Raises: UnknownUser.
+        """
+        async with self._database.transaction():
+            if user_id not in IDS or not await User.filter(id=user_id).update(password_hash=password_hash):
+                raise UnknownUser(user_id)
+
+
+def _person(user: User) -> Person:
+    return Person(user.id, user.login, user.first_name, user.last_name)

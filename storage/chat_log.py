@@ -1,0 +1,106 @@
+"""The durable log of every chat: group commits in, plain reads out. Meets `gateway.chat_log.ChatLog`.
+
+Invariants kept here: an event is answered only after COMMIT; one chat's events go through one pipeline, so that they
+keep their order; reads give present states, and a contiguous run of seqs, since seq order is commit order.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+from storage.commit import Commit
+from storage.commit_postgres import PostgresCommit
+from storage.commit_sqlite import SqliteCommit
+from storage.database import IDS, Database
+from storage.epoch import epoch_of
+from storage.event_rows import SELECT_EVENT, event_of
+from storage.pipeline import OnBatch, Pipeline
+from storage.records import ChatEvent, ChatPosition, EventKind, NewEvent, OnOutcome, Refusal
+
+FLUSH_S = 10.0  # on closing, for what was submitted
+
+_FIND = SELECT_EVENT + "WHERE e.chat_id = $1 AND e.sender_id = $2 AND e.client_msg_id = $3"
+_AFTER = SELECT_EVENT + "WHERE e.chat_id = $1 AND e.seq > $2 ORDER BY e.seq LIMIT $3"
+_BEFORE = SELECT_EVENT + "WHERE e.chat_id = $1 AND e.seq < $2 AND e.kind = 'message' ORDER BY e.seq DESC LIMIT $3"
+
+
+@asynccontextmanager
+async def open_chat_log(
+    database: Database, on_batch: OnBatch = lambda size, seconds: None
+) -> AsyncIterator["StoredChatLog"]:
+    """The log in `database`; on leaving, what was submitted is committed first, for at most FLUSH_S.
+
+    `on_batch` hears of every commit: how many events, how many seconds.
+    Raises: StorageUnavailable.
+    """
+    commit: Commit = (
+        PostgresCommit(database.postgres) if database.postgres else SqliteCommit(database.sqlite_path or "")
+    )
+    pipelines = [Pipeline(commit, on_batch) for _ in range(commit.pipelines)]
+    tasks = [asyncio.create_task(pipeline.run(), name="chat-log-pipeline") for pipeline in pipelines]
+    try:
+        yield StoredChatLog(database, pipelines)
+    finally:
+        for pipeline in pipelines:
+            pipeline.close()
+        await asyncio.wait(tasks, timeout=FLUSH_S)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await commit.close()
+
+
+class StoredChatLog:
+    """The truth of what was said, in order. Made by `open_chat_log`; see the seam for what each method guarantees."""
+
+    def __init__(self, database: Database, pipelines: Sequence[Pipeline]) -> None:
+        self._database = database
+        self._pipelines = pipelines
+        self._positions_sql = f"SELECT id, last_seq, members_version FROM chats WHERE id {database.among('$1')}"
+        self._epoch_sql = f"SELECT {database.epoch_sql} AS epoch FROM store_identity s"
+
+    def submit(self, event: NewEvent, done: OnOutcome) -> None:
+        """Queue an event for the next group commit; `done` gets the outcome after COMMIT."""
+        if event.chat_id not in IDS:
+            done(Refusal.NOT_A_MEMBER)
+        elif event.kind != EventKind.MESSAGE and event.message_id not in IDS:
+            done(Refusal.NO_SUCH_MESSAGE)
+        else:
+            self._pipelines[event.chat_id % len(self._pipelines)].submit(event, done)
+
+    async def find(self, chat_id: int, sender_id: int, client_msg_id: str) -> ChatEvent | None:
+        """The event that this id stands for, if it is stored already."""
+        if chat_id not in IDS:
+            return None
+        rows = await self._database.fetch(_FIND, chat_id, sender_id, client_msg_id)
+        return event_of(rows[0]) if rows else None
+
+    async def events_after(self, chat_id: int, seq: int, limit: int) -> list[ChatEvent]:
+        """At most `limit` events with a higher seq, ascending, without a hole, in their present state."""
+        if chat_id not in IDS:
+            return []
+        rows = await self._database.fetch(_AFTER, chat_id, _clamped(seq), limit)
+        return [event_of(row) for row in rows]
+
+    async def messages_before(self, chat_id: int, seq: int | None, limit: int) -> list[ChatEvent]:
+        """The last `limit` messages created below `seq` (None: the newest), ascending, in their present state."""
+        if chat_id not in IDS:
+            return []
+        below = IDS[-1] if seq is None else _clamped(seq)
+        rows = await self._database.fetch(_BEFORE, chat_id, below, limit)
+        return [event_of(row) for row in reversed(rows)]
+
+    async def positions(self, chat_ids: Sequence[int]) -> dict[int, ChatPosition]:
+        """Where these chats stand now; unknown ids are left out."""
+        rows = await self._database.fetch(self._positions_sql, self._database.ids(chat_ids))
+        return {row["id"]: ChatPosition(row["last_seq"], row["members_version"]) for row in rows}
+
+    async def epoch(self) -> str:
+        """Which history this is."""
+        rows = await self._database.fetch(self._epoch_sql)
+        return epoch_of(rows[0]["epoch"])
+
+
+def _clamped(seq: int) -> int:
+    """A client's seq, however absurd, as one that both databases take and that means the same."""
+    return min(max(seq, 0), IDS[-1])

@@ -1,0 +1,99 @@
+-- Commit one batch of events; the only writer of chat_log and of chats.last_seq (docs/message-log.md).
+--
+-- Called in autocommit, so that the call is the transaction: a client that freezes or dies cannot hold its locks.
+-- VOLATILE, so that every statement below sees what was committed before the locks were granted.
+-- A batch names a (chat, sender, client_msg_id) at most once. `patient` waits lock_timeout for each chat and then fails
+-- as a whole; otherwise chats that are locked by others are left out ("busy").
+-- One row comes back for each event: its place in the batch, what became of it, and where it is stored.
+CREATE OR REPLACE FUNCTION chat_log_commit(
+    chat_ids bigint[], sender_ids bigint[], client_msg_ids text[], kinds text[], message_ids bigint[],
+    digests bytea[], texts text[], patient boolean
+) RETURNS TABLE (
+    place bigint, verdict text, seq bigint, kind text, message_id bigint, text text, created_at timestamptz,
+    is_edited boolean, is_deleted boolean
+) LANGUAGE plpgsql VOLATILE
+SET lock_timeout = '500ms'
+AS $$
+#variable_conflict use_column
+DECLARE
+    held bigint[];             -- chats that are locked now
+    verdicts text[] := '{}';   -- of edits and deletions, by place
+    stored_at timestamptz;
+    change record;
+    target record;
+BEGIN
+    -- In id order, so that two nodes with the same chats cannot deadlock. NO KEY: foreign keys may still be checked.
+    IF patient THEN
+        held := ARRAY(SELECT c.id FROM chats c WHERE c.id = ANY (chat_ids) ORDER BY c.id FOR NO KEY UPDATE);
+    ELSE
+        held := ARRAY(SELECT c.id FROM chats c WHERE c.id = ANY (chat_ids) ORDER BY c.id FOR NO KEY UPDATE SKIP LOCKED);
+    END IF;
+    stored_at := clock_timestamp();  -- under the lock, so that times rise with seq; now() is from before the wait
+
+    -- Edits and deletions, one after the other: each must see what the one before did to the same message.
+    FOR change IN
+        SELECT r.* FROM unnest(chat_ids, sender_ids, client_msg_ids, kinds, message_ids, texts) WITH ORDINALITY
+            AS r (chat_id, sender_id, client_msg_id, kind, message_id, text, place)
+        JOIN memberships m ON m.chat_id = r.chat_id AND m.user_id = r.sender_id
+        WHERE r.kind <> 'message' AND r.chat_id = ANY (held) AND NOT EXISTS (
+            SELECT FROM chat_log e
+            WHERE e.chat_id = r.chat_id AND e.sender_id = r.sender_id AND e.client_msg_id = r.client_msg_id)
+        ORDER BY r.place
+    LOOP
+        SELECT e.sender_id, e.is_deleted INTO target FROM chat_log e
+            WHERE e.id = change.message_id AND e.chat_id = change.chat_id AND e.kind = 'message';
+        IF NOT FOUND OR target.is_deleted THEN
+            verdicts[change.place] := 'no_such_message';
+        ELSIF target.sender_id <> change.sender_id THEN
+            verdicts[change.place] := 'not_the_author';
+        ELSE
+            verdicts[change.place] := 'created';
+            UPDATE chat_log e SET text = CASE WHEN change.kind = 'delete' THEN '' ELSE change.text END,
+                is_edited = e.is_edited OR change.kind = 'edit', is_deleted = change.kind = 'delete'
+                WHERE e.id = change.message_id;
+        END IF;
+    END LOOP;
+
+    RETURN QUERY
+    WITH events AS (
+        SELECT r.*, m.user_id IS NOT NULL AS is_member, r.chat_id = ANY (held) AS is_held,
+            e.id AS known_id, e.digest AS known_digest, e.seq AS known_seq, e.message_id AS known_message_id
+        FROM unnest(chat_ids, sender_ids, client_msg_ids, kinds, message_ids, digests, texts) WITH ORDINALITY
+            AS r (chat_id, sender_id, client_msg_id, kind, message_id, digest, text, place)
+        LEFT JOIN memberships m ON m.chat_id = r.chat_id AND m.user_id = r.sender_id
+        LEFT JOIN chat_log e
+            ON e.chat_id = r.chat_id AND e.sender_id = r.sender_id AND e.client_msg_id = r.client_msg_id
+    ), judged AS (
+        SELECT v.*, CASE
+            WHEN NOT v.is_held AND NOT patient THEN 'busy'
+            WHEN NOT v.is_held OR NOT v.is_member THEN 'not_a_member'
+            WHEN v.known_digest = v.digest THEN 'duplicate'
+            WHEN v.known_id IS NOT NULL THEN 'id_reused'
+            WHEN v.kind = 'message' THEN 'created'
+            ELSE verdicts[v.place] END AS verdict
+        FROM events v
+    ), fresh AS MATERIALIZED (
+        SELECT j.*, nextval('chat_log_id_seq') AS id,
+            c.last_seq + row_number() OVER (PARTITION BY j.chat_id ORDER BY j.place) AS seq
+        FROM judged j JOIN chats c ON c.id = j.chat_id WHERE j.verdict = 'created'
+    ), inserted AS (
+        INSERT INTO chat_log (id, chat_id, seq, kind, message_id, sender_id, client_msg_id, digest, text,
+            is_edited, is_deleted, created_at)
+        SELECT f.id, f.chat_id, f.seq, f.kind, CASE WHEN f.kind = 'message' THEN f.id ELSE f.message_id END,
+            f.sender_id, f.client_msg_id, f.digest, CASE WHEN f.kind = 'message' THEN f.text ELSE '' END,
+            false, false, stored_at
+        FROM fresh f
+    ), moved AS (
+        UPDATE chats c SET last_seq = f.seq FROM (SELECT chat_id, max(seq) AS seq FROM fresh GROUP BY chat_id) f
+        WHERE c.id = f.chat_id
+    )
+    SELECT j.place, j.verdict, coalesce(f.seq, j.known_seq), j.kind,
+        coalesce(j.known_message_id, CASE WHEN f.kind = 'message' THEN f.id ELSE f.message_id END),
+        CASE WHEN f.id IS NULL THEN m.text END,  -- what was stored now is known to the caller
+        coalesce(m.created_at, stored_at), coalesce(m.is_edited, false), coalesce(m.is_deleted, false)
+    FROM judged j
+    LEFT JOIN fresh f ON f.place = j.place
+    LEFT JOIN chat_log m ON m.id = coalesce(j.known_message_id, f.message_id)
+    ORDER BY j.place;
+END
+$$;

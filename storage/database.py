@@ -1,0 +1,145 @@
+"""The open database: every statement bounded in time, every vendor error translated.
+
+Invariants kept here: a call answers, fails or raises StorageUnavailable within BOUND_S and a little; it works from any
+task (Tortoise finds its connections through a context variable, which a request's task does not inherit); reads and
+rare writes never use up the connections that commits need; CancelledError passes.
+"""
+
+import asyncio
+import json
+import re
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from functools import lru_cache
+from typing import Any, cast
+
+from tortoise.backends.base.client import BaseDBAsyncClient
+from tortoise.context import TortoiseContext, _current_context
+
+from storage.connections import serving_config
+from storage.epoch import epoch_expression
+from storage.errors import StorageUnavailable
+from storage.outages import is_outage
+from storage.postgres import PostgresClient
+from storage.sqlite import LockedSqliteClient
+
+BOUND_S = 6.0  # for one use of `session` or `transaction`, waiting for its turn included
+READERS = 6  # uses of `session` and `transaction` at a time
+COMMITTERS = 4  # connections that are left for commits
+
+IDS = range(1, 2**63)  # what can be an id; anything else is nobody's, and not for the database to complain about
+
+Row = dict[str, Any]
+
+
+class Database:
+    """One process' connections to the store. Made by `open_database`."""
+
+    epoch_sql: str  # the epoch in SQL, see `storage.epoch`
+
+    def __init__(self, context: TortoiseContext) -> None:
+        self._context = context
+        self._turns = asyncio.Semaphore(READERS)
+        self._client: PostgresClient | LockedSqliteClient = cast(Any, context.db())  # serving_config's engines
+
+    @property
+    def postgres(self) -> PostgresClient | None:
+        """The pool, if this is PostgreSQL."""
+        return self._client if isinstance(self._client, PostgresClient) else None
+
+    @property
+    def sqlite_path(self) -> str | None:
+        """The file, if this is SQLite."""
+        return self._client.filename if isinstance(self._client, LockedSqliteClient) else None
+
+    @asynccontextmanager
+    async def session(self) -> AsyncIterator[BaseDBAsyncClient]:
+        """Inside, models and the client yielded work on this database, one statement at a time, for reading.
+
+        Raises: StorageUnavailable.
+        """
+        entered = _current_context.set(self._context)
+        try:
+            async with asyncio.timeout(BOUND_S), self._turns:
+                yield self._client
+        except Exception as error:
+            if is_outage(error):
+                raise StorageUnavailable(str(error) or type(error).__name__) from error
+            raise
+        finally:
+            _current_context.reset(entered)
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[BaseDBAsyncClient]:
+        """Inside, all that models and the client yielded do happens at once, or not at all. Every write is in one.
+
+        Raises: StorageUnavailable, also when the outcome of the COMMIT is unknown.
+        """
+        async with self.session(), self._client.transactional() as client:
+            chosen = self._context.connections.set(client.connection_name, client)
+            try:
+                yield client
+            finally:
+                self._context.connections.reset(chosen)
+
+    async def fetch(self, sql: str, *values: object) -> list[Row]:
+        """The rows of one reading statement, written with $1, $2 … for its values.
+
+        Raises: StorageUnavailable.
+        """
+        async with self.session() as client:
+            return await client.execute_query_dict(self.dialect(sql), list(values))
+
+    async def write(self, sql: str, *values: object) -> list[Row]:
+        """The rows that one writing statement returns; it is committed when this returns.
+
+        Raises: StorageUnavailable.
+        """
+        if self.postgres is not None:  # a single statement is a transaction there, in one round trip
+            return await self.fetch(sql, *values)
+        async with self.transaction() as client:
+            return await client.execute_query_dict(self.dialect(sql), list(values))
+
+    def ids(self, values: Iterable[int]) -> object:
+        """Many ids as one value of a statement; those that cannot be ids are left out. See `among`."""
+        ids = [value for value in values if value in IDS]
+        return ids if self.postgres is not None else json.dumps(ids)
+
+    def among(self, placeholder: str) -> str:
+        """The condition that a column is one of the `ids` given for a placeholder."""
+        if self.postgres is not None:
+            return f"= ANY ({placeholder}::bigint[])"
+        return f"IN (SELECT value FROM json_each({placeholder}))"
+
+    def pairs(self, first: str, second: str) -> str:
+        """A table `p` with the columns `a` and `b`, of the `ids` given for two placeholders."""
+        if self.postgres is not None:
+            return f"unnest({first}::bigint[], {second}::bigint[]) AS p (a, b)"
+        both = f"json_each({first}) a JOIN json_each({second}) b ON b.key = a.key"
+        return f"(SELECT a.value AS a, b.value AS b FROM {both}) AS p"
+
+    def dialect(self, sql: str) -> str:
+        """A statement with its $1, $2 … as this database wants them."""
+        return sql if self.postgres is not None else _with_question_marks(sql)
+
+
+@lru_cache(maxsize=256)
+def _with_question_marks(sql: str) -> str:
+    return re.sub(r"\$(\d)", r"?\1", sql)
+
+
+@asynccontextmanager
+async def open_database(url: str) -> AsyncIterator[Database]:
+    """The database at `url` (`sqlite:///absolute/path`, `postgres://…` or `postgresql://…`), closed on leaving.
+
+    Raises: StorageUnavailable if it cannot be reached, ValueError if the URL is of another kind.
+    """
+    context = TortoiseContext()
+    try:
+        with context:  # the context variable is the caller's again before `yield`: `session` sets it where it is needed
+            await context.init(serving_config(url, pool_size=READERS + COMMITTERS))
+        database = Database(context)
+        database.epoch_sql = await epoch_expression(database)  # connects, so that a wrong URL shows now
+        yield database
+    finally:
+        await context.close_connections()

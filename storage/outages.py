@@ -1,0 +1,47 @@
+"""Which errors of the drivers mean "the database did not answer in time", and not "this call is wrong"."""
+
+import sqlite3
+
+import asyncpg
+from tortoise.exceptions import DBConnectionError, OperationalError, TransactionManagementError
+
+# OSError holds TimeoutError and every refused or broken connection. InterfaceError is asyncpg's "connection is closed".
+# TransactionManagementError is what Tortoise makes of SQLSTATE class 25: a read-only standby, a transaction that idled.
+_OUTAGES = (
+    OSError,
+    DBConnectionError,
+    TransactionManagementError,
+    asyncpg.InterfaceError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.OperatorInterventionError,  # shutting down, starting up, statement_timeout
+    asyncpg.InsufficientResourcesError,
+    asyncpg.PostgresSystemError,
+    asyncpg.TransactionRollbackError,
+    asyncpg.ObjectNotInPrerequisiteStateError,  # lock_timeout; still in recovery
+    asyncpg.InvalidTransactionStateError,
+    asyncpg.InvalidAuthorizationSpecificationError,
+    asyncpg.InvalidCatalogNameError,
+)
+_SQLITE_OUTAGES = frozenset(
+    (
+        sqlite3.SQLITE_BUSY,
+        sqlite3.SQLITE_LOCKED,
+        sqlite3.SQLITE_NOMEM,
+        sqlite3.SQLITE_READONLY,
+        sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_CANTOPEN,
+        sqlite3.SQLITE_PROTOCOL,
+    )
+)
+
+
+def is_outage(error: BaseException) -> bool:
+    """Whether the same call may succeed later, unchanged."""
+    if isinstance(error, OperationalError) and error.args and isinstance(error.args[0], BaseException):
+        error = error.args[0]  # Tortoise wraps the driver's error
+    if isinstance(error, sqlite3.Error):
+        # the low byte is the primary code; sqlite3's own complaints (a closed connection) have none
+        code: int = getattr(error, "sqlite_errorcode", 0)
+        return code & 0xFF in _SQLITE_OUTAGES
+    return isinstance(error, _OUTAGES)
