@@ -53,7 +53,7 @@ export function textProblem(text) {
 
 /**
  * One chat, live. Fires `change` whenever something worth showing has changed, and `problem` (a CustomEvent whose
- * detail is `{message, code}`) when the server refused something. Its public fields are to be read, not written.
+ * detail is `{message, code}`) when the server refused something for good. Its public fields are to be read, not written.
  *
  * `me` is the user as a sender (`{id, username}`). Without a `token` the browser's cookie authenticates.
  */
@@ -62,6 +62,7 @@ export class Chat extends EventTarget {
   reason = null; // a sentence, when waiting or closed
   retryAt = null; // when waiting: the time of the next try, in ms since 1970
   closeCode = null;
+  held = null; // {message, until}: why and until when (ms since 1970) what was sent is held back
   node = null; // the replica that serves this socket
   present = new Map(); // user id → username, who is connected
   presentCount = 0;
@@ -197,7 +198,7 @@ export class Chat extends EventTarget {
     this.#typingSentAt = 0;
     this.#readSent = 0;
     this.typists.clear();
-    Object.assign(this, { state, reason: null, retryAt: null, closeCode: null });
+    Object.assign(this, { state, reason: null, retryAt: null, closeCode: null, held: null });
     this.#changed();
   }
 
@@ -239,17 +240,19 @@ export class Chat extends EventTarget {
 
   #pump() {
     if (this.#outbox.length === 0 && this.#isLeaving) this.#abandon("idle");
-    if (this.state !== "live" || this.#isUnderWay || this.#timers.hold || this.#outbox.length === 0) return;
+    if (this.state !== "live" || this.#isUnderWay || this.held || this.#outbox.length === 0) return;
     this.#isUnderWay = true;
     this.#transmit(this.#outbox[0].frame);
     this.#expectAnswer();
   }
 
-  #hold(seconds) {
+  #hold(message, seconds) {
     this.#isUnderWay = false;
+    this.held = { message, until: Date.now() + seconds * 1000 };
     this.#timers.hold = setTimeout(() => {
-      this.#timers.hold = null;
+      this.held = null;
       this.#pump();
+      this.#changed();
     }, seconds * 1000);
   }
 
@@ -333,14 +336,16 @@ export class Chat extends EventTarget {
     this.#isLoading = false;
     const mayPass = code === "rate_limited" || code === "unavailable";
     if (this.#isUnderWay && mayPass) {
-      this.#hold(retryAfter ?? DEFAULT_HOLD_S);
-    } else if (this.#isUnderWay) {
+      this.#hold(message, retryAfter ?? DEFAULT_HOLD_S);
+      return;
+    }
+    if (this.#isUnderWay) {
       const { entry } = this.#outbox.shift();
       if (entry) entry.failure = message;
       this.#isUnderWay = false;
       this.#pump();
     }
-    this.dispatchEvent(new CustomEvent("problem", { detail: { code, message, retryAfter } }));
+    this.dispatchEvent(new CustomEvent("problem", { detail: { code, message } }));
   }
 
   #typing({ user_id: id, username, is_typing: isTyping }) {

@@ -27,9 +27,10 @@ export class Conversation {
   #seenNode = null;
   #unseen = 0;
   #lastSeq = 0;
+  #problem = ""; // a sentence that is shown for a while
   #problemTimer;
   #onChange = () => this.#schedule();
-  #onProblem = (event) => this.#say(event.detail.message);
+  #onProblem = (event) => this.#say(asSentence(event.detail.message));
 
   /** `onRead(chatId)` is called when the open chat has been read to its end. */
   constructor(api, onRead) {
@@ -46,7 +47,7 @@ export class Conversation {
     at("jump").addEventListener("click", () => this.#list.scrollToEnd());
     at("banner-action").addEventListener("click", () => (this.#chat.wake(), this.#chat.open()));
     document.addEventListener("visibilitychange", () => this.#schedule());
-    setInterval(() => this.#chat?.state === "waiting" && this.#schedule(), 1000); // the countdown
+    setInterval(() => (this.#chat?.retryAt || this.#chat?.held) && this.#schedule(), 1000); // the countdowns
   }
 
   /** The id of the chat that is shown, or null. */
@@ -106,6 +107,7 @@ export class Conversation {
     this.#paintBanner();
     this.#paintLog();
     this.#paintTypists();
+    this.#paintProblem();
     this.#learnMembers();
     if (!document.hidden && this.#list.isAtEnd && this.#chat.timeline.lastSeq !== null) {
       this.#chat.markRead();
@@ -119,13 +121,13 @@ export class Conversation {
     setText("talk-title", title);
     paintAvatar(at("talk-avatar"), this.#avatarId(), title);
     const here = [...present].filter(([id]) => id !== me.id).map((user) => this.#nameOf(user));
-    const isHere = state === "live" && (here.length > 0 || presentCount > 1);
-    const names = here.length <= 3 ? `${listed(here)} ${here.length === 1 ? "is" : "are"} here` : null;
-    setText("talk-presence", isHere ? ((here.length && names) || `${presentCount} are here`) : "Nobody else is here");
-    at("talk-avatar").classList.toggle("online", isHere);
+    const isLive = state === "live";
+    const isSomebodyHere = isLive && (here.length > 0 || presentCount > 1);
+    setText("talk-presence", isLive ? presenceOf(here, presentCount) : "Not connected");
+    at("talk-avatar").classList.toggle("online", isSomebodyHere);
     at("node").dataset.state = state;
-    setText("node-name", state === "live" ? node : { closed: "offline", waiting: "offline" }[state] ?? "connecting");
-    at("node").title = state === "live" ? `This window is served by the replica ${node}` : "";
+    setText("node-name", isLive ? node : state === "connecting" ? "connecting" : "offline");
+    at("node").title = isLive ? `This window is served by the replica ${node}` : "";
   }
 
   get #others() {
@@ -145,8 +147,7 @@ export class Conversation {
     const { state, reason, retryAt, closeCode } = this.#chat;
     at("banner").hidden = !reason;
     if (!reason) return;
-    const seconds = Math.max(0, Math.ceil((retryAt - Date.now()) / 1000));
-    setText("banner-text", state === "waiting" && seconds > 0 ? `${reason} Trying again in ${seconds} s.` : reason);
+    setText("banner-text", retryAt ? `${reason} Trying again ${inSeconds(retryAt)}.` : reason);
     setText("banner-action", { waiting: "Try now" }[state] ?? (closeCode === 4409 ? "Use it here" : "Open again"));
   }
 
@@ -173,6 +174,12 @@ export class Conversation {
     return ["read", `Read by ${who}`];
   }
 
+  #paintProblem() {
+    const { held } = this.#chat;
+    const sentence = held ? `${asSentence(held.message)} Your message goes out ${inSeconds(held.until)}.` : this.#problem;
+    setText("problem", sentence);
+  }
+
   #paintTypists() {
     const names = [...this.#chat.typists].map((user) => this.#nameOf(user));
     const words = names.length > 3 ? "Several people are typing" : `${listed(names)} ${names.length > 1 ? "are" : "is"} typing`;
@@ -193,7 +200,8 @@ export class Conversation {
   }
 
   #say(sentence) {
-    setText("problem", sentence);
+    this.#problem = sentence;
+    this.#schedule();
     clearTimeout(this.#problemTimer);
     if (sentence) this.#problemTimer = setTimeout(() => this.#say(""), PROBLEM_SHOWN_MS);
   }
@@ -317,6 +325,22 @@ export class Conversation {
 function setText(id, text) {
   const element = at(id);
   if (element.textContent !== text) element.textContent = text; // an unchanged live region stays silent
+}
+
+/** Who of the others is here, by name while they are few. */
+function presenceOf(names, count) {
+  if (names.length > 3 || count > names.length + 1) return `${count} are here`;
+  if (names.length === 0) return "Nobody else is here";
+  return `${listed(names)} ${names.length === 1 ? "is" : "are"} here`;
+}
+
+function asSentence(text) {
+  return /[.!?]$/.test(text) ? text : `${text}.`;
+}
+
+function inSeconds(time) {
+  const seconds = Math.ceil((time - Date.now()) / 1000);
+  return seconds > 0 ? `in ${seconds} s` : "now";
 }
 
 function listed(names) {

@@ -25,11 +25,14 @@ export class MessageList {
   #list;
   #template = document.getElementById("message-template");
   #rows = new Map(); // entry → its row
+  #follows = true; // whether the view was at the end when it was last scrolled
 
-  /** `scroller` scrolls, `list` holds the rows. */
+  /** `scroller` scrolls, `list` holds the rows. A view at the end stays there when its height changes. */
   constructor(scroller, list) {
     this.#scroller = scroller;
     this.#list = list;
+    scroller.addEventListener("scroll", () => (this.#follows = this.isAtEnd), { passive: true });
+    new ResizeObserver(() => this.#follows && this.scrollToEnd()).observe(scroller);
   }
 
   get isAtEnd() {
@@ -103,10 +106,9 @@ export class MessageList {
 
 function paintRow(row, entry, previous, isMine, tick) {
   const at = new Date(entry.timestamp);
-  const day = dayFormat.format(at);
-  const isNewDay = !previous || dayFormat.format(new Date(previous.timestamp)) !== day;
-  const isNewGroup =
-    isNewDay || previous.sender.id !== entry.sender.id || at - new Date(previous.timestamp) > GROUP_GAP_MS;
+  const before = previous && new Date(previous.timestamp);
+  const isNewDay = at.toDateString() !== before?.toDateString();
+  const isNewGroup = isNewDay || previous.sender.id !== entry.sender.id || at - before > GROUP_GAP_MS;
   const [symbol, words] = tick ?? ["", ""];
   const look = [entry.version, entry.failure, isNewDay, isNewGroup, symbol, words].join("|");
   if (row.dataset.look === look) return;
@@ -119,7 +121,7 @@ function paintRow(row, entry, previous, isMine, tick) {
   row.classList.toggle("new-day", isNewDay);
   row.classList.toggle("deleted", entry.isDeleted);
   row.classList.toggle("pending", entry.id === null);
-  part(".day").textContent = isNewDay ? dayName(at, day) : "";
+  part(".day").textContent = isNewDay ? dayName(at) : "";
   paintAvatar(part(".avatar"), entry.sender.id, name);
   part(".author").textContent = name;
   part(".text").textContent = entry.isDeleted ? "This message was deleted." : entry.text;
@@ -134,7 +136,7 @@ function paintRow(row, entry, previous, isMine, tick) {
   part(".failure").textContent = entry.failure ? `Not sent. ${entry.failure}` : "";
 }
 
-function dayName(at, day) {
+function dayName(at) {
   const days = Math.round((new Date().setHours(0, 0, 0, 0) - new Date(at).setHours(0, 0, 0, 0)) / 86_400_000);
-  return ["Today", "Yesterday"][days] ?? day;
+  return ["Today", "Yesterday"][days] ?? dayFormat.format(at);
 }

@@ -42,7 +42,7 @@ async def enter(context: BrowserContext, url: str, name: str) -> Window:
     """A window in which a new user has registered on the page."""
     window = Window(await context.new_page(), f"{name}{next(_numbers)}")
     page = window.page
-    page.on("console", lambda message: message.type == "error" and window.faults.append(message.text))
+    page.on("console", lambda message: window.faults.extend([message.text] * (message.type == "error")))
     page.on("pageerror", lambda error: window.faults.append(str(error)))
     page.on("request", lambda request: window.requested.append(request.url))
     await page.goto(url)

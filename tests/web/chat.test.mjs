@@ -98,26 +98,29 @@ test("an event that comes twice is shown once", () => {
 
 test("a full minute holds a message back as long as the server says, and it goes out under the same id", () => {
   const chat = liveChat();
-  const problems = [];
-  chat.addEventListener("problem", ({ detail }) => problems.push(detail.code));
   chat.send("eleventh");
   const socket = FakeSocket.last;
   socket.say({ type: "error", code: "rate_limited", message: "Too fast", retry_after_s: 3 });
   mock.timers.tick(2999);
+  chat.send("twelfth");
+  assert.deepEqual(chat.held, { message: "Too fast", until: Date.now() + 1 });
   assert.equal(socket.sentOf("message").length, 1);
   mock.timers.tick(1);
   const [first, second] = socket.sentOf("message");
   assert.deepEqual(second, first);
-  assert.deepEqual(problems, ["rate_limited"]);
+  assert.equal(chat.held, null);
 });
 
 test("a refused message says why, and does not hold up the next", () => {
   const chat = liveChat();
+  const problems = [];
+  chat.addEventListener("problem", ({ detail }) => problems.push(detail));
   chat.send("bad");
   chat.send("good");
   const socket = FakeSocket.last;
   socket.say({ type: "error", code: "invalid_text", message: "Not storable" });
   assert.equal(chat.timeline.pending[0].failure, "Not storable");
+  assert.deepEqual(problems, [{ code: "invalid_text", message: "Not storable" }]);
   assert.deepEqual(socket.sentOf("message").map(({ text }) => text), ["bad", "good"]);
 });
 

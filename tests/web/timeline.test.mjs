@@ -88,6 +88,19 @@ test("an own message keeps its entry from sending to acknowledgement, and stands
   assert.deepEqual([entry.id, entry.seq], [3, 3]);
 });
 
+test("a message that is new before any history has come is shown", () => {
+  const timeline = new Timeline();
+  timeline.apply(message(9, 9));
+  assert.deepEqual(ids(timeline), [9]);
+});
+
+test("a repeated answer does not take back what a later event said", () => {
+  const timeline = timelineOf(message(1, 1));
+  timeline.apply(message(1, 2, { text: "mended", is_edited: true }));
+  timeline.apply(message(1, 1, { text: "old" }), { duplicate: true });
+  assert.equal(timeline.entries[0].text, "mended");
+});
+
 test("a repeated answer moves no position, so that the replay behind it is still taken", () => {
   const timeline = timelineOf(message(1, 1));
   timeline.apply(message(3, 3), { duplicate: true });
