@@ -258,8 +258,10 @@ export class Conversation {
   /** As high as its text, and a count once the limit is near. */
   #fit() {
     const box = at("text");
-    box.style.height = "auto";
-    box.style.height = `${box.scrollHeight}px`;
+    this.#list.keepEnd(() => {
+      box.style.height = "auto";
+      box.style.height = `${box.scrollHeight}px`;
+    });
     const length = [...box.value].length;
     setText("count", length > COUNT_FROM ? `${MAX_TEXT - length}` : "");
     at("count").classList.toggle("over", length > MAX_TEXT);

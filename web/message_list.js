@@ -26,13 +26,14 @@ export class MessageList {
   #template = document.getElementById("message-template");
   #rows = new Map(); // entry → its row
   #follows = true; // whether the view was at the end when it was last scrolled
+  #height = 0; // the view's, as last settled
 
   /** `scroller` scrolls, `list` holds the rows. A view at the end stays there when its height changes. */
   constructor(scroller, list) {
     this.#scroller = scroller;
     this.#list = list;
-    scroller.addEventListener("scroll", () => (this.#follows = this.isAtEnd), { passive: true });
-    new ResizeObserver(() => this.#follows && this.scrollToEnd()).observe(scroller);
+    scroller.addEventListener("scroll", () => this.#scrolled(), { passive: true });
+    new ResizeObserver(() => this.#resized()).observe(scroller);
   }
 
   get isAtEnd() {
@@ -42,6 +43,13 @@ export class MessageList {
 
   scrollToEnd() {
     this.#scroller.scrollTop = this.#scroller.scrollHeight;
+  }
+
+  /** Makes a `change` of the page's layout during which a view at the end stays there. */
+  keepEnd(change) {
+    const wasAtEnd = this.isAtEnd;
+    change();
+    if (wasAtEnd) this.scrollToEnd();
   }
 
   clear() {
@@ -78,6 +86,15 @@ export class MessageList {
     });
     if (wasAtEnd) this.scrollToEnd();
     else if (anchor?.isConnected) this.#scroller.scrollTop += anchor.offsetTop - anchorTop;
+  }
+
+  #scrolled() {
+    if (this.#scroller.clientHeight === this.#height) this.#follows = this.isAtEnd; // else it was the change of height
+  }
+
+  #resized() {
+    this.#height = this.#scroller.clientHeight;
+    if (this.#follows) this.scrollToEnd();
   }
 
   #entries() {
