@@ -1,0 +1,208 @@
+"""The command `chat-gateway`: up, gateway, auth, migrate.
+
+Exit codes: 0 done, 1 could not, 2 wrong settings or usage. Imports are inside the commands, so that each of them
+loads only what it needs: the supervisor of `up` is no gateway.
+"""
+
+import argparse
+import asyncio
+import logging
+import socket
+import sys
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from gateway import settings as configuration
+from gateway.gate import Gate, OwnGate
+from gateway.settings import Settings, SettingsError
+from storage.errors import StorageUnavailable
+
+UP_DEFAULTS: Final = {"APP_ENV": "development", "APP_HOST": "127.0.0.1", "DRAIN_DELAY_S": "0", "DRAIN_S": "2"}
+MAX_REPLICAS: Final = 64
+
+Command = Callable[[argparse.Namespace], int]
+
+
+class Refused(Exception):
+    """A sentence for whoever typed the command."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns its exit code."""
+    options = _parser().parse_args(arguments)
+    command: Command = options.command
+    try:
+        return command(options)
+    except SettingsError as error:
+        return _complain(2, *error.problems)
+    except Refused as error:
+        return _complain(1, str(error))
+    except StorageUnavailable as error:
+        return _complain(1, f"The database of DATABASE_URL does not answer: {error}")
+
+
+def _complain(code: int, *sentences: str) -> int:
+    for sentence in sentences:
+        sys.stderr.write(f"chat-gateway: {sentence}\n")
+    return code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="chat-gateway",
+        description="A horizontally scaled chat gateway.",
+        epilog="Settings come from flags, the environment, .env and src/.env, in this order; the README lists them.",
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    up = commands.add_parser("up", help="start everything on this machine, for development")
+    up.set_defaults(command=_up)
+    up.add_argument("--replicas", type=_count, default=2, metavar="N", help="gateway processes (default: 2)")
+    up.add_argument("--port", metavar="P", help="the port that all replicas share (APP_PORT, default: 8000)")
+    up.add_argument("--replica-ports", type=_port, metavar="FIRST", help="the replicas' own ports: FIRST, FIRST+1 …")
+    up.add_argument("--host", help="the address to listen on (APP_HOST, default: 127.0.0.1)")
+
+    gateway = commands.add_parser("gateway", help="run one node")
+    gateway.set_defaults(command=_gateway)
+    gateway.add_argument("--host", help="the address to listen on (APP_HOST)")
+    gateway.add_argument("--port", metavar="P", help="the port (APP_PORT)")
+    gateway.add_argument("--with-auth", action="store_true", help="serve the auth service's URLs too")
+    gateway.add_argument(
+        "--shared", action="store_true", help="let other nodes on this machine listen on the same port"
+    )
+    gateway.add_argument("--own-port", type=_port, metavar="P", help="listen on a second port, this node's alone")
+    gateway.add_argument("--gate", type=int, metavar="FD", help=argparse.SUPPRESS)
+
+    auth = commands.add_parser("auth", help="run the auth service")
+    auth.set_defaults(command=_auth)
+    auth.add_argument("--host", help="the address to listen on (APP_HOST)")
+    auth.add_argument("--port", metavar="P", help="the port (AUTH_PORT)")
+
+    migrate = commands.add_parser("migrate", help="bring the database to the newest schema")
+    migrate.set_defaults(command=_migrate)
+    return parser
+
+
+def _count(raw: str) -> int:
+    if not raw.isascii() or not raw.isdigit() or not 1 <= int(raw) <= MAX_REPLICAS:
+        raise argparse.ArgumentTypeError(f"a number from 1 to {MAX_REPLICAS} is needed")
+    return int(raw)
+
+
+def _port(raw: str) -> int:
+    if not raw.isascii() or not raw.isdigit() or not 1 <= int(raw) <= 65535:
+        raise argparse.ArgumentTypeError("a port from 1 to 65535 is needed")
+    return int(raw)
+
+
+def _flags(**values: str | None) -> dict[str, str]:
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _up(options: argparse.Namespace) -> int:
+    from gateway.up.child import StartFailed
+    from gateway.up.embedded_redis import NoRedis
+    from gateway.up.ports import NoFreePort
+    from gateway.up.supervisor import CannotStart, Plan, Supervisor
+    from gateway.up.welcome import welcome
+
+    said = configuration.read(_flags(APP_HOST=options.host, APP_PORT=options.port), defaults=UP_DEFAULTS)
+    settings = configuration.parse(said)
+    _set_up_logging(settings)
+
+    def greet(replica_ports: list[int]) -> None:
+        sys.stdout.write(welcome(settings, replica_ports))
+        sys.stdout.flush()
+
+    plan = Plan(settings, said, options.replicas, options.replica_ports)
+    try:
+        asyncio.run(Supervisor(plan, greet).run())
+    except (CannotStart, StartFailed, NoRedis, NoFreePort) as error:
+        raise Refused(str(error)) from None
+    return 0
+
+
+def _gateway(options: argparse.Namespace) -> int:
+    from gateway.serve import run
+
+    settings = configuration.load(_flags(APP_HOST=options.host, APP_PORT=options.port))
+    _set_up_logging(settings)
+    _need_redis(settings)
+    own_ports = [port for port in (options.own_port, settings.metrics_port) if port is not None]
+    sockets = [
+        _bound(settings.app_host, settings.app_port, shared=options.shared),
+        *(_bound(settings.app_host, port) for port in own_ports),
+    ]
+    run(_run_gateway(settings, sockets, _gate(options.gate), with_auth=options.with_auth))
+    return 0
+
+
+def _gate(fd: int | None) -> Gate:
+    if fd is None:
+        return OwnGate()
+    from gateway.up.gate import ReplicaGate
+
+    return ReplicaGate(fd)
+
+
+async def _run_gateway(settings: Settings, sockets: list[socket.socket], gate: Gate, *, with_auth: bool) -> None:
+    from gateway.app import create_app
+    from gateway.serve import serve
+
+    if not with_auth:
+        await serve(create_app(settings, gate=gate), settings, sockets, gate)
+        return
+    from gateway.auth_mount import open_auth
+
+    async with open_auth(settings) as auth:
+        await serve(create_app(settings, extra_routes=auth.routes(), gate=gate), settings, sockets, gate)
+
+
+def _auth(options: argparse.Namespace) -> int:
+    from gateway.serve import run
+
+    settings = configuration.load(_flags(APP_HOST=options.host, AUTH_PORT=options.port))
+    _set_up_logging(settings)
+    _need_redis(settings)
+    run(_run_auth(settings, [_bound(settings.app_host, settings.auth_port)]))
+    return 0
+
+
+async def _run_auth(settings: Settings, sockets: list[socket.socket]) -> None:
+    from auth.app import create_app
+    from gateway.auth_mount import open_auth
+    from gateway.serve import serve
+
+    async with open_auth(settings) as auth:
+        await serve(create_app(auth), settings, sockets, OwnGate(), websockets="none")
+
+
+def _migrate(_: argparse.Namespace) -> int:
+    from storage.migrate import migrate
+
+    settings = configuration.load()
+    _set_up_logging(settings)
+    asyncio.run(migrate(settings.database_url))
+    return 0
+
+
+def _set_up_logging(settings: Settings) -> None:
+    logging.basicConfig(level=logging.DEBUG if settings.debug else logging.INFO)
+
+
+def _need_redis(settings: Settings) -> None:
+    if not settings.redis_url:
+        raise SettingsError(["REDIS_URL is not set; only `up` starts a Redis of its own."])
+
+
+def _bound(host: str, port: int, *, shared: bool = False) -> socket.socket:
+    from gateway.serve import bind
+
+    try:
+        return bind(host, port, shared=shared)
+    except OSError as error:
+        raise Refused(f"Port {port} on {host} cannot be used: {error.strerror}.") from None
+
+
+if __name__ == "__main__":
+    sys.exit(main())

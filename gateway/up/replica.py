@@ -1,0 +1,80 @@
+"""One gateway process of `up`, as the supervisor sees it; gateway.up.gate is the other end."""
+
+import asyncio
+import socket
+import sys
+from asyncio.subprocess import Process
+from collections.abc import Callable, Mapping, Sequence
+
+from gateway.up.child import Child
+from gateway.up.gate import GO, LISTENING
+
+Command = Callable[[int, int], Sequence[str]]
+"""(own port, the gate's file descriptor) → the replica's command line."""
+
+
+def gateway_command(own_port: int, gate_fd: int) -> list[str]:
+    """One node of ours, with auth in it."""
+    options = ["--with-auth", "--shared", "--own-port", str(own_port), "--gate", str(gate_fd)]
+    return [sys.executable, "-m", "gateway.cli", "gateway", *options]
+
+
+class Replica:
+    """Keeps one replica on its own port. `on_listening` is called whenever it has begun to listen."""
+
+    def __init__(
+        self,
+        number: int,
+        own_port: int,
+        environ: Mapping[str, str],
+        command: Command,
+        on_listening: Callable[[], None],
+    ) -> None:
+        self.own_port = own_port
+        self.is_listening = False
+        self.child = Child(f"replica {number}", self._launch)
+        self._environ = environ
+        self._command = command
+        self._on_listening = on_listening
+        self._link: socket.socket | None = None
+
+    async def _launch(self) -> Process:
+        self.is_listening = False
+        self.close()
+        self._link, theirs = socket.socketpair()
+        self._link.setblocking(False)
+        with theirs:
+            process = await asyncio.create_subprocess_exec(
+                *self._command(self.own_port, theirs.fileno()),
+                env=self._environ,
+                pass_fds=[theirs.fileno()],
+                process_group=0,  # Ctrl+C is for the supervisor alone: it says when a replica drains
+            )
+        asyncio.get_running_loop().add_reader(self._link, self._on_readable, self._link)
+        return process
+
+    def _on_readable(self, link: socket.socket) -> None:
+        try:
+            said = link.recv(1)
+        except OSError:
+            said = b""
+        if said == LISTENING:
+            self.is_listening = self.child.has_worked = True
+            self._on_listening()
+        else:  # it has ended, and the child's keeper sees to that
+            asyncio.get_running_loop().remove_reader(link)
+
+    def go(self) -> None:
+        """Open its gate; harmless if it is open."""
+        if self._link is not None:
+            try:
+                self._link.send(GO)
+            except OSError:  # it has just died
+                return
+
+    def close(self) -> None:
+        """Let go of the link: a replica that still runs then ends itself."""
+        if self._link is not None:
+            asyncio.get_running_loop().remove_reader(self._link)
+            self._link.close()
+            self._link = None

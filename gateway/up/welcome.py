@@ -1,0 +1,37 @@
+"""What `up` prints when everything listens."""
+
+from collections.abc import Sequence
+from urllib.parse import urlsplit
+
+from gateway.settings import Settings
+
+
+def welcome(settings: Settings, replica_ports: Sequence[int]) -> str:
+    """A few lines: the URL, what stands behind it, what to try next."""
+    host = "127.0.0.1" if settings.app_host in {"0.0.0.0", "::"} else settings.app_host  # noqa: S104  compared, not bound
+    url = f"http://{host}:{settings.app_port}"
+    replicas = "  ".join(f"http://{host}:{port}" for port in replica_ports)
+    return f"""
+  chat-gateway is up: {url}
+
+    replicas   {replicas}
+    database   {_whereabouts(settings.database_url)}
+    redis      {_whereabouts(settings.redis_url) if settings.redis_url else "its own, gone with Ctrl+C"}
+
+  Try next
+    open {url} in two windows, and talk
+    open {url}/docs for the HTTP calls
+    curl {url}/readyz
+
+  Ctrl+C ends everything.
+
+"""
+
+
+def _whereabouts(url: str) -> str:
+    """Where a URL leads, without the user and password in it."""
+    parts = urlsplit(url)
+    if parts.scheme == "sqlite":
+        return parts.path
+    port = f":{parts.port}" if parts.port else ""
+    return f"{parts.scheme}://{parts.hostname or ''}{port}{parts.path}"
