@@ -232,7 +232,7 @@ export class Conversation {
   }
 
   #startEditing(entry) {
-    this.#editing ??= (this.#drafts.set(this.chatId, at("text").value), entry);
+    if (!this.#editing) this.#drafts.set(this.chatId, at("text").value);
     this.#editing = entry;
     at("editing").hidden = false;
     at("text").value = entry.text;
@@ -295,7 +295,7 @@ export class Conversation {
     else if (event.target.closest(".act-delete")) this.#confirmDelete(entry);
   }
 
-  /** In the log, arrows walk through the messages; E edits and Delete deletes one's own. */
+  /** In the log, arrows walk through the messages; E edits and Delete deletes one's own; Escape goes back to writing. */
   #logKey(event) {
     const entry = this.#list.entryOf(document.activeElement);
     const step = { ArrowUp: -1, ArrowDown: 1 }[event.key];
@@ -304,6 +304,8 @@ export class Conversation {
       const all = this.#chat.timeline.all;
       const next = entry ? all[all.indexOf(entry) + step] : all.at(-1);
       this.#list.rowOf(next)?.focus();
+    } else if (event.key === "Escape") {
+      at("text").focus();
     } else if (event.key === "e" && isMine) {
       this.#startEditing(entry);
     } else if (event.key === "Delete" && isMine) {
@@ -340,9 +342,10 @@ function asSentence(text) {
   return /[.!?]$/.test(text) ? text : `${text}.`;
 }
 
+/** How long until `time`, in steps of 5 s: a screen reader reads each new one out. */
 function inSeconds(time) {
-  const seconds = Math.ceil((time - Date.now()) / 1000);
-  return seconds > 0 ? `in ${seconds} s` : "now";
+  const seconds = (time - Date.now()) / 1000;
+  return seconds > 3 ? `in ${Math.ceil(seconds / 5) * 5} s` : "in a moment";
 }
 
 function listed(names) {

@@ -72,7 +72,7 @@ function begin(token, username) {
   at("my-name").textContent = username;
   paintAvatar(at("my-avatar"), me.id, username);
   document.body.dataset.view = "list";
-  refresh().then(route);
+  refresh();
 }
 
 function end(sentence) {
@@ -89,13 +89,18 @@ function end(sentence) {
 // --- the list
 
 async function refresh() {
-  if (!me) return;
+  const asker = me;
+  if (!asker) return;
+  let found;
   try {
-    infos = await api.chats();
-    paintList();
+    found = await api.chats();
   } catch (error) {
-    if (error.status === 401 && me) end("Your session has ended. Please log in again.");
+    if (error.status === 401 && me === asker) end("Your session has ended. Please log in again.");
+    return; // else the next round may succeed; an open chat says by itself that the link is gone
   }
+  if (me !== asker) return;
+  infos = found;
+  route();
 }
 
 function paintList() {
@@ -118,7 +123,8 @@ function paintListed(item, info) {
   const link = item.querySelector("a");
   const unread = item.querySelector(".unread");
   link.href = `#${info.id}`;
-  link.toggleAttribute("aria-current", info.id === conversation.chatId);
+  if (info.id === conversation.chatId) link.setAttribute("aria-current", "page");
+  else link.removeAttribute("aria-current");
   paintAvatar(item.querySelector(".avatar"), others.length === 1 ? others[0].user_id : info.id, title);
   item.querySelector(".chat-name").textContent = title;
   unread.textContent = info.unread || "";
