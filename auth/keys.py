@@ -29,8 +29,8 @@ class KeyStore(Protocol):
         """Every key there is, in any order."""
         ...
 
-    async def add_first_if_none(self, key: SigningKey) -> None:
-        """Store the key if there is none at all; of concurrent callers exactly one wins."""
+    async def add_first_if_none(self, key: SigningKey) -> SigningKey:
+        """Store the key if there is none at all, and return the first there is: concurrent callers agree on it."""
         ...
 
     async def add(self, key: SigningKey) -> None:
@@ -95,10 +95,7 @@ class KeyRing:
 
     async def _current(self) -> list[_Pair]:
         if self._monotonic() >= self._reread_at:
-            stored = await self._store.all()
-            if not stored:
-                await self._store.add_first_if_none(self._new_key())
-                stored = await self._store.all()
+            stored = await self._store.all() or [await self._store.add_first_if_none(self._new_key())]
             self._pairs = [
                 _Pair(key.created_at, ECKey.import_key(orjson.loads(key.private_jwk)))
                 for key in sorted(stored, key=lambda key: (key.created_at, key.kid))

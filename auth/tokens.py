@@ -159,7 +159,7 @@ def _parse(token: str) -> jws.CompactSignature:
         raise InvalidToken(Reason.TOO_LARGE)
     try:
         parts = jws.extract_compact(token.encode("ascii"))
-    except (JoseError, ValueError, RecursionError):
+    except (JoseError, ValueError):
         raise InvalidToken(Reason.MALFORMED) from None
     header: object = parts.protected
     if not isinstance(header, dict) or "crit" in header or not isinstance(header.get("kid"), str):

@@ -41,9 +41,10 @@ class MemoryKeys:
         self.reads += 1
         return list(self.keys)
 
-    async def add_first_if_none(self, key: SigningKey) -> None:
+    async def add_first_if_none(self, key: SigningKey) -> SigningKey:
         if not self.keys:
             self.keys.append(key)
+        return self.keys[0]
 
     async def add(self, key: SigningKey) -> None:
         self.keys.append(key)

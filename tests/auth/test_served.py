@@ -10,14 +10,14 @@ import pytest
 import uvicorn
 
 from auth.app import AuthService, create_app
-
-ANN = {"login": "ann@example.com", "password": "correct horse"}
-FORM = {"username": "ann@example.com", "password": "correct horse"}
+from tests.auth.exchange import ANN, FORM
 
 
 @pytest.fixture
-async def http(service: AuthService) -> AsyncIterator[httpx.AsyncClient]:
-    config = uvicorn.Config(create_app(service), port=0, log_config=None, lifespan="on", ws="none", proxy_headers=False)
+async def http(memory_service: AuthService) -> AsyncIterator[httpx.AsyncClient]:
+    config = uvicorn.Config(
+        create_app(memory_service), port=0, log_config=None, lifespan="on", ws="none", proxy_headers=False
+    )
     server = uvicorn.Server(config)
     server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]
     serving = asyncio.create_task(server._serve())
