@@ -5,6 +5,9 @@ Bytes of whole messages come in without a queue, framed bytes go out without an 
 
 from typing import Protocol
 
+LANE = "chat_gateway.lane"
+"""The ASGI scope's extension under which the transport offers its lane."""
+
 
 class LaneListener(Protocol):
     """The session's side; both methods are synchronous and must not block."""
@@ -32,6 +35,10 @@ class Lane(Protocol):
     @property
     def buffered(self) -> int:
         """Bytes written here that the kernel has not taken yet."""
+        ...
+
+    async def drained(self) -> bool:
+        """Return once the buffer is below its high-water mark; False if the socket is closing."""
         ...
 
     def pause_reading(self) -> None:

@@ -1,0 +1,39 @@
+"""The outbound side of one session: bounded, and never waiting.
+
+Keeps invariant 2: what does not fit closes this client as a slow consumer. Nothing is dropped silently, and nobody else
+waits. The bytes lie in the transport's own buffer, so that an idle outbox costs nothing.
+"""
+
+from collections.abc import Callable
+
+from gateway.lane import Lane
+
+DEFAULT_LIMIT = 1024 * 1024
+"""Bytes that the kernel has not taken yet."""
+
+
+class Outbox:
+    """Frames for one client over its lane. `on_slow` is called once, when the client has fallen too far behind."""
+
+    __slots__ = ("_is_slow", "_lane", "_limit", "_on_slow")
+
+    def __init__(self, lane: Lane, on_slow: Callable[[], None], limit: int = DEFAULT_LIMIT) -> None:
+        self._lane = lane
+        self._on_slow = on_slow
+        self._limit = limit
+        self._is_slow = False
+
+    def offer(self, frames: bytes) -> bool:
+        """Write complete frames; False if the client is too slow, and being closed for it."""
+        if self._is_slow:
+            return False
+        if self._lane.buffered + len(frames) > self._limit:
+            self._is_slow = True
+            self._on_slow()
+            return False
+        self._lane.write(frames)
+        return True
+
+    async def room(self) -> bool:
+        """Return once the client has taken most of what it was given; False if the socket is closing."""
+        return not self._is_slow and await self._lane.drained()
