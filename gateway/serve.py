@@ -71,7 +71,10 @@ class Server(uvicorn.Server):
         self._app = app
         self._gate = gate
         self._drain_bound_s = drain_bound_s
+        self.gave_up = False
+        """Whether a signal ended it before it had started."""
         self._signals = 0
+        self._task: asyncio.Task[Any] | None = None
         self._drain: asyncio.Task[None] | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -97,6 +100,7 @@ class Server(uvicorn.Server):
     def capture_signals(self) -> Iterator[None]:
         """Ours instead of uvicorn's, which would end the process by the signal it got: a clean drain ends with 0."""
         loop = asyncio.get_running_loop()
+        self._task = asyncio.current_task()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self._on_signal)
         try:
@@ -108,6 +112,9 @@ class Server(uvicorn.Server):
     def _on_signal(self) -> None:
         self._signals += 1
         self.should_exit = True
+        if not self.started and self._task is not None:  # uvicorn would wait for a start that may never end
+            self.gave_up = True
+            self._task.cancel()
         if self._signals == 1:
             return
         hurry = getattr(self._app.state, "hurry", None)
@@ -147,8 +154,12 @@ async def serve(
         timeout_graceful_shutdown=SHUTDOWN_S,
     )
     bound_s = settings.drain_delay_s + settings.drain_s + DRAIN_MARGIN_S
+    server = Server(config, app, gate, bound_s)
     try:
-        await Server(config, app, gate, bound_s).serve(list(sockets))
+        await server.serve(list(sockets))
+    except asyncio.CancelledError:
+        if not server.gave_up:
+            raise
     finally:
         for bound in sockets:
             with suppress(OSError):

@@ -5,7 +5,6 @@ Each of them dies with the test process, even if that is killed: `setpriv --pdea
 
 import os
 import pwd
-import random
 import shutil
 import signal
 import socket
@@ -16,28 +15,13 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from gateway.up.ports import free_port
+
 START_TIMEOUT_S = 30.0
 
 
 class ServerFailed(Exception):
     """A server did not come up; the message has its log."""
-
-
-def free_port() -> int:
-    """A port that nobody has now, outside the ephemeral range.
-
-    From the ephemeral range, a client that dials a dead server's port again and again may be given that very port as
-    its own and connect to itself; and a server that comes back may find its port taken by an outgoing connection.
-    """
-    for _ in range(1000):
-        port = random.randint(20_000, 32_000)
-        with socket.socket() as probe:
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return port
-    raise ServerFailed("no free port between 20000 and 32000")
 
 
 def find_binary(name: str, *folders: str) -> str:

@@ -68,6 +68,8 @@ class Supervisor:
         try:
             with suppress(asyncio.CancelledError):
                 await work
+        except BaseExceptionGroup as failures:  # the keepers fail together; one sentence is enough
+            raise failures.exceptions[0] from None
         finally:
             await self._end()
             for number in signals:

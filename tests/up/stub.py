@@ -1,0 +1,69 @@
+"""A stand-in for the gateway, so that the supervisor is tested by itself: `python -m tests.up.stub [up options]`.
+
+Each replica says on `/` its pid and whether its gate is open. STUB_LATE_PORT names the one (by its own port) that
+listens only once the file STUB_LATE_FILE exists; STUB_FAILS makes all of them give up.
+"""
+
+import asyncio
+import os
+import sys
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from functools import partial
+from pathlib import Path
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import Route
+
+from gateway import cli
+from gateway.gate import Gate
+from gateway.serve import bind, run, serve
+from gateway.settings import load
+from gateway.up import supervisor
+from gateway.up.gate import ReplicaGate
+
+
+def replica_command(own_port: int, gate_fd: int) -> Sequence[str]:
+    """This module, as a replica."""
+    return [sys.executable, "-m", "tests.up.stub", "replica", str(own_port), str(gate_fd)]
+
+
+def create_app(gate: Gate, late: Path | None) -> Starlette:
+    """Says who it is."""
+
+    async def who(_: Request) -> JSONResponse:
+        return JSONResponse({"pid": os.getpid(), "open": gate.is_open, "redis": os.environ["REDIS_URL"]})
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        while late is not None and not late.exists():
+            await asyncio.sleep(0.01)
+        app.state.drain = drain
+        yield
+
+    async def drain() -> None:
+        await asyncio.sleep(float(os.environ.get("STUB_DRAIN_S", "0")))
+
+    return Starlette(routes=[Route("/", who)], lifespan=lifespan)
+
+
+def be_replica(own_port: int, gate_fd: int) -> None:
+    """Serve until told to end."""
+    if "STUB_FAILS" in os.environ:
+        sys.exit(7)
+    settings = load()
+    gate = ReplicaGate(gate_fd)
+    late = Path(os.environ["STUB_LATE_FILE"]) if os.environ.get("STUB_LATE_PORT") == str(own_port) else None
+    sockets = [bind(settings.app_host, settings.app_port, shared=True), bind(settings.app_host, own_port)]
+    run(serve(create_app(gate, late), settings, sockets, gate, websockets="none"))
+
+
+if __name__ == "__main__":
+    if sys.argv[1] == "replica":
+        be_replica(int(sys.argv[2]), int(sys.argv[3]))
+    else:
+        plan = partial(supervisor.Plan, command=replica_command, migrate=["true"])
+        supervisor.Plan = plan  # type: ignore[misc, assignment]
+        sys.exit(cli.main(sys.argv[1:]))

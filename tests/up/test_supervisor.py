@@ -1,0 +1,214 @@
+"""`up` with stand-ins for the gateway: who is started, who is restarted, and that nobody is left."""
+
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from redis import Redis
+from redis.exceptions import ConnectionError as RedisConnectionError
+
+from gateway.up.ports import free_port
+from tests.servers import wait_until
+from tests.up.process_tree import command_of, listening_sockets
+from tests.up.run import Up, can_answer
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+
+MakeUp = Callable[..., Up]
+
+
+@pytest.fixture
+def make_up(tmp_path: Path) -> Iterator[MakeUp]:
+    """A function that makes runs of `up` and ends them all."""
+    runs: list[Up] = []
+
+    def make(*options: str, environ: dict[str, str] | None = None) -> Up:
+        folder = tmp_path / f"run-{len(runs)}"
+        folder.mkdir()
+        runs.append(Up(folder, *options, environ=environ))
+        return runs[-1]
+
+    yield make
+    for run in runs:
+        run.stop()
+
+
+@pytest.fixture(scope="module")
+def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
+    """A run for those tests that change nothing."""
+    run = Up(tmp_path_factory.mktemp("up"), "--replicas", "3")
+    try:
+        yield run.start()
+    finally:
+        run.stop()
+
+
+def test_every_replica_serves_its_own_port_and_all_share_the_public_one(up: Up) -> None:
+    own = {up.replica(port)["pid"] for port in up.own_ports()}
+    assert len(own) == 3
+    assert own < up.descendants()
+    public: set[int] = set()
+
+    def all_seen() -> bool:
+        public.add(up.replica()["pid"])
+        return public == own
+
+    wait_until(all_seen, "the kernel has spread connections over all replicas", 10)
+    assert up.replica()["open"]
+
+
+def test_replica_ports_follow_the_first(make_up: MakeUp) -> None:
+    first = free_port()
+    assert make_up("--replicas", "2", "--replica-ports", str(first)).start().own_ports() == [first, first + 1]
+
+
+def test_the_supervisor_listens_nowhere(up: Up) -> None:
+    assert listening_sockets(up.process.pid) == set()
+    assert all(listening_sockets(up.replica(port)["pid"]) for port in up.own_ports())
+
+
+def test_nobody_is_ready_before_all_listen(make_up: MakeUp, tmp_path: Path) -> None:
+    first, late_file = free_port(), tmp_path / "go"
+    late = {"STUB_LATE_PORT": str(first + 1), "STUB_LATE_FILE": str(late_file)}
+    up = make_up("--replica-ports", str(first), environ=late).start(until_ready=False)
+    wait_until(lambda: can_answer(up, first), "the first replica serves")
+    assert not up.replica(first)["open"]
+    assert "is up" not in up.output()
+    late_file.touch()
+    wait_until(lambda: "is up" in up.output(), "all are up")
+    wait_until(lambda: all(up.replica(port)["open"] for port in (first, first + 1)), "every gate is open", 2)
+
+
+def test_a_killed_replica_is_back_within_two_seconds_however_often(make_up: MakeUp) -> None:
+    up = make_up("--replicas", "2").start()
+    port = up.own_ports()[0]
+    for _ in range(3):
+        old = up.replica(port)["pid"]
+        os.kill(old, signal.SIGKILL)
+        killed_at = time.monotonic()
+        wait_until(lambda: can_answer(up, port), "it is back", 5)
+        assert time.monotonic() - killed_at < 2
+        assert up.replica(port)["pid"] != old
+        wait_until(lambda: up.replica(port)["open"], "its gate is open", 1)
+
+
+def test_a_replica_killed_during_the_start_does_not_fail_it(make_up: MakeUp, tmp_path: Path) -> None:
+    first, late_file = free_port(), tmp_path / "go"
+    late = {"STUB_LATE_PORT": str(first + 1), "STUB_LATE_FILE": str(late_file)}
+    up = make_up("--replica-ports", str(first), environ=late).start(until_ready=False)
+    wait_until(lambda: can_answer(up, first), "the first replica serves")
+    old = up.replica(first)["pid"]
+    os.kill(old, signal.SIGKILL)
+    wait_until(lambda: can_answer(up, first) and up.replica(first)["pid"] != old, "it is back", 5)
+    late_file.touch()
+    wait_until(lambda: "is up" in up.output(), "all are up")
+
+
+def test_a_killed_redis_comes_back_where_it_was(make_up: MakeUp) -> None:
+    up = make_up().start()
+    with Redis.from_url(up.replica()["redis"]) as redis:
+        old = int(redis.info()["process_id"])
+        os.kill(old, signal.SIGKILL)
+        wait_until(lambda: _answers(redis), "it is back", 5)
+        assert int(redis.info()["process_id"]) in up.descendants() - {old}
+
+
+def _answers(redis: Redis) -> bool:
+    try:
+        return bool(redis.ping())
+    except RedisConnectionError:
+        return False
+
+
+def test_the_embedded_redis_keeps_strangers_out(up: Up) -> None:
+    url = up.replica()["redis"]
+    password = url.split(":")[2].split("@")[0]
+    assert len(password) >= 32
+    assert not any(password in command_of(pid) for pid in up.descendants())
+    assert password not in up.output()
+
+
+def test_no_redis_is_started_beside_a_given_one(make_up: MakeUp, redis_url: str) -> None:
+    up = make_up(environ={"REDIS_URL": redis_url}).start()
+    assert up.replica()["redis"] == redis_url
+    assert len(up.descendants()) == 2
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_ends_everything_and_leaves_nothing(make_up: MakeUp, number: signal.Signals, tmp_path: Path) -> None:
+    up = make_up(environ={"TMPDIR": str(tmp_path)}).start()
+    ports = [up.port, *up.own_ports()]
+    before = set(tmp_path.rglob("*"))
+    assert up.end(number) == 0
+    assert up.left_behind() == set()
+    assert set(tmp_path.rglob("*")) == before
+    for port in ports:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", port))
+
+
+def test_neither_an_endless_drain_nor_a_frozen_replica_lasts_ten_seconds(make_up: MakeUp) -> None:
+    up = make_up(environ={"STUB_DRAIN_S": "60", "DRAIN_S": "60"}).start()
+    os.kill(up.replica()["pid"], signal.SIGSTOP)
+    assert up.end(timeout_s=10) == 0
+    assert up.left_behind() == set()
+
+
+def test_a_second_signal_hurries(make_up: MakeUp) -> None:
+    up = make_up(environ={"STUB_DRAIN_S": "60", "DRAIN_S": "60"}).start()
+    up.descendants()
+    up.process.send_signal(signal.SIGINT)
+    with pytest.raises(TimeoutError):
+        wait_until(lambda: up.process.poll() is not None, "it ends", 1)
+    assert up.end(timeout_s=3) == 0
+
+
+def test_a_killed_supervisor_takes_everybody_with_it(make_up: MakeUp) -> None:
+    up = make_up("--replicas", "2").start()
+    assert len(up.descendants()) == 3
+    up.end(signal.SIGKILL)
+    wait_until(lambda: up.left_behind() == set(), "everybody is gone", 10)
+
+
+def test_a_supervisor_killed_during_the_start_takes_everybody_with_it(make_up: MakeUp, tmp_path: Path) -> None:
+    first = free_port()
+    late = {"STUB_LATE_PORT": str(first + 1), "STUB_LATE_FILE": str(tmp_path / "never")}
+    up = make_up("--replica-ports", str(first), environ=late).start(until_ready=False)
+    wait_until(lambda: can_answer(up, first), "the first replica serves")
+    up.end(signal.SIGKILL)
+    wait_until(lambda: up.left_behind() == set(), "everybody is gone", 10)
+
+
+def test_a_signal_during_the_start_ends_everything(make_up: MakeUp, tmp_path: Path) -> None:
+    first = free_port()
+    late = {"STUB_LATE_PORT": str(first + 1), "STUB_LATE_FILE": str(tmp_path / "never")}
+    up = make_up("--replica-ports", str(first), environ=late).start(until_ready=False)
+    wait_until(lambda: can_answer(up, first), "the first replica serves")
+    assert up.end(timeout_s=10) == 0
+    assert up.left_behind() == set()
+
+
+def test_a_taken_port_is_named_at_once(make_up: MakeUp, up: Up) -> None:
+    second = make_up("--port", str(up.port)).start(until_ready=False)  # `up` would share it: SO_REUSEPORT
+    assert second.process.wait(10) == 1
+    assert f"Port {up.port} on 127.0.0.1 cannot be used: it is taken." in second.output()
+    assert "Traceback" not in second.output()
+
+
+def test_replicas_that_give_up_fail_the_start(make_up: MakeUp) -> None:
+    up = make_up(environ={"STUB_FAILS": "1"}).start(until_ready=False)
+    assert up.process.wait(10) == 1
+    assert "gave up with exit code 7" in up.output()
+    assert "Traceback" not in up.output()
+    assert up.descendants() == set()
+
+
+def test_a_wrong_setting_is_a_sentence_and_exit_code_2(make_up: MakeUp) -> None:
+    up = make_up(environ={"MAX_TEXT_LENGTH": "many"}).start(until_ready=False)
+    assert up.process.wait(10) == 2
+    assert "MAX_TEXT_LENGTH must be a whole number from 1 to 10000, not 'many'." in up.output()
