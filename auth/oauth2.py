@@ -21,7 +21,7 @@ from auth.workers import Workers
 
 PATH: Final = "/api/v1/login/access-token"
 THREADS: Final = 8  # each waits for one login, most of the time for its turn at hashing
-WAITING: Final = 64
+WAITING: Final = 256
 
 # The grant logs usernames and issued tokens at DEBUG.
 logging.getLogger(ResourceOwnerPasswordCredentialsGrant.__module__).addFilter(lambda _: False)

@@ -16,7 +16,7 @@ from auth.workers import Workers
 
 # OWASP Password Storage Cheat Sheet, argon2id: m = 19 MiB, t = 2, p = 1.
 _OWASP: Final = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
-WAITING: Final = 64  # about a second of work
+WAITING: Final = 256  # about five seconds of work on one core: a crowd may come at once
 
 
 @dataclass(frozen=True, slots=True)
