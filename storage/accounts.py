@@ -2,8 +2,9 @@
 
 from tortoise.exceptions import IntegrityError
 
-from storage.database import IDS, Database
+from storage.database import Database
 from storage.errors import LoginTaken, UnknownUser
+from storage.ids import is_id
 from storage.models import User
 from storage.records import Account, Person
 
@@ -40,7 +41,7 @@ class Accounts:
 
     async def by_id(self, user_id: int) -> Person | None:
         """The person with this id."""
-        if user_id not in IDS:
+        if not is_id(user_id):
             return None
         async with self._database.session():
             user = await User.get_or_none(id=user_id)
@@ -52,7 +53,7 @@ class Accounts:
         Raises: UnknownUser.
         """
         async with self._database.transaction():
-            if user_id not in IDS or not await User.filter(id=user_id).update(password_hash=password_hash):
+            if not is_id(user_id) or not await User.filter(id=user_id).update(password_hash=password_hash):
                 raise UnknownUser(user_id)
 
 

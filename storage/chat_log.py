@@ -11,9 +11,10 @@ from contextlib import asynccontextmanager
 from storage.commit import Commit
 from storage.commit_postgres import PostgresCommit
 from storage.commit_sqlite import SqliteCommit
-from storage.database import IDS, Database
+from storage.database import Database
 from storage.epoch import epoch_of
 from storage.event_rows import SELECT_EVENT, event_of
+from storage.ids import BIGINT_MAX, clamped, is_id
 from storage.pipeline import OnBatch, Pipeline
 from storage.records import ChatEvent, ChatPosition, EventKind, NewEvent, OnOutcome, Refusal
 
@@ -61,32 +62,32 @@ class StoredChatLog:
 
     def submit(self, event: NewEvent, done: OnOutcome) -> None:
         """Queue an event for the next group commit; `done` gets the outcome after COMMIT."""
-        if event.chat_id not in IDS:
+        if not is_id(event.chat_id):
             done(Refusal.NOT_A_MEMBER)
-        elif event.kind != EventKind.MESSAGE and event.message_id not in IDS:
+        elif event.kind != EventKind.MESSAGE and not is_id(event.message_id):
             done(Refusal.NO_SUCH_MESSAGE)
         else:
             self._pipelines[event.chat_id % len(self._pipelines)].submit(event, done)
 
     async def find(self, chat_id: int, sender_id: int, client_msg_id: str) -> ChatEvent | None:
         """The event that this id stands for, if it is stored already."""
-        if chat_id not in IDS:
+        if not is_id(chat_id):
             return None
         rows = await self._database.fetch(_FIND, chat_id, sender_id, client_msg_id)
         return event_of(rows[0]) if rows else None
 
     async def events_after(self, chat_id: int, seq: int, limit: int) -> list[ChatEvent]:
         """At most `limit` events with a higher seq, ascending, without a hole, in their present state."""
-        if chat_id not in IDS:
+        if not is_id(chat_id):
             return []
-        rows = await self._database.fetch(_AFTER, chat_id, _clamped(seq), limit)
+        rows = await self._database.fetch(_AFTER, chat_id, clamped(seq), limit)
         return [event_of(row) for row in rows]
 
     async def messages_before(self, chat_id: int, seq: int | None, limit: int) -> list[ChatEvent]:
         """The last `limit` messages created below `seq` (None: the newest), ascending, in their present state."""
-        if chat_id not in IDS:
+        if not is_id(chat_id):
             return []
-        below = IDS[-1] if seq is None else _clamped(seq)
+        below = BIGINT_MAX if seq is None else clamped(seq)
         rows = await self._database.fetch(_BEFORE, chat_id, below, limit)
         return [event_of(row) for row in reversed(rows)]
 
@@ -99,8 +100,3 @@ class StoredChatLog:
         """Which history this is."""
         rows = await self._database.fetch(self._epoch_sql)
         return epoch_of(rows[0]["epoch"])
-
-
-def _clamped(seq: int) -> int:
-    """A client's seq, however absurd, as one that both databases take and that means the same."""
-    return min(max(seq, 0), IDS[-1])

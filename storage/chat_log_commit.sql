@@ -13,6 +13,10 @@ CREATE OR REPLACE FUNCTION chat_log_commit(
     is_edited boolean, is_deleted boolean
 ) LANGUAGE plpgsql VOLATILE
 SET lock_timeout = '500ms'
+-- A connection keeps the plans it made when the tables were small; reading the whole log for each batch was one of them.
+SET enable_seqscan = off
+SET enable_hashjoin = off
+SET enable_mergejoin = off
 AS $$
 #variable_conflict use_column
 DECLARE
@@ -72,28 +76,26 @@ BEGIN
             WHEN v.kind = 'message' THEN 'created'
             ELSE verdicts[v.place] END AS verdict
         FROM events v
-    ), fresh AS MATERIALIZED (
-        SELECT j.*, nextval('chat_log_id_seq') AS id,
-            c.last_seq + row_number() OVER (PARTITION BY j.chat_id ORDER BY j.place) AS seq
-        FROM judged j JOIN chats c ON c.id = j.chat_id WHERE j.verdict = 'created'
+    ), numbered AS MATERIALIZED (
+        SELECT j.*, CASE WHEN j.verdict = 'created' THEN nextval('chat_log_id_seq') END AS id,
+            c.last_seq + count(*) FILTER (WHERE j.verdict = 'created') OVER (
+                PARTITION BY j.chat_id ORDER BY j.place ROWS UNBOUNDED PRECEDING) AS new_seq
+        FROM judged j LEFT JOIN chats c ON c.id = j.chat_id
     ), inserted AS (
         INSERT INTO chat_log (id, chat_id, seq, kind, message_id, sender_id, client_msg_id, digest, text,
             is_edited, is_deleted, created_at)
-        SELECT f.id, f.chat_id, f.seq, f.kind, CASE WHEN f.kind = 'message' THEN f.id ELSE f.message_id END,
-            f.sender_id, f.client_msg_id, f.digest, CASE WHEN f.kind = 'message' THEN f.text ELSE '' END,
-            false, false, stored_at
-        FROM fresh f
+        SELECT n.id, n.chat_id, n.new_seq, n.kind, coalesce(n.message_id, n.id), n.sender_id, n.client_msg_id, n.digest,
+            CASE WHEN n.kind = 'message' THEN n.text ELSE '' END, false, false, stored_at
+        FROM numbered n WHERE n.verdict = 'created'
     ), moved AS (
-        UPDATE chats c SET last_seq = f.seq FROM (SELECT chat_id, max(seq) AS seq FROM fresh GROUP BY chat_id) f
-        WHERE c.id = f.chat_id
+        UPDATE chats c SET last_seq = n.seq
+        FROM (SELECT chat_id, max(new_seq) AS seq FROM numbered WHERE verdict = 'created' GROUP BY chat_id) n
+        WHERE c.id = n.chat_id
     )
-    SELECT j.place, j.verdict, coalesce(f.seq, j.known_seq), j.kind,
-        coalesce(j.known_message_id, CASE WHEN f.kind = 'message' THEN f.id ELSE f.message_id END),
-        CASE WHEN f.id IS NULL THEN m.text END,  -- what was stored now is known to the caller
+    SELECT n.place, n.verdict, coalesce(n.known_seq, n.new_seq), n.kind, coalesce(n.known_message_id, n.message_id, n.id),
+        CASE WHEN n.verdict = 'duplicate' THEN m.text END,  -- what was stored now is known to the caller
         coalesce(m.created_at, stored_at), coalesce(m.is_edited, false), coalesce(m.is_deleted, false)
-    FROM judged j
-    LEFT JOIN fresh f ON f.place = j.place
-    LEFT JOIN chat_log m ON m.id = coalesce(j.known_message_id, f.message_id)
-    ORDER BY j.place;
+    FROM numbered n LEFT JOIN chat_log m ON m.id = coalesce(n.known_message_id, n.message_id)
+    ORDER BY n.place;
 END
 $$;

@@ -12,10 +12,11 @@ from typing import Any
 from tortoise.exceptions import IntegrityError
 from tortoise.expressions import F
 
-from storage.database import IDS, Database
+from storage.database import Database
 from storage.epoch import epoch_of
 from storage.errors import InvalidMembers, NoSuchChat, NotAllowed, UnknownUser
 from storage.event_rows import person_of
+from storage.ids import are_ids, clamped, is_id
 from storage.models import ChatRoom, Membership
 from storage.people import resolve
 from storage.records import Admission, Chat, ChatKind, ChatPosition, Member, NewMember, Role
@@ -60,12 +61,12 @@ class Chats:
             FROM memberships m JOIN chats c ON c.id = m.chat_id JOIN users u ON u.id = m.user_id, store_identity s
             WHERE m.chat_id = $1 AND m.user_id = $2"""
         self._still_members = f"""
-            SELECT m.chat_id, m.user_id FROM {database.pairs("$1", "$2")}
+            SELECT m.chat_id, m.user_id FROM {database.pairs_table()}
             JOIN memberships m ON m.chat_id = p.a AND m.user_id = p.b"""
 
     async def admit(self, chat_id: int, user_id: int) -> Admission | None:
         """The user's place in the chat, in one query; None if there is no such chat or user, or no membership."""
-        if chat_id not in IDS or user_id not in IDS:
+        if not are_ids(chat_id, user_id):
             return None
         for row in await self._database.fetch(self._admit, chat_id, user_id):
             position = ChatPosition(row["last_seq"], row["members_version"])
@@ -74,17 +75,14 @@ class Chats:
 
     async def still_members(self, pairs: Sequence[tuple[int, int]]) -> set[tuple[int, int]]:
         """Those of the (chat_id, user_id) pairs that are members now."""
-        possible = [pair for pair in pairs if pair[0] in IDS and pair[1] in IDS]
-        chat_ids = self._database.ids(chat_id for chat_id, _ in possible)
-        user_ids = self._database.ids(user_id for _, user_id in possible)
-        rows = await self._database.fetch(self._still_members, chat_ids, user_ids)
+        rows = await self._database.fetch(self._still_members, *self._database.pairs(pairs))
         return {(row["chat_id"], row["user_id"]) for row in rows}
 
     async def mark_read(self, chat_id: int, user_id: int, seq: int) -> bool:
         """Move the read position forward to `seq` (never beyond the chat's last); False if it was there already."""
-        if chat_id not in IDS or user_id not in IDS or seq < 1:
+        if not are_ids(chat_id, user_id) or seq < 1:
             return False
-        return bool(await self._database.write(_MARK_READ, chat_id, user_id, min(seq, IDS[-1])))
+        return bool(await self._database.write(_MARK_READ, chat_id, user_id, clamped(seq)))
 
     async def create_chat(
         self, creator_id: int, kind: ChatKind, title: str, members: Sequence[NewMember]
@@ -115,7 +113,7 @@ class Chats:
 
     async def chats_of(self, user_id: int) -> list[Chat]:
         """The user's chats with `unread` counted (messages by others, created after the read position)."""
-        if user_id not in IDS:
+        if not is_id(user_id):
             return []
         rows = await self._database.fetch(_MY_CHATS, user_id)
         members: defaultdict[int, list[Member]] = defaultdict(list)
@@ -125,7 +123,7 @@ class Chats:
 
     async def chat(self, chat_id: int, user_id: int) -> Chat | None:
         """One chat as this user may see it (a member; anyone, if it is public), every read position included."""
-        if chat_id not in IDS:
+        if not is_id(chat_id):
             return None
         rows = await self._database.fetch(_ONE_CHAT, chat_id)
         members = [_member(row) for row in rows if row["user_id"] is not None]
@@ -162,7 +160,7 @@ class Chats:
             room = await _locked(chat_id, actor_id)
             if actor_id not in (room.creator_id, user_id):
                 raise NotAllowed
-            if user_id not in IDS or not await Membership.filter(chat_id=chat_id, user_id=user_id).delete():
+            if not is_id(user_id) or not await Membership.filter(chat_id=chat_id, user_id=user_id).delete():
                 raise UnknownUser(user_id)
             await _count_change(chat_id)
 
@@ -183,7 +181,7 @@ async def _locked(chat_id: int, actor_id: int) -> ChatRoom:
 
     Raises: NoSuchChat (also if the actor may not see it), InvalidMembers if they never change.
     """
-    if chat_id not in IDS:
+    if not is_id(chat_id):
         raise NoSuchChat
     room = await ChatRoom.select_for_update(no_key=True).get_or_none(id=chat_id)
     if room is None or not (room.kind == ChatKind.PUBLIC or await Membership.exists(chat_id=chat_id, user_id=actor_id)):

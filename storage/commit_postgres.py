@@ -74,13 +74,14 @@ def _outcome(event: NewEvent, row: asyncpg.Record) -> Outcome:
         return Refusal.UNAVAILABLE
     if verdict not in ("created", "duplicate"):
         return Refusal(verdict)
+    text: str = event.text if row["text"] is None else row["text"]
     stored = ChatEvent(
         chat_id=event.chat_id,
         seq=row["seq"],
         kind=EventKind(row["kind"]),
         message_id=row["message_id"],
         sender=event.sender,
-        text=event.text if row["text"] is None else row["text"],
+        text="" if row["is_deleted"] else text,
         created_at=row["created_at"],
         is_edited=row["is_edited"],
         is_deleted=row["is_deleted"],

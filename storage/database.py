@@ -19,6 +19,7 @@ from tortoise.context import TortoiseContext, _current_context
 from storage.connections import serving_config
 from storage.epoch import epoch_expression
 from storage.errors import StorageUnavailable
+from storage.ids import are_ids, is_id
 from storage.outages import is_outage
 from storage.postgres import PostgresClient
 from storage.sqlite import LockedSqliteClient
@@ -27,7 +28,6 @@ BOUND_S = 6.0  # for one use of `session` or `transaction`, waiting for its turn
 READERS = 6  # uses of `session` and `transaction` at a time
 COMMITTERS = 4  # connections that are left for commits
 
-IDS = range(1, 2**63)  # what can be an id; anything else is nobody's, and not for the database to complain about
 
 Row = dict[str, Any]
 
@@ -102,7 +102,7 @@ class Database:
 
     def ids(self, values: Iterable[int]) -> object:
         """Many ids as one value of a statement; those that cannot be ids are left out. See `among`."""
-        ids = [value for value in values if value in IDS]
+        ids = [value for value in values if is_id(value)]
         return ids if self.postgres is not None else json.dumps(ids)
 
     def among(self, placeholder: str) -> str:
@@ -111,12 +111,16 @@ class Database:
             return f"= ANY ({placeholder}::bigint[])"
         return f"IN (SELECT value FROM json_each({placeholder}))"
 
-    def pairs(self, first: str, second: str) -> str:
-        """A table `p` with the columns `a` and `b`, of the `ids` given for two placeholders."""
+    def pairs(self, values: Iterable[tuple[int, int]]) -> list[object]:
+        """Many pairs of ids as the values of a statement's first placeholders; see `pairs_table`."""
+        pairs = [(a, b) for a, b in values if are_ids(a, b)]
+        return [[a for a, _ in pairs], [b for _, b in pairs]] if self.postgres is not None else [json.dumps(pairs)]
+
+    def pairs_table(self) -> str:
+        """A table `p` with the columns `a` and `b`, of the `pairs` given."""
         if self.postgres is not None:
-            return f"unnest({first}::bigint[], {second}::bigint[]) AS p (a, b)"
-        both = f"json_each({first}) a JOIN json_each({second}) b ON b.key = a.key"
-        return f"(SELECT a.value AS a, b.value AS b FROM {both}) AS p"
+            return "unnest($1::bigint[], $2::bigint[]) AS p (a, b)"
+        return "(SELECT json_extract(value, '$[0]') AS a, json_extract(value, '$[1]') AS b FROM json_each($1)) AS p"
 
     def dialect(self, sql: str) -> str:
         """A statement with its $1, $2 … as this database wants them."""

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from tortoise.expressions import Q
 
-from storage.database import IDS
 from storage.errors import InvalidMembers, UnknownUser
+from storage.ids import is_id
 from storage.models import User
 from storage.records import NewMember, Person
 
@@ -15,7 +15,7 @@ async def resolve(members: Sequence[NewMember]) -> list[Person]:
 
     Raises: UnknownUser, InvalidMembers if one names nobody.
     """
-    ids = [member.user_id for member in members if member.user_id in IDS]
+    ids = [member.user_id for member in members if is_id(member.user_id)]
     logins = [member.login.casefold() for member in members if member.login is not None]
     rows = await User.filter(Q(id__in=ids) | Q(login_folded__in=logins)).values(
         "id", "login", "login_folded", "first_name", "last_name"

@@ -5,8 +5,8 @@ import random
 from datetime import UTC, datetime, timedelta
 
 from gateway.chat_log import ChatLog
-from storage.database import IDS
 from storage.epoch import count_restore
+from storage.ids import BIGINT_MAX
 from storage.records import ChatPosition, Committed, EventKind, NewEvent, NewMember, Refusal
 from tests.storage.nodes import Node, deletion, edit, message, open_node, outcomes
 
@@ -99,7 +99,7 @@ async def test_only_members_write(node: Node) -> None:
     first = await node.say(message(chat, ann))
     for event in (message(chat, bob), edit(first, "mine", bob), deletion(first, bob), message(999_999, ann)):
         assert await node.submit(event) is Refusal.NOT_A_MEMBER
-    assert await node.submit(message(IDS[-1] + 1, ann)) is Refusal.NOT_A_MEMBER
+    assert await node.submit(message(BIGINT_MAX + 1, ann)) is Refusal.NOT_A_MEMBER
     assert await node.submit(message(-1, ann)) is Refusal.NOT_A_MEMBER
     await node.chats.add_member(chat, ann.id, NewMember(user_id=bob.id))
     await node.say(message(chat, bob))
@@ -146,7 +146,7 @@ async def test_only_the_author_edits_and_deletes(node: Node) -> None:
     first = await node.say(message(chat, ann))
     assert await node.submit(edit(first, "mine", bob)) is Refusal.NOT_THE_AUTHOR
     assert await node.submit(deletion(first, bob)) is Refusal.NOT_THE_AUTHOR
-    for target in (999_999, IDS[-1] + 1, 0, -5):
+    for target in (999_999, BIGINT_MAX + 1, 0, -5):
         event = NewEvent(chat, ann, "e", EventKind.EDIT, "x", target)
         assert await node.submit(event) is Refusal.NO_SUCH_MESSAGE
     elsewhere = NewEvent(other, ann, "e", EventKind.EDIT, "x", first.message_id)
