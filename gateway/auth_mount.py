@@ -7,33 +7,37 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from redis.asyncio import Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
 
 from auth.app import AuthService
+from auth.keys import KeyRing
 from auth.settings import AuthSettings
 from auth.shared_attempts import SharedLoginLimits
+from auth.tokens import PublicKeys
 from gateway.settings import Settings
 from storage.accounts import Accounts
-from storage.database import open_database
+from storage.database import Database
 from storage.keys import SigningKeys
 
 
 @asynccontextmanager
-async def open_auth(settings: Settings) -> AsyncIterator[AuthService]:
-    """The service, with connections of its own that are closed on leaving.
-
-    Raises: StorageUnavailable. Redis may be away: the login limits are then kept by each process for itself.
-    """
-    auth_settings = AuthSettings(
-        token_lifetime_s=settings.access_token_expire_minutes * 60, trusted_proxies=settings.trusted_proxies
-    )
-    async with (
-        open_database(settings.database_url) as database,
-        Redis.from_url(settings.redis_url, retry=Retry(NoBackoff(), 1)) as redis,
-    ):
-        service = AuthService(Accounts(database), SigningKeys(database), SharedLoginLimits(redis), auth_settings)
+async def open_auth(settings: Settings, database: Database) -> AsyncIterator[AuthService]:
+    """The service over `database`, with a connection to Redis of its own; Redis may be away."""
+    async with Redis.from_url(settings.redis_url) as redis:
+        service = AuthService(
+            Accounts(database), SigningKeys(database), SharedLoginLimits(redis), _auth_settings(settings)
+        )
         try:
             yield service
         finally:
             service.close()
+
+
+def public_keys(settings: Settings, database: Database) -> PublicKeys:
+    """The keys that verify our tokens, read where auth keeps them: no auth process need be up for that."""
+    return KeyRing(SigningKeys(database), _auth_settings(settings).token_lifetime_s).jwks
+
+
+def _auth_settings(settings: Settings) -> AuthSettings:
+    return AuthSettings(
+        token_lifetime_s=settings.access_token_expire_minutes * 60, trusted_proxies=settings.trusted_proxies
+    )

@@ -6,10 +6,10 @@ loads only what it needs: the supervisor of `up` is no gateway.
 
 import argparse
 import asyncio
-import logging
 import socket
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
 from typing import Final
 
 from gateway import settings as configuration
@@ -39,6 +39,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _complain(1, str(error))
     except StorageUnavailable as error:
         return _complain(1, f"The database of DATABASE_URL does not answer: {error}")
+    except KeyboardInterrupt:
+        return 130  # as a shell says "ended by SIGINT"
 
 
 def _complain(code: int, *sentences: str) -> int:
@@ -108,7 +110,7 @@ def _up(options: argparse.Namespace) -> int:
 
     said = configuration.read(_flags(APP_HOST=options.host, APP_PORT=options.port), defaults=UP_DEFAULTS)
     settings = configuration.parse(said)
-    _set_up_logging(settings)
+    _set_up_logging(settings, "up")
 
     def greet(replica_ports: list[int]) -> None:
         sys.stdout.write(welcome(settings, replica_ports))
@@ -123,17 +125,19 @@ def _up(options: argparse.Namespace) -> int:
 
 
 def _gateway(options: argparse.Namespace) -> int:
+    from gateway.app import new_node_id
     from gateway.serve import run
 
     settings = configuration.load(_flags(APP_HOST=options.host, APP_PORT=options.port))
-    _set_up_logging(settings)
+    node_id = new_node_id()
+    _set_up_logging(settings, node_id)
     _need_redis(settings)
     own_ports = [port for port in (options.own_port, settings.metrics_port) if port is not None]
     sockets = [
         _bound(settings.app_host, settings.app_port, shared=options.shared),
         *(_bound(settings.app_host, port) for port in own_ports),
     ]
-    run(_run_gateway(settings, sockets, _gate(options.gate), with_auth=options.with_auth))
+    run(_run_gateway(settings, sockets, _gate(options.gate), node_id, with_auth=options.with_auth))
     return 0
 
 
@@ -145,24 +149,35 @@ def _gate(fd: int | None) -> Gate:
     return ReplicaGate(fd)
 
 
-async def _run_gateway(settings: Settings, sockets: list[socket.socket], gate: Gate, *, with_auth: bool) -> None:
-    from gateway.app import create_app
+async def _run_gateway(
+    settings: Settings, sockets: list[socket.socket], gate: Gate, node_id: str, *, with_auth: bool
+) -> None:
+    from gateway.app import open_app
+    from gateway.auth_mount import open_auth, public_keys
     from gateway.serve import serve
+    from storage.database import open_database
 
-    if not with_auth:
-        await serve(create_app(settings, gate=gate), settings, sockets, gate)
-        return
-    from gateway.auth_mount import open_auth
-
-    async with open_auth(settings) as auth:
-        await serve(create_app(settings, extra_routes=auth.routes(), gate=gate), settings, sockets, gate)
+    async with AsyncExitStack() as stack:
+        database = await stack.enter_async_context(open_database(settings.database_url))
+        auth = await stack.enter_async_context(open_auth(settings, database)) if with_auth else None
+        app = await stack.enter_async_context(
+            open_app(
+                settings,
+                database,
+                public_keys(settings, database),
+                node_id=node_id,
+                gate=gate,
+                auth_routes=[] if auth is None else auth.routes(),
+            )
+        )
+        await serve(app, settings, sockets, gate, drain=app.state.drain, hurry=app.state.hurry)
 
 
 def _auth(options: argparse.Namespace) -> int:
     from gateway.serve import run
 
     settings = configuration.load(_flags(APP_HOST=options.host, AUTH_PORT=options.port))
-    _set_up_logging(settings)
+    _set_up_logging(settings, "auth")
     _need_redis(settings)
     run(_run_auth(settings, [_bound(settings.app_host, settings.auth_port)]))
     return 0
@@ -172,8 +187,9 @@ async def _run_auth(settings: Settings, sockets: list[socket.socket]) -> None:
     from auth.app import create_app
     from gateway.auth_mount import open_auth
     from gateway.serve import serve
+    from storage.database import open_database
 
-    async with open_auth(settings) as auth:
+    async with open_database(settings.database_url) as database, open_auth(settings, database) as auth:
         await serve(create_app(auth), settings, sockets, OwnGate(), websockets="none")
 
 
@@ -181,13 +197,15 @@ def _migrate(_: argparse.Namespace) -> int:
     from storage.migrate import migrate
 
     settings = configuration.load()
-    _set_up_logging(settings)
+    _set_up_logging(settings, "migrate")
     asyncio.run(migrate(settings.database_url))
     return 0
 
 
-def _set_up_logging(settings: Settings) -> None:
-    logging.basicConfig(level=logging.DEBUG if settings.debug else logging.INFO)
+def _set_up_logging(settings: Settings, node: str) -> None:
+    from gateway import logs
+
+    logs.set_up(settings.log_format, debug=settings.debug, node=node)
 
 
 def _need_redis(settings: Settings) -> None:

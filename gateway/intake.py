@@ -5,7 +5,7 @@ import logging
 from collections.abc import Callable, Sequence
 
 from gateway import publications
-from gateway.codes import Close, Disconnect
+from gateway.evictions import Evictions
 from gateway.hub import Hub, LocalChat
 from gateway.messages import (
     MemberRemoved,
@@ -19,7 +19,6 @@ from gateway.messages import (
 from gateway.node import LARGE_CHAT, Node
 from gateway.presence import Seat
 from gateway.repair import Repair
-from gateway.subscription import Roster
 from storage.records import ChatEvent
 
 logger = logging.getLogger("gateway.intake")
@@ -31,10 +30,12 @@ COUNT_INTERVAL_S = 1.0
 class Intake:
     """Meets BrokerListener and PresenceListener: everything here is synchronous."""
 
-    def __init__(self, *, hub: Hub, roster: Roster, repair: Repair, node: Node, on_bad: Callable[[], None]) -> None:
+    def __init__(
+        self, *, hub: Hub, repair: Repair, evictions: Evictions, node: Node, on_bad: Callable[[], None]
+    ) -> None:
         self._hub = hub
-        self._roster = roster
         self._repair = repair
+        self._evictions = evictions
         self._node = node
         self._on_bad = on_bad
         self._counting: set[int] = set()
@@ -64,9 +65,9 @@ class Intake:
             case PresenceChange():
                 self._take_presence(local, publication)
             case Takeover():
-                self._node.close_outranked(publication)
+                self._evictions.replace(publication)
             case MemberRemoved():
-                self._node.close_removed(publication.chat_id, publication.user_id)
+                self._evictions.remove(publication.chat_id, publication.user_id)
 
     def _take_presence(self, local: LocalChat, change: PresenceChange) -> None:
         was_large = local.present_count > LARGE_CHAT
@@ -92,6 +93,4 @@ class Intake:
 
     def on_displaced(self, seat: Seat) -> None:
         """A newer exclusive seat was found when a local one was re-asserted."""
-        for subscription in self._roster.of(seat.chat_id, seat.user_id):
-            if subscription.seat.connection_id == seat.connection_id:
-                subscription.close(Disconnect(Close.REPLACED, "replaced by a newer connection"))
+        self._evictions.replace_one(seat.chat_id, seat.user_id, seat.connection_id)

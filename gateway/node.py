@@ -11,8 +11,8 @@ import time
 from gateway import publications
 from gateway.broker import Broker
 from gateway.chat_log import ChatLog
-from gateway.codes import Close, Disconnect
 from gateway.errors import RedisUnavailable
+from gateway.evictions import Evictions
 from gateway.hub import Hub, LocalChat
 from gateway.membership import Membership
 from gateway.messages import (
@@ -42,8 +42,6 @@ LARGE_CHAT = 50
 LINGER_S = 5.0
 """How long after an abnormal end a user still counts as present, so that a reconnect does not flap."""
 
-_REPLACED = Disconnect(Close.REPLACED, "replaced by a newer connection")
-
 
 class Node:
     """What sessions and the HTTP API may do here."""
@@ -60,6 +58,7 @@ class Node:
         log: ChatLog,
         membership: Membership,
         repair: Repair,
+        evictions: Evictions,
         tasks: Tasks,
     ) -> None:
         self.node_id = node_id
@@ -72,6 +71,7 @@ class Node:
         self._broker = broker
         self._limits = limits
         self._repair = repair
+        self._evictions = evictions
         self._resume = Resume(hub, log, repair)
         self._opening: dict[int, asyncio.Task[None]] = {}
 
@@ -92,7 +92,7 @@ class Node:
                 return None
             claim = entered.claim
         if seat.exclusive:
-            self.close_outranked(Takeover(seat.chat_id, seat.user_id, claim, seat.connection_id))
+            self._evictions.replace(Takeover(seat.chat_id, seat.user_id, claim, seat.connection_id))
         if entered is not None:
             if entered.displaced:
                 self._publish(Takeover(seat.chat_id, seat.user_id, claim, seat.connection_id))
@@ -101,12 +101,6 @@ class Node:
                     PresenceChange(seat.chat_id, seat.user_id, seat.username, "join", entered.count),
                 )
         return claim
-
-    def close_outranked(self, takeover: Takeover) -> None:
-        """Close this node's exclusive sessions of the user that are older than the takeover."""
-        for subscription in self._roster.of(takeover.chat_id, takeover.user_id):
-            if subscription.seat.exclusive and subscription.rank < (takeover.claim, takeover.connection_id):
-                subscription.close(_REPLACED)
 
     def register(self, session: Recipient, seat: Seat, claim: int) -> Subscription:
         """Put the session into the chat: from here on it can be displaced or removed; it owes a `leave`."""
@@ -254,25 +248,8 @@ class Node:
     def membership_changed(self, chat_id: int, user_id: int, removed: bool) -> None:
         """A user was added to or removed from a chat: on removal every node closes the user's sockets there."""
         if removed:
-            self.close_removed(chat_id, user_id)
+            self._evictions.remove(chat_id, user_id)
             self._publish(MemberRemoved(chat_id, user_id))
-
-    def close_removed(self, chat_id: int, user_id: int) -> None:
-        """Close this node's sessions of a user who is no longer a member."""
-        for subscription in self._roster.of(chat_id, user_id):
-            subscription.close(Disconnect(Close.FORBIDDEN, "no longer a member of this chat"))
-
-    async def recheck_members(self, chat_id: int) -> None:
-        """Ask the store who still belongs to the chat, and close the sessions of those who do not.
-
-        Raises: StorageUnavailable.
-        """
-        users = list(self._roster.users(chat_id))
-        for start in range(0, len(users), 1000):
-            pairs = [(chat_id, user_id) for user_id in users[start : start + 1000]]
-            still = await self.membership.still_members(pairs)
-            for _, user_id in set(pairs) - still:
-                self.close_removed(chat_id, user_id)
 
 
 def _entry(event: NewEvent) -> str:

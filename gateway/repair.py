@@ -7,7 +7,7 @@ of time: each means "compare with the store". The store is asked, never Redis, w
 import asyncio
 import logging
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable
 
 from gateway.chat_log import ChatLog
 from gateway.hub import Hub, LocalChat
@@ -19,6 +19,7 @@ logger = logging.getLogger("gateway.repair")
 
 PAGE = 500
 CHATS_A_QUERY = 1000
+INTERVAL_S = 4.0
 HOLD_S = 0.02
 """How long a hole may be mere disorder between nodes before it is read (measured: false gaps ≤ 1.1 %)."""
 
@@ -26,8 +27,9 @@ HOLD_S = 0.02
 class Repair:
     """Finds and mends holes, one read at a time per chat.
 
-    `on_members_changed(chat_id)` is called when a check finds that a chat's members moved since the last one.
+    `on_members_changed(chat_id)` is awaited when a check finds that a chat's members moved since the last one.
     `on_gap(events)` counts repairs: 0 when a gap is found, then the number of events that were read for it.
+    `on_checked(answered)` hears of every check whether the store answered. `interval_s` is asked before each check.
     """
 
     def __init__(
@@ -36,15 +38,17 @@ class Repair:
         log: ChatLog,
         tasks: Tasks,
         *,
-        on_members_changed: Callable[[int], None],
+        on_members_changed: Callable[[int], Awaitable[None]],
         on_gap: Callable[[int], None] = lambda _: None,
-        interval_s: float = 4.0,
+        on_checked: Callable[[bool], None] = lambda _: None,
+        interval_s: Callable[[], float] = lambda: INTERVAL_S,
     ) -> None:
         self._hub = hub
         self._log = log
         self._tasks = tasks
         self._on_members_changed = on_members_changed
         self._on_gap = on_gap
+        self._on_checked = on_checked
         self._interval_s = interval_s
         self._repairing: set[int] = set()
         self._members_versions: dict[int, int] = {}
@@ -88,7 +92,7 @@ class Repair:
         """Check all positions for ever: every few seconds, with jitter, and at once after `check_soon`."""
         while True:
             try:
-                async with asyncio.timeout(self._interval_s * random.uniform(0.9, 1.0)):  # noqa: S311 - spreads load, guards nothing
+                async with asyncio.timeout(self._interval_s() * random.uniform(0.9, 1.0)):  # noqa: S311 - spreads load, guards nothing
                     await self._wake.wait()
             except TimeoutError:
                 pass
@@ -97,6 +101,9 @@ class Repair:
                 await self.check()
             except StorageUnavailable:
                 logger.warning("position_check_failed")
+                self._on_checked(False)
+            else:
+                self._on_checked(True)
 
     async def check(self) -> None:
         """Compare every local chat with the store once.
@@ -106,7 +113,7 @@ class Repair:
         chats = [local for local in self._hub.chats() if local.timeline.is_started]
         known = {local.chat_id for local in chats}
         self._members_versions = {chat: version for chat, version in self._members_versions.items() if chat in known}
-        for batch in _batches(chats):
+        for batch in _batches(chats) or [[]]:  # without chats, the empty question still shows that the store answers
             positions = await self._log.positions([local.chat_id for local in batch])
             behind = [(local, positions[local.chat_id]) for local in batch if _is_behind(local, positions)]
             if behind:
@@ -116,13 +123,9 @@ class Repair:
                 if local.timeline.last_seq < position.last_seq and local.chat_id not in self._repairing:
                     await self.mend(local)
             for chat_id, position in positions.items():
-                self._note_members(chat_id, position.members_version)
-
-    def _note_members(self, chat_id: int, version: int) -> None:
-        before = self._members_versions.get(chat_id)
-        self._members_versions[chat_id] = version
-        if before != version:
-            self._on_members_changed(chat_id)
+                if self._members_versions.get(chat_id) != position.members_version:
+                    await self._on_members_changed(chat_id)
+                    self._members_versions[chat_id] = position.members_version
 
 
 def _is_behind(local: LocalChat, positions: dict[int, ChatPosition]) -> bool:
@@ -130,6 +133,5 @@ def _is_behind(local: LocalChat, positions: dict[int, ChatPosition]) -> bool:
     return position is not None and local.timeline.last_seq < position.last_seq
 
 
-def _batches(chats: list[LocalChat]) -> Iterator[list[LocalChat]]:
-    for start in range(0, len(chats), CHATS_A_QUERY):
-        yield chats[start : start + CHATS_A_QUERY]
+def _batches(chats: list[LocalChat]) -> list[list[LocalChat]]:
+    return [chats[start : start + CHATS_A_QUERY] for start in range(0, len(chats), CHATS_A_QUERY)]

@@ -8,12 +8,12 @@ import asyncio
 import logging
 import signal
 import socket
-from collections.abc import Coroutine, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any, Final, TypeVar
 
 import uvicorn
-from starlette.applications import Starlette
+from starlette.types import ASGIApp
 
 from gateway.gate import Gate
 from gateway.settings import Settings
@@ -59,23 +59,27 @@ def bind(host: str, port: int, *, shared: bool = False) -> socket.socket:
     return bound
 
 
+Drain = Callable[[], Coroutine[Any, Any, None]]
+
+
+async def _nothing() -> None:
+    """An application that nobody needs to leave politely."""
+
+
 class Server(uvicorn.Server):
     """uvicorn, with a gate at its start and a drain before its end.
 
-    `app.state.drain()` is awaited at the first signal; a second one calls `app.state.hurry()`; a third gives up
-    waiting. An application without them is shut down at once.
+    `drain()` is awaited at the first signal, for at most `bound_s`; the next ones call `hurry()`.
     """
 
-    def __init__(self, config: uvicorn.Config, app: Starlette, gate: Gate, drain_bound_s: float) -> None:
+    def __init__(
+        self, config: uvicorn.Config, gate: Gate, drain: Drain, hurry: Callable[[], None], bound_s: float
+    ) -> None:
         super().__init__(config)
-        self._app = app
         self._gate = gate
-        self._drain_bound_s = drain_bound_s
-        self.gave_up = False
-        """Whether a signal ended it before it had started."""
-        self._signals = 0
-        self._task: asyncio.Task[Any] | None = None
-        self._drain: asyncio.Task[None] | None = None
+        self._drain = drain
+        self._hurry = hurry
+        self._bound_s = bound_s
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """uvicorn's, and then the gate is told."""
@@ -85,22 +89,17 @@ class Server(uvicorn.Server):
     async def main_loop(self) -> None:
         """uvicorn's, until the first signal; then the drain, with everything still served."""
         await super().main_loop()
-        drain = getattr(self._app.state, "drain", None)
-        if drain is None:
-            return
-        self._drain = asyncio.create_task(drain(), name="drain")
-        done, _ = await asyncio.wait([self._drain], timeout=self._drain_bound_s)
-        if not done:
-            logger.error("drain_overdue", extra={"fields": {"after_s": self._drain_bound_s}})
-            self._drain.cancel()
-        elif not self._drain.cancelled() and (error := self._drain.exception()) is not None:
-            logger.error("drain_failed", exc_info=error)
+        try:
+            await asyncio.wait_for(self._drain(), self._bound_s)
+        except TimeoutError:
+            logger.error("drain_overdue", extra={"fields": {"after_s": self._bound_s}})  # noqa: TRY400  no news in it
+        except Exception:
+            logger.exception("drain_failed")
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         """Ours instead of uvicorn's, which would end the process by the signal it got: a clean drain ends with 0."""
         loop = asyncio.get_running_loop()
-        self._task = asyncio.current_task()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self._on_signal)
         try:
@@ -110,31 +109,24 @@ class Server(uvicorn.Server):
                 loop.remove_signal_handler(number)
 
     def _on_signal(self) -> None:
-        self._signals += 1
+        if self.should_exit:
+            self._hurry()
         self.should_exit = True
-        if not self.started and self._task is not None:  # uvicorn would wait for a start that may never end
-            self.gave_up = True
-            self._task.cancel()
-        if self._signals == 1:
-            return
-        hurry = getattr(self._app.state, "hurry", None)
-        if hurry is not None:
-            hurry()
-        if self._drain is not None and (hurry is None or self._signals > 2):
-            self._drain.cancel()
 
 
 async def serve(
-    app: Starlette,
+    app: ASGIApp,
     settings: Settings,
     sockets: Sequence[socket.socket],
     gate: Gate,
     *,
+    drain: Drain = _nothing,
+    hurry: Callable[[], None] = lambda: None,
     websockets: str = "gateway.transport:Transport",
 ) -> None:
-    """Serve until a signal, and drain; `sockets` are bound, and closed when this returns.
+    """Serve until a signal, and drain. `sockets` are bound, and closed when this returns.
 
-    Raises: SystemExit if the application does not start; it has logged why.
+    The caller opens what `app` stands on before this and closes it after; there is no ASGI lifespan.
     """
     config = uvicorn.Config(
         app,
@@ -144,7 +136,7 @@ async def serve(
         ws_ping_interval=settings.ping_interval_s,
         ws_ping_timeout=PONG_TIMEOUT_S,
         http="httptools",
-        lifespan="on",
+        lifespan="off",
         log_config=None,
         access_log=False,  # it would log query strings, and a token may be in one
         server_header=False,
@@ -154,12 +146,8 @@ async def serve(
         timeout_graceful_shutdown=SHUTDOWN_S,
     )
     bound_s = settings.drain_delay_s + settings.drain_s + DRAIN_MARGIN_S
-    server = Server(config, app, gate, bound_s)
     try:
-        await server.serve(list(sockets))
-    except asyncio.CancelledError:
-        if not server.gave_up:
-            raise
+        await Server(config, gate, drain, hurry, bound_s).serve(list(sockets))
     finally:
         for bound in sockets:
             with suppress(OSError):

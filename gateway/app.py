@@ -1,0 +1,158 @@
+"""The composition root: builds every object of a node and connects them; nothing is global.
+
+Everything is open before the first socket is accepted, and closed in the opposite order after the last: background
+tasks, then the chat log (which flushes), then Redis; the database is the caller's.
+"""
+
+import secrets
+import socket
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+
+from starlette.applications import Starlette
+from starlette.routing import BaseRoute
+
+from auth.tokens import PublicKeys, Verifier
+from gateway.connection import Connections
+from gateway.drain import Drain
+from gateway.evictions import Evictions, expire
+from gateway.gate import Gate
+from gateway.health import Health
+from gateway.http.chats import ChatRoutes
+from gateway.http.edge import Edge
+from gateway.http.members import MemberRoutes
+from gateway.http.messages import MessageRoutes
+from gateway.http.presence import PresenceRoutes
+from gateway.http.probes import ProbeRoutes
+from gateway.hub import Hub
+from gateway.identity import Identity
+from gateway.intake import Intake
+from gateway.loop_lag import measure_loop_lag
+from gateway.metrics import Metrics
+from gateway.node import Node
+from gateway.origins import Origins
+from gateway.problems import HANDLERS
+from gateway.redis.client import RedisEvents, open_redis
+from gateway.repair import INTERVAL_S, Repair
+from gateway.routes import page_routes, web_socket_routes
+from gateway.session import Session
+from gateway.settings import Environment, Settings
+from gateway.subscription import Roster
+from gateway.tasks import Tasks
+from storage.accounts import Accounts
+from storage.chat_log import open_chat_log
+from storage.chats import Chats
+from storage.database import Database
+
+CHECK_WHILE_REDIS_IS_DOWN_S = 1.0
+"""Then the position check is what delivers other nodes' messages (delivery.md 7)."""
+LINGER_S = 5.0
+"""How long a drained node's users still count as present, so that those who come back elsewhere do not flap."""
+
+
+def new_node_id() -> str:
+    """A name for this process, unique among all that ever ran: host and a random part."""
+    return f"{socket.gethostname()}-{secrets.token_hex(3)}"
+
+
+@asynccontextmanager
+async def open_app(
+    settings: Settings,
+    database: Database,
+    public_keys: PublicKeys,
+    *,
+    node_id: str,
+    gate: Gate,
+    auth_routes: Sequence[BaseRoute] = (),
+) -> AsyncIterator[Starlette]:
+    """The node as an ASGI application; `state.drain()` sends its clients away and `state.hurry()` skips the waiting.
+
+    Raises: StorageUnavailable. Redis may be away: the node then starts degraded.
+    """
+    metrics, roster, sessions = Metrics(), Roster(), dict[Session, float]()
+    hub = Hub(metrics.broadcast)
+    membership = Chats(database)
+    evictions = Evictions(roster, membership)
+    async with AsyncExitStack() as stack:
+        failures: list[str] = []
+        redis = await stack.enter_async_context(
+            open_redis(
+                settings.redis_url,
+                node_id,
+                messages_per_minute=settings.messages_per_minute,
+                events=RedisEvents(happened=metrics.redis, task_failed=lambda name, _: failures.append(name)),
+            )
+        )
+        health = Health(redis.broker, gate, failures)
+        log = await stack.enter_async_context(open_chat_log(database, metrics.committed))
+        tasks = Tasks()
+        stack.push_async_callback(tasks.close)
+        repair = Repair(
+            hub,
+            log,
+            tasks,
+            on_members_changed=evictions.recheck,
+            on_gap=metrics.gap,
+            on_checked=health.store_answered,
+            interval_s=lambda: CHECK_WHILE_REDIS_IS_DOWN_S if redis.broker.down else INTERVAL_S,
+        )
+        node = Node(
+            node_id=node_id,
+            hub=hub,
+            roster=roster,
+            broker=redis.broker,
+            presence=redis.presence,
+            limits=redis.limits,
+            log=log,
+            membership=membership,
+            repair=repair,
+            evictions=evictions,
+            tasks=tasks,
+        )
+        intake = Intake(hub=hub, repair=repair, evictions=evictions, node=node, on_bad=metrics.bad_publications.inc)
+        redis.start(intake, intake)
+        vital = Tasks(on_failure=lambda name, _: failures.append(name))
+        stack.push_async_callback(vital.close)
+        vital.spawn(repair.run(), "position check")
+        vital.spawn(expire(sessions), "token expiry")
+        vital.spawn(measure_loop_lag(metrics.loop_lag), "loop lag")
+        metrics.watch(lambda: len(sessions), lambda: len(hub), lambda: health.is_ready)
+
+        origins = Origins(
+            settings.allowed_origins,
+            public_url=settings.public_url,
+            is_development=settings.app_env is Environment.DEVELOPMENT,
+            trusted_proxies=settings.trusted_proxies,
+        )
+        identity = Identity(Verifier(public_keys), Accounts(database), origins)
+        drain = Drain(sessions, delay_s=settings.drain_delay_s, drain_s=settings.drain_s)
+        connections = Connections(
+            identity=identity,
+            node=node,
+            sessions=sessions,
+            drain=drain,
+            metrics=metrics,
+            second_connection=settings.second_connection,
+        )
+        app = Starlette(
+            routes=[
+                *web_socket_routes(connections, settings),
+                *ChatRoutes(identity, membership).routes(),
+                *MemberRoutes(identity, membership, node).routes(),
+                *MessageRoutes(identity, membership, log, node, settings.max_text_length).routes(),
+                *PresenceRoutes(identity, membership, redis.presence).routes(),
+                *ProbeRoutes(health, metrics, node_id, settings).routes(),
+                *auth_routes,
+                *page_routes(settings.static_path),
+            ],
+            exception_handlers=HANDLERS,
+        )
+
+        async def leave() -> None:
+            health.drain()
+            await drain.run()
+            await redis.presence.stop(LINGER_S)
+
+        app.state.drain = leave
+        app.state.hurry = drain.hurry
+        yield Edge(app, node_id, origins)

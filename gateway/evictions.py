@@ -1,0 +1,76 @@
+"""Who must go: sessions that a newer one has replaced, whose user is no longer a member, or whose token has expired."""
+
+import asyncio
+import time
+from collections.abc import Collection
+from typing import Protocol
+
+from gateway.codes import Close, Disconnect
+from gateway.membership import Membership
+from gateway.messages import Takeover
+from gateway.subscription import Roster
+
+EXPIRY_INTERVAL_S = 2.0
+PAIRS_A_QUERY = 1000
+
+_REPLACED = Disconnect(Close.REPLACED, "replaced by a newer connection")
+_REMOVED = Disconnect(Close.FORBIDDEN, "no longer a member of this chat")
+_EXPIRED = Disconnect(Close.UNAUTHORIZED, "the token has expired")
+
+
+class Expiring(Protocol):
+    """A session, as far as its token goes."""
+
+    @property
+    def expires_at(self) -> float:
+        """When the token expires, in Unix seconds."""
+        ...
+
+    def close(self, disconnect: Disconnect) -> None:
+        """Close it; never blocks."""
+        ...
+
+
+class Evictions:
+    """Closes this node's sessions that must go; every other node does the same with its own."""
+
+    def __init__(self, roster: Roster, membership: Membership) -> None:
+        self._roster = roster
+        self._membership = membership
+
+    def replace(self, takeover: Takeover) -> None:
+        """Close the user's exclusive sessions in the chat that are older than the takeover."""
+        for subscription in self._roster.of(takeover.chat_id, takeover.user_id):
+            if subscription.seat.exclusive and subscription.rank < (takeover.claim, takeover.connection_id):
+                subscription.close(_REPLACED)
+
+    def replace_one(self, chat_id: int, user_id: int, connection_id: str) -> None:
+        """Close this one session: a newer exclusive seat was found in Redis."""
+        for subscription in self._roster.of(chat_id, user_id):
+            if subscription.seat.connection_id == connection_id:
+                subscription.close(_REPLACED)
+
+    def remove(self, chat_id: int, user_id: int) -> None:
+        """Close the sessions of a user who is no longer a member."""
+        for subscription in self._roster.of(chat_id, user_id):
+            subscription.close(_REMOVED)
+
+    async def recheck(self, chat_id: int) -> None:
+        """Ask the store who still belongs to the chat: the word of it may have been lost.
+
+        Raises: StorageUnavailable.
+        """
+        users = list(self._roster.users(chat_id))
+        for start in range(0, len(users), PAIRS_A_QUERY):
+            pairs = {(chat_id, user_id) for user_id in users[start : start + PAIRS_A_QUERY]}
+            for _, user_id in pairs - await self._membership.still_members(list(pairs)):
+                self.remove(chat_id, user_id)
+
+
+async def expire(sessions: Collection[Expiring]) -> None:
+    """Close sessions whose token has expired, for ever; at most `EXPIRY_INTERVAL_S` late."""
+    while True:
+        await asyncio.sleep(EXPIRY_INTERVAL_S)
+        now = time.time()
+        for session in [session for session in sessions if session.expires_at <= now]:
+            session.close(_EXPIRED)

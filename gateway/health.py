@@ -1,0 +1,76 @@
+"""Whether this node should get connections, and why not.
+
+A node that alone has a fault says so and is left out. An outage that all nodes share leaves them ready and `degraded`:
+taking all of them out would help nobody (delivery.md 9). Liveness touches neither Redis nor the database.
+"""
+
+from collections.abc import Sequence
+from enum import StrEnum
+
+from gateway.broker import Broker
+from gateway.gate import Gate
+
+
+class State(StrEnum):
+    """What `/readyz` says."""
+
+    READY = "ready"
+    DEGRADED = "degraded"
+    STARTING = "starting"
+    DRAINING = "draining"
+    DEAF = "deaf"
+    BROKEN = "broken"
+
+
+_IS_READY = frozenset({State.READY, State.DEGRADED})
+
+
+class Health:
+    """The node's state, read afresh at each question.
+
+    `failures` names the tasks that the node cannot do without and that have died: only a restart helps.
+    """
+
+    def __init__(self, broker: Broker, gate: Gate, failures: Sequence[str]) -> None:
+        self._broker = broker
+        self._gate = gate
+        self._failures = failures
+        self._is_draining = False
+        self._is_store_down = False
+
+    def drain(self) -> None:
+        """The node is leaving."""
+        self._is_draining = True
+
+    def store_answered(self, answered: bool) -> None:
+        """Whether the database answered when it was last asked."""
+        self._is_store_down = not answered
+
+    @property
+    def state(self) -> State:
+        """The most serious thing that there is to say."""
+        if self._failures:
+            return State.BROKEN
+        if self._is_draining:
+            return State.DRAINING
+        if not self._gate.is_open:
+            return State.STARTING
+        if self._broker.down or self._is_store_down:
+            return State.DEGRADED
+        if self._broker.deaf:
+            return State.DEAF
+        return State.READY
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether new connections should come here."""
+        return self.state in _IS_READY
+
+    def report(self) -> dict[str, object]:
+        """The body of `/readyz`."""
+        return {
+            "status": self.state,
+            "redis": "down" if self._broker.down else "deaf" if self._broker.deaf else "up",
+            "database": "down" if self._is_store_down else "up",
+            **({"failed": list(self._failures)} if self._failures else {}),
+        }

@@ -1,0 +1,104 @@
+"""Structured logs: one JSON line a record in production, aligned text in a terminal; never a token or a password.
+
+A record's message is an event's name (snake_case); what belongs to it comes as `extra={"fields": {…}}`. Messages of
+chats are logged by id, never by text.
+"""
+
+import logging
+import re
+import sys
+import traceback
+from datetime import UTC, datetime
+from typing import Any, TextIO
+
+import orjson
+
+from gateway.settings import LogFormat
+
+_SECRETS = re.compile(
+    r"(?P<jwt>eyJ[\w-]{8,}\.[\w-]+\.?[\w-]*)"
+    r"|(?P<query>\b(?:token|ticket|access_token|password)=)[^&\s\"'\\]+"
+    r"|(?P<header>\bbearer[ ,]+)[\w.~+/-]{8,}=*",
+    re.IGNORECASE,
+)
+_COLOURS = {"WARNING": "33", "ERROR": "31", "CRITICAL": "31"}
+
+
+def set_up(log_format: LogFormat, *, debug: bool, node: str, stream: TextIO | None = None) -> None:
+    """Send every record of this process to `stream` (stderr), in one form; `node` stands in each."""
+    handler = logging.StreamHandler(stream or sys.stderr)
+    formatter: logging.Formatter
+    if log_format is LogFormat.JSON:
+        formatter = JsonFormatter(node)
+    else:
+        formatter = TextFormatter(node, coloured=handler.stream.isatty())
+    handler.setFormatter(formatter)
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(logging.DEBUG if debug else logging.INFO)
+    for name in ("uvicorn", "uvicorn.error", "asyncio", "websockets"):
+        logging.getLogger(name).setLevel(logging.WARNING)  # they speak of URLs, frames and internals below that
+        logging.getLogger(name).propagate = True
+
+
+def redacted(text: str) -> str:
+    """`text` without anything that looks like a credential: the last resort, should one ever get into a record."""
+
+    def hide(match: re.Match[str]) -> str:
+        return (match["query"] or match["header"] or "") + "[redacted]"
+
+    return _SECRETS.sub(hide, text)
+
+
+class JsonFormatter(logging.Formatter):
+    """One JSON object a record; JSON's own escapes keep it on one line."""
+
+    def __init__(self, node: str) -> None:
+        super().__init__()
+        self._node = node
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line."""
+        line: dict[str, Any] = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "event": record.getMessage(),
+            "logger": record.name,
+            "node": self._node,
+            **_fields(record),
+        }
+        if record.exc_info:
+            line["error"] = "".join(traceback.format_exception(*record.exc_info))
+        return redacted(orjson.dumps(line, default=str, option=orjson.OPT_NON_STR_KEYS).decode())
+
+
+class TextFormatter(logging.Formatter):
+    """`10:30:00.123 info connected chat_id=1 …`, with a traceback below where there is one."""
+
+    def __init__(self, node: str, *, coloured: bool) -> None:
+        super().__init__()
+        self._node = node
+        self._coloured = coloured
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line."""
+        time = datetime.fromtimestamp(record.created, UTC).astimezone().strftime("%H:%M:%S.%f")[:-3]
+        level = record.levelname.lower().ljust(7)
+        colour = _COLOURS.get(record.levelname)
+        if self._coloured and colour:
+            level = f"\x1b[{colour}m{level}\x1b[0m"
+        fields = "".join(f" {name}={_one_line(str(value))}" for name, value in _fields(record).items())
+        line = f"{time} {self._node} {level} {_one_line(record.getMessage())}{fields}"
+        if record.exc_info:
+            line += "\n" + "".join(traceback.format_exception(*record.exc_info)).rstrip()
+        return redacted(line)
+
+
+def _fields(record: logging.LogRecord) -> dict[str, Any]:
+    fields = getattr(record, "fields", None)
+    return fields if isinstance(fields, dict) else {}
+
+
+def _one_line(text: str) -> str:
+    """No value may start a line, or a terminal's escape sequence, of its own."""
+    return "".join(character if character.isprintable() else repr(character)[1:-1] for character in text)

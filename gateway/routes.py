@@ -1,0 +1,35 @@
+"""Every URL of a node, on one screen."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from starlette.responses import FileResponse
+from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
+from starlette.staticfiles import StaticFiles
+from starlette.websockets import WebSocket
+
+from gateway.connection import Connections
+from gateway.dialects.base import Dialect
+from gateway.dialects.chat import ChatDialect
+from gateway.settings import Settings
+
+
+def web_socket_routes(connections: Connections, settings: Settings) -> list[BaseRoute]:
+    """One URL family a dialect, each with and without a trailing slash."""
+    return [*_family("/ws/chat/{chat_id}", ChatDialect(settings.max_text_length), connections)]
+
+
+def _family(path: str, dialect: Dialect, connections: Connections) -> list[BaseRoute]:
+    async def endpoint(websocket: WebSocket) -> None:
+        await connections.serve(websocket, dialect)
+
+    return [WebSocketRoute(path, endpoint), WebSocketRoute(path + "/", endpoint)]
+
+
+def page_routes(folder: Path) -> Sequence[BaseRoute]:
+    """The page at `/`, and its files."""
+
+    async def page(_: object) -> FileResponse:
+        return FileResponse(folder / "index.html")
+
+    return [Route("/", page), Mount("/static", StaticFiles(directory=folder))]

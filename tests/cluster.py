@@ -1,0 +1,128 @@
+"""Gateway nodes as processes of their own over real Redis and a real database, and people to talk through them."""
+
+import itertools
+import sys
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from auth.keys import KeyRing
+from auth.tokens import Issuer, TokenNames
+from storage.accounts import Accounts
+from storage.chats import Chats
+from storage.database import open_database
+from storage.keys import SigningKeys
+from storage.migrate import migrate
+from storage.records import ChatKind, NewMember, Person
+from tests.chat_client import ChatClient
+from tests.servers import Server, free_port
+
+TOKEN_LIFETIME_S = 600
+
+
+class GatewayNode(Server):
+    """`chat-gateway gateway` on a port of its own."""
+
+    def __init__(self, folder: Path, **settings: object) -> None:
+        folder.mkdir(parents=True)
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        environ = {"APP_ENV": "development", "APP_HOST": "127.0.0.1", "APP_PORT": self.port, "DRAIN_DELAY_S": 0}
+        words = [f"{name}={value}" for name, value in (environ | settings).items()]
+        super().__init__(["/usr/bin/env", *words, sys.executable, "-m", "gateway.cli", "gateway"], folder)
+
+    def is_up(self) -> bool:
+        """Whether it is ready."""
+        try:
+            return httpx.get(f"{self.url}/readyz", timeout=2).status_code == 200
+        except httpx.TransportError:
+            return False
+
+    @property
+    def log(self) -> str:
+        """Everything that it has logged."""
+        return (self.folder / "server.log").read_text()
+
+    def chat_url(self, chat_id: int, **query: object) -> str:
+        """The WebSocket URL of a chat."""
+        words = "&".join(f"{name}={value}" for name, value in query.items())
+        return f"ws://127.0.0.1:{self.port}/ws/chat/{chat_id}/" + (f"?{words}" if words else "")
+
+
+@dataclass
+class User:
+    """Somebody with a token."""
+
+    person: Person
+    token: str
+
+    @property
+    def id(self) -> int:
+        """The user's id."""
+        return self.person.id
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """For HTTP."""
+        return {"Authorization": f"Bearer {self.token}"}
+
+
+@dataclass
+class Cluster:
+    """Nodes over one Redis and one database. Users and chats are made in the database directly."""
+
+    nodes: Sequence[GatewayNode]
+    accounts: Accounts
+    chats: Chats
+    keys: KeyRing
+    issuer: Issuer
+    sockets: AsyncExitStack
+    _names: Any = field(default_factory=itertools.count)
+
+    async def user(self, name: str = "user") -> User:
+        """A new user."""
+        person = await self.accounts.create(f"{name}{next(self._names)}", "no password", name.title(), "Test")
+        return User(person, self.issuer.issue(await self.keys.signing_key(), person.id, person.username))
+
+    async def chat(self, *users: User, kind: ChatKind = ChatKind.GROUP) -> int:
+        """A new chat of these users, made by the first."""
+        members = [NewMember(user_id=user.id) for user in users[1:]]
+        chat, _ = await self.chats.create_chat(users[0].id, kind, "test", members)
+        return chat.id
+
+    async def enter(self, node: int, chat_id: int, user: User, **query: object) -> ChatClient:
+        """The user's socket in the chat on one of the nodes, greeted; closed at the end of the test."""
+        client = await ChatClient.connect(self.nodes[node].chat_url(chat_id, **query), user.token)
+        await self.sockets.enter_async_context(client)
+        await client.next("connection_established")
+        return client
+
+
+@asynccontextmanager
+async def run_cluster(
+    folder: Path, redis_url: str, database_url: str, *, nodes: int = 2, **settings: object
+) -> AsyncIterator[Cluster]:
+    """A cluster of so many nodes with the given settings."""
+    await migrate(database_url)
+    running: list[GatewayNode] = []
+    try:
+        for number in range(nodes):
+            options = {"REDIS_URL": redis_url, "DATABASE_URL": database_url} | settings
+            running.append(GatewayNode(folder / f"node-{number}", **options))
+            running[-1].start()
+        async with open_database(database_url) as database, AsyncExitStack() as sockets:
+            yield Cluster(
+                running,
+                Accounts(database),
+                Chats(database),
+                KeyRing(SigningKeys(database), TOKEN_LIFETIME_S),
+                Issuer(TokenNames(), TOKEN_LIFETIME_S),
+                sockets,
+            )
+    finally:
+        for node in running:
+            node.kill()
