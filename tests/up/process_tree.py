@@ -1,5 +1,6 @@
 """What the kernel says of a process: its descendants, and whether anything listens."""
 
+from contextlib import suppress
 from pathlib import Path
 
 
@@ -40,9 +41,10 @@ def listening_sockets(pid: int) -> set[str]:
     """The local addresses (as the kernel writes them) on which this process itself listens."""
     inodes = set()
     for descriptor in (Path("/proc") / str(pid) / "fd").iterdir():
-        target = str(descriptor.readlink())
-        if target.startswith("socket:["):
-            inodes.add(target[8:-1])
+        with suppress(FileNotFoundError):  # closed meanwhile
+            target = str(descriptor.readlink())
+            if target.startswith("socket:["):
+                inodes.add(target[8:-1])
     rows = [
         row.split()
         for table in ("tcp", "tcp6")

@@ -7,8 +7,8 @@ listens only once the file STUB_LATE_FILE exists; STUB_FAILS makes all of them g
 import asyncio
 import os
 import sys
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -30,39 +30,36 @@ def replica_command(own_port: int, gate_fd: int) -> Sequence[str]:
     return [sys.executable, "-m", "tests.up.stub", "replica", str(own_port), str(gate_fd)]
 
 
-def create_app(gate: Gate, late: Path | None) -> Starlette:
+def create_app(gate: Gate) -> Starlette:
     """Says who it is."""
 
     async def who(_: Request) -> JSONResponse:
         return JSONResponse({"pid": os.getpid(), "open": gate.is_open, "redis": os.environ["REDIS_URL"]})
 
-    @asynccontextmanager
-    async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        while late is not None and not late.exists():
-            await asyncio.sleep(0.01)
-        app.state.drain = drain
-        yield
-
-    async def drain() -> None:
-        await asyncio.sleep(float(os.environ.get("STUB_DRAIN_S", "0")))
-
-    return Starlette(routes=[Route("/", who)], lifespan=lifespan)
+    return Starlette(routes=[Route("/", who)])
 
 
-def be_replica(own_port: int, gate_fd: int) -> None:
+async def be_replica(own_port: int, gate_fd: int) -> None:
     """Serve until told to end."""
     if "STUB_FAILS" in os.environ:
         sys.exit(7)
     settings = load()
     gate = ReplicaGate(gate_fd)
-    late = Path(os.environ["STUB_LATE_FILE"]) if os.environ.get("STUB_LATE_PORT") == str(own_port) else None
     sockets = [bind(settings.app_host, settings.app_port, shared=True), bind(settings.app_host, own_port)]
-    run(serve(create_app(gate, late), settings, sockets, gate, websockets="none"))
+    while os.environ.get("STUB_LATE_PORT") == str(own_port) and not Path(os.environ["STUB_LATE_FILE"]).exists():
+        await asyncio.sleep(0.01)
+    hurried = asyncio.Event()
+
+    async def drain() -> None:
+        with suppress(TimeoutError):
+            await asyncio.wait_for(hurried.wait(), float(os.environ.get("STUB_DRAIN_S", "0")))
+
+    await serve(create_app(gate), settings, sockets, gate, drain=drain, hurry=hurried.set, websockets="none")
 
 
 if __name__ == "__main__":
     if sys.argv[1] == "replica":
-        be_replica(int(sys.argv[2]), int(sys.argv[3]))
+        run(be_replica(int(sys.argv[2]), int(sys.argv[3])))
     else:
         plan = partial(supervisor.Plan, command=replica_command, migrate=["true"])
         supervisor.Plan = plan  # type: ignore[misc, assignment]
