@@ -2,6 +2,7 @@
 
 import ast
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -74,3 +75,11 @@ def test_locks_pin_by_hash_and_name_no_registry(lock: str) -> None:
 
 def test_the_node_lock_names_no_registry() -> None:
     assert "://" not in (ROOT / "tests/node/package-lock.json").read_text(encoding="utf-8")
+
+
+def test_the_readme_lists_every_setting_as_it_is() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    table = subprocess.run(
+        [sys.executable, ROOT / "scripts/settings-table"], capture_output=True, text=True, check=True
+    )
+    assert table.stdout in readme, "scripts/settings-table --write"
