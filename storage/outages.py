@@ -12,6 +12,7 @@ _OUTAGES = (
     DBConnectionError,
     TransactionManagementError,
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # what a connection that was cut a moment ago says before it knows
     asyncpg.PostgresConnectionError,
     asyncpg.OperatorInterventionError,  # shutting down, starting up, statement_timeout
     asyncpg.InsufficientResourcesError,

@@ -1,0 +1,73 @@
+"""Migrations: once, twice, at the same time, and in step with the models."""
+
+import asyncio
+import sys
+from pathlib import Path
+
+import pytest
+from tortoise.context import TortoiseContext
+from tortoise.migrations.autodetector import MigrationAutodetector
+
+from storage.connections import migrating_config
+from storage.database import open_database
+from storage.errors import StorageUnavailable
+from storage.migrate import migrate
+
+MIGRATE = "import asyncio, sys; from storage.migrate import migrate; asyncio.run(migrate(sys.argv[1]))"
+
+
+async def applied(url: str) -> list[str]:
+    async with open_database(url) as database:
+        return [row["name"] for row in await database.fetch("SELECT name FROM tortoise_migrations ORDER BY name")]
+
+
+def on_disk() -> list[str]:
+    folder = Path(__file__).parents[2] / "storage" / "migrations"
+    return sorted(path.stem for path in folder.glob("[0-9]*.py"))
+
+
+async def test_a_second_run_changes_nothing(database_url: str) -> None:
+    await migrate(database_url)
+    async with open_database(database_url) as database:
+        before = await database.fetch("SELECT * FROM store_identity")
+    await migrate(database_url)
+    async with open_database(database_url) as database:
+        assert await database.fetch("SELECT * FROM store_identity") == before
+    assert len(before) == 1
+    assert await applied(database_url) == on_disk()
+
+
+async def test_processes_that_start_together_migrate_once(database_url: str) -> None:
+    processes = [await asyncio.create_subprocess_exec(sys.executable, "-c", MIGRATE, database_url) for _ in range(4)]
+    assert await asyncio.gather(*(process.wait() for process in processes)) == [0] * 4
+    assert await applied(database_url) == on_disk()
+
+
+async def test_models_and_migrations_say_the_same(database_url: str) -> None:
+    config = migrating_config(database_url)
+    async with TortoiseContext() as context:
+        await context.init(config)
+        assert context.apps is not None
+        assert await MigrationAutodetector(context.apps, config["apps"]).changes() == []
+
+
+async def test_the_folder_of_a_sqlite_file_is_made(tmp_path: Path) -> None:
+    await migrate(f"sqlite://{tmp_path}/new/folder/x.db")
+
+
+async def test_a_database_that_is_not_there_is_unavailable(tmp_path: Path) -> None:
+    with pytest.raises(StorageUnavailable):
+        await migrate("postgres://nobody@127.0.0.1:1/none")
+    for url in ("postgres://nobody@127.0.0.1:1/none", f"sqlite://{tmp_path}/no/folder/x.db"):
+        with pytest.raises(StorageUnavailable):
+            async with open_database(url):
+                pass
+
+
+@pytest.mark.parametrize("url", ["mysql://a@b/c", "/tmp/x.db", ""])
+async def test_a_url_of_another_kind_is_refused(url: str) -> None:
+    with pytest.raises(ValueError, match="postgres://"):
+        await migrate(url)
+    with pytest.raises(ValueError, match="postgres://"):
+        async with open_database(url):
+            pass

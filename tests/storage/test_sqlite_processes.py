@@ -1,0 +1,76 @@
+"""SQLite under several processes: they take turns, and one that is killed holds nobody up."""
+
+import asyncio
+import sys
+from asyncio.subprocess import PIPE, Process
+from pathlib import Path
+
+import pytest
+
+from storage.file_lock import FileLock
+from storage.migrate import migrate
+from tests.storage.nodes import message, open_node
+
+COUNT = 100
+
+
+async def start_writer(url: str, chat: int, user_id: int, name: str, count: int = COUNT) -> Process:
+    arguments = (url, str(chat), str(user_id), name, str(count))
+    return await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "tests.storage.writer", *arguments, stdout=PIPE, cwd=Path(__file__).parents[2]
+    )
+
+
+async def test_processes_take_turns(sqlite_url: str) -> None:
+    await migrate(sqlite_url)
+    async with open_node(sqlite_url) as node:
+        ann = await node.person("ann")
+        chat = await node.group(ann)
+        writers = [await start_writer(sqlite_url, chat, ann.id, name) for name in "abc"]
+        printed = [await asyncio.wait_for(writer.communicate(), 60) for writer in writers]
+        assert [writer.returncode for writer in writers] == [0, 0, 0]
+        acked = sorted(int(line.split()[0]) for out, _ in printed for line in out.splitlines())
+        assert acked == list(range(1, 3 * COUNT + 1))
+        assert [event.seq for event in await node.history(chat)] == acked
+
+
+async def test_a_killed_process_leaves_no_lock_and_no_hole(sqlite_url: str) -> None:
+    await migrate(sqlite_url)
+    async with open_node(sqlite_url) as node:
+        ann = await node.person("ann")
+        chat = await node.group(ann)
+        doomed = await start_writer(sqlite_url, chat, ann.id, "doomed", 100_000)
+        assert doomed.stdout is not None
+        acked = [await doomed.stdout.readline() for _ in range(20)]
+        doomed.kill()
+        acked += (await doomed.stdout.read()).splitlines(keepends=True)
+        await doomed.wait()
+        await node.say(message(chat, ann, "still here"))
+        history = await node.history(chat)
+        assert [event.seq for event in history] == list(range(1, len(history) + 1))
+        stored = {f"{event.seq} {event.text}\n".encode() for event in history}
+        assert {line for line in acked if line.endswith(b"\n")} <= stored
+
+
+async def test_a_lock_that_others_keep_is_given_up_in_time(tmp_path: Path) -> None:
+    lock = FileLock(tmp_path / "lock")
+    with lock.held(1):
+        with pytest.raises(TimeoutError), lock.held(0.05):
+            pass
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.05), lock.held_in_task():
+                pass
+    async with asyncio.timeout(1), lock.held_in_task():
+        pass
+
+
+async def test_it_is_in_wal_mode_with_foreign_keys(sqlite_url: str) -> None:
+    await migrate(sqlite_url)
+    async with open_node(sqlite_url) as node:
+
+        async def pragma(name: str) -> object:
+            return (await node.database.fetch(f"PRAGMA {name}"))[0][name]
+
+        assert await pragma("journal_mode") == "wal"
+        assert await pragma("foreign_keys") == 1
+        assert await pragma("synchronous") == 2
