@@ -8,7 +8,6 @@ import asyncio
 import os
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -51,8 +50,10 @@ async def be_replica(own_port: int, gate_fd: int) -> None:
     hurried = asyncio.Event()
 
     async def drain() -> None:
-        with suppress(TimeoutError):
+        try:
             await asyncio.wait_for(hurried.wait(), float(os.environ.get("STUB_DRAIN_S", "0")))
+        except TimeoutError:
+            sys.stderr.write("replica_drained\n")
 
     await serve(create_app(gate), settings, sockets, gate, drain=drain, hurry=hurried.set, websockets="none")
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from redis import Redis
+from redis.exceptions import AuthenticationError
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from gateway.up.ports import free_port
@@ -131,6 +132,8 @@ def test_the_embedded_redis_keeps_strangers_out(up: Up) -> None:
     assert len(password) >= 32
     assert not any(password in command_of(pid) for pid in up.descendants())
     assert password not in up.output()
+    with Redis.from_url(url.replace(f":{password}@", "")) as stranger, pytest.raises(AuthenticationError):
+        stranger.ping()
 
 
 def test_no_redis_is_started_beside_a_given_one(make_up: MakeUp, redis_url: str) -> None:
@@ -157,6 +160,18 @@ def test_neither_an_endless_drain_nor_a_frozen_replica_lasts_ten_seconds(make_up
     os.kill(up.replica()["pid"], signal.SIGSTOP)
     assert up.end(timeout_s=10) == 0
     assert up.left_behind() == set()
+
+
+def test_ctrl_c_reaches_the_supervisor_alone_which_ends_the_others_in_order(make_up: MakeUp) -> None:
+    up = make_up(environ={"STUB_DRAIN_S": "1", "DRAIN_S": "1"}).start()
+    with Redis.from_url(up.replica()["redis"]) as redis:
+        os.killpg(up.process.pid, signal.SIGINT)  # as a terminal does it
+        while "replica_drained" not in up.output():
+            assert _answers(redis)  # the replicas still need it
+            assert up.process.poll() is None
+            time.sleep(0.02)
+        assert up.process.wait(10) == 0
+    assert up.output().count("replica_drained") == 2  # none of them was hurried
 
 
 def test_a_second_signal_hurries(make_up: MakeUp) -> None:
