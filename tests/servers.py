@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from gateway.up.ports import free_port
+from gateway.up.ports import free_port as free_port
 
 START_TIMEOUT_S = 30.0
 
