@@ -48,6 +48,6 @@ class Membership(Protocol):
     async def remove_member(self, chat_id: int, actor_id: int, user_id: int) -> None:
         """End a membership: the chat's creator ends anyone's, anyone its own.
 
-        Raises: NoSuchChat, NotAllowed, UnknownUser (not a member).
+        Raises: NoSuchChat, NotAllowed, UnknownUser (not a member), InvalidMembers (a direct chat's never change).
         """
         ...

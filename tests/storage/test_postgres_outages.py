@@ -4,6 +4,7 @@ import asyncio
 import contextvars
 import time
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 
 import asyncpg
 import pytest
@@ -19,6 +20,14 @@ from tests.storage.nodes import Node, message, open_node, outcomes
 KILL_ALL = """
 SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
 WHERE datname = current_database() AND application_name = 'chat-gateway'
+"""
+
+MANY_CHATS = """
+WITH made AS (
+    INSERT INTO chats (kind, title, creator_id, last_seq, members_version, created_at)
+    SELECT 'group', '', $1, 0, 1, now() FROM generate_series(1, $2::int) RETURNING id
+) INSERT INTO memberships (chat_id, user_id, role, read_seq, joined_at)
+SELECT id, $1, 'member', 0, now() FROM made RETURNING chat_id
 """
 
 
@@ -50,11 +59,13 @@ async def until_available(node: Node):  # type: ignore[no-untyped-def]
 
 
 async def whole_pool_works(node: Node) -> None:
-    """As many reads and commits at a time as there are connections, twice: none is lost."""
-    for _ in range(2):
-        sleeps = [node.database.fetch("SELECT pg_sleep(0.2)") for _ in range(READERS)]
-        async with asyncio.timeout(2):
-            await asyncio.gather(*sleeps)
+    """Every connection there may be can be had at the same time, and answers."""
+    pool = node.database.postgres
+    assert pool is not None
+    async with asyncio.timeout(5), AsyncExitStack() as stack:
+        for _ in range(READERS + COMMITTERS):
+            connection = await stack.enter_async_context(pool.acquire_connection())
+            assert await connection.fetchval("SELECT 1") == 1
 
 
 async def test_backends_killed_in_mid_stream_lose_and_double_nothing(
@@ -142,11 +153,10 @@ async def test_a_frozen_server_is_unavailable_within_a_bound_and_works_again(
 
 async def test_cancelled_reads_and_transactions_give_their_connections_back(postgres_node: Node) -> None:
     node = postgres_node
-    for n in range(60):
+    for n in range(100):
         task = asyncio.create_task(node.accounts.create(f"p{n}", "hash"))
         read = asyncio.create_task(node.accounts.by_login("p0"))
-        for _ in range(n % 12):
-            await asyncio.sleep(0)
+        await asyncio.sleep(n * 0.00003)  # from before BEGIN to after COMMIT
         task.cancel()
         read.cancel()
         for result in await asyncio.gather(task, read, return_exceptions=True):
@@ -221,3 +231,35 @@ async def test_it_works_from_a_task_that_knows_nothing_of_the_one_that_opened_it
     ann = await loop.create_task(node.person("ann"), context=contextvars.Context())
     found = await loop.create_task(node.accounts.by_id(ann.id), context=contextvars.Context())
     assert found == ann
+
+
+async def test_racing_nodes_neither_deadlock_nor_roll_back(
+    postgres_store_url: str, postgres_server: PostgresServer, admin: "asyncpg.Connection[asyncpg.Record]"
+) -> None:
+    name = postgres_store_url.rpartition("/")[2]
+    waiting = f"SELECT count(*) FROM pg_stat_activity WHERE datname = '{name}' AND wait_event_type = 'Lock'"
+    failures = f"SELECT deadlocks, xact_rollback FROM pg_stat_database WHERE datname = '{name}'"
+    done = "SELECT n_tup_ins >= 8000 FROM pg_stat_user_tables WHERE relname = 'chat_log'"
+    before = postgres_server.query(name, failures)
+    async with open_node(postgres_store_url) as one, open_node(postgres_store_url) as other:
+        ann = await one.person("ann")
+        rows = await one.database.write(MANY_CHATS, ann.id, 400)
+        chats = [row["chat_id"] for row in rows]
+        for _ in range(10):
+            forth = [one.submit(message(chat, ann)) for chat in chats]
+            back = [other.submit(message(chat, ann)) for chat in reversed(chats)]
+            await outcomes(forth + back)
+        shared = [chat for chat in chats if chat % COMMITTERS == 0]  # one batch of each node
+        for _ in range(3):
+            async with asyncio.timeout(10), admin.transaction():
+                # both batches stop here, each with the locks that it has by then
+                await admin.execute("SELECT 1 FROM chats WHERE id = $1 FOR UPDATE", shared[len(shared) // 2])
+                forth = [one.submit(message(chat, ann)) for chat in shared]
+                back = [other.submit(message(chat, ann)) for chat in reversed(shared)]
+                while await admin.fetchval(waiting) < 2:
+                    await asyncio.sleep(0.01)
+            assert all(isinstance(answer, Committed) for answer in await outcomes(forth + back))
+    async with asyncio.timeout(10):
+        while postgres_server.query(name, done) != "t":  # backends report when they end
+            await asyncio.sleep(0.1)
+    assert postgres_server.query(name, failures) == before
