@@ -17,11 +17,11 @@ def read_object(payload: bytes) -> dict[str, Any] | ErrorReply:
     try:
         value = orjson.loads(payload)
     except orjson.JSONDecodeError:
-        return INVALID_TEXT if _has_lone_surrogate(payload) else INVALID_JSON
+        return INVALID_TEXT if has_lone_surrogate(payload) else INVALID_JSON
     return value if isinstance(value, dict) else INVALID_JSON
 
 
-def _has_lone_surrogate(payload: bytes) -> bool:
+def has_lone_surrogate(payload: bytes) -> bool:
     """Whether `payload` is JSON but for an escaped lone surrogate, which orjson refuses to read and json accepts."""
     if b"\\ud" not in payload and b"\\uD" not in payload:
         return False

@@ -1,0 +1,139 @@
+"""Messages over HTTP: read a chat's log page by page, and post to it."""
+
+from http import HTTPStatus
+from typing import Final, Protocol
+
+from msgspec import Struct
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+
+from gateway.chat_log import ChatLog
+from gateway.codes import ErrorCode
+from gateway.http.answers import answer
+from gateway.http.bodies import invalid_text, read_body
+from gateway.http.parameters import path_id, query_number
+from gateway.http.sight import see_chat
+from gateway.identity import Identity
+from gateway.membership import Membership
+from gateway.messages import (
+    MAX_CLIENT_MSG_ID,
+    MAX_HISTORY,
+    RateLimited,
+    check_client_msg_id,
+    check_text,
+    message_object,
+    new_client_msg_id,
+)
+from gateway.problems import Problem, forbidden, invalid_field, not_found, rate_limited, unavailable
+from storage.records import Committed, EventKind, NewEvent, Outcome, Refusal
+
+DEFAULT_LIMIT: Final = 50
+
+
+class Poster(Protocol):
+    """Who stores a message and tells everyone. `gateway.node.Node` meets it."""
+
+    async def post(self, event: NewEvent) -> Outcome | RateLimited:
+        """The outcome, once it is certain.
+
+        Raises: StorageUnavailable.
+        """
+        ...
+
+
+class MessageBody(Struct):
+    """A message to post; what its text must be is said by `check_text`, whatever the dialect."""
+
+    text: object = None
+
+
+class MessageRoutes:
+    """`/api/v1/chats/{chat_id}/messages`. Texts may have `max_text_length` code points."""
+
+    def __init__(
+        self, identity: Identity, membership: Membership, log: ChatLog, poster: Poster, max_text_length: int
+    ) -> None:
+        self._identity = identity
+        self._membership = membership
+        self._log = log
+        self._poster = poster
+        self._max_text_length = max_text_length
+
+    def routes(self) -> list[BaseRoute]:
+        """The routes."""
+        path = "/api/v1/chats/{chat_id}/messages"
+        return [Route(path, self._read, methods=["GET"]), Route(path, self._post, methods=["POST"])]
+
+    async def _read(self, request: Request) -> Response:
+        caller = await self._identity.caller(request)
+        chat_id = path_id(request, "chat_id")
+        sight = await see_chat(self._membership, chat_id, caller.person.id)
+        after, before = query_number(request, "after_seq"), query_number(request, "before_seq")
+        limit = query_number(request, "limit", 1, MAX_HISTORY) or DEFAULT_LIMIT
+        if after is not None and before is not None:
+            raise invalid_field("after_seq and before_seq exclude each other.")
+        if after is not None:
+            events = await self._log.events_after(chat_id, after, limit)
+        else:
+            events = await self._log.messages_before(chat_id, before, limit)
+        return answer(
+            {
+                "messages": [message_object(event) for event in events],
+                # what was committed since the chat was looked at is on the page already
+                "last_seq": max([sight.last_seq, *(event.seq for event in events)]),
+                "epoch": sight.epoch or await self._log.epoch(),
+            }
+        )
+
+    async def _post(self, request: Request) -> Response:
+        caller = await self._identity.caller(request)
+        chat_id = path_id(request, "chat_id")
+        key = _idempotency_key(request)
+        body = await read_body(request, MessageBody)
+        text = self._checked(body.text)
+        event = NewEvent(chat_id, caller.person, key or new_client_msg_id(), EventKind.MESSAGE, text)
+        outcome = await self._poster.post(event)
+        match outcome:
+            case Committed(event=stored, duplicate=duplicate):
+                return answer(message_object(stored), HTTPStatus.OK if duplicate else HTTPStatus.CREATED)
+            case RateLimited(retry_after_s=wait_s):
+                raise rate_limited(wait_s)
+            case Refusal.NOT_A_MEMBER:
+                await see_chat(self._membership, chat_id, caller.person.id)
+                raise forbidden("Only members may post here.")
+            case Refusal.ID_REUSED:
+                detail = "This Idempotency-Key was used for other content."
+                raise Problem(HTTPStatus.CONFLICT, ErrorCode.ID_REUSED, detail)
+            case Refusal.UNAVAILABLE:
+                raise unavailable()
+            case Refusal.NO_SUCH_MESSAGE | Refusal.NOT_THE_AUTHOR:  # said of edits and deletions only
+                raise not_found()
+
+    def _checked(self, text: object) -> str:
+        """The text, if it is one.
+
+        Raises: Problem (422).
+        """
+        match check_text(text, self._max_text_length):
+            case None:
+                assert isinstance(text, str)  # noqa: S101 - that is what it checks first
+                return text
+            case ErrorCode.EMPTY_TEXT as code:
+                detail = "The text is empty or missing."
+            case ErrorCode.TEXT_TOO_LONG as code:
+                detail = f"A text has at most {self._max_text_length} characters."
+            case _:
+                raise invalid_text()
+        raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, code, detail)
+
+
+def _idempotency_key(request: Request) -> str | None:
+    """The message's client_msg_id.
+
+    Raises: Problem (422 for what can be none).
+    """
+    key = request.headers.get("idempotency-key")
+    if key is not None and not (key.isascii() and check_client_msg_id(key)):
+        raise invalid_field(f"Idempotency-Key has 1 to {MAX_CLIENT_MSG_ID} ASCII characters.")
+    return key

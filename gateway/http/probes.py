@@ -1,0 +1,58 @@
+"""What orchestrators and Prometheus ask: `/livez`, `/readyz`, `/metrics`."""
+
+from http import HTTPStatus
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+
+from gateway.health import Health
+from gateway.http.answers import NO_STORE, answer
+from gateway.http.service_keys import ServiceKeys
+from gateway.metrics import CONTENT_TYPE, Metrics
+from gateway.problems import forbidden, not_found
+from gateway.settings import Settings
+
+
+class ProbeRoutes:
+    """The probes of this node."""
+
+    def __init__(self, health: Health, metrics: Metrics, node_id: str, settings: Settings) -> None:
+        self._health = health
+        self._metrics = metrics
+        self._node_id = node_id
+        self._metrics_port = settings.metrics_port
+        self._is_open = not settings.is_production
+        self._service_keys = ServiceKeys(settings.service_keys)
+
+    def routes(self) -> list[BaseRoute]:
+        """The routes."""
+        return [
+            Route("/livez", self._livez, methods=["GET"]),
+            Route("/readyz", self._readyz, methods=["GET"]),
+            Route("/metrics", self._show_metrics, methods=["GET"]),
+        ]
+
+    async def _livez(self, _: Request) -> Response:
+        """The loop turns, and that is all it says: a restart would not bring Redis or the database back."""
+        return answer({"status": "alive", "node": self._node_id})
+
+    async def _readyz(self, _: Request) -> Response:
+        status = HTTPStatus.OK if self._health.is_ready else HTTPStatus.SERVICE_UNAVAILABLE
+        return answer(self._health.report() | {"node": self._node_id}, status)
+
+    async def _show_metrics(self, request: Request) -> Response:
+        self._admit(request)
+        return Response(self._metrics.exposition(), headers={**NO_STORE, "Content-Type": CONTENT_TYPE})
+
+    def _admit(self, request: Request) -> None:
+        """METRICS_PORT, if there is one, is the operator's own network's, and `/metrics` is nowhere else.
+
+        Raises: Problem (403, 404).
+        """
+        if self._metrics_port is not None:
+            server = request.scope.get("server")
+            if server is None or server[1] != self._metrics_port:
+                raise not_found()
+        elif not self._is_open and not self._service_keys.has(request):
+            raise forbidden("A service key is needed (X-Service-Key).")
