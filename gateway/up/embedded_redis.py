@@ -9,7 +9,7 @@ import os
 import secrets
 import shutil
 import sys
-from asyncio.subprocess import PIPE, Process
+from asyncio.subprocess import DEVNULL, PIPE, Process
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
@@ -58,6 +58,7 @@ class EmbeddedRedis:
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "gateway.up.tether", str(self._lifeline), self._binary, "-"),
             stdin=PIPE,
+            stdout=DEVNULL,  # its log; what is wrong with its configuration goes to stderr
             pass_fds=[self._lifeline],
             process_group=0,  # Ctrl+C is for the supervisor: Redis must outlive the replicas
         )
