@@ -89,7 +89,11 @@ class Intake:
 
     def on_gone(self, chat_id: int, user_id: int, username: str, count: int) -> None:
         """A dead node's user is gone: tell everybody, wherever they are connected."""
-        self._node.publish_gone(PresenceChange(chat_id, user_id, username, "leave", count))
+        self._node.publish_presence(PresenceChange(chat_id, user_id, username, "leave", count))
+
+    def on_present(self, seat: Seat, count: int) -> None:
+        """The others had taken this node for dead, and its users for gone."""
+        self._node.publish_presence(PresenceChange(seat.chat_id, seat.user_id, seat.username, "join", count))
 
     def on_displaced(self, seat: Seat) -> None:
         """A newer exclusive seat was found when a local one was re-asserted."""

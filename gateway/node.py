@@ -26,7 +26,7 @@ from gateway.messages import (
     may_be_retry,
 )
 from gateway.presence import Presence, Seat
-from gateway.rate_limits import RateLimits
+from gateway.rate_limits import Admitted, RateLimits
 from gateway.repair import Repair
 from gateway.resume import Resume
 from gateway.since import Since
@@ -164,46 +164,49 @@ class Node:
 
     # --- publishing
 
-    async def admit(self, event: NewEvent) -> RateLimited | None:
-        """Count a message against its sender's minute; None if it may be submitted.
+    async def admit(self, event: NewEvent) -> Admitted | RateLimited:
+        """Count a message against its sender's minute.
 
-        A retry of a stored message may always be submitted: it stores nothing.
+        A retry of a stored message is always admitted: it stores nothing. Raises: StorageUnavailable.
         """
-        retry_after_s = await self._limits.admit(event.sender.id, _entry(event))
-        if retry_after_s is None:
-            return None
-        if may_be_retry(event.client_msg_id) and await self.log.find(
-            event.chat_id, event.sender.id, event.client_msg_id
-        ):
-            return None
-        return RateLimited(retry_after_s)
+        verdict = await self._limits.admit(event.sender.id, _entry(event))
+        if isinstance(verdict, RateLimited) and may_be_retry(event.client_msg_id):
+            stored = await self.log.find(event.chat_id, event.sender.id, event.client_msg_id)
+            if stored is not None:
+                return Admitted(is_new=False)
+        return verdict
 
-    def submit(self, event: NewEvent, done: OnOutcome) -> None:
-        """Store an admitted event and tell everyone; `done` hears the outcome after all of this node has."""
+    def submit(self, event: NewEvent, done: OnOutcome, *, admitted: Admitted | None = None) -> None:
+        """Store an event and tell everyone; `done` hears the outcome after all of this node has.
+
+        A message must have been admitted; what turns out to store nothing gives its place in the minute back.
+        """
 
         def on_outcome(outcome: Outcome) -> None:
-            if isinstance(outcome, Committed):
-                if not outcome.duplicate:
-                    self._serve(outcome.event)
-            elif event.kind is EventKind.MESSAGE:
+            is_stored = isinstance(outcome, Committed) and not outcome.duplicate
+            if admitted is not None and admitted.is_new and not is_stored:
                 self._limits.forget(event.sender.id, _entry(event))
+            if isinstance(outcome, Committed) and not outcome.duplicate:
+                self._serve(outcome.event)
             done(outcome)
 
         self.log.submit(event, on_outcome)
 
     async def post(self, event: NewEvent) -> Outcome | RateLimited:
-        """Store an event that came over HTTP or a queue, and tell everyone."""
-        if event.kind is EventKind.MESSAGE:
-            limited = await self.admit(event)
-            if limited is not None:
-                return limited
+        """Store an event that came over HTTP or a queue, and tell everyone.
+
+        Raises: StorageUnavailable.
+        """
+        admitted = await self.admit(event) if event.kind is EventKind.MESSAGE else None
+        if isinstance(admitted, RateLimited):
+            return admitted
         future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
 
         def done(outcome: Outcome) -> None:
             if not future.done():
                 future.set_result(outcome)
 
-        self.submit(event, done)
+        self.submit(event, done, admitted=admitted)
         return await future
 
     def _serve(self, event: ChatEvent) -> None:
@@ -214,8 +217,8 @@ class Node:
             self._repair.look(local)
         self._publish(event)
 
-    def publish_gone(self, change: PresenceChange) -> None:
-        """Tell every node that a user is gone whose own node cannot say so any more."""
+    def publish_presence(self, change: PresenceChange) -> None:
+        """Tell every node what presence found on its own."""
         self._publish(change)
 
     def _publish(self, publication: Publication) -> None:

@@ -49,6 +49,10 @@ class PresenceListener(Protocol):
         """The sweeper cleared a dead node's seat, and the user is gone from the chat."""
         ...
 
+    def on_present(self, seat: Seat, count: int) -> None:
+        """This node was taken for dead and its users' leaving told, but here the user still is."""
+        ...
+
     def on_displaced(self, seat: Seat) -> None:
         """Re-asserting a local exclusive seat found a newer one: this connection must close with 4409."""
         ...

@@ -1,13 +1,23 @@
 """Seam: how much a user may store per minute, over all nodes. `gateway.redis.rate_limits` meets it."""
 
+from dataclasses import dataclass
 from typing import Protocol
+
+from gateway.messages import RateLimited
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """The message may be stored. `is_new`: it is counted now; otherwise the same entry was counted before."""
+
+    is_new: bool
 
 
 class RateLimits(Protocol):
     """An exact sliding window: in any 60 s at most N stored messages per user."""
 
-    async def admit(self, user_id: int, entry: str) -> float | None:
-        """None if the message may be stored, and is now counted; else the seconds until one may.
+    async def admit(self, user_id: int, entry: str) -> Admitted | RateLimited:
+        """Count a message, if there is room for it.
 
         `entry` names the message (chat and client_msg_id): the same entry again is not counted twice. Never raises:
         while Redis is away a local window of the same size decides.
@@ -15,5 +25,5 @@ class RateLimits(Protocol):
         ...
 
     def forget(self, user_id: int, entry: str) -> None:
-        """The message was not stored after all (or was a retry): give its place back; never blocks."""
+        """A newly counted message was not stored after all: give its place back; never blocks."""
         ...

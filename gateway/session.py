@@ -36,6 +36,7 @@ from gateway.messages import (
 from gateway.metrics import Metrics
 from gateway.node import Node
 from gateway.outbox import Outbox
+from gateway.rate_limits import Admitted
 from gateway.refusals import REFUSALS, UNAVAILABLE, not_in_chat, rate_limited
 from gateway.since import Since
 from gateway.subscription import Subscription
@@ -230,14 +231,14 @@ class Session:
                 return NewEvent(chat_id, self.person, client_msg_id, EventKind.DELETE, "", command.message_id)
 
     async def _send(self, request: Request, event: NewEvent) -> None:
-        limited = await self._node.admit(event)
-        if isinstance(limited, RateLimited):
+        verdict = await self._node.admit(event)
+        if isinstance(verdict, RateLimited):
             self._metrics.rate_limited.inc()
-            self._refuse(rate_limited(limited), request)
+            self._refuse(rate_limited(verdict), request)
         else:
-            self._submit(request, event)
+            self._submit(request, event, verdict)
 
-    def _submit(self, request: Request, event: NewEvent) -> None:
+    def _submit(self, request: Request, event: NewEvent, admitted: Admitted | None = None) -> None:
         started = time.perf_counter()
 
         def done(outcome: Outcome) -> None:
@@ -247,7 +248,7 @@ class Session:
             else:
                 self._refuse(REFUSALS[outcome], request)
 
-        self._node.submit(event, done)
+        self._node.submit(event, done, admitted=admitted)
 
     async def _history(self, subscription: Subscription, command: GetHistory) -> HistoryPage:
         chat_id, log = subscription.seat.chat_id, self._node.log

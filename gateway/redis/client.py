@@ -1,0 +1,47 @@
+"""Opens the rooms that live in Redis, over one URL, and closes them in order."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from gateway.broker import BrokerListener
+from gateway.presence import PresenceListener
+from gateway.redis.broker import RedisBroker
+from gateway.redis.events import RedisEvents
+from gateway.redis.link import Link
+from gateway.redis.presence import RedisPresence
+from gateway.redis.rate_limits import RedisRateLimits
+from gateway.tasks import Tasks
+
+__all__ = ["RedisEvents", "RedisRooms", "open_redis"]
+
+
+class RedisRooms:
+    """The broker, presence and limits of one node. They work only once `start` was called."""
+
+    def __init__(self, url: str, node_id: str, messages_per_minute: int, events: RedisEvents) -> None:
+        self.link = Link(url)
+        self.broker = RedisBroker(url, self.link, node_id, events)
+        self.presence = RedisPresence(self.link, node_id, events)
+        self.limits = RedisRateLimits(self.link, messages_per_minute)
+        self.tasks = Tasks(events.task_failed)
+        self.tasks.spawn(self.link.run(), "redis link")
+
+    def start(self, broker_listener: BrokerListener, presence_listener: PresenceListener) -> None:
+        """Tell the listeners what happens from now on."""
+        self.tasks.spawn(self.broker.run(broker_listener), "redis subscription")
+        self.tasks.spawn(self.broker.probe(), "redis probe")
+        self.tasks.spawn(self.broker.flush(), "redis publish queue")
+        self.tasks.spawn(self.presence.keep(presence_listener), "presence lease")
+        self.tasks.spawn(self.presence.sweep(presence_listener), "presence sweep")
+
+
+@asynccontextmanager
+async def open_redis(
+    url: str, node_id: str, *, messages_per_minute: int, events: RedisEvents
+) -> AsyncIterator[RedisRooms]:
+    """The rooms; Redis may be away, and is then waited for in the background."""
+    rooms = RedisRooms(url, node_id, messages_per_minute, events)
+    try:
+        yield rooms
+    finally:
+        await rooms.tasks.close()

@@ -1,0 +1,157 @@
+"""The command link: every command of one turn of the loop leaves in one write, answers come back in order.
+
+Invariants: a call ends within CALL_S and a little, with an answer or RedisUnavailable; what is under way is bounded;
+one task owns the connection, and connects again for ever.
+"""
+
+import asyncio
+import hashlib
+import logging
+import random
+from collections import deque
+from pathlib import Path
+from typing import Any
+
+import hiredis
+
+from gateway.errors import RedisUnavailable
+from gateway.redis.stream import Stream, StreamBroken, pack
+
+CALL_S = 1.0
+MAX_UNDER_WAY = 20_000
+MAX_BACKOFF_S = 1.0
+WATCH_S = 0.1
+
+logger = logging.getLogger("gateway.redis")
+
+
+class Script:
+    """A Lua script beside the code."""
+
+    def __init__(self, name: str) -> None:
+        self.source = (Path(__file__).parent / f"{name}.lua").read_bytes()
+        self.sha = hashlib.sha1(self.source, usedforsecurity=False).hexdigest()  # what EVALSHA wants
+
+
+class Link:
+    """One connection for all commands of a node. `run` is its owner task."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._stream: Stream | None = None
+        self._under_way: deque[tuple[float, asyncio.Future[Any] | None]] = deque()
+        self._unwritten: list[bytes] = []
+        self.connected = asyncio.Event()
+
+    @property
+    def is_up(self) -> bool:
+        """Whether commands can be sent now."""
+        return self._stream is not None
+
+    def send(self, *words: str | bytes | int) -> bool:
+        """Send a command whose answer nobody needs; False if there is no connection. Never blocks."""
+        return self._push(pack(*words), None)
+
+    async def call(self, *words: str | bytes | int) -> Any:
+        """The answer to a command.
+
+        Raises: RedisUnavailable, hiredis.ReplyError (Redis understood and refused).
+        """
+        future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        if not self._push(pack(*words), future):
+            raise RedisUnavailable
+        reply = await future
+        if isinstance(reply, hiredis.ReplyError):
+            raise reply
+        return reply
+
+    async def run_script(self, script: Script, key: str, *arguments: str | bytes | int) -> Any:
+        """The answer of a script over one key.
+
+        Raises: RedisUnavailable.
+        """
+        try:
+            return await self.call("EVALSHA", script.sha, 1, key, *arguments)
+        except hiredis.ReplyError as error:
+            if not str(error).startswith("NOSCRIPT"):
+                raise RedisUnavailable(str(error)) from error
+        try:
+            return await self.call("EVAL", script.source, 1, key, *arguments)
+        except hiredis.ReplyError as error:
+            raise RedisUnavailable(str(error)) from error
+
+    def _push(self, command: bytes, future: asyncio.Future[Any] | None) -> bool:
+        if self._stream is None or len(self._under_way) >= MAX_UNDER_WAY:
+            return False
+        loop = asyncio.get_running_loop()
+        if not self._unwritten:
+            loop.call_soon(self._write)
+        self._unwritten.append(command)
+        self._under_way.append((loop.time(), future))
+        return True
+
+    def _write(self) -> None:
+        commands, self._unwritten = b"".join(self._unwritten), []
+        if self._stream is not None and commands:
+            try:
+                self._stream.write(commands)
+            except StreamBroken:
+                self._stream.close()  # the owner's read ends with it
+
+    async def run(self) -> None:
+        """Keep the connection for ever."""
+        attempt = 0
+        while True:
+            try:
+                stream = await Stream.open(self._url)
+            except StreamBroken as error:
+                if attempt == 0:
+                    logger.warning("redis_unreachable", extra={"fields": {"error": str(error)}})
+                attempt += 1
+                await asyncio.sleep(full_jitter(attempt))
+                continue
+            attempt = 0
+            self._stream = stream
+            self.connected.set()
+            try:
+                async with asyncio.TaskGroup() as group:
+                    watch = group.create_task(self._watch(stream))
+                    await self._answer(stream)
+                    watch.cancel()
+            finally:
+                self._drop(stream)
+
+    async def _answer(self, stream: Stream) -> None:
+        """Give answers to whoever waits for them, until the connection breaks."""
+        while True:
+            try:
+                replies = await stream.read()
+            except StreamBroken as error:
+                logger.warning("redis_link_lost", extra={"fields": {"error": str(error)}})
+                return
+            for reply in replies:
+                _, future = self._under_way.popleft()
+                if future is not None and not future.done():
+                    future.set_result(reply)
+
+    async def _watch(self, stream: Stream) -> None:
+        """Break a connection that leaves a command unanswered for CALL_S: one timer for all of them."""
+        while True:
+            await asyncio.sleep(WATCH_S)
+            if self._under_way and asyncio.get_running_loop().time() - self._under_way[0][0] > CALL_S:
+                stream.close()
+
+    def _drop(self, stream: Stream) -> None:
+        stream.close()
+        self._stream = None
+        self.connected.clear()
+        self._unwritten.clear()
+        under_way, self._under_way = self._under_way, deque()
+        for _, future in under_way:
+            if future is not None and not future.done():
+                future.set_exception(RedisUnavailable())
+
+
+def full_jitter(attempt: int) -> float:
+    """Seconds to wait before the next attempt to connect."""
+    return random.uniform(0, min(MAX_BACKOFF_S, 0.05 * 2 ** min(attempt, 10)))  # noqa: S311 - spreads load
