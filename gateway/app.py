@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 from starlette.routing import BaseRoute
 
 from auth.tokens import PublicKeys, Verifier
@@ -146,6 +147,7 @@ async def open_app(
                 *page_routes(settings.static_path),
             ],
             exception_handlers=HANDLERS,
+            middleware=[Middleware(Edge, node_id=node_id, origins=origins)],
         )
 
         async def leave() -> None:
@@ -155,4 +157,4 @@ async def open_app(
 
         app.state.drain = leave
         app.state.hurry = drain.hurry
-        yield Edge(app, node_id, origins)
+        yield app
