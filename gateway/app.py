@@ -123,7 +123,6 @@ async def open_app(
             settings.allowed_origins,
             public_url=settings.public_url,
             is_development=settings.app_env is Environment.DEVELOPMENT,
-            trusted_proxies=settings.trusted_proxies,
         )
         identity = Identity(Verifier(public_keys), Accounts(database), origins)
         drain = Drain(sessions, delay_s=settings.drain_delay_s, drain_s=settings.drain_s)

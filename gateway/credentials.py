@@ -50,11 +50,11 @@ def find_credentials(connection: HTTPConnection) -> Credentials | NoCredentials 
     """The token of a request or handshake. The cookie counts only where no token is given explicitly."""
     offered = _subprotocol_token(connection)
     explicit = [
-        (Source.HEADER, _header_token(connection)),
-        (Source.QUERY, connection.query_params.get(QUERY) or None),
+        *((Source.HEADER, _bearer(value)) for value in connection.headers.getlist("authorization")),
+        *((Source.QUERY, value) for value in connection.query_params.getlist(QUERY)),
         (Source.SUBPROTOCOL, offered),
     ]
-    given = [(source, token) for source, token in explicit if token is not None]
+    given = [(source, token) for source, token in explicit if token]
     subprotocol = SUBPROTOCOL if offered is not None else None
     if len({token for _, token in given}) > 1:
         return Ambiguous()
@@ -65,9 +65,9 @@ def find_credentials(connection: HTTPConnection) -> Credentials | NoCredentials 
     return Credentials(cookie, Source.COOKIE) if cookie else NoCredentials()
 
 
-def _header_token(connection: HTTPConnection) -> str | None:
-    scheme, _, token = connection.headers.get("authorization", "").partition(" ")
-    return token.strip() or None if scheme.lower() == "bearer" else None
+def _bearer(authorization: str) -> str | None:
+    scheme, _, token = authorization.partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else None
 
 
 def _subprotocol_token(connection: HTTPConnection) -> str | None:

@@ -11,8 +11,11 @@ from importlib import metadata
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
+from gateway.codes import Close
+
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 _FAST = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
+_CLOSE_CODES = frozenset({*Close, *range(1000, 1016)})
 _SIZES = (1, 2, 5, 10, 20, 50, 100, 200)
 
 
@@ -108,8 +111,7 @@ class Metrics:
 
     def closed(self, code: int) -> None:
         """A socket closed; codes that clients make up count as one."""
-        known = code < 1016 or 4000 <= code < 4500
-        self._closes.labels(str(code) if known else "other").inc()
+        self._closes.labels(str(code) if code in _CLOSE_CODES else "other").inc()
 
     def handled(self, dialect: str, command: str, ack_s: float | None = None) -> None:
         """A command was carried out; `ack_s` if it was stored."""

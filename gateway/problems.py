@@ -85,6 +85,11 @@ def rate_limited(retry_after_s: float) -> Problem:
     )
 
 
+def internal() -> Problem:
+    """A bug of ours: the log has the traceback, the client learns nothing of it."""
+    return Problem(HTTPStatus.INTERNAL_SERVER_ERROR, "internal", "Something went wrong on our side.")
+
+
 async def _on_problem(_: Request, error: Exception) -> Response:
     assert isinstance(error, Problem)  # noqa: S101 - registered for nothing else
     return error.response()
@@ -103,8 +108,7 @@ async def _on_outage(_: Request, __: Exception) -> Response:
 
 
 async def _on_surprise(_: Request, __: Exception) -> Response:
-    """A bug of ours: the log has the traceback, the client learns nothing of it."""
-    return Problem(HTTPStatus.INTERNAL_SERVER_ERROR, "internal", "Something went wrong on our side.").response()
+    return internal().response()
 
 
 HANDLERS = {

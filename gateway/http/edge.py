@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway.identity import ForeignPage
 from gateway.origins import Origins
-from gateway.problems import not_found
+from gateway.problems import internal, not_found
 
 DENIAL = "websocket.http.response"
 """The ASGI extension by which a handshake can be refused with an answer of one's own."""
@@ -56,8 +56,12 @@ class Edge:
         origin = request.headers.get("origin")
         allowed = origin if origin is not None and self._origins.allows(origin, request) else None
 
+        has_started = False
+
         async def send_with_headers(message: Message) -> None:
+            nonlocal has_started
             if message["type"] == "http.response.start":
+                has_started = True
                 headers = MutableHeaders(scope=message)
                 headers["X-Gateway-Node"] = self._node_id
                 headers.add_vary_header("Origin")
@@ -74,7 +78,12 @@ class Edge:
             app = ForeignPage().response()
         elif _is_preflight(request):
             app = Response(status_code=HTTPStatus.NO_CONTENT, headers=_PREFLIGHT)
-        await app(request.scope, receive, send_with_headers)
+        try:
+            await app(request.scope, receive, send_with_headers)
+        except Exception:
+            if not has_started:  # here, as it would go without the node's name where it is most wanted
+                await internal().response()(request.scope, receive, send_with_headers)
+            raise
 
     async def _serve_websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
         name = (b"x-gateway-node", self._node_id.encode())
