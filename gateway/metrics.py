@@ -32,7 +32,7 @@ class Metrics:
             registry=registry,
         ).labels(_version(), platform.python_version()).set(1)
         self._connections = Counter(
-            "chat_gateway_connections_total",
+            "chat_gateway_handshakes_total",
             "WebSocket handshakes by outcome: accepted, or the reason of the refusal.",
             ["dialect", "outcome"],
             registry=registry,
