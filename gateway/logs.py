@@ -4,24 +4,25 @@ A record's message is an event's name (snake_case); what belongs to it comes as 
 chats are logged by id, never by text.
 """
 
+import json
 import logging
 import re
 import sys
 import traceback
 from datetime import UTC, datetime
-from typing import Any, TextIO
-
-import orjson
+from typing import Any, Final, TextIO
 
 from gateway.settings import LogFormat
 
-_SECRETS = re.compile(
-    r"(?P<jwt>eyJ[\w-]{8,}\.[\w-]+\.?[\w-]*)"
-    r"|(?P<query>\b(?:token|ticket|access_token|password)=)[^&\s\"'\\]+"
-    r"|(?P<header>\bbearer[ ,]+)[\w.~+/-]{8,}=*",
+_OURS: Final = ("gateway", "auth", "storage")
+_SECRETS: Final = re.compile(
+    r"(?<![\w-])eyJ[\w-]{8,}\.[\w-]+\.?[\w-]*"  # a JWT
+    r"|(?P<query>\b\w*(?:token|ticket|password|secret)=)[^&\s\"'\\]+"
+    r"|(?P<header>\bbearer[ ,]+)[\w.~+/-]{8,}=*"
+    r"|(?P<url>://)[^/?#@\s\"'\\]+(?=@)",  # the user and password of a database's URL
     re.IGNORECASE,
 )
-_COLOURS = {"WARNING": "33", "ERROR": "31", "CRITICAL": "31"}
+_COLOURS: Final = {"WARNING": "33", "ERROR": "31", "CRITICAL": "31"}
 
 
 def set_up(log_format: LogFormat, *, debug: bool, node: str, stream: TextIO | None = None) -> None:
@@ -35,23 +36,22 @@ def set_up(log_format: LogFormat, *, debug: bool, node: str, stream: TextIO | No
     handler.setFormatter(formatter)
     root = logging.getLogger()
     root.handlers[:] = [handler]
-    root.setLevel(logging.DEBUG if debug else logging.INFO)
-    for name in ("uvicorn", "uvicorn.error", "asyncio", "websockets"):
-        logging.getLogger(name).setLevel(logging.WARNING)  # they speak of URLs, frames and internals below that
-        logging.getLogger(name).propagate = True
+    root.setLevel(logging.WARNING)  # below that, libraries speak of URLs, frames, statements and their values
+    for name in _OURS:
+        logging.getLogger(name).setLevel(logging.DEBUG if debug else logging.INFO)
 
 
 def redacted(text: str) -> str:
     """`text` without anything that looks like a credential: the last resort, should one ever get into a record."""
 
     def hide(match: re.Match[str]) -> str:
-        return (match["query"] or match["header"] or "") + "[redacted]"
+        return (match["query"] or match["header"] or match["url"] or "") + "[redacted]"
 
     return _SECRETS.sub(hide, text)
 
 
 class JsonFormatter(logging.Formatter):
-    """One JSON object a record; JSON's own escapes keep it on one line."""
+    """One JSON object a record, in ASCII: nothing in it can start a line of its own or drive a terminal."""
 
     def __init__(self, node: str) -> None:
         super().__init__()
@@ -69,7 +69,7 @@ class JsonFormatter(logging.Formatter):
         }
         if record.exc_info:
             line["error"] = "".join(traceback.format_exception(*record.exc_info))
-        return redacted(orjson.dumps(line, default=str, option=orjson.OPT_NON_STR_KEYS).decode())
+        return redacted(json.dumps(line, default=str))
 
 
 class TextFormatter(logging.Formatter):
@@ -90,7 +90,9 @@ class TextFormatter(logging.Formatter):
         fields = "".join(f" {name}={_one_line(str(value))}" for name, value in _fields(record).items())
         line = f"{time} {self._node} {level} {_one_line(record.getMessage())}{fields}"
         if record.exc_info:
-            line += "\n" + "".join(traceback.format_exception(*record.exc_info)).rstrip()
+            # indented, so that nothing in an error's text passes for a record
+            trace = "".join(traceback.format_exception(*record.exc_info)).splitlines()
+            line += "".join(f"\n    {_one_line(text)}" for text in trace)
         return redacted(line)
 
 
