@@ -1,7 +1,7 @@
 """A client of seed 004's dialect for tests: it keeps every frame that came, and awaits the one that is meant."""
 
 import asyncio
-import itertools
+import uuid
 from collections.abc import Callable
 from typing import Any, Self
 
@@ -25,7 +25,6 @@ class ChatClient:
         self.frames: list[Frame] = []
         self._arrived = asyncio.Condition()
         self._seen = 0
-        self._ids = itertools.count(1)
         self._reader = asyncio.create_task(self._read())
 
     @classmethod
@@ -62,7 +61,7 @@ class ChatClient:
 
     async def say(self, text: str, client_msg_id: str | None = None) -> Frame:
         """Send a message and return its `data` once it is acknowledged by our own copy."""
-        client_msg_id = client_msg_id or f"c{next(self._ids)}"
+        client_msg_id = client_msg_id or uuid.uuid4().hex
         await self.send(type="message", text=text, client_msg_id=client_msg_id)
         frame = await self.next("message", lambda frame: frame["data"]["client_msg_id"] == client_msg_id)
         data: Frame = frame["data"]

@@ -122,6 +122,7 @@ class RedisPresence:
     async def keep(self, listener: PresenceListener) -> None:
         """Hold this node's lease for ever; after a loss of Redis, assert every seat again as it was."""
         while True:
+            await self._link.connected.wait()
             if await self._lease.renew():
                 self._events.happened("lease_lost")
                 await self._reassert(listener)
