@@ -42,7 +42,7 @@ class Lane(Protocol):
         ...
 
     def pause_reading(self) -> None:
-        """Stop taking messages until `resume_reading`: the session has enough to do."""
+        """Deliver no message until `resume_reading`: the session has enough to do."""
         ...
 
     def resume_reading(self) -> None:
@@ -50,7 +50,10 @@ class Lane(Protocol):
         ...
 
     def close(self, code: int, reason: str = "") -> None:
-        """Start the closing handshake; the transport is aborted after a bound, whatever the peer does."""
+        """Start the closing handshake, with a reason of at most 123 bytes; ignored if the peer has started it already.
+
+        The transport is aborted after a bound, whatever the peer does.
+        """
         ...
 
     async def wait_closed(self) -> int:

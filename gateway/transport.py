@@ -3,35 +3,37 @@
 After `attach`, whole messages go straight to the session as bytes and prepared frames straight to the socket: no queue,
 no task and no await in between. Until then, and for applications that never attach, it is uvicorn's own class.
 
-What it adds to uvicorn's (see docs/transport.md): a peer that takes nothing is aborted; fragments, pongs and handshakes
-are bounded; text is checked; no URL is ever logged, since a token may be in its query.
+Keeps: no socket outlives the decision to close it by more than ABORT_S, whatever its peer does; what one peer can make
+this process hold is bounded; nothing is delivered after a CLOSE was sent or received; no URL is ever logged, since a
+token may be in its query. Where uvicorn and websockets do otherwise, and what we do about it: docs/transport.md.
 """
 
 import asyncio
 import logging
 from asyncio.transports import BaseTransport
-from typing import Any
+from collections import deque
+from typing import Any, Final
 
 from uvicorn.config import Config
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from uvicorn.server import ServerState
-from websockets.frames import CloseCode, Frame
+from websockets.frames import CloseCode, Frame, Opcode
 from websockets.http11 import Request
+from websockets.protocol import State
 
+from gateway.fragments import BadMessage, Fragments
 from gateway.lane import LANE, LaneListener
 
 logger = logging.getLogger("gateway.transport")
 _quiet = logging.getLogger("gateway.transport.uvicorn")
-_quiet.setLevel(logging.WARNING)  # at INFO uvicorn logs URLs, and websockets logs frames at DEBUG
+_quiet.setLevel(logging.WARNING)  # at INFO uvicorn logs URLs, and at DEBUG websockets logs requests and frames
 
-HANDSHAKE_S = 10.0
-"""From a complete request to accept or refusal."""
-ABORT_S = 5.0
+HANDSHAKE_S: Final = 10.0
+"""From a complete request to accept or refusal (security.md); gateway.http_transport bounds the time before."""
+ABORT_S: Final = 5.0
 """From the start of a close, by either side, to the abort of what is not closed by then."""
-MAX_FRAGMENTS = 1024
-"""Of one message; their bytes are bounded by ws_max_size, but empty ones have none."""
-MAX_PONG_BUFFER = 64 * 1024
-"""A peer that lets this much pile up and still pings gets no more answers."""
+MAX_UNREAD_PONGS: Final = 64 * 1024
+"""Bytes of pongs that a peer may ask for while it does not read them."""
 
 
 class Transport(WebSocketsSansIOProtocol):
@@ -45,34 +47,37 @@ class Transport(WebSocketsSansIOProtocol):
         _loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
-        self.logger = _quiet
-        self.conn.logger = _quiet
+        self.logger = self.conn.logger = _quiet
         self.conn.debug = False
+        self.conn.available_extensions = None  # frames are made once for all sockets, and a deflate bomb is small
+        # websockets takes control frames for a part of the message that they interrupt, so messages are measured here.
+        self.conn.max_message_size, self.conn.max_fragment_size = None, config.ws_max_size
+        self._fragments = Fragments(config.ws_max_size)
         self._listener: LaneListener | None = None
         self._lane_paused = False
+        self._held: deque[tuple[bytes, bool]] = deque()
+        """Whole messages of the read during which the listener paused: at most what one read brings."""
         self._our_code: int | None = None
         self._told_closed = False
         self._closed: asyncio.Future[int] = self.loop.create_future()
-        self._fragments = 0
-        self._deadline: asyncio.TimerHandle | None = None
+        self._unread_pongs = 0
+        self._handshake_timer: asyncio.TimerHandle | None = None
 
     # --- the lane
 
     def attach(self, listener: LaneListener) -> None:
-        """Send what comes in to `listener` from now on, what arrived since the handshake first."""
+        """Send what comes in to `listener` from now on, what arrived since the handshake first. Called after accept."""
         self._listener = listener
         arrived, self.queue = self.queue, asyncio.Queue()
-        if self.read_paused:
-            self.read_paused = False
-            self.transport.resume_reading()
+        self._resume_after_queueing()
         while not arrived.empty():
             event = arrived.get_nowait()
             if event["type"] == "websocket.receive":
                 text = event.get("text")
                 payload = text.encode() if text is not None else event.get("bytes") or b""
-                self._deliver(listener, payload, text is not None)
-            elif event["type"] == "websocket.disconnect":
-                self._tell_closed()
+                self._take(listener, payload, text is not None)
+        if self._closed.done():
+            self._tell_closed()
 
     def write(self, frames: bytes) -> None:
         """Write complete server frames; ignored once the socket is closing."""
@@ -85,34 +90,38 @@ class Transport(WebSocketsSansIOProtocol):
         return self.transport.get_write_buffer_size()
 
     async def drained(self) -> bool:
-        """Return once the buffer is below its high-water mark; False if the socket is closing."""
+        """Return once the buffer, if it was above its high-water mark, is below the low one; False if closing."""
         await self.writable.wait()
         return not (self.close_sent or self.transport.is_closing())
 
     def pause_reading(self) -> None:
-        """Stop taking messages until `resume_reading`."""
-        if not self._lane_paused and not self.transport.is_closing():
+        """Deliver no message until `resume_reading`, nor read any from the kernel."""
+        if not self._lane_paused and not self.close_sent and not self.transport.is_closing():
             self._lane_paused = True
             self.transport.pause_reading()
 
     def resume_reading(self) -> None:
-        """Take messages again."""
-        if self._lane_paused and not self.transport.is_closing():
-            self._lane_paused = False
+        """Take messages again, those held back first; the listener may pause again in between."""
+        if not self._lane_paused:
+            return
+        self._lane_paused = False
+        while self._held and not self._lane_paused and self._listener is not None:
+            self._deliver(self._listener, *self._held.popleft())
+        if not self._lane_paused and not self.transport.is_closing():
             self.transport.resume_reading()
 
     def close(self, code: int, reason: str = "") -> None:
         """Start the closing handshake; the transport is aborted after ABORT_S, whatever the peer does."""
-        if self.close_sent or not self.handshake_complete or self.transport.is_closing():
-            return
+        if self.conn.state is not State.OPEN or self.transport.is_closing():
+            return  # not open yet, or the peer was first: its CLOSE may be among what is being handled right now
         self._our_code = code
         self.conn.send_close(code, reason)
         self.transport.write(b"".join(self.conn.data_to_send()))
         self.close_sent = True
         self.stop_keepalive()
+        self._held.clear()
         self.resume_reading()  # the peer's CLOSE is waited for
-        # The base class closes the transport on the peer's CLOSE only where a timer of its own is running.
-        self.close_timer = self.loop.call_later(ABORT_S, self.transport.abort)
+        self._abort_later()
 
     async def wait_closed(self) -> int:
         """Return the close code once the socket is gone."""
@@ -121,96 +130,117 @@ class Transport(WebSocketsSansIOProtocol):
     # --- asyncio
 
     def connection_made(self, transport: BaseTransport) -> None:
-        """A request is about to be upgraded."""
+        """A request is complete, and about to be upgraded."""
         super().connection_made(transport)
-        self._deadline = self.loop.call_later(HANDSHAKE_S, self._handshake_overdue)
+        self._handshake_timer = self.loop.call_later(HANDSHAKE_S, self._handshake_overdue)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The socket is gone."""
-        self._cancel_deadline()
+        self._cancel_handshake_timer()
+        self._held.clear()
         super().connection_lost(exc)
+        self._closed.set_result(self._close_code())
         self._tell_closed()
-        if not self._closed.done():
-            self._closed.set_result(self._close_code())
 
     def data_received(self, data: bytes) -> None:
-        """Bytes came in; what follows a close is not read any more."""
-        if not self.transport.is_closing():
-            super().data_received(data)
+        """Bytes came in. What follows the end of a connection is dropped."""
+        if self.disconnected or self.transport.is_closing():
+            return
+        if self.handshake_initiated and not self.handshake_complete:
+            self.transport.abort()  # a client must wait for the answer (RFC 6455 §4.1); a pong would come before ours
+            return
+        self.conn.receive_data(data)
+        self.handle_events()  # what came before a bad frame is good
+        if self.conn.parser_exc is not None:
+            self.handle_parser_exception()
+        elif self.conn.handshake_exc is not None and not self.handshake_initiated:
+            self.transport.write(b"".join(self.conn.data_to_send()))  # a request that httptools took and websockets not
+            self.transport.close()
+
+    def eof_received(self) -> None:
+        """The peer will send no more; asyncio closes the transport now, which waits for what is buffered."""
+        self._abort_later()
 
     def shutdown(self) -> None:
         """uvicorn stops: close with 1012 whoever is left."""
-        if self.handshake_complete and not self.close_sent:
-            self._our_code = CloseCode.SERVICE_RESTART
-        super().shutdown()
+        if not self.transport.is_closing():  # else a second CLOSE would raise, and cost the next sockets theirs
+            if self.conn.state is State.OPEN:
+                self._our_code = CloseCode.SERVICE_RESTART
+            super().shutdown()
         self._abort_later()
 
     # --- uvicorn's events
 
     def handle_connect(self, event: Request) -> None:
-        """The request is complete: offer the lane to the application, whose task starts in the next turn."""
+        """The request is valid: offer the lane to the application, whose task starts in the next turn."""
         super().handle_connect(event)
         if not self.handshake_complete:
-            self.scope["extensions"][LANE] = self  # type: ignore[assignment]
+            self.scope["extensions"][LANE] = self  # type: ignore[assignment]  # ours, so uvicorn's type has it not
+
+    def start_keepalive(self) -> None:
+        """The handshake is complete."""
+        self._cancel_handshake_timer()
+        super().start_keepalive()
 
     def handle_text(self, event: Frame) -> None:
         """The first frame of a text message."""
-        self._fragments = 1
-        super().handle_text(event)
+        if not self.close_sent:
+            self._advance(self._fragments.begin(bytes(event.data), is_text=True, is_last=event.fin))
 
     def handle_bytes(self, event: Frame) -> None:
         """The first frame of a binary message."""
-        self._fragments = 1
-        super().handle_bytes(event)
+        if not self.close_sent:
+            self._advance(self._fragments.begin(bytes(event.data), is_text=False, is_last=event.fin))
 
     def handle_cont(self, event: Frame) -> None:
         """A further frame of a message."""
-        self._fragments += 1
-        if self._fragments > MAX_FRAGMENTS:
-            self._fail(CloseCode.MESSAGE_TOO_BIG, "too many fragments")
-        else:
-            super().handle_cont(event)
+        if not self.close_sent:
+            self._advance(self._fragments.proceed(bytes(event.data), is_last=event.fin))
 
     def handle_ping(self) -> None:
         """A PING, for which the pong is ready to be sent."""
-        if self.buffered > MAX_PONG_BUFFER:
-            self.transport.abort()
-        else:
-            super().handle_ping()
+        if self.close_sent:
+            self.conn.data_to_send()  # nothing follows a CLOSE
+        elif self.conn.state is State.OPEN:  # else they leave with the CLOSE, at the end of this read
+            pongs = b"".join(self.conn.data_to_send())
+            self._unread_pongs = 0 if self.writable.is_set() else self._unread_pongs + len(pongs)
+            if self._unread_pongs > MAX_UNREAD_PONGS:
+                self.transport.abort()
+            else:
+                self.transport.write(pongs)
 
     def handle_close(self, event: Frame) -> None:
         """The peer closes, or answers our CLOSE."""
+        while self._held and self._listener is not None:  # they came before it
+            self._deliver(self._listener, *self._held.popleft())
         super().handle_close(event)
         self._abort_later()
         self._tell_closed()
 
     def handle_parser_exception(self) -> None:
-        """The peer broke the protocol: the CLOSE that says how is ready to be sent."""
-        if self._our_code is None and self.conn.close_sent is not None:
-            self._our_code = self.conn.close_sent.code
-        super().handle_parser_exception()
-        self._abort_later()
+        """The connection has failed: the CLOSE that says how is ready to be sent."""
+        answer = b"".join(self.conn.data_to_send())
+        if not self.close_sent:
+            self.close_sent = True
+            received, ours = self.conn.close_rcvd, self.conn.close_sent
+            if received is not None:  # within a fragmented message, where websockets refuses it and RFC 6455 §5.4 not
+                payload = b"" if received.code == CloseCode.NO_STATUS_RCVD else received.serialize()
+                answer = Frame(Opcode.CLOSE, payload).serialize(mask=False)
+            elif ours is not None:
+                self._our_code = ours.code
+            code = self._close_code()
+            self.queue.put_nowait({"type": "websocket.disconnect", "code": code, "reason": ""})
+            self.transport.write(answer)
+        self._hang_up()
 
     def keepalive_timeout(self) -> None:
         """No pong came in time."""
+        if self._lane_paused and self.ping_timeout is not None:  # it may lie unread, by our own choice
+            self.pong_timer = self.loop.call_later(self.ping_timeout, self.keepalive_timeout)
+            return
         super().keepalive_timeout()
+        self.disconnected = True  # for the application
         self._abort_later()
-
-    def send_receive_event_to_app(self) -> None:
-        """A message is whole."""
-        listener = self._listener
-        if listener is None:
-            super().send_receive_event_to_app()
-            return
-        payload = bytes(self.frames[0]) if len(self.frames) == 1 else b"".join(self.frames)
-        self.frames = []
-        if self.close_sent:
-            return
-        is_text = self.curr_msg_data_type == "text"
-        if is_text and not _is_utf8(payload):
-            self._fail(CloseCode.INVALID_DATA, "invalid UTF-8")
-        else:
-            self._deliver(listener, payload, is_text)
 
     async def run_asgi(self) -> None:
         """The application's task; when it returns, the socket is closed."""
@@ -219,17 +249,39 @@ class Transport(WebSocketsSansIOProtocol):
 
     # --- within
 
-    def _deliver(self, listener: LaneListener, payload: bytes, is_text: bool) -> None:
+    def _advance(self, message: bytes | BadMessage | None) -> None:
+        if isinstance(message, BadMessage):
+            self.conn.fail(message.code, message.reason)
+            self.handle_parser_exception()
+        elif message is not None:
+            if self._listener is not None:
+                self._take(self._listener, message, self._fragments.is_text)
+            else:
+                self.curr_msg_data_type = "text" if self._fragments.is_text else "bytes"
+                self.frames = [message]
+                self.send_receive_event_to_app()
+
+    def _take(self, listener: LaneListener, message: bytes, is_text: bool) -> None:
+        if self._lane_paused:
+            self._held.append((message, is_text))
+        else:
+            self._deliver(listener, message, is_text)
+
+    def _deliver(self, listener: LaneListener, message: bytes, is_text: bool) -> None:
         try:
-            listener.on_message(payload, is_text)
+            listener.on_message(message, is_text)
         except Exception:
             # A defect of ours must show, and must not leave a socket that nobody reads.
             logger.exception("message_failed")
             self.close(CloseCode.INTERNAL_ERROR)
 
-    def _fail(self, code: CloseCode, reason: str) -> None:
-        self.conn.fail(code, reason)
-        self.handle_parser_exception()
+    def _tell_closed(self) -> None:
+        if self._listener is not None and not self._told_closed:
+            self._told_closed = True
+            try:
+                self._listener.on_closed(self._close_code())
+            except Exception:
+                logger.exception("close_failed")
 
     def _close_code(self) -> int:
         if self._our_code is not None:
@@ -237,32 +289,39 @@ class Transport(WebSocketsSansIOProtocol):
         received = self.conn.close_rcvd
         return CloseCode.ABNORMAL_CLOSURE if received is None else received.code
 
-    def _tell_closed(self) -> None:
-        if self._listener is not None and not self._told_closed:
-            self._told_closed = True
-            self._listener.on_closed(self._close_code())
+    def _hang_up(self) -> None:
+        """Say no more, but read on: to close with bytes unread resets the connection, and our CLOSE is lost with it."""
+        self.disconnected = True  # for the application
+        self.stop_keepalive()
+        self._held.clear()
+        self.resume_reading()
+        self._resume_after_queueing()
+        self._abort_later()
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+        else:
+            self.transport.close()
+
+    def _resume_after_queueing(self) -> None:
+        """Undo the pause that uvicorn makes after each message it queues."""
+        if self.read_paused:
+            self.read_paused = False
+            self.transport.resume_reading()
+
+    def _abort_later(self) -> None:
+        """Closing writes out what is buffered first, and a peer that takes nothing would keep that waiting for ever."""
+        if self._closed.done():
+            return
+        if self.close_timer is not None:
+            self.close_timer.cancel()
+        # uvicorn's own slot: while it is filled, uvicorn waits for the peer before it closes the transport.
+        self.close_timer = self.loop.call_later(ABORT_S, self.transport.abort)
 
     def _handshake_overdue(self) -> None:
         if not self.handshake_complete:
             self.transport.abort()
 
-    def _abort_later(self) -> None:
-        """Closing writes out what is buffered first, and a peer that takes nothing would keep that waiting for ever."""
-        if not self.disconnected:
-            self._cancel_deadline()
-            self._deadline = self.loop.call_later(ABORT_S, self.transport.abort)
-
-    def _cancel_deadline(self) -> None:
-        if self._deadline is not None:
-            self._deadline.cancel()
-            self._deadline = None
-
-
-def _is_utf8(payload: bytes) -> bool:
-    if payload.isascii():
-        return True
-    try:
-        payload.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
+    def _cancel_handshake_timer(self) -> None:
+        if self._handshake_timer is not None:
+            self._handshake_timer.cancel()
+            self._handshake_timer = None
