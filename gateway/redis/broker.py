@@ -10,14 +10,16 @@ import logging
 from collections import Counter, deque
 from typing import Any
 
+import hiredis
+
 from gateway.broker import BrokerListener
 from gateway.redis.events import RedisEvents
 from gateway.redis.link import Link, full_jitter
 from gateway.redis.stream import Stream, StreamBroken, pack
 
-PROBE_INTERVAL_S = 3.0
+PROBE_INTERVAL_S = 2.5
 SILENT_PROBES = 2
-"""Intervals without an echo after which the connection is rebuilt."""
+"""Probes without an echo after which the connection is rebuilt: it is deaf for three intervals at most."""
 SUBSCRIBE_S = 1.0
 CHANNELS_A_COMMAND = 512
 MAX_UNPUBLISHED = 10_000
@@ -40,13 +42,15 @@ class RedisBroker:
         self._probe_interval_s = probe_interval_s
         self._own_channel = f"node:{node_id}".encode()
         self._stream: Stream | None = None
-        self._is_whole = False
-        self._heard_at = 0.0
+        self._is_whole = self._was_whole = False
+        self._silent_probes = 0
         self._wanted: set[int] = set()
         self._changes: dict[int, bool] = {}
         """What to tell Redis at the end of this turn: chat → subscribe (True) or unsubscribe."""
         self._unconfirmed: Counter[bytes] = Counter()
         self._waiting: dict[int, asyncio.Future[None]] = {}
+        self._late: set[int] = set()
+        """Chats whose `subscribe` returned before it was confirmed: they may have missed something by then."""
         self._unpublished: deque[tuple[float, int, bytes]] = deque(maxlen=MAX_UNPUBLISHED)
         self._has_unpublished = asyncio.Event()
 
@@ -74,10 +78,13 @@ class RedisBroker:
             waiting = self._waiting[chat_id] = asyncio.get_running_loop().create_future()
             self._change(chat_id, subscribe=True)
         await asyncio.wait([waiting], timeout=SUBSCRIBE_S)
+        if not waiting.done():
+            self._late.add(chat_id)
 
     def unsubscribe(self, chat_id: int) -> None:
         """Nobody local is left; whoever still waits for the confirmation is let go."""
         self._wanted.discard(chat_id)
+        self._late.discard(chat_id)
         waiting = self._waiting.pop(chat_id, None)
         if waiting is not None:
             waiting.set_result(None)
@@ -140,55 +147,60 @@ class RedisBroker:
 
     async def run(self, listener: BrokerListener) -> None:
         """Keep the subscription for ever."""
-        attempt = connections = 0
+        attempt = 0
         while True:
             try:
                 stream = await Stream.open(self._url)
             except StreamBroken:
                 attempt += 1
-                await asyncio.sleep(full_jitter(attempt))
-                continue
-            attempt = 0
-            connections += 1
-            try:
-                await self._listen(stream, listener, is_first=connections == 1)
-            except StreamBroken as error:
-                logger.warning("subscription_lost", extra={"fields": {"error": str(error)}})
-            finally:
-                stream.close()
-                self._stream = None
-                self._is_whole = False
-            self._events.happened("reconnected")
+            else:
+                try:
+                    await self._listen(stream, listener)
+                except StreamBroken as error:
+                    logger.warning("subscription_lost", extra={"fields": {"error": str(error)}})
+                finally:
+                    stream.close()
+                    attempt = 0 if self._is_whole else attempt + 1
+                    self._stream = None
+                    self._is_whole = False
+                self._events.happened("reconnected")
+            await asyncio.sleep(full_jitter(attempt))
 
-    async def _listen(self, stream: Stream, listener: BrokerListener, *, is_first: bool) -> None:
+    async def _listen(self, stream: Stream, listener: BrokerListener) -> None:
         self._unconfirmed.clear()
         self._changes.clear()  # `wanted` says it all
         self._subscribe(stream, [self._own_channel, *map(_channel, self._wanted)])
         self._stream = stream
-        self._heard_at = asyncio.get_running_loop().time()
+        self._silent_probes = 0
         while True:
             batch: list[tuple[int, bytes]] = []
             was_interrupted = False
             for reply in await stream.read():
                 match reply:
                     case [b"message", self._own_channel, _]:
-                        self._heard_at = asyncio.get_running_loop().time()
+                        self._silent_probes = 0
                     case [b"message", bytes() as channel, bytes() as payload]:
                         chat_id = _chat_id(channel)
                         if chat_id is not None:
                             batch.append((chat_id, payload))
                     case [b"subscribe", bytes() as channel, _]:
                         was_interrupted |= self._confirm(channel)
+                    case hiredis.ReplyError():
+                        raise StreamBroken(str(reply))
             if batch:
-                listener.on_publications(batch)
+                was_interrupted |= not _hand_over(batch, listener)
             if not self._is_whole and not self._unconfirmed:
                 self._is_whole = True
-                was_interrupted |= not is_first
+                was_interrupted |= self._was_whole
+                self._was_whole = True
             if was_interrupted:
                 listener.on_interrupted()
 
     def _confirm(self, channel: bytes) -> bool:
-        """Note a confirmation; True if nobody here had asked for it: the subscription was broken behind our back."""
+        """Note a confirmation; True if something may have been missed before it.
+
+        That is: nobody here had asked for it, so the subscription was broken behind our back; or it comes too late.
+        """
         if not self._unconfirmed[channel]:
             del self._unconfirmed[channel]
             return True
@@ -196,9 +208,14 @@ class RedisBroker:
         if not self._unconfirmed[channel]:
             del self._unconfirmed[channel]
             chat_id = _chat_id(channel)
-            waiting = self._waiting.pop(chat_id, None) if chat_id is not None else None
+            if chat_id is None:
+                return False
+            waiting = self._waiting.pop(chat_id, None)
             if waiting is not None:
                 waiting.set_result(None)
+            if chat_id in self._late:
+                self._late.discard(chat_id)
+                return True
         return False
 
     async def probe(self) -> None:
@@ -206,15 +223,25 @@ class RedisBroker:
         while True:
             await asyncio.sleep(self._probe_interval_s)
             stream = self._stream
-            if stream is None or not self._link.send("PUBLISH", self._own_channel, b""):
-                # Without the command link there is no probe, and its silence proves nothing.
-                self._heard_at = asyncio.get_running_loop().time()
-                continue
-            if asyncio.get_running_loop().time() - self._heard_at > self._probe_interval_s * (SILENT_PROBES + 0.5):
+            if stream is not None and self._silent_probes >= SILENT_PROBES:
                 self._events.happened("probe_failed")
                 logger.warning("probe_failed")
                 self._is_whole = False
                 stream.close()
+            elif stream is not None and self._link.send("PUBLISH", self._own_channel, b""):
+                self._silent_probes += 1
+            else:
+                self._silent_probes = 0  # without the command link there is no probe, and silence proves nothing
+
+
+def _hand_over(batch: list[tuple[int, bytes]], listener: BrokerListener) -> bool:
+    """Whether the listener took the batch. A defect of its own must not cost the node its ears."""
+    try:
+        listener.on_publications(batch)
+    except Exception:
+        logger.exception("publications_failed")
+        return False
+    return True
 
 
 def _channel(chat_id: int) -> bytes:

@@ -25,6 +25,17 @@ WATCH_S = 0.1
 logger = logging.getLogger("gateway.redis")
 
 
+class RedisRefused(RedisUnavailable):
+    """Redis answered with an error: out of memory, read-only, loading … `code` is its first word.
+
+    As far as callers go it is away: a replica or a full Redis today is well again tomorrow, without our doing.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.code = message.partition(" ")[0]
+
+
 class Script:
     """A Lua script beside the code."""
 
@@ -41,6 +52,7 @@ class Link:
         self._stream: Stream | None = None
         self._under_way: deque[tuple[float, asyncio.Future[Any] | None]] = deque()
         self._unwritten: list[bytes] = []
+        self._refusals: set[str] = {"NOSCRIPT"}
         self.connected = asyncio.Event()
 
     @property
@@ -55,14 +67,14 @@ class Link:
     async def call(self, *words: str | bytes | int) -> Any:
         """The answer to a command.
 
-        Raises: RedisUnavailable, hiredis.ReplyError (Redis understood and refused).
+        Raises: RedisUnavailable; RedisRefused, which is one, if Redis understood and said no.
         """
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         if not self._push(pack(*words), future):
             raise RedisUnavailable
         reply = await future
         if isinstance(reply, hiredis.ReplyError):
-            raise reply
+            raise RedisRefused(str(reply))
         return reply
 
     async def run_script(self, script: Script, key: str, *arguments: str | bytes | int) -> Any:
@@ -72,13 +84,10 @@ class Link:
         """
         try:
             return await self.call("EVALSHA", script.sha, 1, key, *arguments)
-        except hiredis.ReplyError as error:
-            if not str(error).startswith("NOSCRIPT"):
-                raise RedisUnavailable(str(error)) from error
-        try:
-            return await self.call("EVAL", script.source, 1, key, *arguments)
-        except hiredis.ReplyError as error:
-            raise RedisUnavailable(str(error)) from error
+        except RedisRefused as refused:
+            if refused.code != "NOSCRIPT":
+                raise
+        return await self.call("EVAL", script.source, 1, key, *arguments)
 
     def _push(self, command: bytes, future: asyncio.Future[Any] | None) -> bool:
         if self._stream is None or len(self._under_way) >= MAX_UNDER_WAY:
@@ -108,18 +117,22 @@ class Link:
                 if attempt == 0:
                     logger.warning("redis_unreachable", extra={"fields": {"error": str(error)}})
                 attempt += 1
-                await asyncio.sleep(full_jitter(attempt))
-                continue
-            attempt = 0
-            self._stream = stream
-            self.connected.set()
-            try:
-                async with asyncio.TaskGroup() as group:
-                    watch = group.create_task(self._watch(stream))
-                    await self._answer(stream)
-                    watch.cancel()
-            finally:
-                self._drop(stream)
+            else:
+                attempt = 0
+                await self._serve(stream)
+            await asyncio.sleep(full_jitter(attempt))
+
+    async def _serve(self, stream: Stream) -> None:
+        self._stream = stream
+        self._refusals = {"NOSCRIPT"}
+        self.connected.set()
+        try:
+            async with asyncio.TaskGroup() as group:
+                watch = group.create_task(self._watch(stream))
+                await self._answer(stream)
+                watch.cancel()
+        finally:
+            self._drop(stream)
 
     async def _answer(self, stream: Stream) -> None:
         """Give answers to whoever waits for them, until the connection breaks."""
@@ -133,13 +146,32 @@ class Link:
                 _, future = self._under_way.popleft()
                 if future is not None and not future.done():
                     future.set_result(reply)
+                if isinstance(reply, hiredis.ReplyError) and not self._is_bearable(reply):
+                    return
+
+    def _is_bearable(self, error: hiredis.ReplyError) -> bool:
+        """Whether to go on with this connection after an error reply; says it once per kind and connection."""
+        code = str(error).partition(" ")[0]
+        if code not in self._refusals:
+            self._refusals.add(code)
+            logger.warning("redis_refused", extra={"fields": {"error": str(error)}})
+        return code != "READONLY"  # demoted to a replica: its name may lead to the new master by now
 
     async def _watch(self, stream: Stream) -> None:
-        """Break a connection that leaves a command unanswered for CALL_S: one timer for all of them."""
+        """Break a connection that leaves a command unanswered for CALL_S: one timer for all of them.
+
+        Only at the second look: after a stall of our own loop the answers may lie in the socket, still to be read.
+        """
+        suspect = None
         while True:
             await asyncio.sleep(WATCH_S)
-            if self._under_way and asyncio.get_running_loop().time() - self._under_way[0][0] > CALL_S:
+            oldest = self._under_way[0] if self._under_way else None
+            if oldest is None or asyncio.get_running_loop().time() - oldest[0] <= CALL_S:
+                suspect = None
+            elif oldest is suspect:
                 stream.close()
+            else:
+                suspect = oldest
 
     def _drop(self, stream: Stream) -> None:
         stream.close()

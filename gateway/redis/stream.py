@@ -28,13 +28,9 @@ class StreamBroken(Exception):
 class Stream:
     """A connection that is open. Every method may raise StreamBroken."""
 
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-        reader, writer = connection._reader, connection._writer
-        if reader is None or writer is None:
-            raise StreamBroken("not connected")
-        self._reader: asyncio.StreamReader = reader
-        self._writer: asyncio.StreamWriter = writer
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader = reader
+        self._writer = writer
         self._replies = hiredis.Reader()
 
     @classmethod
@@ -50,10 +46,17 @@ class Stream:
         try:
             async with asyncio.timeout(CONNECT_S):
                 await connection.connect()
-            return cls(connection)
-        except (RedisError, OSError) as error:  # TimeoutError is an OSError
-            await connection.disconnect(nowait=True)
-            raise StreamBroken(type(error).__name__) from error
+        except BaseException as error:
+            _, writer = _take_over(connection)
+            if writer is not None:
+                writer.transport.abort()
+            if isinstance(error, RedisError | OSError):  # TimeoutError is an OSError
+                raise StreamBroken(type(error).__name__) from error
+            raise
+        reader, writer = _take_over(connection)
+        if reader is None or writer is None:
+            raise StreamBroken("not connected")
+        return cls(reader, writer)
 
     def write(self, commands: bytes) -> None:
         """Hand packed commands to the socket; never blocks."""
@@ -82,6 +85,13 @@ class Stream:
     def close(self) -> None:
         """Drop the connection at once."""
         self._writer.transport.abort()
+
+
+def _take_over(connection: Connection) -> tuple[asyncio.StreamReader | None, asyncio.StreamWriter | None]:
+    """The connection's asyncio streams, which are ours from here on: its finalizer would warn of a socket left open."""
+    reader, writer = connection._reader, connection._writer
+    connection._reader = connection._writer = None
+    return reader, writer
 
 
 def _keepalive() -> dict[int, int]:

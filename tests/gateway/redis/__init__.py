@@ -1,0 +1,1 @@
+"""Redis adapters on real servers."""

@@ -1,0 +1,113 @@
+"""The Redis rooms of one gateway node, with intervals short enough for tests, and what they tell."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+from gateway.presence import Seat
+from gateway.redis.broker import RedisBroker
+from gateway.redis.events import RedisEvents
+from gateway.redis.lease import Lease
+from gateway.redis.link import Link
+from gateway.redis.presence import RedisPresence
+from gateway.redis.rate_limits import RedisRateLimits
+from gateway.tasks import Tasks
+from tests.gateway.redis.waiting import eventually
+
+LEASE_S = 1.0
+INTERVAL_S = 0.3
+PROBE_INTERVAL_S = 0.3
+
+
+@dataclass
+class Ear:
+    """Meets BrokerListener and PresenceListener, and remembers."""
+
+    batches: list[list[tuple[int, bytes]]] = field(default_factory=list)
+    interruptions: int = 0
+    gone: list[tuple[int, int, str, int]] = field(default_factory=list)
+    back: list[tuple[Seat, int]] = field(default_factory=list)
+    displaced: list[Seat] = field(default_factory=list)
+
+    @property
+    def heard(self) -> list[tuple[int, bytes]]:
+        """Every publication, in order."""
+        return [publication for batch in self.batches for publication in batch]
+
+    def on_publications(self, batch: Sequence[tuple[int, bytes]]) -> None:
+        """See BrokerListener."""
+        self.batches.append(list(batch))
+
+    def on_interrupted(self) -> None:
+        """See BrokerListener."""
+        self.interruptions += 1
+
+    def on_gone(self, chat_id: int, user_id: int, username: str, count: int) -> None:
+        """See PresenceListener."""
+        self.gone.append((chat_id, user_id, username, count))
+
+    def on_present(self, seat: Seat, count: int) -> None:
+        """See PresenceListener."""
+        self.back.append((seat, count))
+
+    def on_displaced(self, seat: Seat) -> None:
+        """See PresenceListener."""
+        self.displaced.append(seat)
+
+
+@dataclass
+class Node:
+    """What one gateway process has of Redis."""
+
+    node_id: str
+    link: Link
+    broker: RedisBroker
+    presence: RedisPresence
+    limits: RedisRateLimits
+    ear: Ear
+    tasks: Tasks
+    happened: list[str]
+    failures: list[BaseException]
+
+    async def die(self) -> None:
+        """End as after kill −9: no goodbye to Redis."""
+        await self.tasks.close()
+
+
+@asynccontextmanager
+async def open_node(
+    url: str,
+    node_id: str = "node",
+    *,
+    subscription_url: str = "",
+    probe_interval_s: float = PROBE_INTERVAL_S,
+    limit: int = 10,
+    wait: bool = True,
+) -> AsyncIterator[Node]:
+    """A node that is connected (unless told not to `wait`); its subscription may go another way than its commands."""
+    happened: list[str] = []
+    failures: list[BaseException] = []
+    ear = Ear()
+    events = RedisEvents(happened.append, lambda _, error: failures.append(error))
+    link = Link(url)
+    broker = RedisBroker(subscription_url or url, link, node_id, events, probe_interval_s=probe_interval_s)
+    lease = Lease(link, node_id, lease_s=LEASE_S, interval_s=INTERVAL_S)
+    presence = RedisPresence(link, node_id, events, lease=lease, sweep_interval_s=INTERVAL_S)
+    tasks = Tasks(events.task_failed)
+    tasks.spawn(link.run(), "redis link")
+    tasks.spawn(broker.run(ear), "redis subscription")
+    tasks.spawn(broker.probe(), "redis probe")
+    tasks.spawn(broker.flush(), "redis publish queue")
+    tasks.spawn(presence.keep(ear), "presence lease")
+    tasks.spawn(presence.sweep(ear), "presence sweep")
+    if wait:
+        await eventually(lambda: link.is_up and not broker.deaf)
+        while not await lease.is_alive(node_id):
+            await asyncio.sleep(0.005)
+    node = Node(node_id, link, broker, presence, RedisRateLimits(link, limit), ear, tasks, happened, failures)
+    try:
+        yield node
+    finally:
+        await tasks.close()
+    assert not failures

@@ -1,0 +1,221 @@
+"""Publications across nodes: confirmed, in order, in batches; and whole again whatever breaks."""
+
+import asyncio
+
+import redis
+
+from tests.gateway.redis.nodes import PROBE_INTERVAL_S, open_node
+from tests.gateway.redis.proxy import open_proxy
+from tests.gateway.redis.waiting import eventually
+from tests.servers import RedisServer
+
+
+async def test_what_is_published_after_subscribe_returned_is_heard(redis_url: str) -> None:
+    async with open_node(redis_url, "a") as a, open_node(redis_url, "b") as b:
+        for chat_id in range(200):
+            await a.broker.subscribe(chat_id)
+            b.broker.publish(chat_id, b"first")
+        await eventually(lambda: len(a.ear.heard) == 200)
+    assert a.ear.heard == [(chat_id, b"first") for chat_id in range(200)]
+
+
+async def test_a_thousand_first_subscribers_share_one_subscribe(redis_server: RedisServer) -> None:
+    async with open_node(redis_server.url) as node:
+        await asyncio.gather(*(node.broker.subscribe(7) for _ in range(1000)))
+        node.broker.publish(7, b"x")
+        await eventually(lambda: node.ear.heard == [(7, b"x")])
+        assert _calls(redis_server, "subscribe") == 2  # one is the node's own channel
+
+
+async def test_a_thousand_chats_are_subscribed_in_few_commands(redis_server: RedisServer) -> None:
+    async with open_node(redis_server.url) as node:
+        await asyncio.gather(*(node.broker.subscribe(chat_id) for chat_id in range(1000)))
+        assert _calls(redis_server, "subscribe") == 3  # one is the node's own channel
+        for chat_id in range(1000):
+            node.broker.publish(chat_id, b"x")
+        await eventually(lambda: len(node.ear.heard) == 1000)
+
+
+async def test_publications_arrive_in_order_and_many_in_a_batch(redis_url: str) -> None:
+    async with open_node(redis_url, "a") as a, open_node(redis_url, "b") as b:
+        await a.broker.subscribe(1)
+        for number in range(5000):
+            b.broker.publish(1, b"%d" % number)
+        await eventually(lambda: len(a.ear.heard) == 5000)
+    assert a.ear.heard == [(1, b"%d" % number) for number in range(5000)]
+    assert len(a.ear.batches) < 500
+
+
+async def test_subscribe_directly_after_unsubscribe_holds(redis_url: str) -> None:
+    async with open_node(redis_url, "a") as a, open_node(redis_url, "b") as b:
+        for round_ in range(300):
+            await a.broker.subscribe(1)
+            a.broker.unsubscribe(1)
+            if round_ % 3:
+                await asyncio.sleep(0)  # the UNSUBSCRIBE is on its way, or not yet
+            if round_ % 3 == 2:
+                pending = asyncio.create_task(a.broker.subscribe(1))
+                await asyncio.sleep(0)
+                a.broker.unsubscribe(1)
+                await asyncio.wait_for(pending, 0.5)
+            await a.broker.subscribe(1)
+            b.broker.publish(1, b"%d" % round_)
+            await eventually(lambda: bool(a.ear.heard) and a.ear.heard[-1] == (1, b"%d" % round_))  # noqa: B023
+            a.broker.unsubscribe(1)
+    assert a.ear.heard == [(1, b"%d" % round_) for round_ in range(300)]
+    assert a.ear.interruptions == 0
+
+
+async def test_nothing_is_heard_after_unsubscribe(redis_url: str) -> None:
+    async with open_node(redis_url) as node:
+        await node.broker.subscribe(1)
+        await node.broker.subscribe(2)
+        node.broker.unsubscribe(1)
+        await node.broker.subscribe(3)
+        for chat_id in (1, 2, 3):
+            node.broker.publish(chat_id, b"x")
+        await eventually(lambda: len(node.ear.heard) >= 2)
+    assert node.ear.heard == [(2, b"x"), (3, b"x")]
+
+
+async def test_after_a_restart_of_redis_everything_is_subscribed_again_and_told(redis_server: RedisServer) -> None:
+    async with open_node(redis_server.url) as node:
+        await asyncio.gather(*(node.broker.subscribe(chat_id) for chat_id in range(1500)))
+        redis_server.kill()
+        await eventually(lambda: node.broker.down)
+        assert not node.broker.deaf
+        redis_server.start()
+        await eventually(lambda: node.ear.interruptions == 1 and not node.broker.down)
+        assert not node.broker.deaf
+        for chat_id in range(1500):
+            node.broker.publish(chat_id, b"x")
+        await eventually(lambda: len(node.ear.heard) == 1500)
+
+
+async def test_what_was_published_while_redis_was_away_for_a_moment_is_sent_when_it_is_back(
+    redis_server: RedisServer,
+) -> None:
+    async with open_node(redis_server.url) as node:
+        await node.broker.subscribe(1)
+        redis_server.kill()
+        await eventually(lambda: node.broker.down)
+        for number in range(100):
+            node.broker.publish(1, b"%d" % number)
+        redis_server.start()
+        await eventually(lambda: node.ear.interruptions == 1)
+        node.broker.publish(1, b"last")
+        await eventually(lambda: (1, b"last") in node.ear.heard)
+    numbers = [int(payload) for _, payload in node.ear.heard[:-1]]
+    assert numbers == sorted(numbers)
+
+
+async def test_while_redis_is_away_the_oldest_publications_are_dropped_and_counted(redis_server: RedisServer) -> None:
+    async with open_node(redis_server.url) as node:
+        redis_server.kill()
+        await eventually(lambda: node.broker.down)
+        for _ in range(10_050):
+            node.broker.publish(1, b"x")
+        assert node.happened.count("publish_dropped") == 50
+
+
+async def test_subscribe_returns_while_redis_is_away_and_holds_when_it_is_back(redis_server: RedisServer) -> None:
+    async with open_node(redis_server.url) as node:
+        redis_server.kill()
+        await eventually(lambda: node.broker.down)
+        async with asyncio.timeout(2):
+            await asyncio.gather(*(node.broker.subscribe(chat_id) for chat_id in range(100)))
+        redis_server.start()
+        await eventually(lambda: node.ear.interruptions == 1)
+        node.broker.publish(99, b"x")
+        await eventually(lambda: node.ear.heard == [(99, b"x")])
+
+
+async def test_a_node_that_starts_without_redis_checks_positions_once_it_is_there(redis_server: RedisServer) -> None:
+    redis_server.kill()
+    async with open_node(redis_server.url, wait=False) as node:
+        await node.broker.subscribe(1)  # returns after its bound
+        assert node.broker.down
+        redis_server.start()
+        await eventually(lambda: node.ear.interruptions == 1)
+        node.broker.publish(1, b"x")
+        await eventually(lambda: node.ear.heard == [(1, b"x")])
+
+
+async def test_a_killed_subscription_is_rebuilt_and_told(redis_server: RedisServer) -> None:
+    async with open_node(redis_server.url) as node:
+        await node.broker.subscribe(1)
+        _ask(redis_server, "CLIENT", "KILL", "TYPE", "pubsub")
+        await eventually(lambda: node.ear.interruptions == 1)
+        assert not node.broker.deaf
+        node.broker.publish(1, b"x")
+        await eventually(lambda: node.ear.heard == [(1, b"x")])
+
+
+async def test_a_frozen_redis_is_down_for_all_and_whole_when_it_wakes(redis_server: RedisServer) -> None:
+    async with open_node(redis_server.url) as node:
+        await node.broker.subscribe(1)
+        redis_server.pause()
+        await eventually(lambda: node.broker.down, 5)
+        assert not node.broker.deaf
+        redis_server.resume()
+        await eventually(lambda: not node.broker.down and not node.broker.deaf)
+        node.broker.publish(1, b"x")
+        await eventually(lambda: (1, b"x") in node.ear.heard)
+
+
+async def test_a_subscription_that_falls_silent_is_noticed_and_rebuilt(redis_server: RedisServer) -> None:
+    async with (
+        open_proxy(redis_server.port) as proxy,
+        open_node(redis_server.url, subscription_url=proxy.url) as node,
+    ):
+        await node.broker.subscribe(1)
+        proxy.freeze()
+        # In earnest the interval is ten times as long: 15 s would be 1.5 s here.
+        took_s = await eventually(lambda: node.broker.deaf)
+        assert took_s < 5 * PROBE_INTERVAL_S
+        assert not node.broker.down
+        assert node.happened.count("probe_failed") == 1
+        proxy.thaw()
+        await eventually(lambda: node.ear.interruptions == 1)
+        assert not node.broker.deaf
+        node.broker.publish(1, b"x")
+        await eventually(lambda: (1, b"x") in node.ear.heard)
+
+
+async def test_a_subscribe_that_is_confirmed_late_asks_for_a_position_check(redis_server: RedisServer) -> None:
+    async with (
+        open_proxy(redis_server.port) as proxy,
+        open_node(redis_server.url, subscription_url=proxy.url, probe_interval_s=60) as node,
+    ):
+        proxy.freeze()
+        await node.broker.subscribe(1)  # returns after its bound, unconfirmed
+        proxy.thaw()
+        await eventually(lambda: node.ear.interruptions == 1)
+
+
+async def test_a_listener_that_fails_once_does_not_make_the_node_deaf(redis_url: str) -> None:
+    async with open_node(redis_url) as node:
+        await node.broker.subscribe(1)
+        hear = node.ear.on_publications
+        node.ear.on_publications = _fail  # type: ignore[method-assign, assignment]
+        node.broker.publish(1, b"x")
+        await eventually(lambda: bool(node.failures) or node.ear.interruptions == 1)
+        node.ear.on_publications = hear  # type: ignore[method-assign]
+        assert not node.failures
+        await node.broker.subscribe(2)
+        node.broker.publish(2, b"y")
+        await eventually(lambda: (2, b"y") in node.ear.heard)
+
+
+def _fail(_batch: object) -> None:
+    raise RuntimeError("a defect of the listener's")
+
+
+def _ask(server: RedisServer, *words: str) -> object:
+    with redis.Redis(port=server.port) as client:
+        return client.execute_command(*words)
+
+
+def _calls(server: RedisServer, command: str) -> int:
+    with redis.Redis(port=server.port) as client:
+        return int(client.info("commandstats")[f"cmdstat_{command}"]["calls"])
