@@ -8,13 +8,14 @@ from typing import Annotated, Final
 from msgspec import Meta, Struct
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Route
+from starlette.routing import BaseRoute
 
 from gateway.http.answers import answer
 from gateway.http.bodies import read_body
 from gateway.http.chat_objects import chat_object
 from gateway.http.members import MemberBody
 from gateway.http.parameters import path_id
+from gateway.http.resources import resource
 from gateway.identity import Identity
 from gateway.membership import Membership
 from gateway.problems import invalid_field, not_found
@@ -46,9 +47,8 @@ class ChatRoutes:
     def routes(self) -> list[BaseRoute]:
         """The routes."""
         return [
-            Route("/api/v1/chats", self._list, methods=["GET"]),
-            Route("/api/v1/chats", self._create, methods=["POST"]),
-            Route("/api/v1/chats/{chat_id}", self._show, methods=["GET"]),
+            resource("/api/v1/chats", GET=self._list, POST=self._create),
+            resource("/api/v1/chats/{chat_id}", GET=self._show),
         ]
 
     async def _list(self, request: Request) -> Response:

@@ -6,13 +6,14 @@ from typing import Final, Protocol
 from msgspec import Struct
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Route
+from starlette.routing import BaseRoute
 
 from gateway.chat_log import ChatLog
 from gateway.codes import ErrorCode
 from gateway.http.answers import answer
 from gateway.http.bodies import invalid_text, read_body
 from gateway.http.parameters import path_id, query_number
+from gateway.http.resources import resource
 from gateway.http.sight import see_chat
 from gateway.identity import Identity
 from gateway.membership import Membership
@@ -62,8 +63,7 @@ class MessageRoutes:
 
     def routes(self) -> list[BaseRoute]:
         """The routes."""
-        path = "/api/v1/chats/{chat_id}/messages"
-        return [Route(path, self._read, methods=["GET"]), Route(path, self._post, methods=["POST"])]
+        return [resource("/api/v1/chats/{chat_id}/messages", GET=self._read, POST=self._post)]
 
     async def _read(self, request: Request) -> Response:
         caller = await self._identity.caller(request)
