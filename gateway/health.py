@@ -55,10 +55,10 @@ class Health:
             return State.DRAINING
         if not self._gate.is_open:
             return State.STARTING
+        if self._broker.deaf and not self._broker.down:
+            return State.DEAF
         if self._broker.down or self._is_store_down:
             return State.DEGRADED
-        if self._broker.deaf:
-            return State.DEAF
         return State.READY
 
     @property

@@ -16,9 +16,9 @@ from gateway.settings import LogFormat
 
 _OURS: Final = ("gateway", "auth", "storage")
 _SECRETS: Final = re.compile(
-    r"(?<![\w-])eyJ[\w-]{8,}\.[\w-]+\.?[\w-]*"  # a JWT
-    r"|(?P<query>\b\w*(?:token|ticket|password|secret)=)[^&\s\"'\\]+"
-    r"|(?P<header>\bbearer[ ,]+)[\w.~+/-]{8,}=*"
+    r"(?-i:eyJ)[\w-]{12,}(?:\.[\w-]*)*"  # a JWT; no boundary before it, since an escape like \n ends in a letter
+    r"|(?P<query>(?:token|ticket|password|secret)=)[^&\s\"'\\]+"
+    r"|(?P<header>bearer[ ,]+)[\w.~+/-]{8,}=*"
     r"|(?P<url>://)[^/?#@\s\"'\\]+(?=@)",  # the user and password of a database's URL
     re.IGNORECASE,
 )

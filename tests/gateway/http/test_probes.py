@@ -1,0 +1,91 @@
+"""`/livez`, `/readyz` and `/metrics`."""
+
+from dataclasses import replace
+from typing import Any
+
+import httpx
+import pytest
+from starlette.applications import Starlette
+
+from gateway.gate import OwnGate
+from gateway.health import Health
+from gateway.http.probes import ProbeRoutes
+from gateway.metrics import Metrics
+from gateway.problems import HANDLERS
+from gateway.settings import Environment, Settings
+from tests.gateway.http.world import client_of, problem
+from tests.gateway.quiet_broker import QuietBroker
+
+KEY = "0123456789abcdefghij"
+PRODUCTION = Settings(app_env=Environment.PRODUCTION, service_keys=("another key that is valid", KEY))
+DEVELOPMENT = Settings(app_env=Environment.DEVELOPMENT)
+
+
+class Probed:
+    """A node's probes, and the things that they speak of."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.broker = QuietBroker()
+        self.gate = OwnGate()
+        self.failures: list[str] = []
+        self.health = Health(self.broker, self.gate, self.failures)
+        routes = ProbeRoutes(self.health, Metrics(), "n1", settings).routes()
+        self._app = Starlette(routes=routes, exception_handlers=HANDLERS)
+
+    async def get(self, path: str, *, port: int = 80, **options: Any) -> httpx.Response:
+        async with client_of(self._app) as http:
+            return await http.get(f"http://chat.example:{port}{path}", **options)
+
+
+async def test_a_node_that_turns_is_alive_whatever_else_is_wrong() -> None:
+    probed = Probed(PRODUCTION)
+    probed.broker.down = True
+    probed.failures.append("position check")
+    answer = await probed.get("/livez")
+    assert (answer.status_code, answer.json()) == (200, {"status": "alive", "node": "n1"})
+
+
+async def test_readiness_follows_the_node_s_health() -> None:
+    probed = Probed(PRODUCTION)
+    starting = await probed.get("/readyz")
+    assert (starting.status_code, starting.json()["status"]) == (503, "starting")
+    assert starting.headers["cache-control"] == "no-store"
+    probed.gate.listening()
+    ready = await probed.get("/readyz")
+    assert ready.status_code == 200
+    assert ready.json() == {"status": "ready", "redis": "up", "database": "up", "node": "n1"}
+    probed.health.drain()
+    assert (await probed.get("/readyz")).status_code == 503
+
+
+async def test_metrics_are_open_in_development() -> None:
+    answer = await Probed(DEVELOPMENT).get("/metrics")
+    assert answer.status_code == 200
+    assert answer.headers["content-type"].startswith("text/plain; version=")
+    assert "chat_gateway_build_info{" in answer.text
+
+
+@pytest.mark.parametrize("key", [None, "", "wrong", KEY[:-1], KEY + "x", KEY.upper(), "ключ"])
+async def test_in_production_metrics_need_a_service_key(key: str | None) -> None:
+    headers = {} if key is None else {"X-Service-Key": key.encode()}
+    answer = await Probed(PRODUCTION).get("/metrics", headers=headers)
+    problem(answer, 403, "forbidden")
+    assert "chat_gateway" not in answer.text
+
+
+async def test_any_service_key_opens_metrics() -> None:
+    for key in PRODUCTION.service_keys:
+        assert (await Probed(PRODUCTION).get("/metrics", headers={"X-Service-Key": key})).status_code == 200
+
+
+async def test_where_there_are_no_service_keys_none_fits() -> None:
+    for headers in ({}, {"X-Service-Key": ""}):
+        problem(await Probed(replace(PRODUCTION, service_keys=())).get("/metrics", headers=headers), 403, "forbidden")
+
+
+@pytest.mark.parametrize("settings", [PRODUCTION, DEVELOPMENT], ids=["production", "development"])
+async def test_metrics_with_a_port_of_their_own_are_nowhere_else(settings: Settings) -> None:
+    probed = Probed(replace(settings, metrics_port=9100))
+    assert (await probed.get("/metrics", port=9100)).status_code == 200
+    spoofed = {"X-Service-Key": KEY, "X-Forwarded-Port": "9100", "Host": "chat.example:9100"}
+    problem(await probed.get("/metrics", headers=spoofed), 404, "not_found")

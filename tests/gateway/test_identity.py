@@ -1,0 +1,89 @@
+"""From a token to a user."""
+
+import time
+
+import pytest
+
+from auth.tokens import Issuer, TokenNames, Verifier
+from gateway.identity import Caller, ForeignPage, Identity
+from gateway.origins import Origins
+from gateway.problems import Problem
+from storage.errors import StorageUnavailable
+from storage.records import Person
+from tests.auth.forgery import new_key, public
+from tests.gateway.requests import connection
+
+ANN = Person(7, "ann", "Ann")
+KEY = new_key()
+NOW = time.time()
+
+
+class Few:
+    """The only people there are; None: the database is away."""
+
+    def __init__(self, *people: Person | None) -> None:
+        self._people = people
+
+    async def by_id(self, user_id: int) -> Person | None:
+        if None in self._people:
+            raise StorageUnavailable
+        return next((person for person in self._people if person and person.id == user_id), None)
+
+
+def identity(*people: Person | None) -> Identity:
+    async def keys() -> dict[str, object]:
+        return public(KEY)
+
+    return Identity(Verifier(keys), Few(*people), Origins((), public_url="", is_development=False))
+
+
+def token(user: Person = ANN, lifetime_s: int = 600) -> str:
+    return Issuer(TokenNames(), lifetime_s, now=lambda: NOW).issue(KEY, user.id, user.username)
+
+
+async def refusal(of: Identity, *headers: tuple[str, str]) -> Problem:
+    with pytest.raises(Problem) as refused:
+        await of.caller(connection(*headers))
+    return refused.value
+
+
+async def test_the_caller_is_who_the_token_names_as_the_database_knows_them() -> None:
+    caller = await identity(ANN).caller(connection(kind="websocket", subprotocols=["bearer", token()]))
+    assert caller == Caller(ANN, int(NOW) + 600, "bearer")
+
+
+async def test_a_user_who_is_gone_is_nobody() -> None:
+    problem = await refusal(identity(), ("Authorization", f"Bearer {token()}"))
+    assert (problem.status, problem.code) == (401, "unauthorized")
+
+
+async def test_the_reason_of_a_refusal_is_said_and_the_token_is_not() -> None:
+    expired = token(lifetime_s=-3600)
+    problem = await refusal(identity(ANN), ("Authorization", f"Bearer {expired}"))
+    assert problem.status == 401
+    assert "expired" in problem.detail
+    said = problem.detail + repr(problem) + str(problem.__cause__) + bytes(problem.response().body).decode()
+    assert not [part for part in expired.split(".") if part in said]
+
+
+async def test_a_foreign_page_learns_nothing_of_its_token() -> None:
+    for value in (token(), "junk"):
+        headers = (("Origin", "http://evil.example"), ("Authorization", f"Bearer {value}"))
+        assert isinstance(await refusal(identity(ANN), *headers), ForeignPage)
+    two = (("Origin", "http://evil.example"), ("Authorization", "Bearer a"), ("Authorization", "Bearer b"))
+    assert isinstance(await refusal(identity(ANN), *two), ForeignPage)
+
+
+async def test_keys_that_cannot_be_read_are_an_outage_and_no_refusal() -> None:
+    async def keys() -> dict[str, object]:
+        raise OSError
+
+    nobody = Identity(Verifier(keys), Few(ANN), Origins((), public_url="", is_development=False))
+    problem = await refusal(nobody, ("Authorization", f"Bearer {token()}"))
+    assert (problem.status, problem.code) == (503, "unavailable")
+    assert problem.headers["Retry-After"] == "1"
+
+
+async def test_a_database_that_is_away_is_an_outage_and_no_refusal() -> None:
+    with pytest.raises(StorageUnavailable):
+        await identity(None).caller(connection(("Authorization", f"Bearer {token()}")))

@@ -1,0 +1,221 @@
+"""Logs: one line a record whatever is in it, and never a credential."""
+
+import io
+import json
+import logging
+import math
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from auth.tokens import Issuer, TokenNames
+from gateway.logs import redacted, set_up
+from gateway.settings import LogFormat
+from tests.auth.forgery import new_key
+
+TOKEN = Issuer(TokenNames(), 600).issue(new_key(), 7, "ann")
+Read = Callable[[], list[str]]
+SetUp = Callable[..., Read]
+
+
+@pytest.fixture
+def lines_of() -> Iterator[SetUp]:
+    """Sets up the process's logs in a form; what that gives reads the lines that were logged."""
+    loggers = [logging.getLogger(name) for name in (None, "gateway", "auth", "storage")]
+    before = [(logger, logger.level, logger.handlers[:]) for logger in loggers]
+
+    def start(log_format: LogFormat, *, debug: bool = False) -> Read:
+        stream = io.StringIO()
+        set_up(log_format, debug=debug, node="n1", stream=stream)
+        return lambda: stream.getvalue().split("\n")[:-1]
+
+    yield start
+    for logger, level, handlers in before:
+        logger.setLevel(level)
+        logger.handlers[:] = handlers
+
+
+def log(event: str, name: str = "gateway.test", **fields: object) -> None:
+    logging.getLogger(name).info(event, extra={"fields": fields})
+
+
+def log_failure(text: str) -> None:
+    try:
+        raise RuntimeError(text)
+    except RuntimeError:
+        logging.getLogger("gateway.test").exception("failed")
+
+
+def test_a_record_is_one_json_object(lines_of: SetUp) -> None:
+    lines = lines_of(LogFormat.JSON)
+    log("connected", chat_id=1, user_id=7)
+    (line,) = map(json.loads, lines())
+    assert line.pop("time").endswith("+00:00")
+    assert line == {
+        "level": "info",
+        "event": "connected",
+        "logger": "gateway.test",
+        "node": "n1",
+        "chat_id": 1,
+        "user_id": 7,
+    }
+
+
+def test_a_failure_comes_with_its_traceback(lines_of: SetUp) -> None:
+    lines = lines_of(LogFormat.JSON)
+    log_failure("what happened")
+    (line,) = map(json.loads, lines())
+    assert (line["level"], line["event"]) == ("error", "failed")
+    assert "Traceback" in line["error"] and "RuntimeError: what happened" in line["error"]
+
+
+INJECTIONS = [
+    "a\nINFO forged",
+    "a\r\nforged",
+    "a\x00b",
+    "\x1b[2J\x1b[1;31mred",
+    "\x9b2J",
+    "\x7f\x08\x08",
+    "a\u2028b\u2029c\x85d\x0be",
+    "\u202egnp.exe",
+    "\ud800",
+    '"} {"event": "forged"}',
+    "%s %d %(name)s {}",
+]
+
+
+@pytest.mark.parametrize("text", INJECTIONS, ids=ascii)
+def test_no_value_starts_a_line_or_drives_a_terminal_in_json(lines_of: SetUp, text: str) -> None:
+    lines = lines_of(LogFormat.JSON)
+    log("refused", reason=text)
+    log(text)
+    log_failure(text)
+    assert len(lines()) == 3
+    assert all(line.isascii() and line.isprintable() for line in lines())
+    refused, itself, failed = map(json.loads, lines())
+    assert refused["reason"] == itself["event"] == text
+    assert text in failed["error"]
+
+
+@pytest.mark.parametrize("text", INJECTIONS, ids=ascii)
+def test_no_value_starts_a_line_or_drives_a_terminal_in_text(lines_of: SetUp, text: str) -> None:
+    lines = lines_of(LogFormat.TEXT)
+    log("refused", reason=text)
+    log(text)
+    log_failure(text)
+    assert all(line.isprintable() for line in lines())
+    records = [line for line in lines() if not line.startswith("    ")]
+    assert [line.split()[1:3] for line in records] == [["n1", "info"], ["n1", "info"], ["n1", "error"]]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        TOKEN,
+        f"Bearer {TOKEN}",
+        f"Authorization: Bearer {TOKEN}",
+        f"bearer, {TOKEN}",
+        f"GET /ws/chat/1/?token={TOKEN}&since=3",
+        f"GET /?a=1&token={TOKEN} HTTP/1.1",
+        f"access_token={TOKEN}; Path=/",
+        f"{{'token': '{TOKEN}'}}",
+        f'["{TOKEN}"]',
+        f"<{TOKEN}>",
+        f"a\n{TOKEN}\tb",
+        f"\x00{TOKEN}",
+    ],
+    ids=lambda text: text.replace(TOKEN, "JWT")[:40],
+)
+@pytest.mark.parametrize("log_format", LogFormat)
+def test_no_token_reaches_a_line(lines_of: SetUp, log_format: LogFormat, text: str) -> None:
+    lines = lines_of(log_format)
+    log("refused", reason=text, nested={"deep": [text]})
+    log(text)
+    log_failure(text)
+    said = "\n".join(lines()).lower()
+    assert "[redacted]" in said
+    assert not [part for part in TOKEN.lower().split(".") if part in said]
+    if log_format is LogFormat.JSON:
+        assert [json.loads(line)["node"] for line in lines()] == ["n1"] * 3
+
+
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        ("Bearer abcdefgh.ijkl", "Bearer [redacted]"),
+        ("?ticket=abc123&x=1", "?ticket=[redacted]&x=1"),
+        ("refresh_token=abc", "refresh_token=[redacted]"),
+        ("password=hunter2 next", "password=[redacted] next"),
+        ("client_secret=abc", "client_secret=[redacted]"),
+        ("postgres://chat:hunter2@db:5432/chat", "postgres://[redacted]@db:5432/chat"),
+        ("redis://:hunter2@redis:6379/0 is away", "redis://[redacted]@redis:6379/0 is away"),
+    ],
+)
+def test_other_credentials_are_hidden_and_the_rest_stays(text: str, left: str) -> None:
+    assert redacted(text) == left
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "connected chat_id=1 user_id=7 seq=12",
+        "the token has expired",
+        "a bearer of bad news",
+        "https://chat.example/@ann",
+        "eyJust a word",
+        "mail ann@example.com",
+    ],
+)
+def test_what_is_no_credential_stays(text: str) -> None:
+    assert redacted(text) == text
+
+
+@pytest.mark.parametrize("text", ["eyJ" * 50_000, "token" * 50_000, "bearer " * 50_000, "://" * 50_000], ids=len)
+def test_redaction_takes_no_longer_for_hostile_text(text: str) -> None:
+    started = time.perf_counter()
+    redacted(text)
+    assert time.perf_counter() - started < 0.5
+
+
+@pytest.mark.parametrize(
+    ("value", "logged"),
+    [(2**200, 2**200), (b"\x00\xff", "b'\\x00\\xff'"), (ValueError("x"), "x"), (None, None), ({1: "a"}, {"1": "a"})],
+    ids=repr,
+)
+def test_any_value_can_be_logged(lines_of: SetUp, value: object, logged: Any) -> None:
+    lines = lines_of(LogFormat.JSON)
+    log("event", value=value, weight=1.5)
+    (line,) = map(json.loads, lines())
+    assert (line["value"], line["weight"]) == (logged, 1.5)
+
+
+def test_what_is_no_number_in_json_is_still_a_line(lines_of: SetUp) -> None:
+    lines = lines_of(LogFormat.JSON)
+    log("event", value=math.nan)
+    assert len(lines()) == 1
+
+
+def test_text_is_for_a_terminal(lines_of: SetUp) -> None:
+    lines = lines_of(LogFormat.TEXT)
+    log("connected", chat_id=1, user_id=7)
+    (line,) = lines()
+    assert line.split()[1:] == ["n1", "info", "connected", "chat_id=1", "user_id=7"]
+
+
+def test_libraries_speak_from_warnings_up_even_under_debug(lines_of: SetUp) -> None:
+    lines = lines_of(LogFormat.TEXT, debug=True)
+    for name in ("tortoise.db_client", "aiosqlite", "uvicorn.access", "uvicorn.error", "websockets.server", "asyncio"):
+        logging.getLogger(name).info("INSERT INTO users VALUES ('hunter2')")
+        logging.getLogger(name).debug("> TEXT 'hunter2'")
+    logging.getLogger("uvicorn.error").warning("a warning")
+    logging.getLogger("gateway.test").debug("ours")
+    assert [line.split(maxsplit=3)[3] for line in lines()] == ["a warning", "ours"]
+
+
+def test_debug_is_for_those_who_ask(lines_of: SetUp) -> None:
+    lines = lines_of(LogFormat.TEXT)
+    logging.getLogger("gateway.test").debug("ours")
+    logging.getLogger("gateway.test").info("news")
+    assert len(lines()) == 1
