@@ -70,18 +70,24 @@ async def test_a_second_direct_chat_of_the_same_two_is_the_first(ann: User, bob:
         ({"kind": "group", "members": [{}]}, "either user_id or login"),
         ({"kind": "group", "members": [{"user_id": 1, "login": "ann"}]}, "either user_id or login"),
         ({"kind": "group", "members": [{"user_id": 1}] * 1001}, "$.members"),
+    ],
+    ids=lambda value: str(value)[:60],
+)
+async def test_a_field_that_cannot_be_is_named(small_world: World, body: dict[str, Any], named: str) -> None:
+    ann = await small_world.user("ann")
+    document = problem(await ann.http.post("/api/v1/chats", json=body), 422, "invalid_field")
+    assert named in document["detail"]
+
+
+async def test_members_who_cannot_be_are_refused_and_leave_no_chat(ann: User) -> None:
+    for body, said in (
         ({"kind": "group", "members": [{"user_id": 2**63 - 1}]}, str(2**63 - 1)),
         ({"kind": "group", "members": [{"login": "nobody"}]}, "'nobody'"),
         ({"kind": "group", "members": [{"login": "ann", "role": "master"}]}, "members: in a group chat"),
         ({"kind": "direct"}, "members: a direct chat"),
-    ],
-    ids=lambda value: str(value)[:60],
-)
-async def test_a_chat_that_cannot_be_is_refused_by_the_name_of_the_field(
-    ann: User, body: dict[str, Any], named: str
-) -> None:
-    document = problem(await ann.http.post("/api/v1/chats", json=body), 422, "invalid_field")
-    assert named in document["detail"]
+    ):
+        document = problem(await ann.http.post("/api/v1/chats", json=body), 422, "invalid_field")
+        assert said in document["detail"]
     assert (await ann.http.get("/api/v1/chats")).json() == {"chats": []}
 
 

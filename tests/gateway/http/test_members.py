@@ -82,14 +82,11 @@ async def test_the_two_of_a_direct_chat_never_change(world: World, ann: User, bo
     assert document["detail"] == "The two members of a direct chat never change."
 
 
-@pytest.mark.parametrize(
-    "body",
-    [{}, {"user_id": None}, {"user_id": 1, "login": "bob"}, {"user_id": 2**62}, {"login": "nobody"}, {"login": 7}],
-    ids=str,
-)
-async def test_a_member_must_be_one_user(world: World, ann: User, body: dict[str, object]) -> None:
+async def test_a_member_must_be_one_user(world: World, ann: User) -> None:
     chat_id = await world.chat(ann)
-    problem(await ann.http.post(f"/api/v1/chats/{chat_id}/members", json=body), 422, "invalid_field")
+    bodies = [{}, {"user_id": None}, {"user_id": 1, "login": "bob"}, {"user_id": 2**62}, {"login": "no"}, {"login": 7}]
+    for body in bodies:
+        problem(await ann.http.post(f"/api/v1/chats/{chat_id}/members", json=body), 422, "invalid_field")
 
 
 async def test_a_role_must_be_one_of_the_chat_s(world: World, ann: User, bob: User) -> None:
