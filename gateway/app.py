@@ -139,7 +139,7 @@ async def open_app(
                 *web_socket_routes(connections, settings),
                 *ChatRoutes(identity, membership).routes(),
                 *MemberRoutes(identity, membership, node).routes(),
-                *MessageRoutes(identity, membership, log, node, settings.max_text_length).routes(),
+                *MessageRoutes(identity, membership, log, node, metrics, settings.max_text_length).routes(),
                 *PresenceRoutes(identity, membership, redis.presence).routes(),
                 *ProbeRoutes(health, metrics, node_id, settings).routes(),
                 *auth_routes,

@@ -26,8 +26,9 @@ from gateway.messages import (
     message_object,
     new_client_msg_id,
 )
+from gateway.metrics import Metrics
 from gateway.problems import Problem, forbidden, invalid_field, not_found, rate_limited, unavailable
-from storage.records import Committed, EventKind, NewEvent, Outcome, Refusal
+from storage.records import Committed, EventKind, NewEvent, Outcome, Person, Refusal
 
 DEFAULT_LIMIT: Final = 50
 
@@ -53,12 +54,19 @@ class MessageRoutes:
     """`/api/v1/chats/{chat_id}/messages`. Texts may have `max_text_length` code points."""
 
     def __init__(
-        self, identity: Identity, membership: Membership, log: ChatLog, poster: Poster, max_text_length: int
+        self,
+        identity: Identity,
+        membership: Membership,
+        log: ChatLog,
+        poster: Poster,
+        metrics: Metrics,
+        max_text_length: int,
     ) -> None:
         self._identity = identity
         self._membership = membership
         self._log = log
         self._poster = poster
+        self._metrics = metrics
         self._max_text_length = max_text_length
 
     def routes(self) -> list[BaseRoute]:
@@ -88,19 +96,33 @@ class MessageRoutes:
 
     async def _post(self, request: Request) -> Response:
         caller = await self._identity.caller(request)
+        try:
+            committed = await self._store(request, caller.person)
+        except Problem as problem:
+            self._metrics.refused("http", "message", problem.code)
+            raise
+        self._metrics.handled("http", "message")
+        return answer(message_object(committed.event), HTTPStatus.OK if committed.duplicate else HTTPStatus.CREATED)
+
+    async def _store(self, request: Request, sender: Person) -> Committed:
+        """What came of the message in the request.
+
+        Raises: Problem, StorageUnavailable.
+        """
         chat_id = path_id(request, "chat_id")
         key = _idempotency_key(request)
         body = await read_body(request, MessageBody)
         text = self._checked(body.text)
-        event = NewEvent(chat_id, caller.person, key or new_client_msg_id(), EventKind.MESSAGE, text)
+        event = NewEvent(chat_id, sender, key or new_client_msg_id(), EventKind.MESSAGE, text)
         outcome = await self._poster.post(event)
         match outcome:
-            case Committed(event=stored, duplicate=duplicate):
-                return answer(message_object(stored), HTTPStatus.OK if duplicate else HTTPStatus.CREATED)
+            case Committed():
+                return outcome
             case RateLimited(retry_after_s=wait_s):
+                self._metrics.rate_limited.inc()
                 raise rate_limited(wait_s)
             case Refusal.NOT_A_MEMBER:
-                await see_chat(self._membership, chat_id, caller.person.id)
+                await see_chat(self._membership, chat_id, sender.id)
                 raise forbidden("Only members may post here.")
             case Refusal.ID_REUSED:
                 detail = "This Idempotency-Key was used for other content."

@@ -21,6 +21,7 @@ from gateway.http.messages import MessageRoutes
 from gateway.http.presence import PresenceRoutes
 from gateway.identity import Identity
 from gateway.messages import Present, RateLimited
+from gateway.metrics import Metrics
 from gateway.origins import Origins
 from gateway.presence import Entered, Left, Seat
 from gateway.problems import HANDLERS
@@ -117,6 +118,7 @@ class World:
     issuer: Issuer
     node: FakeNode
     presence: FakePresence
+    metrics: Metrics
     app: ASGIApp
     http: httpx.AsyncClient
     _clients: list[httpx.AsyncClient] = field(default_factory=list)
@@ -168,19 +170,19 @@ async def open_world(
     async with open_database(database_url) as database, open_chat_log(database) as log:
         chats, accounts = Chats(database), Accounts(database)
         keys = KeyRing(SigningKeys(database), LIFETIME_S)
-        node, presence = FakeNode(log), FakePresence()
+        node, presence, metrics = FakeNode(log), FakePresence(), Metrics()
         origins = Origins(allowed_origins, public_url="", is_development=is_development)
         identity = Identity(Verifier(keys.jwks), accounts, origins)
         routes = [
             *ChatRoutes(identity, chats).routes(),
             *MemberRoutes(identity, chats, node).routes(),
-            *MessageRoutes(identity, chats, log, node, MAX_TEXT).routes(),
+            *MessageRoutes(identity, chats, log, node, metrics, MAX_TEXT).routes(),
             *PresenceRoutes(identity, chats, presence).routes(),
         ]
         app = Edge(Starlette(routes=routes, exception_handlers=HANDLERS), NODE_ID, origins)
         async with client_of(app) as http:
             issuer = Issuer(TokenNames(), LIFETIME_S)
-            world = World(database, log, chats, accounts, keys, issuer, node, presence, app, http)
+            world = World(database, log, chats, accounts, keys, issuer, node, presence, metrics, app, http)
             try:
                 yield world
             finally:
