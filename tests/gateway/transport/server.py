@@ -1,0 +1,154 @@
+"""uvicorn's server with our two protocol classes, in the test's own loop."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any
+
+import uvicorn
+from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.websockets import WebSocket, WebSocketDisconnect
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+
+from gateway.frames import text_frame
+from gateway.http_transport import HttpTransport
+from gateway.lane import LANE, Lane
+from gateway.serve import bind
+from gateway.transport import Transport
+from tests.gateway.transport.wire import TIMEOUT_S
+
+MAX_MESSAGE = 65_536
+
+
+class Server(uvicorn.Server):
+    """Without the signal handlers, which belong to the tests."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """None."""
+        yield
+
+    @property
+    def port(self) -> int:
+        """Where it listens."""
+        port: int = self.servers[0].sockets[0].getsockname()[1]
+        return port
+
+    @property
+    def sockets(self) -> set[Any]:
+        """The WebSockets that are open."""
+        return {one for one in self.server_state.connections if isinstance(one, WebSocketsSansIOProtocol)}
+
+    async def stop(self) -> None:
+        """As at the end of a process: every socket is closed with 1012."""
+        await self.shutdown()
+
+
+@asynccontextmanager
+async def running(app: ASGIApp, **options: Any) -> AsyncIterator[Server]:
+    """A server of `app` on a free port."""
+    settings: dict[str, Any] = {
+        "ws": Transport,
+        "http": HttpTransport,
+        "ws_max_size": MAX_MESSAGE,
+        "lifespan": "off",
+        "log_config": None,
+        "access_log": False,
+        "timeout_graceful_shutdown": 1,
+    }
+    config = uvicorn.Config(app, **(settings | options))
+    config.load()
+    server = Server(config)
+    server.lifespan = config.lifespan_class(config)
+    await server.startup([bind("127.0.0.1", 0)])
+    try:
+        yield server
+    finally:
+        # Not by uvicorn's shutdown, which sleeps.
+        for listener in server.servers:
+            listener.close()
+        for connection in list(server.server_state.connections):
+            connection.transport.abort()
+        await until(lambda: not server.server_state.connections and not server.server_state.tasks)
+
+
+class Listener:
+    """Keeps what it is told; `act` says what to do with a message beyond that."""
+
+    def __init__(self, lane: Lane, act: Callable[["Listener", bytes, bool], None] | None = None) -> None:
+        self.lane = lane
+        self.messages: list[tuple[bytes, bool]] = []
+        self.closes: list[int] = []
+        self._act = act
+
+    def on_message(self, payload: bytes, is_text: bool) -> None:
+        """LaneListener."""
+        assert type(payload) is bytes
+        assert not self.closes, "a message after on_closed"
+        self.messages.append((payload, is_text))
+        if self._act is not None:
+            self._act(self, payload, is_text)
+
+    def on_closed(self, code: int) -> None:
+        """LaneListener."""
+        self.closes.append(code)
+
+
+def echo(listener: Listener, payload: bytes, is_text: bool) -> None:
+    """Answer with the same message."""
+    listener.lane.write(text_frame(payload) if is_text else b"\x82" + text_frame(payload)[1:])
+
+
+class LaneApp:
+    """Accepts, and attaches a listener to the lane. `before_attach` runs between the two."""
+
+    def __init__(
+        self,
+        act: Callable[[Listener, bytes, bool], None] | None = None,
+        before_attach: Callable[[Lane], Awaitable[None]] | None = None,
+    ) -> None:
+        self._act = act
+        self._before_attach = before_attach
+        self.listeners: list[Listener] = []
+        self.ends: list[int] = []
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """ASGI."""
+        assert (await receive())["type"] == "websocket.connect"
+        lane: Lane = scope["extensions"][LANE]
+        listener = Listener(lane, self._act)
+        await send({"type": "websocket.accept"})
+        if self._before_attach is not None:
+            await self._before_attach(lane)
+        self.listeners.append(listener)
+        lane.attach(listener)
+        self.ends.append(await lane.wait_closed())
+
+    async def listener(self) -> Listener:
+        """The first connection's."""
+        await until(lambda: self.listeners)
+        return self.listeners[0]
+
+
+async def until(condition: Callable[[], object], timeout_s: float = TIMEOUT_S) -> None:
+    """Return once the condition holds; raises TimeoutError."""
+    async with asyncio.timeout(timeout_s):
+        while not condition():
+            await asyncio.sleep(0.005)
+
+
+async def starlette_echo(scope: Scope, receive: Receive, send: Send) -> None:
+    """The same echo by Starlette's API, as an application that knows nothing of lanes."""
+    websocket = WebSocket(scope, receive, send)
+    await websocket.accept()
+    try:
+        while True:
+            message = await websocket.receive()
+            if message["type"] == "websocket.disconnect":
+                return
+            if message.get("text") is not None:
+                await websocket.send_text(message["text"])
+            else:
+                await websocket.send_bytes(message["bytes"])
+    except WebSocketDisconnect:
+        return

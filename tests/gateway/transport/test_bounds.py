@@ -1,0 +1,319 @@
+"""What a hostile or broken peer cannot do: stay, grow, or cost its neighbours anything."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
+
+from gateway.frames import text_frame
+from tests.gateway.transport.server import LaneApp, Listener, Server, echo, running, starlette_echo, until
+from tests.gateway.transport.wire import PING, TEXT, RawClient, close, frame, handshake
+
+pytestmark = pytest.mark.usefixtures("short_bounds")
+
+KIB = 1024
+SMALL = 4096
+
+
+def open_files() -> int:
+    """File descriptors of this process."""
+    return sum(1 for _ in Path("/proc/self/fd").iterdir())
+
+
+async def stall(server: Server, app: LaneApp) -> tuple[RawClient, Listener]:
+    """A client that reads nothing, and a lane with much more to say than the kernel takes."""
+    client = await RawClient.open(server.port, receive_buffer=SMALL)
+    listener = await app.listener()
+    chunk = text_frame(b"x" * 60_000)
+    for _ in range(200):
+        listener.lane.write(chunk)
+    await asyncio.sleep(0)
+    await until(lambda: listener.lane.buffered > 1_000_000)
+    return client, listener
+
+
+async def say_close(client: RawClient, _: Server, __: Listener) -> None:
+    await client.send(close(1000))
+
+
+async def break_a_rule(client: RawClient, _: Server, __: Listener) -> None:
+    await client.send(frame(3))
+
+
+async def half_close(client: RawClient, _: Server, __: Listener) -> None:
+    client.writer.write_eof()
+
+
+async def be_closed(_: RawClient, __: Server, listener: Listener) -> None:
+    listener.lane.close(4001, "too slow")
+
+
+async def see_the_server_end(_: RawClient, server: Server, __: Listener) -> None:
+    for socket in list(server.sockets):
+        socket.shutdown()
+
+
+async def close_and_see_the_server_end(client: RawClient, server: Server, listener: Listener) -> None:
+    await client.send(close(1000))
+    await until(lambda: listener.closes)
+    for socket in list(server.sockets):
+        socket.shutdown()
+
+
+End = Callable[[RawClient, Server, Listener], Awaitable[None]]
+
+
+@pytest.mark.parametrize(
+    ("end", "code"),
+    [
+        (say_close, 1000),
+        (break_a_rule, 1002),
+        (half_close, 1006),
+        (be_closed, 4001),
+        (see_the_server_end, 1012),
+        (close_and_see_the_server_end, 1000),
+    ],
+)
+async def test_a_close_behind_a_full_buffer_ends_all_the_same(end: End, code: int) -> None:
+    app = LaneApp(echo)
+    async with running(app, ws_ping_interval=None) as server:
+        before = open_files()
+        client, listener = await stall(server, app)
+        async with client:
+            assert open_files() == before + 2
+            await end(client, server, listener)
+            await until(lambda: app.ends, 2)
+            assert (listener.closes, app.ends) == ([code], [code])
+        await until(lambda: open_files() == before)
+        assert not server.server_state.connections
+        assert not server.server_state.tasks
+
+
+async def test_a_stalled_reader_is_aborted_by_the_keepalive_and_its_descriptor_comes_back() -> None:
+    app = LaneApp(echo)
+    async with running(app, ws_ping_interval=0.1, ws_ping_timeout=0.1) as server:
+        before = open_files()
+        client, listener = await stall(server, app)
+        async with client:
+            await until(lambda: app.ends, 2)
+            assert (listener.closes, app.ends) == ([1006], [1006])
+        await until(lambda: open_files() == before)
+
+
+async def test_a_stalled_reader_does_not_hold_an_application_in_send() -> None:
+    ended: list[BaseException] = []
+
+    async def flood(scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "websocket.accept"})
+        try:
+            while True:
+                await send({"type": "websocket.send", "bytes": b"x" * 60_000})
+        except BaseException as error:
+            ended.append(error)
+            raise
+
+    async with (
+        running(flood, ws_ping_interval=0.1, ws_ping_timeout=0.1) as server,
+        await RawClient.open(server.port, receive_buffer=SMALL),
+    ):
+        await until(lambda: ended, 2)
+        assert isinstance(ended[0], OSError)  # as ASGI asks
+
+
+async def test_neighbours_of_a_stalled_reader_notice_nothing() -> None:
+    app = LaneApp(echo)
+    async with running(app) as server:
+        client, _ = await stall(server, app)
+        async with client, await RawClient.open(server.port) as neighbour:
+            for number in range(100):
+                await neighbour.send(frame(TEXT, b"%d" % number))
+                received = await neighbour.read()
+                assert received is not None
+                assert received.payload == b"%d" % number
+
+
+async def test_a_ping_flood_by_a_peer_that_never_reads_is_cut() -> None:
+    app = LaneApp(echo)
+    async with (
+        running(app, ws_ping_interval=None) as server,
+        await RawClient.open(server.port, receive_buffer=SMALL) as client,
+    ):
+        listener, most = await app.listener(), 0
+        pings = frame(PING, b"x" * 125) * 100
+        with pytest.raises((ConnectionError, TimeoutError)):
+            while True:
+                await client.send(pings)
+                most = max(most, listener.lane.buffered)
+        await until(lambda: app.ends == [1006])
+        assert most < 1_000_000  # at most what one read asks for, beyond the two limits of 64 KiB
+
+
+async def test_a_slow_reader_that_pings_now_and_then_is_not_cut() -> None:
+    app = LaneApp(echo)
+    async with running(app, ws_ping_interval=None) as server:
+        client, listener = await stall(server, app)
+        async with client:
+            for _ in range(20):
+                await client.send(frame(PING, b"x" * 125))
+            reading = asyncio.create_task(client.ended())
+            await until(lambda: listener.lane.buffered == 0)
+            assert listener.closes == []
+            listener.lane.close(1000)
+            await reading
+
+
+async def test_an_application_that_never_accepts_is_cut() -> None:
+    cut = asyncio.Event()
+
+    async def hesitate(scope: Scope, receive: Receive, send: Send) -> None:
+        while (await receive())["type"] != "websocket.disconnect":
+            pass
+        cut.set()
+
+    async with running(hesitate) as server, await RawClient.connect(server.port) as client:
+        await client.send(handshake())
+        await client.ended()
+        await asyncio.wait_for(cut.wait(), 2)
+
+
+async def test_a_refusal_that_never_ends_is_cut() -> None:
+    async def begin(scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "websocket.http.response.start", "status": 403, "headers": []})
+        await receive()
+        await receive()
+
+    async with running(begin) as server, await RawClient.connect(server.port) as client:
+        await client.send(handshake())
+        await client.ended()
+
+
+async def test_a_client_that_does_not_wait_for_the_answer_is_cut() -> None:
+    async def hesitate(scope: Scope, receive: Receive, send: Send) -> None:
+        while (await receive())["type"] != "websocket.disconnect":
+            pass
+
+    async with running(hesitate) as server, await RawClient.connect(server.port) as client:
+        await client.send(handshake())
+        await until(lambda: server.sockets)
+        await client.send(frame(PING, b"early"))
+        assert await client.reader.read() == b""
+
+
+async def _ok(_: Request) -> PlainTextResponse:
+    return PlainTextResponse("ok")
+
+
+async def _body(request: Request) -> PlainTextResponse:
+    return PlainTextResponse(f"{len(await request.body())}")
+
+
+HTTP = Starlette(routes=[Route("/", _ok), Route("/body", _body, methods=["POST"])])
+GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"",
+        b"GET / HTTP/1.1\r\nHost: x\r\n",
+        handshake()[:-2],
+        b"\r\n",
+        b"POST /body HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nhalf",
+    ],
+    ids=["silence", "headers", "handshake", "an empty line", "body"],
+)
+@pytest.mark.parametrize("used", [False, True], ids=["at first", "after another request"])
+async def test_a_request_that_never_ends_is_cut(sent: bytes, used: bool) -> None:
+    if used and not sent:
+        pytest.skip("then uvicorn's own keep-alive time-out counts")
+    async with running(HTTP) as server:
+        before = open_files()
+        async with await RawClient.connect(server.port) as client:
+            if used:
+                await client.send(GET)
+                assert (await client.answer()).startswith(b"HTTP/1.1 200 ")
+                await client.reader.readexactly(2)
+            await client.send(sent)
+            async with asyncio.timeout(2):
+                await client.ended()
+        await until(lambda: open_files() == before)
+
+
+async def test_slow_headers_are_cut_however_steadily_they_come() -> None:
+    async with running(HTTP) as server, await RawClient.connect(server.port) as client:
+        await client.send(b"GET / HTTP/1.1\r\nHost: x\r\n")
+        with pytest.raises(ConnectionError):
+            for number in range(1000):
+                await client.send(b"X-%d: a\r\n" % number)
+                await asyncio.sleep(0.01)
+
+
+async def test_endless_headers_are_cut() -> None:
+    async with running(HTTP) as server, await RawClient.connect(server.port) as client:
+        sent = 0
+        with pytest.raises(ConnectionError):
+            await client.send(b"GET / HTTP/1.1\r\nX-Long: ")
+            while sent < 64 * 1024 * KIB:
+                await client.send(b"x" * 16 * KIB)
+                sent += 16 * KIB
+
+
+async def test_quick_requests_on_one_connection_live_on() -> None:
+    async with running(HTTP) as server, await RawClient.connect(server.port) as client:
+        for _ in range(30):
+            await client.send(GET, b"POST /body HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\n", b"body")
+            for _ in range(2):
+                head = await client.answer()
+                assert head.startswith(b"HTTP/1.1 200 ")
+                assert await client.reader.readexactly(2 if b"length: 2" in head else 1) in (b"ok", b"4")
+            await asyncio.sleep(0.01)
+
+
+async def test_a_request_is_not_cut_while_it_is_answered() -> None:
+    async def slow(scope: Scope, receive: Receive, send: Send) -> None:
+        await asyncio.sleep(0.5)
+        await PlainTextResponse("late")(scope, receive, send)
+
+    async with running(slow) as server, await RawClient.connect(server.port) as client:
+        await client.send(GET + GET)  # the second waits for the first, and so does its deadline
+        for _ in range(2):
+            assert (await client.answer()).startswith(b"HTTP/1.1 200 ")
+            assert await client.reader.readexactly(4) == b"late"
+
+
+@pytest.mark.parametrize(
+    ("path", "header", "status"),
+    [("/", "X-Long: " + "x" * 9000, b"431"), ("/" + "x" * 9000, "X-A: b", b"414")],
+)
+async def test_a_handshake_that_only_the_http_parser_takes_is_refused_at_once(
+    path: str, header: str, status: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.transport.HANDSHAKE_S", 60)
+    async with running(LaneApp(echo)) as server, await RawClient.connect(server.port) as client:
+        await client.send(handshake(path, header))
+        async with asyncio.timeout(2):
+            assert (await client.reader.read()).startswith(b"HTTP/1.1 " + status)
+
+
+@pytest.mark.parametrize("app", [LaneApp(echo), starlette_echo], ids=["lane", "starlette"])
+async def test_deflate_is_never_negotiated(app: Any) -> None:
+    async with running(app, ws_per_message_deflate=True) as server, await RawClient.connect(server.port) as client:
+        await client.send(handshake("/", "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits"))
+        answer = await client.answer()
+        assert answer.startswith(b"HTTP/1.1 101 ")
+        assert b"extensions" not in answer.lower()
+
+
+async def test_an_oversized_message_is_told_so_though_it_is_still_being_sent() -> None:
+    async with running(LaneApp(echo)) as server:
+        for _ in range(10):
+            async with await RawClient.open(server.port) as client:
+                await client.send(frame(TEXT, b"x" * 4_000_000))
+                assert [one.code for one in await client.read_all()] == [1009]

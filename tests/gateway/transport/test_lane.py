@@ -1,0 +1,252 @@
+"""The direct lane: what a listener is told, in which order, and what a close does."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+
+import pytest
+from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosed
+
+from gateway.frames import text_frame
+from gateway.lane import Lane
+from tests.gateway.transport.server import LaneApp, Listener, echo, running, until
+from tests.gateway.transport.wire import (
+    BINARY,
+    CLOSE,
+    CONT,
+    PING,
+    PONG,
+    TEXT,
+    TIMEOUT_S,
+    RawClient,
+    Received,
+    close,
+    frame,
+)
+
+
+async def test_a_client_library_gets_its_messages_back() -> None:
+    async with running(LaneApp(echo)) as server, connect(f"ws://127.0.0.1:{server.port}/", proxy=None) as socket:
+        for message in ("text", "κόσμε", b"\x00\xff", "", "a" * 65_536):
+            await socket.send(message)
+            assert await socket.recv() == message
+        await asyncio.wait_for(await socket.ping(), TIMEOUT_S)
+
+
+async def test_what_came_before_attach_is_delivered_first_and_in_order() -> None:
+    may_attach = asyncio.Event()
+
+    async def wait(_: Lane) -> None:
+        await may_attach.wait()
+
+    app = LaneApp(echo, before_attach=wait)
+    async with running(app) as server, await RawClient.open(server.port) as client:
+        await client.send(frame(TEXT, b"0"), frame(BINARY, b"1"), frame(TEXT, b"2", fin=False))
+        await until(lambda: all(not socket.queue.empty() for socket in server.sockets))
+        may_attach.set()
+        listener = await app.listener()
+        await client.send(frame(CONT, b"!"), frame(TEXT, b"3"))
+        await until(lambda: len(listener.messages) == 4)
+        assert listener.messages == [(b"0", True), (b"1", False), (b"2!", True), (b"3", True)]
+
+
+async def test_ten_thousand_writes_arrive_in_order() -> None:
+    def flood(listener: Listener, *_: object) -> None:
+        for number in range(10_000):
+            listener.lane.write(text_frame(b"%d" % number))
+
+    async with running(LaneApp(flood)) as server, await RawClient.open(server.port) as client:
+        await client.send(frame(TEXT, b"go"))
+        assert [await client.read() for _ in range(10_000)] == [Received(TEXT, b"%d" % n) for n in range(10_000)]
+
+
+async def test_a_paused_lane_delivers_nothing_and_then_everything() -> None:
+    def pause(listener: Listener, *_: object) -> None:
+        if len(listener.messages) in (1, 500):
+            listener.lane.pause_reading()
+
+    app = LaneApp(pause)
+    async with running(app) as server, await RawClient.open(server.port) as client:
+        await client.send(b"".join(frame(TEXT, b"%d" % number) for number in range(1_000)))
+        listener = await app.listener()
+        for count in (1, 500, 1_000):
+            await until(lambda: len(listener.messages) == count)  # noqa: B023  awaited here
+            await client.send(frame(PONG))
+            await asyncio.sleep(0)
+            assert len(listener.messages) == count
+            listener.lane.resume_reading()
+        await client.send(frame(TEXT, b"1000"))
+        await until(lambda: len(listener.messages) == 1_001)
+        assert [payload for payload, _ in listener.messages] == [b"%d" % number for number in range(1_001)]
+
+
+async def test_a_healthy_peer_survives_the_listeners_own_pause() -> None:
+    def pause(listener: Listener, *_: object) -> None:
+        if len(listener.messages) == 1:
+            listener.lane.pause_reading()
+
+    app = LaneApp(pause)
+    async with (
+        running(app, ws_ping_interval=0.05, ws_ping_timeout=0.05) as server,
+        connect(f"ws://127.0.0.1:{server.port}/", proxy=None, ping_interval=None) as socket,
+    ):
+        await socket.send("pause")
+        listener = await app.listener()
+        await until(lambda: listener.messages)
+        await asyncio.sleep(0.3)  # several time-outs, during which its pongs lie unread
+        listener.lane.resume_reading()
+        await socket.send("still here")
+        await until(lambda: len(listener.messages) == 2)
+        assert listener.closes == []
+
+
+async def test_messages_held_back_come_before_the_peers_close() -> None:
+    def pause(listener: Listener, *_: object) -> None:
+        listener.lane.pause_reading()
+
+    app = LaneApp(pause)
+    async with running(app) as server, await RawClient.open(server.port) as client:
+        await client.send(frame(TEXT, b"0") + frame(TEXT, b"1") + close(1000))
+        assert [one.code for one in await client.read_all()] == [1000]
+        listener = await app.listener()
+        assert listener.messages == [(b"0", True), (b"1", True)]
+        assert listener.closes == [1000]
+
+
+@pytest.mark.parametrize(
+    ("sent", "told"),
+    [(close(), 1005), (close(1000), 1000), (close(4321, b"why"), 4321), (frame(3), 1002), (frame(TEXT, b"\xff"), 1007)],
+)
+async def test_the_listener_is_told_the_code_once(sent: bytes, told: int) -> None:
+    app = LaneApp(echo)
+    async with running(app) as server, await RawClient.open(server.port) as client:
+        listener = await app.listener()
+        await client.send(sent)
+        await client.read_all()
+        client.writer.close()
+        await until(lambda: app.ends)
+        assert (listener.closes, app.ends) == ([told], [told])
+
+
+async def test_a_peer_that_vanishes_is_1006() -> None:
+    app = LaneApp(echo)
+    async with running(app) as server, await RawClient.open(server.port) as client:
+        listener = await app.listener()
+        client.writer.transport.abort()
+        await until(lambda: app.ends)
+        assert (listener.closes, app.ends) == ([1006], [1006])
+
+
+async def test_a_peer_that_vanished_before_attach_is_told_all_the_same() -> None:
+    async def until_gone(lane: Lane) -> None:
+        await lane.wait_closed()
+
+    app = LaneApp(echo, before_attach=until_gone)
+    async with running(app) as server, await RawClient.open(server.port) as client:
+        await client.send(frame(TEXT, b"last words") + close(4000))
+        await client.read_all()
+        await until(lambda: app.ends)
+        assert app.listeners[0].messages == [(b"last words", True)]
+        assert app.listeners[0].closes == [4000]
+
+
+async def test_a_close_of_ours_reaches_the_client_and_is_told_as_ours() -> None:
+    app = LaneApp()
+    async with running(app) as server, connect(f"ws://127.0.0.1:{server.port}/", proxy=None) as socket:
+        listener = await app.listener()
+        listener.lane.write(text_frame(b"before"))
+        listener.lane.close(4409, "replaced")
+        listener.lane.close(4000, "too late")
+        listener.lane.write(text_frame(b"after"))
+        assert await socket.recv() == "before"
+        with pytest.raises(ConnectionClosed):
+            await socket.recv()
+        assert (socket.close_code, socket.close_reason) == (4409, "replaced")
+        await until(lambda: app.ends)
+        assert (listener.closes, app.ends) == ([4409], [4409])
+
+
+async def test_nothing_is_delivered_or_answered_after_our_close() -> None:
+    def hang_up(listener: Listener, *_: object) -> None:
+        listener.lane.close(4001)
+
+    app = LaneApp(hang_up)
+    async with running(app) as server, await RawClient.open(server.port) as client:
+        await client.send(frame(TEXT, b"0") + frame(TEXT, b"1"), frame(TEXT, b"2"), frame(PING), frame(PING, b"x"))
+        while (received := await client.read()) != Received(CLOSE, (4001).to_bytes(2)):
+            assert received is not None
+            assert received.opcode == PONG  # of a ping that came in the same read
+        await client.send(frame(TEXT, b"3"), frame(PING), close(4001))
+        assert await client.read_all() == []
+        await until(lambda: app.ends)
+        assert app.listeners[0].messages == [(b"0", True)]
+
+
+async def test_our_close_yields_to_a_close_in_the_same_read() -> None:
+    def hang_up(listener: Listener, *_: object) -> None:
+        listener.lane.close(4001)
+
+    app = LaneApp(hang_up)
+    async with running(app) as server, await RawClient.open(server.port) as client:
+        await client.send(frame(TEXT, b"x") + close(1000))
+        assert [one.code for one in await client.read_all()] == [1000]
+        await until(lambda: app.ends)
+        assert app.listeners[0].closes == [1000]
+
+
+async def test_a_listener_that_fails_is_logged_and_closed_with_1011(caplog: pytest.LogCaptureFixture) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError("a bug")
+
+    async with running(LaneApp(fail)) as server, await RawClient.open(server.port) as client:
+        await client.send(frame(TEXT, b"x") + frame(TEXT, b"y"))
+        assert (await client.read()) == Received(CLOSE, (1011).to_bytes(2))
+        await client.send(close(1011))
+        assert await client.read_all() == []
+    assert [record.getMessage() for record in caplog.records if record.levelno >= logging.ERROR] == ["message_failed"]
+
+
+async def test_a_listener_that_fails_at_the_end_is_logged_and_holds_nothing_up(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr(Listener, "on_closed", fail)
+    app = LaneApp(echo)
+    async with running(app) as server, await RawClient.open(server.port) as client:
+        await client.send(close(1000))
+        await client.read_all()
+        await until(lambda: app.ends == [1000])
+    assert [record.getMessage() for record in caplog.records if record.levelno >= logging.ERROR] == ["close_failed"]
+
+
+@pytest.mark.parametrize("end", [lambda c: c.send(close(1000)), lambda c: c.send(frame(3))], ids=["close", "failure"])
+async def test_calls_on_a_lane_that_is_gone_do_nothing(end: Callable[[RawClient], Awaitable[None]]) -> None:
+    app = LaneApp(echo)
+    async with running(app) as server, await RawClient.open(server.port) as client:
+        lane = (await app.listener()).lane
+        await end(client)
+        await client.read_all()
+        client.writer.close()
+        await until(lambda: app.ends)
+        lane.write(text_frame(b"x"))
+        lane.close(1000)
+        lane.pause_reading()
+        lane.resume_reading()
+        assert await lane.drained() is False
+        assert lane.buffered == 0
+
+
+async def test_the_end_of_the_server_is_1012_for_everyone() -> None:
+    app = LaneApp()
+    async with (
+        running(app) as server,
+        await RawClient.open(server.port) as first,
+        await RawClient.open(server.port) as second,
+    ):
+        await until(lambda: len(app.listeners) == 2)
+        await server.stop()
+        assert [one.code for client in (first, second) for one in await client.read_all()] == [1012, 1012]
+        assert [listener.closes for listener in app.listeners] == [[1012], [1012]]

@@ -1,0 +1,118 @@
+"""A session's outbound side over a real socket: it never waits, and never grows beyond its limit."""
+
+import asyncio
+
+import pytest
+
+from gateway.codes import Close
+from gateway.frames import text_frame
+from gateway.outbox import DEFAULT_LIMIT, Outbox
+from tests.gateway.transport.server import LaneApp, Listener, running, until
+from tests.gateway.transport.wire import CLOSE, TEXT, RawClient, Received
+
+PAGE = text_frame(b"x" * 60_000)
+
+
+class Slow:
+    """Counts, and closes as a session does."""
+
+    def __init__(self, listener: Listener, limit: int = DEFAULT_LIMIT) -> None:
+        self.calls = 0
+        self._listener = listener
+        self.outbox = Outbox(listener.lane, self._on_slow, limit)
+
+    def _on_slow(self) -> None:
+        self.calls += 1
+        self._listener.lane.close(Close.SLOW_CONSUMER, "too slow")
+
+
+async def test_a_client_that_reads_gets_everything() -> None:
+    app = LaneApp()
+    async with running(app) as server, await RawClient.open(server.port) as client:
+        slow = Slow(await app.listener())
+        for number in range(1_000):
+            assert slow.outbox.offer(text_frame(b"%d" % number))
+        assert [await client.read() for _ in range(1_000)] == [Received(TEXT, b"%d" % n) for n in range(1_000)]
+        assert slow.calls == 0
+
+
+@pytest.mark.usefixtures("short_bounds")
+async def test_a_slow_consumer_is_closed_once_with_its_code_and_nothing_grows() -> None:
+    app = LaneApp()
+    async with running(app) as server, await RawClient.open(server.port, receive_buffer=4096) as client:
+        listener = await app.listener()
+        slow = Slow(listener)
+        async with asyncio.timeout(5):
+            while slow.outbox.offer(PAGE):
+                assert listener.lane.buffered <= DEFAULT_LIMIT
+                await asyncio.sleep(0)
+        for _ in range(100):
+            assert slow.outbox.offer(PAGE) is False
+        assert slow.calls == 1
+        assert listener.lane.buffered <= DEFAULT_LIMIT + 100  # and the CLOSE frame
+        assert await slow.outbox.room() is False
+        await until(lambda: app.ends == [Close.SLOW_CONSUMER])
+        assert listener.closes == [Close.SLOW_CONSUMER]
+        await client.ended()
+
+
+async def test_a_slow_consumer_that_reads_in_time_learns_why() -> None:
+    app = LaneApp()
+    async with running(app) as server, await RawClient.open(server.port, receive_buffer=4096) as client:
+        slow = Slow(await app.listener())
+        while slow.outbox.offer(PAGE):
+            await asyncio.sleep(0)
+        frames = await asyncio.wait_for(_until_close(client), 5)
+        assert frames[-1].code == Close.SLOW_CONSUMER
+        assert {one.payload for one in frames[:-1]} == {b"x" * 60_000}, "what was taken is whole"
+
+
+async def _until_close(client: RawClient) -> list[Received]:
+    frames: list[Received] = []
+    while not frames or frames[-1].opcode != CLOSE:
+        received = await client.read()
+        assert received is not None
+        frames.append(received)
+    return frames
+
+
+async def test_the_limit_is_exact() -> None:
+    app = LaneApp()
+    async with running(app) as server, await RawClient.open(server.port):
+        listener = await app.listener()
+        assert Slow(listener, limit=1_000).outbox.offer(b"\x82\x7e" + (996).to_bytes(2) + bytes(996))
+        await until(lambda: listener.lane.buffered == 0)
+        slow = Slow(listener, limit=1_000)
+        assert slow.outbox.offer(b"\x82\x7e" + (997).to_bytes(2) + bytes(997)) is False
+        assert slow.calls == 1
+
+
+async def test_room_comes_when_the_client_has_taken_what_it_was_given() -> None:
+    app = LaneApp()
+    async with running(app) as server, await RawClient.open(server.port, receive_buffer=4096) as client:
+        listener = await app.listener()
+        slow = Slow(listener, limit=64 * DEFAULT_LIMIT)
+        assert await slow.outbox.room() is True, "at once, when there is nothing to wait for"
+        for _ in range(200):
+            slow.outbox.offer(PAGE)
+        waiting = asyncio.create_task(slow.outbox.room())
+        await asyncio.sleep(0.05)
+        assert not waiting.done()
+        for _ in range(200):
+            await client.read()
+        assert await asyncio.wait_for(waiting, 5) is True
+        assert listener.lane.buffered < 64 * 1024
+
+
+@pytest.mark.usefixtures("short_bounds")
+async def test_who_waits_for_room_learns_of_the_end() -> None:
+    app = LaneApp()
+    async with running(app) as server, await RawClient.open(server.port, receive_buffer=4096):
+        listener = await app.listener()
+        slow = Slow(listener, limit=64 * DEFAULT_LIMIT)
+        for _ in range(200):
+            slow.outbox.offer(PAGE)
+        waiting = asyncio.create_task(slow.outbox.room())
+        await asyncio.sleep(0.05)
+        listener.lane.close(Close.DRAIN)
+        assert await asyncio.wait_for(waiting, 5) is False
