@@ -17,7 +17,7 @@ from gateway.settings import LogFormat
 _OURS: Final = ("gateway", "auth", "storage")
 _SECRETS: Final = re.compile(
     r"(?-i:eyJ)[\w-]{12,}(?:\.[\w-]*)*"  # a JWT; no boundary before it, since an escape like \n ends in a letter
-    r"|(?P<query>(?:token|ticket|password|secret)=)[^&\s\"'\\]+"
+    r"|(?P<query>(?:token|ticket|password|secret|service-key)(?:=|\\?[\"']: ?\\?[\"']))[^&\s\"'\\]+"  # also as a key
     r"|(?P<header>bearer[ ,]+)[\w.~+/-]{8,}=*"
     r"|(?P<url>://)[^/?#@\s\"'\\]+(?=@)",  # the user and password of a database's URL
     re.IGNORECASE,
@@ -59,17 +59,17 @@ class JsonFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """The line."""
-        line: dict[str, Any] = {
+        own = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
             "event": record.getMessage(),
             "logger": record.name,
             "node": self._node,
-            **_fields(record),
         }
+        line: dict[str, Any] = {**own, **_fields(record), **own}  # own first in order, and never overwritten
         if record.exc_info:
             line["error"] = "".join(traceback.format_exception(*record.exc_info))
-        return redacted(json.dumps(line, default=str))
+        return redacted(json.dumps(line, default=_text))
 
 
 class TextFormatter(logging.Formatter):
@@ -87,7 +87,7 @@ class TextFormatter(logging.Formatter):
         colour = _COLOURS.get(record.levelname)
         if self._coloured and colour:
             level = f"\x1b[{colour}m{level}\x1b[0m"
-        fields = "".join(f" {name}={_one_line(str(value))}" for name, value in _fields(record).items())
+        fields = "".join(f" {name}={_one_line(_text(value))}" for name, value in _fields(record).items())
         line = f"{time} {self._node} {level} {_one_line(record.getMessage())}{fields}"
         if record.exc_info:
             # indented, so that nothing in an error's text passes for a record
@@ -99,6 +99,14 @@ class TextFormatter(logging.Formatter):
 def _fields(record: logging.LogRecord) -> dict[str, Any]:
     fields = getattr(record, "fields", None)
     return fields if isinstance(fields, dict) else {}
+
+
+def _text(value: object) -> str:
+    """What a value says of itself; a record is not lost for one that cannot."""
+    try:
+        return str(value)
+    except Exception as error:
+        return f"<{type(value).__name__}: {type(error).__name__}>"
 
 
 def _one_line(text: str) -> str:

@@ -149,6 +149,10 @@ def test_no_token_reaches_a_line(lines_of: SetUp, log_format: LogFormat, text: s
         ("refresh_token=abc", "refresh_token=[redacted]"),
         ("password=hunter2 next", "password=[redacted] next"),
         ("client_secret=abc", "client_secret=[redacted]"),
+        ('{"password": "hunter2"}', '{"password": "[redacted]"}'),
+        ("{'refresh_token': 'abc'}", "{'refresh_token': '[redacted]'}"),
+        ('"{\\"token\\":\\"abc\\"}"', '"{\\"token\\":\\"[redacted]\\"}"'),
+        ('{"x-service-key": "abc"}', '{"x-service-key": "[redacted]"}'),
         ("postgres://chat:hunter2@db:5432/chat", "postgres://[redacted]@db:5432/chat"),
         ("redis://:hunter2@redis:6379/0 is away", "redis://[redacted]@redis:6379/0 is away"),
     ],
@@ -162,6 +166,8 @@ def test_other_credentials_are_hidden_and_the_rest_stays(text: str, left: str) -
     [
         "connected chat_id=1 user_id=7 seq=12",
         "the token has expired",
+        "the token: expired",
+        '{"token": 3}',
         "a bearer of bad news",
         "https://chat.example/@ann",
         "eyJust a word",
@@ -189,6 +195,30 @@ def test_any_value_can_be_logged(lines_of: SetUp, value: object, logged: Any) ->
     log("event", value=value, weight=1.5)
     (line,) = map(json.loads, lines())
     assert (line["value"], line["weight"]) == (logged, 1.5)
+
+
+class Mute:
+    """What cannot be put into words."""
+
+    def __str__(self) -> str:
+        raise RuntimeError
+
+
+@pytest.mark.parametrize("log_format", LogFormat)
+def test_a_value_that_cannot_be_written_costs_no_record(lines_of: SetUp, log_format: LogFormat) -> None:
+    lines = lines_of(log_format)
+    log("event", value=Mute(), chat_id=1)
+    (line,) = lines()
+    assert "<Mute: RuntimeError>" in line and "chat_id" in line
+
+
+def test_no_field_passes_for_what_the_record_says_of_itself(lines_of: SetUp) -> None:
+    lines = lines_of(LogFormat.JSON)
+    fields = {"event": "connected", "level": "debug", "node": "n9", "logger": "x", "time": "z"}
+    logging.getLogger("gateway.test").info("refused", extra={"fields": fields})
+    (line,) = map(json.loads, lines())
+    assert (line["event"], line["level"], line["node"], line["logger"]) == ("refused", "info", "n1", "gateway.test")
+    assert list(line)[:2] == ["time", "level"] and line["time"] != "z"
 
 
 def test_what_is_no_number_in_json_is_still_a_line(lines_of: SetUp) -> None:
