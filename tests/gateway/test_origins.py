@@ -39,6 +39,7 @@ LOOK_ALIKES = [
     "https://example.com%00.evil.com",
     "wss://example.com",
     "chrome-extension://example.com",
+    "httpſ://example.com",  # which equals s where letter case is ignored
     "https:example.com",
     "//example.com",
     "example.com",
