@@ -17,7 +17,7 @@ from gateway.messages import (
     Typing,
 )
 from gateway.node import LARGE_CHAT, Node
-from gateway.presence import Seat
+from gateway.presence import Entered, Seat
 from gateway.repair import Repair
 from storage.records import ChatEvent
 
@@ -91,9 +91,9 @@ class Intake:
         """A dead node's user is gone: tell everybody, wherever they are connected."""
         self._node.publish_presence(PresenceChange(chat_id, user_id, username, "leave", count))
 
-    def on_present(self, seat: Seat, count: int) -> None:
-        """The others had taken this node for dead, and its users for gone."""
-        self._node.publish_presence(PresenceChange(seat.chat_id, seat.user_id, seat.username, "join", count))
+    def on_entered(self, seat: Seat, entered: Entered) -> None:
+        """A seat was taken late, or again."""
+        self._node.announce(seat, entered, is_takeover=seat.exclusive)
 
     def on_displaced(self, seat: Seat) -> None:
         """A newer exclusive seat was found when a local one was re-asserted."""

@@ -25,7 +25,7 @@ from gateway.messages import (
     Typing,
     may_be_retry,
 )
-from gateway.presence import Presence, Seat
+from gateway.presence import Entered, Presence, Seat
 from gateway.rate_limits import Admitted, RateLimits
 from gateway.repair import Repair
 from gateway.resume import Resume
@@ -94,13 +94,15 @@ class Node:
         if seat.exclusive:
             self._evictions.replace(Takeover(seat.chat_id, seat.user_id, claim, seat.connection_id))
         if entered is not None:
-            if entered.displaced:
-                self._publish(Takeover(seat.chat_id, seat.user_id, claim, seat.connection_id))
-            if entered.first:
-                self._publish(
-                    PresenceChange(seat.chat_id, seat.user_id, seat.username, "join", entered.count),
-                )
+            self.announce(seat, entered, is_takeover=bool(entered.displaced))
         return claim
+
+    def announce(self, seat: Seat, entered: Entered, *, is_takeover: bool) -> None:
+        """Tell every node that the seat is taken, as far as that is news."""
+        if is_takeover:
+            self._publish(Takeover(seat.chat_id, seat.user_id, entered.claim, seat.connection_id))
+        if entered.first:
+            self._publish(PresenceChange(seat.chat_id, seat.user_id, seat.username, "join", entered.count))
 
     def register(self, session: Recipient, seat: Seat, claim: int) -> Subscription:
         """Put the session into the chat: from here on it can be displaced or removed; it owes a `leave`."""

@@ -49,8 +49,13 @@ class PresenceListener(Protocol):
         """The sweeper cleared a dead node's seat, and the user is gone from the chat."""
         ...
 
-    def on_present(self, seat: Seat, count: int) -> None:
-        """This node was taken for dead and its users' leaving told, but here the user still is."""
+    def on_entered(self, seat: Seat, entered: Entered) -> None:
+        """What `enter` could not tell: a local seat is taken now, or again, and others must hear of it.
+
+        Either `enter` had raised; or this node was taken for dead and its users' leaving told (`first` then says that
+        everybody believes the user gone); or older exclusive seats lost to it. `displaced` may lack some of those, so
+        that an exclusive seat is a takeover in any case.
+        """
         ...
 
     def on_displaced(self, seat: Seat) -> None:

@@ -28,11 +28,25 @@ class RedisRooms:
 
     def start(self, broker_listener: BrokerListener, presence_listener: PresenceListener) -> None:
         """Tell the listeners what happens from now on."""
-        self.tasks.spawn(self.broker.run(broker_listener), "redis subscription")
+        self.tasks.spawn(self.broker.run(_Interruptible(broker_listener, self.presence)), "redis subscription")
         self.tasks.spawn(self.broker.probe(), "redis probe")
         self.tasks.spawn(self.broker.flush(), "redis publish queue")
-        self.tasks.spawn(self.presence.keep(presence_listener), "presence lease")
+        self.tasks.spawn(self.presence.keep(), "presence lease")
+        self.tasks.spawn(self.presence.settle(presence_listener), "presence upkeep")
         self.tasks.spawn(self.presence.sweep(presence_listener), "presence sweep")
+
+
+class _Interruptible:
+    """The listener, and presence told too when something may have been missed: a takeover, perhaps."""
+
+    def __init__(self, listener: BrokerListener, presence: RedisPresence) -> None:
+        self.on_publications = listener.on_publications
+        self._listener = listener
+        self._presence = presence
+
+    def on_interrupted(self) -> None:
+        self._listener.on_interrupted()
+        self._presence.check_soon()
 
 
 @asynccontextmanager

@@ -1,15 +1,22 @@
-"""A node's lease: the one key that says that it lives, whatever number of seats it holds."""
+"""A node's lease: the one key that says that it lives, whatever number of seats it holds.
 
-from gateway.errors import RedisUnavailable
+Invariant: a lease that was lost never comes back; the node takes another one, with another name. So whoever clears what
+a dead lease left behind cannot hit what the same node has asserted anew.
+"""
+
+import asyncio
+
 from gateway.redis.link import Link
 
 LEASE_S = 15.0
 INTERVAL_S = 5.0
+BACKSTOP_S = 24 * 3600
+"""When the lists of a system without any node left go away."""
 NODES = "nodes"
 
 
 def lease_key(node: str) -> str:
-    """Lives as long as the node."""
+    """Lives as long as the lease of this name."""
     return f"lease:{node}"
 
 
@@ -24,44 +31,59 @@ def swept_key(node: str) -> str:
 
 
 class Lease:
-    """This node's lease, and the question whether another's still runs."""
+    """This node's lease, and the question whether others' still run."""
 
     def __init__(self, link: Link, node_id: str, *, lease_s: float = LEASE_S, interval_s: float = INTERVAL_S) -> None:
         self._link = link
         self._node_id = node_id
         self._lease_ms = round(lease_s * 1000)
-        self._is_known = False
+        self._term = 1
+        self._is_held = False
         self._is_shortened = False
         self.interval_s = interval_s
+        self.name = self._name()
+        """What this node's seats bear."""
+        self.lost: str | None = None
+        """The name of the last lease that was lost."""
+
+    def _name(self) -> str:
+        return f"{self._node_id}.{self._term}"
 
     async def renew(self) -> bool:
-        """Extend the lease; True if it had been lost since the last time (or this is the first)."""
-        if self._is_shortened:
-            return False
-        try:
-            before = await self._link.call("SET", lease_key(self._node_id), 1, "PX", self._lease_ms, "GET")
-            if before is None or not self._is_known:
-                await self._link.call("SADD", NODES, self._node_id)
-        except RedisUnavailable:
-            return False
-        was_lost, self._is_known = before is None or not self._is_known, True
-        return was_lost
-
-    def forget(self) -> None:
-        """Let the next renewal count as the first."""
-        self._is_known = False
-
-    async def shorten(self, seconds: float) -> None:
-        """Let it run out soon, and extend it no more."""
-        self._is_shortened = True
-        try:
-            await self._link.call("PEXPIRE", lease_key(self._node_id), max(1, round(seconds * 1000)))
-        except RedisUnavailable:
-            return  # then it runs out by itself
-
-    async def is_alive(self, node: str) -> bool:
-        """Whether that node's lease runs.
+        """Extend the lease; False if there was none (any more): it is a new one from now on.
 
         Raises: RedisUnavailable.
         """
-        return bool(await self._link.call("EXISTS", lease_key(node)))
+        if self._is_shortened:
+            return True
+        if self._is_held:
+            kept = await self._link.call("SET", lease_key(self.name), 1, "XX", "PX", self._lease_ms)
+            if kept is not None or self._is_shortened:
+                for key in (NODES, chats_key(self.name)):
+                    self._link.send("EXPIRE", key, BACKSTOP_S)
+                return True
+            self._term += 1
+        name = self._name()
+        self._link.send("SADD", NODES, name)
+        await self._link.call("SET", lease_key(name), 1, "PX", self._lease_ms)
+        self.lost = self.name if self._is_held else None
+        self.name, self._is_held = name, True
+        self._link.send("EXPIRE", NODES, BACKSTOP_S)
+        return False
+
+    async def shorten(self, seconds: float) -> None:
+        """Let it run out soon, and extend it no more.
+
+        Raises: RedisUnavailable (it then runs out by itself).
+        """
+        self._is_shortened = True
+        await self._link.call("PEXPIRE", lease_key(self.name), max(1, round(seconds * 1000)))
+
+    async def alive(self, nodes: set[str]) -> set[str]:
+        """Those whose lease runs; this node is alive by definition.
+
+        Raises: RedisUnavailable.
+        """
+        others = sorted(nodes - {self.name})
+        found = await asyncio.gather(*(self._link.call("EXISTS", lease_key(node)) for node in others))
+        return {node for node, is_there in zip(others, found, strict=True) if is_there} | (nodes & {self.name})

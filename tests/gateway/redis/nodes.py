@@ -1,19 +1,18 @@
 """The Redis rooms of one gateway node, with intervals short enough for tests, and what they tell."""
 
-import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
-from gateway.presence import Seat
+from gateway.presence import Entered, Seat
 from gateway.redis.broker import RedisBroker
 from gateway.redis.events import RedisEvents
-from gateway.redis.lease import Lease
+from gateway.redis.lease import Lease, lease_key
 from gateway.redis.link import Link
 from gateway.redis.presence import RedisPresence
 from gateway.redis.rate_limits import RedisRateLimits
 from gateway.tasks import Tasks
-from tests.gateway.redis.waiting import eventually
+from tests.gateway.redis.waiting import eventually, eventually_async
 
 LEASE_S = 1.0
 INTERVAL_S = 0.3
@@ -27,7 +26,7 @@ class Ear:
     batches: list[list[tuple[int, bytes]]] = field(default_factory=list)
     interruptions: int = 0
     gone: list[tuple[int, int, str, int]] = field(default_factory=list)
-    back: list[tuple[Seat, int]] = field(default_factory=list)
+    entered: list[tuple[Seat, Entered]] = field(default_factory=list)
     displaced: list[Seat] = field(default_factory=list)
 
     @property
@@ -47,9 +46,9 @@ class Ear:
         """See PresenceListener."""
         self.gone.append((chat_id, user_id, username, count))
 
-    def on_present(self, seat: Seat, count: int) -> None:
+    def on_entered(self, seat: Seat, entered: Entered) -> None:
         """See PresenceListener."""
-        self.back.append((seat, count))
+        self.entered.append((seat, entered))
 
     def on_displaced(self, seat: Seat) -> None:
         """See PresenceListener."""
@@ -99,15 +98,19 @@ async def open_node(
     tasks.spawn(broker.run(ear), "redis subscription")
     tasks.spawn(broker.probe(), "redis probe")
     tasks.spawn(broker.flush(), "redis publish queue")
-    tasks.spawn(presence.keep(ear), "presence lease")
+    tasks.spawn(presence.keep(), "presence lease")
+    tasks.spawn(presence.settle(ear), "presence upkeep")
     tasks.spawn(presence.sweep(ear), "presence sweep")
     if wait:
         await eventually(lambda: link.is_up and not broker.deaf)
-        while not await lease.is_alive(node_id):
-            await asyncio.sleep(0.005)
+        await eventually_async(lambda: _is_known(link, lease))
     node = Node(node_id, link, broker, presence, RedisRateLimits(link, limit), ear, tasks, happened, failures)
     try:
         yield node
     finally:
         await tasks.close()
     assert not failures
+
+
+async def _is_known(link: Link, lease: Lease) -> bool:
+    return bool(await link.call("EXISTS", lease_key(lease.name)))

@@ -1,0 +1,110 @@
+"""This node's own seats: what it has in Redis, what it is not sure of, and what it still has to give back."""
+
+from collections import Counter, OrderedDict
+from itertools import islice
+
+from gateway.presence import Seat
+
+Key = tuple[int, str]
+"""Chat and connection: what tells seats apart."""
+
+
+class LocalSeat:
+    """A seat and its claim (µs). While `enter` is under way there is no claim yet; `is_late`: `enter` has failed."""
+
+    __slots__ = ("claim", "is_late", "seat")
+
+    def __init__(self, seat: Seat) -> None:
+        self.seat = seat
+        self.claim: int | None = None
+        self.is_late = False
+
+
+class LocalSeats:
+    """Everything here is synchronous; `upkeep` brings Redis in line with it."""
+
+    def __init__(self) -> None:
+        self._seats: OrderedDict[Key, LocalSeat] = OrderedDict()
+        self._chats: Counter[int] = Counter()
+        self._doubtful: dict[Key, LocalSeat] = {}
+        self._owed: dict[Key, Seat] = {}
+
+    def __len__(self) -> int:
+        return len(self._seats)
+
+    def clear(self) -> None:
+        """This node has no seats any more."""
+        self._seats.clear()
+        self._chats.clear()
+        self._doubtful.clear()
+
+    def add(self, seat: Seat) -> LocalSeat:
+        """From now on the seat is this node's."""
+        key = seat.chat_id, seat.connection_id
+        self._owed.pop(key, None)
+        if key not in self._seats:
+            self._chats[seat.chat_id] += 1
+        local = self._seats[key] = LocalSeat(seat)
+        return local
+
+    def remove(self, seat: Seat) -> None:
+        """From now on it is not."""
+        key = seat.chat_id, seat.connection_id
+        self._doubtful.pop(key, None)
+        if self._seats.pop(key, None) is None:
+            return
+        self._chats[seat.chat_id] -= 1
+        if not self._chats[seat.chat_id]:
+            del self._chats[seat.chat_id]
+
+    def holds(self, local: LocalSeat) -> bool:
+        """Whether it is still this node's."""
+        return self._seats.get((local.seat.chat_id, local.seat.connection_id)) is local
+
+    def is_in(self, chat_id: int) -> bool:
+        """Whether this node has any seat in the chat."""
+        return chat_id in self._chats
+
+    # --- what Redis may not have
+
+    def doubt(self, local: LocalSeat) -> None:
+        """Redis may not have this seat, or not as it is."""
+        self._doubtful[local.seat.chat_id, local.seat.connection_id] = local
+
+    def doubt_all(self, *, exclusive_only: bool = False) -> None:
+        """Redis may have lost everything, or given exclusive seats to newer ones unheard."""
+        for local in self._seats.values():
+            if local.claim is not None and (local.seat.exclusive or not exclusive_only):
+                self.doubt(local)
+
+    def doubt_some(self, share: float) -> None:
+        """Doubt this share of the seats, those first that were not for the longest time."""
+        for key in list(islice(self._seats, round(len(self._seats) * share + 0.5))):
+            self._seats.move_to_end(key)
+            local = self._seats[key]
+            if local.claim is not None:
+                self.doubt(local)
+
+    def doubtful(self, most: int) -> list[LocalSeat]:
+        """Some of the seats to assert; each stays doubtful until `trust`."""
+        return list(islice(self._doubtful.values(), most))
+
+    def trust(self, local: LocalSeat) -> None:
+        """Redis has it as it is."""
+        self._doubtful.pop((local.seat.chat_id, local.seat.connection_id), None)
+
+    # --- what Redis should not have
+
+    def owe(self, seat: Seat) -> None:
+        """Redis may have a seat that is not this node's any more."""
+        key = seat.chat_id, seat.connection_id
+        if key not in self._seats:
+            self._owed[key] = seat
+
+    def owed(self, most: int) -> list[Seat]:
+        """Some of the seats to give back; each stays owed until `settle`."""
+        return list(islice(self._owed.values(), most))
+
+    def settle(self, seat: Seat) -> None:
+        """Redis does not have it."""
+        self._owed.pop((seat.chat_id, seat.connection_id), None)

@@ -1,0 +1,133 @@
+"""Keeps Redis in line with this node's own seats: holds the lease, and asserts again what Redis may have lost.
+
+Doubt has one remedy, to assert the seat with its old claim. It comes for all at once when the lease was lost (FLUSHALL,
+a restart, a long stall), for one seat when a call failed, and for all of them slowly in turn, which also renews their
+TTL, heals what a failover lost, and finds newer exclusive seats whose takeover was not heard.
+"""
+
+import asyncio
+import logging
+import random
+from dataclasses import replace
+
+from gateway.errors import RedisUnavailable
+from gateway.presence import Entered, PresenceListener, Seat
+from gateway.redis.events import RedisEvents
+from gateway.redis.lease import Lease, chats_key, swept_key
+from gateway.redis.link import Link
+from gateway.redis.local_seats import LocalSeat, LocalSeats
+from gateway.redis.seat_table import KeptAway, SeatTable
+
+ROUND_S = 600.0
+"""In this time every seat is asserted once, trouble or not."""
+BATCH = 200
+
+logger = logging.getLogger("gateway.redis")
+
+
+class Upkeep:
+    """`keep` and `settle` are its owner tasks."""
+
+    def __init__(self, link: Link, lease: Lease, table: SeatTable, seats: LocalSeats, events: RedisEvents) -> None:
+        self._link = link
+        self._lease = lease
+        self._table = table
+        self._seats = seats
+        self._events = events
+        self._due = asyncio.Event()
+        self._lost_lease: str | None = None
+        self._returned: list[tuple[LocalSeat, Entered]] = []
+        """Whose leaving was told to everybody, if the lost lease was swept."""
+
+    async def keep(self) -> None:
+        """Hold this node's lease for ever; doubt every seat when it was lost."""
+        while True:
+            await self._link.connected.wait()
+            try:
+                if not await self._lease.renew():
+                    self._on_new_lease()
+            except RedisUnavailable:
+                pass  # it lasts three intervals
+            await asyncio.sleep(self._lease.interval_s * random.uniform(0.9, 1.0))  # noqa: S311 - spreads load
+
+    def _on_new_lease(self) -> None:
+        if self._lease.lost is not None:
+            self._events.happened("lease_lost")
+            logger.warning("lease_lost", extra={"fields": {"seats": len(self._seats)}})
+            self._lost_lease = self._lease.lost
+        self._seats.doubt_all()
+        self.hurry()
+
+    def hurry(self) -> None:
+        """There is something to settle."""
+        self._due.set()
+
+    async def settle(self, listener: PresenceListener) -> None:
+        """Give back what is owed and assert what is doubtful, for ever."""
+        interval_s = self._lease.interval_s
+        while True:
+            await self._link.connected.wait()
+            self._due.clear()
+            try:
+                await self._give_back(listener)
+                await self._assert(listener)
+            except RedisUnavailable:
+                self._due.set()
+                await asyncio.sleep(interval_s / 10)
+            try:
+                async with asyncio.timeout(interval_s):
+                    await self._due.wait()
+                # Redis lost the seats of all nodes at once: they need not all come back in the same moment.
+                await asyncio.sleep(random.uniform(0, interval_s / 10))  # noqa: S311 - spreads load
+            except TimeoutError:
+                self._seats.doubt_some(interval_s / ROUND_S)
+
+    async def _give_back(self, listener: PresenceListener) -> None:
+        while owed := self._seats.owed(BATCH):
+            await asyncio.gather(*(self._give_one_back(seat, listener) for seat in owed))
+
+    async def _give_one_back(self, seat: Seat, listener: PresenceListener) -> None:
+        left = await self._table.free(seat)
+        self._seats.settle(seat)
+        self.forget_chat(seat.chat_id)
+        if left.last:
+            listener.on_gone(seat.chat_id, seat.user_id, seat.username, left.count)
+
+    def forget_chat(self, chat_id: int) -> None:
+        """Nothing has to be swept there once this node has no seat left in the chat."""
+        if not self._seats.is_in(chat_id):
+            self._link.send("SREM", chats_key(self._lease.name), chat_id)
+
+    async def _assert(self, listener: PresenceListener) -> None:
+        while doubtful := self._seats.doubtful(BATCH):
+            await asyncio.gather(*(self._assert_one(local, listener) for local in doubtful))
+        if self._lost_lease is None:
+            return
+        # Only now: a sweep that begins later finds nothing of ours any more.
+        was_swept = await self._link.call("GETDEL", swept_key(self._lost_lease)) is not None
+        returned, self._returned, self._lost_lease = self._returned, [], None
+        for local, entered in returned:
+            if was_swept and self._seats.holds(local):
+                listener.on_entered(local.seat, entered)
+
+    async def _assert_one(self, local: LocalSeat, listener: PresenceListener) -> None:
+        seat, node = local.seat, self._lease.name
+        self._link.send("SADD", chats_key(node), seat.chat_id)
+        entered = await self._table.take(seat, node, claim=local.claim)
+        if not self._seats.holds(local):
+            self._seats.owe(seat)  # it was given back while this was under way
+            self.hurry()
+            return
+        if node == self._lease.name:
+            self._seats.trust(local)
+        if isinstance(entered, KeptAway):
+            self._seats.remove(seat)
+            self.forget_chat(seat.chat_id)
+            listener.on_displaced(seat)
+        elif local.is_late:
+            local.is_late = False
+            listener.on_entered(seat, entered)
+        elif entered.displaced:
+            listener.on_entered(seat, replace(entered, first=False))
+        elif entered.first and self._lost_lease is not None:
+            self._returned.append((local, entered))

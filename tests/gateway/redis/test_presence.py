@@ -1,0 +1,355 @@
+"""Seats over all nodes: taken, given back, taken over; and never left behind a dead node or a lost Redis."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+
+import pytest
+import redis
+
+from gateway.errors import RedisUnavailable
+from gateway.presence import Entered, Seat
+from tests.gateway.redis.nodes import LEASE_S, Node, open_node
+from tests.gateway.redis.proxy import open_proxy
+from tests.gateway.redis.waiting import eventually, eventually_async
+from tests.servers import RedisServer
+
+
+@pytest.fixture
+async def a(redis_url: str) -> AsyncIterator[Node]:
+    async with open_node(redis_url, "a") as node:
+        yield node
+
+
+@pytest.fixture
+async def b(redis_url: str) -> AsyncIterator[Node]:
+    async with open_node(redis_url, "b") as node:
+        yield node
+
+
+def seat(user_id: int, connection_id: str, *, chat_id: int = 1, exclusive: bool = False) -> Seat:
+    return Seat(chat_id, user_id, f"user{user_id}", connection_id, exclusive)
+
+
+async def enter(node: Node, seat: Seat) -> Entered:
+    entered = await node.presence.enter(seat)
+    assert entered is not None
+    return entered
+
+
+async def users(node: Node, chat_id: int = 1) -> list[int]:
+    return [present.user_id for present in await node.presence.members(chat_id)]
+
+
+async def is_empty(server: RedisServer) -> bool:
+    """Whether nothing of any seat is left in Redis."""
+    with redis.Redis(port=server.port) as client:
+        return not [key for key in client.scan_iter() if key.startswith((b"presence:", b"seats:"))]
+
+
+async def all_keys_expire(server: RedisServer) -> bool:
+    with redis.Redis(port=server.port) as client:
+        return all(client.ttl(key) >= 0 for key in client.scan_iter())
+
+
+# --- taking and giving back
+
+
+async def test_first_and_last_are_per_user_and_exact_over_nodes(a: Node, b: Node) -> None:
+    assert (entered := await enter(a, seat(1, "phone"))).first
+    assert entered.count == 1
+    assert not (await enter(b, seat(1, "laptop"))).first
+    assert (entered := await enter(b, seat(2, "other"))).first
+    assert entered.count == 2
+    left = await a.presence.leave(seat(1, "phone"))
+    assert (left.last, left.count) == (False, 2)
+    left = await b.presence.leave(seat(1, "laptop"))
+    assert (left.last, left.count) == (True, 1)
+
+
+async def test_a_seat_is_given_back_once(a: Node) -> None:
+    await enter(a, seat(1, "x"))
+    assert (await a.presence.leave(seat(1, "x"))).last
+    assert not (await a.presence.leave(seat(1, "x"))).last
+
+
+async def test_members_are_the_users_of_all_nodes_longest_first(a: Node, b: Node) -> None:
+    before = int(time.time())
+    await enter(a, seat(7, "x"))
+    await enter(b, seat(3, "y"))
+    await enter(b, seat(7, "z"))
+    members = await a.presence.members(1)
+    assert sorted((member.user_id, member.username) for member in members) == [(3, "user3"), (7, "user7")]
+    assert all(before <= member.connected_at <= time.time() for member in members)
+    assert await b.presence.members(1) == members
+    assert await b.presence.members(2) == []
+
+
+async def test_after_everyone_left_nothing_stays_in_redis(redis_server: RedisServer, a: Node) -> None:
+    for number in range(20):
+        await enter(a, seat(number, f"c{number}", chat_id=number % 5))
+    for number in range(20):
+        await a.presence.leave(seat(number, f"c{number}", chat_id=number % 5))
+    await eventually_async(lambda: is_empty(redis_server))
+
+
+async def test_every_key_has_a_time_to_live(redis_server: RedisServer, a: Node) -> None:
+    await enter(a, seat(1, "x"))
+    await eventually_async(lambda: all_keys_expire(redis_server), LEASE_S)
+
+
+async def test_a_cancelled_enter_leaves_no_seat(a: Node, redis_server: RedisServer) -> None:
+    async def hang_up() -> None:
+        entering = asyncio.create_task(a.presence.enter(seat(1, "x")))
+        await asyncio.sleep(0)
+        entering.cancel()
+        await asyncio.gather(entering, return_exceptions=True)
+
+    await hang_up()
+    await enter(a, seat(2, "y"))
+    await eventually_async(lambda: only(a, 2))
+    await a.presence.leave(seat(2, "y"))
+    await eventually_async(lambda: is_empty(redis_server))
+
+
+async def only(node: Node, *expected: int) -> bool:
+    return await users(node) == list(expected)
+
+
+# --- takeover
+
+
+async def test_a_second_exclusive_seat_displaces_the_first(a: Node, b: Node) -> None:
+    first = await enter(a, seat(1, "old", exclusive=True))
+    second = await enter(b, seat(1, "new", exclusive=True))
+    assert first.displaced == ()
+    assert second.displaced == ("old",)
+    assert second.claim > first.claim
+    assert not second.first
+    left = await a.presence.leave(seat(1, "old", exclusive=True))
+    assert not left.last
+    assert await users(a) == [1]
+
+
+async def test_seats_that_are_not_exclusive_displace_nobody(a: Node, b: Node) -> None:
+    await enter(a, seat(1, "x", exclusive=True))
+    assert (await enter(b, seat(1, "y"))).displaced == ()
+    assert (await enter(b, seat(2, "z", exclusive=True))).displaced == ()
+
+
+async def test_of_nodes_that_enter_at_once_exactly_one_wins(a: Node, b: Node) -> None:
+    for round_ in range(100):
+        ids = [f"{round_}-{number}" for number in range(4)]
+        entered = await asyncio.gather(
+            *((a, b)[i % 2].presence.enter(seat(1, id_, chat_id=round_, exclusive=True)) for i, id_ in enumerate(ids))
+        )
+        claims = {id_: answer.claim for id_, answer in zip(ids, entered, strict=True) if answer is not None}
+        displaced = [id_ for answer in entered if answer is not None for id_ in answer.displaced]
+        winner = max(ids, key=lambda id_: (claims[id_], id_))
+        assert sorted([*displaced, winner]) == sorted(ids)
+        assert sum(answer.first for answer in entered if answer is not None) == 1
+
+
+async def test_a_second_exclusive_seat_is_refused_if_asked_for(a: Node, b: Node) -> None:
+    await enter(a, seat(1, "old", exclusive=True))
+    assert await b.presence.enter(seat(1, "new", exclusive=True), reject_second=True) is None
+    await a.presence.leave(seat(1, "old", exclusive=True))
+    assert await b.presence.enter(seat(1, "new", exclusive=True), reject_second=True) is not None
+
+
+async def test_a_refused_seat_is_not_kept(redis_server: RedisServer, a: Node, b: Node) -> None:
+    await enter(a, seat(1, "old", exclusive=True))
+    await b.presence.enter(seat(1, "new", exclusive=True), reject_second=True)
+    await a.presence.leave(seat(1, "old", exclusive=True))
+    await eventually_async(lambda: is_empty(redis_server))
+
+
+async def test_a_dead_nodes_seat_refuses_nobody(redis_url: str, a: Node) -> None:
+    async with open_node(redis_url, "b") as b, open_node(redis_url, "c") as c:
+        await enter(b, seat(1, "b", exclusive=True))
+        await b.die()
+        await enter(c, seat(2, "c", exclusive=True))
+        await c.die()
+        started = time.monotonic()
+        while await a.presence.enter(seat(1, "new", exclusive=True), reject_second=True) is None:
+            assert time.monotonic() - started < 2 * LEASE_S
+            await asyncio.sleep(0.02)
+
+
+# --- dead nodes
+
+
+async def test_what_a_killed_node_leaves_is_swept_and_told_once(redis_server: RedisServer, a: Node, b: Node) -> None:
+    async with open_node(redis_server.url, "c") as c:
+        for number in range(300):
+            await enter(c, seat(number, f"c{number}", chat_id=number % 30))
+        await enter(a, seat(0, "stays", chat_id=0))
+        await c.die()
+        await eventually(lambda: len(a.ear.gone) + len(b.ear.gone) >= 299)
+    gone = sorted(a.ear.gone + b.ear.gone)
+    assert sorted((chat_id, user_id, name) for chat_id, user_id, name, _ in gone) == sorted(
+        (number % 30, number, f"user{number}") for number in range(1, 300)
+    )
+    await a.presence.leave(seat(0, "stays", chat_id=0))
+    await eventually_async(lambda: is_empty(redis_server))
+    assert c.ear.gone == []
+
+
+async def test_a_dead_nodes_users_are_no_members_even_before_the_sweep(redis_url: str, a: Node) -> None:
+    async with open_node(redis_url, "b") as b:
+        await enter(b, seat(2, "y"))
+        await b.die()
+        await eventually_async(lambda: only(a), 2 * LEASE_S)
+
+
+async def test_a_stopped_nodes_users_linger_and_a_user_who_comes_back_never_left(redis_url: str, a: Node) -> None:
+    async with open_node(redis_url, "b") as b:
+        await enter(b, seat(1, "x"))
+        await enter(b, seat(2, "y"))
+        await b.presence.stop(0.5)
+        await b.die()
+        assert sorted(await users(a)) == [1, 2]
+        assert not (await enter(a, seat(1, "back"))).first
+        await eventually(lambda: bool(a.ear.gone))
+        assert await users(a) == [1]
+    assert a.ear.gone == [(1, 2, "user2", 1)]
+
+
+async def test_a_node_that_stalled_longer_than_its_lease_has_its_seats_again(redis_server: RedisServer) -> None:
+    async with (
+        open_node(redis_server.url, "a") as a,
+        open_proxy(redis_server.port) as proxy,
+        open_node(proxy.url, "b") as b,
+    ):
+        for number in range(50):
+            await enter(b, seat(number, f"c{number}"))
+        proxy.freeze()
+        await eventually(lambda: len(a.ear.gone) == 50)
+        proxy.thaw()
+        await eventually_async(lambda: only(a, *range(50)))
+        await eventually(lambda: len(b.ear.entered) == 50)
+        assert all(entered.first for _, entered in b.ear.entered)
+        assert "node_swept" in a.happened
+
+
+# --- Redis lost and found
+
+
+async def test_after_a_flush_every_seat_is_asserted_as_it_was(redis_server: RedisServer, a: Node, b: Node) -> None:
+    for number in range(250):
+        await enter((a, b)[number % 2], seat(number, f"c{number}", exclusive=True))
+    before = await a.presence.members(1)
+    claim = (await enter(a, seat(999, "x", exclusive=True))).claim
+    with redis.Redis(port=redis_server.port) as client:
+        client.flushall()
+    await eventually_async(lambda: has_count(b, 251))
+    after = [member for member in await b.presence.members(1) if member.user_id != 999]
+    assert after == before
+    newer = await enter(b, seat(999, "y", exclusive=True))
+    assert newer.displaced == ("x",)
+    assert newer.claim > claim
+    assert a.ear.entered == []  # nobody had left, so nobody joins
+
+
+async def has_count(node: Node, count: int) -> bool:
+    return len(await node.presence.members(1)) == count
+
+
+async def test_after_a_restart_of_redis_every_seat_is_asserted(redis_server: RedisServer, a: Node) -> None:
+    await enter(a, seat(1, "x"))
+    redis_server.kill()
+    await eventually(lambda: a.broker.down)
+    redis_server.start()
+    await eventually_async(lambda: sees(a, 1))
+
+
+async def sees(node: Node, *expected: int) -> bool:
+    try:
+        return await users(node) == list(expected)
+    except RedisUnavailable:
+        return False
+
+
+async def test_a_seat_that_could_not_be_taken_is_taken_when_redis_is_back(redis_server: RedisServer) -> None:
+    async with open_proxy(redis_server.port) as proxy, open_node(proxy.url, "a") as a:
+        await a.broker.subscribe(1)
+        await enter(a, seat(1, "x"))
+        proxy.freeze()
+        started = time.monotonic()
+        with pytest.raises(RedisUnavailable):
+            await a.presence.enter(seat(2, "y"))
+        assert time.monotonic() - started < 1.5
+        proxy.thaw()
+        await eventually_async(lambda: sees(a, 1, 2))
+        await eventually(lambda: bool(a.ear.entered))
+    assert [(late.connection_id, entered.first) for late, entered in a.ear.entered] == [("y", True)]
+
+
+async def test_a_seat_that_could_not_be_given_back_is_given_back_when_redis_is_back(
+    redis_server: RedisServer,
+) -> None:
+    async with (
+        open_node(redis_server.url, "b") as b,
+        open_proxy(redis_server.port) as proxy,
+        open_node(proxy.url, "a") as a,
+    ):
+        await enter(a, seat(1, "x"))
+        await enter(b, seat(2, "y"))
+        proxy.freeze()
+        with pytest.raises(RedisUnavailable):
+            await a.presence.leave(seat(1, "x"))
+        proxy.thaw()
+        await eventually_async(lambda: sees(b, 2))
+        await eventually(lambda: bool(a.ear.gone or b.ear.gone))
+    assert a.ear.gone + b.ear.gone == [(1, 1, "user1", 1)]
+
+
+async def test_a_takeover_while_redis_was_away_closes_the_older_seat(redis_server: RedisServer) -> None:
+    async with (
+        open_node(redis_server.url, "a") as a,
+        open_proxy(redis_server.port) as proxy,
+        open_node(proxy.url, "b") as b,
+    ):
+        first = await enter(a, seat(1, "old", exclusive=True))
+        proxy.freeze()
+        with pytest.raises(RedisUnavailable):
+            await b.presence.enter(seat(1, "new", exclusive=True))
+        proxy.thaw()
+        # The node publishes the takeover of whatever entered late, as it does after `enter`.
+        await eventually(lambda: bool(b.ear.entered))
+        assert [late.connection_id for late, _ in b.ear.entered] == ["new"]
+        assert b.ear.entered[0][1].claim > first.claim
+
+
+async def test_an_older_seat_whose_takeover_was_not_heard_is_found_at_the_next_check(a: Node, b: Node) -> None:
+    await enter(a, seat(1, "old", exclusive=True))
+    await enter(b, seat(1, "new", exclusive=True))
+    a.presence.check_soon()
+    await eventually(lambda: bool(a.ear.displaced))
+    assert a.ear.displaced == [seat(1, "old", exclusive=True)]
+    assert b.ear.displaced == []
+    b.presence.check_soon()
+    await enter(b, seat(2, "z"))
+    assert b.ear.displaced == []
+
+
+async def test_after_a_restart_two_nodes_agree_on_the_newer_exclusive_seat(redis_server: RedisServer) -> None:
+    async with open_node(redis_server.url, "a") as a, open_node(redis_server.url, "b") as b:
+        await enter(a, seat(1, "old", exclusive=True))
+        await enter(b, seat(1, "new", exclusive=True))  # and the takeover is never heard
+        with redis.Redis(port=redis_server.port) as client:
+            client.flushall()
+        await eventually(lambda: bool(a.ear.displaced or b.ear.entered))
+    assert b.ear.displaced == []
+    assert a.ear.displaced or b.ear.entered[0][1].displaced == ("old",)
+
+
+async def test_a_full_redis_fails_calls_and_nothing_else(redis_server: RedisServer, a: Node) -> None:
+    with redis.Redis(port=redis_server.port) as client:
+        client.config_set("maxmemory", 1)
+        with pytest.raises(RedisUnavailable):
+            await a.presence.enter(seat(1, "x"))
+        await asyncio.sleep(2 * LEASE_S)
+        client.config_set("maxmemory", 0)
+    await eventually_async(lambda: sees(a, 1))
+    assert not a.failures

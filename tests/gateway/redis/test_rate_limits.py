@@ -1,0 +1,121 @@
+"""The minute's limit: exact over all nodes, and kept by each node alone while Redis is away."""
+
+import asyncio
+from collections import Counter
+
+import redis
+
+from gateway.messages import RateLimited
+from gateway.rate_limits import Admitted
+from gateway.redis.rate_limits import WINDOW_S, LocalWindows
+from tests.gateway.redis.nodes import open_node
+from tests.gateway.redis.waiting import eventually
+from tests.servers import RedisServer
+
+
+async def test_the_limit_is_exact_over_two_nodes_at_once(redis_url: str) -> None:
+    async with open_node(redis_url, "a") as a, open_node(redis_url, "b") as b:
+        answers = await asyncio.gather(
+            *((a, b)[i % 2].limits.admit(user_id, f"1:{i}") for i in range(40) for user_id in (1, 2, 3))
+        )
+    assert Counter(type(answer) for answer in answers) == {Admitted: 30, RateLimited: 90}
+    waits = [answer.retry_after_s for answer in answers if isinstance(answer, RateLimited)]
+    assert all(WINDOW_S - 5 < wait <= WINDOW_S for wait in waits)
+
+
+async def test_a_retry_is_counted_once_and_never_refused(redis_url: str) -> None:
+    async with open_node(redis_url, "a") as a, open_node(redis_url, "b") as b:
+        for number in range(10):
+            assert await a.limits.admit(1, f"1:{number}") == Admitted(is_new=True)
+        for number in range(10):
+            assert await b.limits.admit(1, f"1:{number}") == Admitted(is_new=False)
+        assert isinstance(await b.limits.admit(1, "1:new"), RateLimited)
+
+
+async def test_forget_gives_the_place_back(redis_url: str) -> None:
+    async with open_node(redis_url) as node:
+        for number in range(10):
+            await node.limits.admit(1, f"1:{number}")
+        node.limits.forget(1, "1:3")
+        assert await node.limits.admit(1, "1:new") == Admitted(is_new=True)
+        assert isinstance(await node.limits.admit(1, "1:newer"), RateLimited)
+
+
+async def test_a_place_is_free_again_after_the_window_and_not_before(redis_server: RedisServer) -> None:
+    async with open_node(redis_server.url) as node:
+        for number in range(10):
+            await node.limits.admit(1, f"1:{number}")
+        with redis.Redis(port=redis_server.port) as client:
+            key = "limit:1"
+            oldest = f"1:{0}"
+            client.zincrby(key, -(WINDOW_S - 0.2) * 1_000_000, oldest)
+            answer = await node.limits.admit(1, "1:new")
+            assert isinstance(answer, RateLimited)
+            assert 0 < answer.retry_after_s <= 0.2
+            await asyncio.sleep(answer.retry_after_s)
+            assert await node.limits.admit(1, "1:new") == Admitted(is_new=True)
+            assert isinstance(await node.limits.admit(1, "1:newer"), RateLimited)
+
+
+async def test_no_key_of_the_limiter_outlives_its_window(redis_server: RedisServer) -> None:
+    async with open_node(redis_server.url) as node:
+        await node.limits.admit(1, "1:x")
+        with redis.Redis(port=redis_server.port) as client:
+            assert 0 < client.pttl("limit:1") <= WINDOW_S * 1000
+
+
+async def test_no_limit_at_all(redis_url: str) -> None:
+    async with open_node(redis_url, limit=0) as node:
+        assert [
+            answer for i in range(50) if isinstance(answer := await node.limits.admit(1, str(i)), RateLimited)
+        ] == []
+
+
+async def test_while_redis_is_away_the_node_limits_by_itself_and_at_once(redis_server: RedisServer) -> None:
+    async with open_node(redis_server.url) as node:
+        redis_server.kill()
+        await eventually(lambda: node.broker.down)
+        async with asyncio.timeout(0.5):
+            answers = [await node.limits.admit(1, str(i)) for i in range(30)]
+        assert Counter(type(answer) for answer in answers) == {Admitted: 10, RateLimited: 20}
+        node.limits.forget(1, "0")
+        assert await node.limits.admit(1, "new") == Admitted(is_new=True)
+        redis_server.start()
+        await eventually(lambda: not node.broker.down)
+        assert await node.limits.admit(2, "x") == Admitted(is_new=True)
+        with redis.Redis(port=redis_server.port) as client:
+            assert client.zcard("limit:2") == 1
+
+
+async def test_a_frozen_redis_delays_a_message_by_a_second_at_most(redis_server: RedisServer) -> None:
+    async with open_node(redis_server.url) as node:
+        redis_server.pause()
+        try:
+            async with asyncio.timeout(1.6):
+                assert await node.limits.admit(1, "x") == Admitted(is_new=True)
+            async with asyncio.timeout(0.5):
+                assert await node.limits.admit(1, "y") == Admitted(is_new=True)
+        finally:
+            redis_server.resume()
+
+
+async def test_scripts_are_loaded_again_after_they_were_flushed(redis_server: RedisServer) -> None:
+    async with open_node(redis_server.url) as node:
+        await node.limits.admit(1, "x")
+        with redis.Redis(port=redis_server.port) as client:
+            client.script_flush()
+        assert await node.limits.admit(1, "y") == Admitted(is_new=True)
+
+
+def test_a_local_window_slides() -> None:
+    now = 0.0
+    windows = LocalWindows(2, lambda: now)
+    assert windows.admit(1, "a") == Admitted(is_new=True)
+    now = 30.0
+    assert windows.admit(1, "b") == Admitted(is_new=True)
+    assert windows.admit(1, "b") == Admitted(is_new=False)
+    assert windows.admit(1, "c") == RateLimited(30.0)
+    assert windows.admit(2, "c") == Admitted(is_new=True)
+    now = 60.0
+    assert windows.admit(1, "c") == Admitted(is_new=True)
+    assert windows.admit(1, "d") == RateLimited(30.0)
