@@ -62,6 +62,7 @@ class Node:
     node_id: str
     link: Link
     broker: RedisBroker
+    lease: Lease
     presence: RedisPresence
     limits: RedisRateLimits
     ear: Ear
@@ -81,6 +82,8 @@ async def open_node(
     *,
     subscription_url: str = "",
     probe_interval_s: float = PROBE_INTERVAL_S,
+    lease_s: float = LEASE_S,
+    sweep_interval_s: float = INTERVAL_S,
     limit: int = 10,
     wait: bool = True,
 ) -> AsyncIterator[Node]:
@@ -91,8 +94,8 @@ async def open_node(
     events = RedisEvents(happened.append, lambda _, error: failures.append(error))
     link = Link(url)
     broker = RedisBroker(subscription_url or url, link, node_id, events, probe_interval_s=probe_interval_s)
-    lease = Lease(link, node_id, lease_s=LEASE_S, interval_s=INTERVAL_S)
-    presence = RedisPresence(link, node_id, events, lease=lease, sweep_interval_s=INTERVAL_S)
+    lease = Lease(link, node_id, lease_s=lease_s, interval_s=INTERVAL_S)
+    presence = RedisPresence(link, node_id, events, lease=lease, sweep_interval_s=sweep_interval_s)
     tasks = Tasks(events.task_failed)
     tasks.spawn(link.run(), "redis link")
     tasks.spawn(broker.run(ear), "redis subscription")
@@ -104,7 +107,7 @@ async def open_node(
     if wait:
         await eventually(lambda: link.is_up and not broker.deaf)
         await eventually_async(lambda: _is_known(link, lease))
-    node = Node(node_id, link, broker, presence, RedisRateLimits(link, limit), ear, tasks, happened, failures)
+    node = Node(node_id, link, broker, lease, presence, RedisRateLimits(link, limit), ear, tasks, happened, failures)
     try:
         yield node
     finally:
