@@ -194,7 +194,9 @@ async def test_a_refusal_that_never_ends_is_cut() -> None:
         await client.ended()
 
 
-async def test_a_client_that_does_not_wait_for_the_answer_is_cut() -> None:
+async def test_a_client_that_does_not_wait_for_the_answer_is_cut_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gateway.transport.HANDSHAKE_S", 60)
+
     async def hesitate(scope: Scope, receive: Receive, send: Send) -> None:
         while (await receive())["type"] != "websocket.disconnect":
             pass
@@ -203,7 +205,8 @@ async def test_a_client_that_does_not_wait_for_the_answer_is_cut() -> None:
         await client.send(handshake())
         await until(lambda: server.sockets)
         await client.send(frame(PING, b"early"))
-        assert await client.reader.read() == b""
+        async with asyncio.timeout(2):
+            assert await client.reader.read() == b""
 
 
 async def _ok(_: Request) -> PlainTextResponse:
@@ -255,7 +258,8 @@ async def test_slow_headers_are_cut_however_steadily_they_come() -> None:
                 await asyncio.sleep(0.01)
 
 
-async def test_endless_headers_are_cut() -> None:
+async def test_endless_headers_are_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gateway.http_transport.REQUEST_S", 60)
     async with running(HTTP) as server, await RawClient.connect(server.port) as client:
         sent = 0
         with pytest.raises(ConnectionError):
@@ -268,24 +272,33 @@ async def test_endless_headers_are_cut() -> None:
 async def test_quick_requests_on_one_connection_live_on() -> None:
     async with running(HTTP) as server, await RawClient.connect(server.port) as client:
         for _ in range(30):
-            await client.send(GET, b"POST /body HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\n", b"body")
+            await client.send(GET[:-2], b"X-Long: " + b"x" * 4 * KIB)
+            await asyncio.sleep(0.01)
+            await client.send(b"\r\n\r\n", b"POST /body HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\n", b"body")
             for _ in range(2):
                 head = await client.answer()
                 assert head.startswith(b"HTTP/1.1 200 ")
                 assert await client.reader.readexactly(2 if b"length: 2" in head else 1) in (b"ok", b"4")
-            await asyncio.sleep(0.01)
 
 
-async def test_a_request_is_not_cut_while_it_is_answered() -> None:
+async def test_a_request_is_not_cut_while_an_earlier_one_is_answered() -> None:
+    has_begun = asyncio.Event()
+
     async def slow(scope: Scope, receive: Receive, send: Send) -> None:
+        has_begun.set()
         await asyncio.sleep(0.5)
-        await PlainTextResponse("late")(scope, receive, send)
+        await PlainTextResponse(await Request(scope, receive).body())(scope, receive, send)
 
     async with running(slow) as server, await RawClient.connect(server.port) as client:
-        await client.send(GET + GET)  # the second waits for the first, and so does its deadline
-        for _ in range(2):
+        request = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\n"
+        await client.send(request + b"1")
+        await has_begun.wait()
+        await client.send(request)  # its headers are read, and then nothing until the first is answered
+        await asyncio.sleep(0.01)
+        await client.send(b"2")
+        for body in (b"1", b"2"):
             assert (await client.answer()).startswith(b"HTTP/1.1 200 ")
-            assert await client.reader.readexactly(4) == b"late"
+            assert await client.reader.readexactly(1) == body
 
 
 @pytest.mark.parametrize(
@@ -300,6 +313,24 @@ async def test_a_handshake_that_only_the_http_parser_takes_is_refused_at_once(
         await client.send(handshake(path, header))
         async with asyncio.timeout(2):
             assert (await client.reader.read()).startswith(b"HTTP/1.1 " + status)
+
+
+async def test_a_failed_connection_is_gone_with_its_client_though_the_application_is_busy(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("gateway.transport.ABORT_S", 60)
+    done = asyncio.Event()
+
+    async def busy(scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "websocket.accept"})
+        await done.wait()
+
+    async with running(busy) as server, await RawClient.open(server.port) as client:
+        await client.send(frame(TEXT, b"unread") + frame(3))
+        assert [one.code for one in await client.read_all()] == [1002]
+        client.writer.close()
+        await until(lambda: not server.sockets, 2)
+        done.set()
 
 
 @pytest.mark.parametrize("app", [LaneApp(echo), starlette_echo], ids=["lane", "starlette"])

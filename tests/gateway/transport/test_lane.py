@@ -183,6 +183,22 @@ async def test_nothing_is_delivered_or_answered_after_our_close() -> None:
         assert app.listeners[0].messages == [(b"0", True)]
 
 
+async def test_messages_held_back_are_dropped_at_our_close() -> None:
+    def pause(listener: Listener, *_: object) -> None:
+        listener.lane.pause_reading()
+
+    app = LaneApp(pause)
+    async with running(app) as server, await RawClient.open(server.port) as client:
+        await client.send(frame(TEXT, b"0") + frame(TEXT, b"1"))
+        listener = await app.listener()
+        await until(lambda: listener.messages)
+        listener.lane.close(4001)
+        await client.send(frame(TEXT, b"2"), close(4001))
+        assert [one.code for one in await client.read_all()] == [4001]
+        await until(lambda: app.ends)
+        assert listener.messages == [(b"0", True)]
+
+
 async def test_our_close_yields_to_a_close_in_the_same_read() -> None:
     def hang_up(listener: Listener, *_: object) -> None:
         listener.lane.close(4001)

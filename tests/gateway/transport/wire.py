@@ -90,9 +90,11 @@ class RawClient:
         self.writer.transport.abort()
 
     async def send(self, *pieces: bytes) -> None:
-        """Write each piece by itself."""
+        """Write each piece by itself. Raises: ConnectionError, TimeoutError."""
         async with asyncio.timeout(TIMEOUT_S):
             for piece in pieces:
+                if self.writer.transport.is_closing():  # uvloop would raise RuntimeError
+                    raise ConnectionResetError("the connection is gone")
                 self.writer.write(piece)
                 await self.writer.drain()
 
