@@ -10,7 +10,7 @@ from typing import Final
 logger = logging.getLogger("gateway.up")
 
 RESTART_PAUSE_S: Final = 0.5
-"""Before a restart of what lived for less than a second: no busy loop, and still well within two seconds."""
+"""Before a restart of what gave up within a second of its start: no busy loop, and still within two seconds."""
 SHORT_LIFE_S: Final = 1.0
 
 
@@ -45,7 +45,7 @@ class Child:
                 raise StartFailed(f"{self.name} gave up with exit code {status}")
             why = signal.Signals(-status).name if status < 0 else f"exit code {status}"
             logger.warning("restarting", extra={"fields": {"process": self.name, "ended_by": why}})
-            if loop.time() - started_at < SHORT_LIFE_S:
+            if status >= 0 and loop.time() - started_at < SHORT_LIFE_S:
                 await asyncio.sleep(RESTART_PAUSE_S)
 
     async def run_once(self) -> None:

@@ -1,13 +1,21 @@
 """One gateway process of `up`, as the supervisor sees it; gateway.up.gate is the other end."""
 
 import asyncio
+import logging
+import signal
 import socket
 import sys
 from asyncio.subprocess import Process
 from collections.abc import Callable, Mapping, Sequence
+from typing import Final
 
 from gateway.up.child import Child
 from gateway.up.gate import GO, LISTENING
+
+logger = logging.getLogger("gateway.up")
+
+START_S: Final = 30.0
+"""A replica that does not listen by then is killed, and so started again."""
 
 Command = Callable[[int, int], Sequence[str]]
 """(own port, the gate's file descriptor) → the replica's command line."""
@@ -37,6 +45,7 @@ class Replica:
         self._command = command
         self._on_listening = on_listening
         self._link: socket.socket | None = None
+        self._overdue: asyncio.TimerHandle | None = None
 
     async def _launch(self) -> Process:
         self.is_listening = False
@@ -50,8 +59,14 @@ class Replica:
                 pass_fds=[theirs.fileno()],
                 process_group=0,  # Ctrl+C is for the supervisor alone: it says when a replica drains
             )
-        asyncio.get_running_loop().add_reader(self._link, self._on_readable, self._link)
+        loop = asyncio.get_running_loop()
+        loop.add_reader(self._link, self._on_readable, self._link)
+        self._overdue = loop.call_later(START_S, self._on_overdue)
         return process
+
+    def _on_overdue(self) -> None:
+        logger.error("start_overdue", extra={"fields": {"process": self.child.name, "after_s": START_S}})
+        self.child.signal(signal.SIGKILL)
 
     def _on_readable(self, link: socket.socket) -> None:
         try:
@@ -60,8 +75,11 @@ class Replica:
             said = b""
         if said == LISTENING:
             self.is_listening = self.child.has_worked = True
+            if self._overdue is not None:
+                self._overdue.cancel()
             self._on_listening()
         else:  # it has ended, and the child's keeper sees to that
+            self.is_listening = False
             asyncio.get_running_loop().remove_reader(link)
 
     def go(self) -> None:
@@ -74,6 +92,8 @@ class Replica:
 
     def close(self) -> None:
         """Let go of the link: a replica that still runs then ends itself."""
+        if self._overdue is not None:
+            self._overdue.cancel()
         if self._link is not None:
             asyncio.get_running_loop().remove_reader(self._link)
             self._link.close()

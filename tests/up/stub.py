@@ -1,7 +1,8 @@
 """A stand-in for the gateway, so that the supervisor is tested by itself: `python -m tests.up.stub [up options]`.
 
 Each replica says on `/` its pid and whether its gate is open. STUB_LATE_PORT names the one (by its own port) that
-listens only once the file STUB_LATE_FILE exists; STUB_FAILS makes all of them give up.
+listens only once the file STUB_LATE_FILE exists; STUB_FAILS makes all of them give up; STUB_START_S is how long a
+start may take.
 """
 
 import asyncio
@@ -20,7 +21,7 @@ from gateway import cli
 from gateway.gate import Gate
 from gateway.serve import bind, run, serve
 from gateway.settings import load
-from gateway.up import supervisor
+from gateway.up import replica, supervisor
 from gateway.up.gate import ReplicaGate
 
 
@@ -62,6 +63,7 @@ if __name__ == "__main__":
     if sys.argv[1] == "replica":
         run(be_replica(int(sys.argv[2]), int(sys.argv[3])))
     else:
+        replica.START_S = float(os.environ.get("STUB_START_S", "30"))  # type: ignore[misc]
         plan = partial(supervisor.Plan, command=replica_command, migrate=["true"])
         supervisor.Plan = plan  # type: ignore[misc, assignment]
         sys.exit(cli.main(sys.argv[1:]))

@@ -110,6 +110,15 @@ def test_a_replica_killed_during_the_start_does_not_fail_it(make_up: MakeUp, tmp
     wait_until(lambda: "is up" in up.output(), "all are up")
 
 
+def test_a_replica_that_does_not_come_to_listen_is_started_anew(make_up: MakeUp, tmp_path: Path) -> None:
+    first, late_file = free_port(), tmp_path / "go"
+    late = {"STUB_LATE_PORT": str(first), "STUB_LATE_FILE": str(late_file), "STUB_START_S": "1.5"}
+    up = make_up("--replica-ports", str(first), environ=late).start(until_ready=False)
+    wait_until(lambda: "start_overdue process=replica 1" in up.output(), "the first is given up", 10)
+    late_file.touch()
+    wait_until(lambda: "is up" in up.output(), "all are up")
+
+
 def test_a_killed_redis_comes_back_where_it_was(make_up: MakeUp) -> None:
     up = make_up().start()
     with Redis.from_url(up.replica()["redis"]) as redis:
