@@ -1,5 +1,20 @@
 """Fixtures of the tests that run the whole system."""
 
-from tests.browser import chromium
+from collections.abc import Iterator
+from pathlib import Path
 
-__all__ = ["chromium"]
+import pytest
+
+from tests.browser import chromium
+from tests.e2e.system import System, run_system
+
+__all__ = ["chromium", "system"]
+
+
+@pytest.fixture
+def system(tmp_path: Path) -> Iterator[System]:
+    """A system of this test's own, without any users."""
+    folder = tmp_path / "system"
+    folder.mkdir()
+    with run_system(folder) as running:
+        yield running
