@@ -20,7 +20,6 @@ def welcome(settings: Settings, replica_ports: Sequence[int]) -> str:
 
   Try next
     open {url} in two windows, and talk
-    open {url}/docs for the HTTP calls
     curl {url}/readyz
 
   Ctrl+C ends everything.
