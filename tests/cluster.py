@@ -94,10 +94,15 @@ class Cluster:
         chat, _ = await self.chats.create_chat(users[0].id, kind, "test", members)
         return chat.id
 
-    async def enter(self, node: int, chat_id: int, user: User, **query: object) -> ChatClient:
-        """The user's socket in the chat on one of the nodes, greeted; closed at the end of the test."""
+    async def connect(self, node: int, chat_id: int, user: User, **query: object) -> ChatClient:
+        """The user's socket in the chat on one of the nodes; closed at the end of the test."""
         client = await ChatClient.connect(self.nodes[node].chat_url(chat_id, **query), user.token)
         await self.sockets.enter_async_context(client)
+        return client
+
+    async def enter(self, node: int, chat_id: int, user: User, **query: object) -> ChatClient:
+        """The same, greeted."""
+        client = await self.connect(node, chat_id, user, **query)
         await client.next("connection_established")
         return client
 

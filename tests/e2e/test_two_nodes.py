@@ -105,7 +105,7 @@ async def test_a_second_connection_closes_the_first_on_another_node(cluster: Clu
 async def test_of_connections_made_at_once_exactly_one_stays(cluster: Cluster) -> None:
     ann = await cluster.user("ann")
     chat = await cluster.chat(ann)
-    clients = await asyncio.gather(*(cluster.enter(i % 2, chat, ann) for i in range(10)))
+    clients = await asyncio.gather(*(cluster.connect(i % 2, chat, ann) for i in range(10)))
 
     def open_ones() -> list[ChatClient]:
         return [client for client in clients if client.socket.close_code is None]
