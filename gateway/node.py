@@ -189,6 +189,7 @@ class Node:
             if admitted is not None and admitted.is_new and not is_stored:
                 self._limits.forget(event.sender.id, _entry(event))
             if isinstance(outcome, Committed) and not outcome.duplicate:
+                logger.info("message_stored", extra={"fields": _log_fields(outcome.event)})
                 self._serve(outcome.event)
             done(outcome)
 
@@ -260,3 +261,9 @@ class Node:
 def _entry(event: NewEvent) -> str:
     """What names a message to the limiter: the same message again is the same entry."""
     return f"{event.chat_id}:{event.client_msg_id}"
+
+
+def _log_fields(event: ChatEvent) -> dict[str, object]:
+    """A stored event in the log: by its ids, never by its text."""
+    ids = {"chat_id": event.chat_id, "seq": event.seq, "message_id": event.message_id}
+    return ids | {"user_id": event.sender.id, "kind": event.kind}

@@ -135,7 +135,7 @@ async def serve(
         ws_per_message_deflate=False,  # costs 40 kB a socket, and a bomb is a small frame
         ws_ping_interval=settings.ping_interval_s,
         ws_ping_timeout=PONG_TIMEOUT_S,
-        http="httptools",
+        http="gateway.http_transport:HttpTransport",
         lifespan="off",
         log_config=None,
         access_log=False,  # it would log query strings, and a token may be in one

@@ -64,7 +64,8 @@ class RawClient:
     @classmethod
     async def connect(cls, port: int, *, receive_buffer: int | None = None) -> Self:
         """A TCP connection; a small receive buffer makes a peer that is soon full."""
-        sock = socket.socket()
+        # asyncio sets TCP_NODELAY only where it sees that the protocol is TCP; else each second write waits 40 ms.
+        sock = socket.socket(proto=socket.IPPROTO_TCP)
         if receive_buffer is not None:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         sock.setblocking(False)
