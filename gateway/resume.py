@@ -13,6 +13,8 @@ from gateway.since import Since
 from gateway.subscription import Subscription
 
 PAGE = 200
+SLICE = 10
+"""Events a write: of the longest texts allowed (10,000 code points, six bytes each in JSON) less than an outbox."""
 
 
 class Resume:
@@ -59,8 +61,12 @@ class Resume:
             return False
         # What the store has and Redis has not brought yet moves the whole node on, so that the two meet.
         self._hub.feed(local, [event for event in events if event.seq > local.timeline.last_seq])
-        payloads = [subscription.dialect.push(event) for event in events]
-        subscription.offer(b"".join([text_frame(payload) for payload in payloads if payload is not None]))
+        for start in range(0, len(events), SLICE):
+            # A page of the longest texts is larger than an outbox.
+            if start and (not await subscription.session.room() or subscription.has_left()):
+                return False
+            payloads = [subscription.dialect.push(event) for event in events[start : start + SLICE]]
+            subscription.offer(b"".join([text_frame(payload) for payload in payloads if payload is not None]))
         subscription.pos = events[-1].seq if events else local.timeline.last_seq
         return True
 
