@@ -14,6 +14,7 @@ from asyncio.transports import BaseTransport
 from collections import deque
 from typing import Any, Final
 
+from uvicorn._types import ASGISendEvent
 from uvicorn.config import Config
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from uvicorn.server import ServerState
@@ -241,6 +242,12 @@ class Transport(WebSocketsSansIOProtocol):
         super().keepalive_timeout()
         self.disconnected = True  # for the application
         self._abort_later()
+
+    async def send(self, message: ASGISendEvent) -> None:
+        """The application's answers; a refusal ends the handshake as an accept does, which uvicorn forgets to note."""
+        await super().send(message)
+        if self.initial_response is not None and self.close_sent:
+            self.handshake_complete = True
 
     async def run_asgi(self) -> None:
         """The application's task; when it returns, the socket is closed."""

@@ -282,3 +282,11 @@ async def test_the_same_id_is_the_same_message_and_never_another(cluster: Cluste
     assert (again["data"], again["duplicate"]) == (first, True)
     await right.send(type="message", text="twice", client_msg_id="id-1")
     assert (await right.next("error"))["code"] == "id_reused"
+
+
+async def test_a_refusal_is_no_error_of_the_servers(cluster: Cluster) -> None:
+    ann = await cluster.user("ann")
+    with pytest.raises(InvalidStatus):
+        await ChatClient.connect(cluster.nodes[0].chat_url(await cluster.chat(ann)), "nonsense")
+    assert "refused" in cluster.nodes[0].log
+    assert " error " not in cluster.nodes[0].log
