@@ -1,5 +1,6 @@
 """HTTP answers other than success: problem documents (RFC 9457) with a stable `code`; never a traceback."""
 
+import logging
 import math
 from collections.abc import Mapping
 from http import HTTPStatus
@@ -12,6 +13,8 @@ from starlette.responses import Response
 from gateway.codes import ErrorCode
 from gateway.errors import RedisUnavailable
 from storage.errors import StorageUnavailable
+
+logger = logging.getLogger("gateway.http")
 
 
 class Problem(Exception):
@@ -90,8 +93,14 @@ def internal() -> Problem:
     return Problem(HTTPStatus.INTERNAL_SERVER_ERROR, "internal", "Something went wrong on our side.")
 
 
+_LOGGED = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.TOO_MANY_REQUESTS})
+"""Refusals that whoever runs this wants to see; the others are the caller's own business."""
+
+
 async def _on_problem(_: Request, error: Exception) -> Response:
     assert isinstance(error, Problem)  # noqa: S101 - registered for nothing else
+    if error.status in _LOGGED:
+        logger.info("refused", extra={"fields": {"code": error.code, "status": error.status.value}})
     return error.response()
 
 

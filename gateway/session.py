@@ -263,6 +263,8 @@ class Session:
     def _refuse(self, error: ErrorReply, request: Request | None) -> None:
         self._answer(error, request)
         self._metrics.refused(self.dialect.name, request.name if request else "unknown", error.code)
+        fields = {"user_id": self.person.id, "connection_id": self.connection_id, "code": error.code}
+        logger.info("command_refused", extra={"fields": fields})
         now = time.monotonic()
         self._refusals.append(now)
         if len(self._refusals) == MAX_REFUSALS and now - self._refusals[0] <= REFUSAL_WINDOW_S:
