@@ -59,6 +59,7 @@ class Lease:
         if self._is_held:
             kept = await self._link.call("SET", lease_key(self.name), 1, "XX", "PX", self._lease_ms)
             if kept is not None or self._is_shortened:
+                self._link.send("SADD", NODES, self.name)  # that one key may have been lost by itself
                 for key in (NODES, chats_key(self.name)):
                     self._link.send("EXPIRE", key, BACKSTOP_S)
                 return True
