@@ -19,9 +19,11 @@ def pytest_asyncio_loop_factories(
 def short_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
     """The bounds in time, short enough to be waited for."""
     bounds: dict[str, Any] = {
-        "gateway.transport.ABORT_S": 0.2,
-        "gateway.transport.HANDSHAKE_S": 0.2,
-        "gateway.http_transport.REQUEST_S": 0.2,
+        "gateway.transport.ABORT_S": 0.1,
+        "gateway.transport.HANDSHAKE_S": 0.1,
+        "gateway.http_transport.HEAD_S": 0.1,
+        "gateway.http_transport.BODY_S": 0.1,
+        "gateway.http_transport.STALL_S": 0.1,
     }
     for name, value in bounds.items():
         monkeypatch.setattr(name, value)

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
 from typing import Any
 
 import uvicorn
@@ -135,6 +136,11 @@ async def until(condition: Callable[[], object], timeout_s: float = TIMEOUT_S) -
     async with asyncio.timeout(timeout_s):
         while not condition():
             await asyncio.sleep(0.005)
+
+
+def open_files() -> int:
+    """File descriptors of this process."""
+    return sum(1 for _ in Path("/proc/self/fd").iterdir())
 
 
 async def starlette_echo(scope: Scope, receive: Receive, send: Send) -> None:

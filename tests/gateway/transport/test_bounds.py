@@ -2,29 +2,18 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
-from starlette.applications import Starlette
-from starlette.requests import Request
-from starlette.responses import PlainTextResponse
-from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from gateway.frames import text_frame
-from tests.gateway.transport.server import LaneApp, Listener, Server, echo, running, starlette_echo, until
+from tests.gateway.transport.server import LaneApp, Listener, Server, echo, open_files, running, starlette_echo, until
 from tests.gateway.transport.wire import PING, TEXT, RawClient, close, frame, handshake
 
 pytestmark = pytest.mark.usefixtures("short_bounds")
 
-KIB = 1024
 SMALL = 4096
-
-
-def open_files() -> int:
-    """File descriptors of this process."""
-    return sum(1 for _ in Path("/proc/self/fd").iterdir())
 
 
 async def stall(server: Server, app: LaneApp) -> tuple[RawClient, Listener]:
@@ -207,98 +196,6 @@ async def test_a_client_that_does_not_wait_for_the_answer_is_cut_at_once(monkeyp
         await client.send(frame(PING, b"early"))
         async with asyncio.timeout(2):
             assert await client.reader.read() == b""
-
-
-async def _ok(_: Request) -> PlainTextResponse:
-    return PlainTextResponse("ok")
-
-
-async def _body(request: Request) -> PlainTextResponse:
-    return PlainTextResponse(f"{len(await request.body())}")
-
-
-HTTP = Starlette(routes=[Route("/", _ok), Route("/body", _body, methods=["POST"])])
-GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
-
-
-@pytest.mark.parametrize(
-    "sent",
-    [
-        b"",
-        b"GET / HTTP/1.1\r\nHost: x\r\n",
-        handshake()[:-2],
-        b"\r\n",
-        b"POST /body HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nhalf",
-    ],
-    ids=["silence", "headers", "handshake", "an empty line", "body"],
-)
-@pytest.mark.parametrize("used", [False, True], ids=["at first", "after another request"])
-async def test_a_request_that_never_ends_is_cut(sent: bytes, used: bool) -> None:
-    if used and not sent:
-        pytest.skip("then uvicorn's own keep-alive time-out counts")
-    async with running(HTTP) as server:
-        before = open_files()
-        async with await RawClient.connect(server.port) as client:
-            if used:
-                await client.send(GET)
-                assert (await client.answer()).startswith(b"HTTP/1.1 200 ")
-                await client.reader.readexactly(2)
-            await client.send(sent)
-            async with asyncio.timeout(2):
-                await client.ended()
-        await until(lambda: open_files() == before)
-
-
-async def test_slow_headers_are_cut_however_steadily_they_come() -> None:
-    async with running(HTTP) as server, await RawClient.connect(server.port) as client:
-        await client.send(b"GET / HTTP/1.1\r\nHost: x\r\n")
-        with pytest.raises(ConnectionError):
-            for number in range(1000):
-                await client.send(b"X-%d: a\r\n" % number)
-                await asyncio.sleep(0.01)
-
-
-async def test_endless_headers_are_cut(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gateway.http_transport.REQUEST_S", 60)
-    async with running(HTTP) as server, await RawClient.connect(server.port) as client:
-        sent = 0
-        with pytest.raises(ConnectionError):
-            await client.send(b"GET / HTTP/1.1\r\nX-Long: ")
-            while sent < 64 * 1024 * KIB:
-                await client.send(b"x" * 16 * KIB)
-                sent += 16 * KIB
-
-
-async def test_quick_requests_on_one_connection_live_on() -> None:
-    async with running(HTTP) as server, await RawClient.connect(server.port) as client:
-        for _ in range(30):
-            await client.send(GET[:-2], b"X-Long: " + b"x" * 4 * KIB)
-            await asyncio.sleep(0.01)
-            await client.send(b"\r\n\r\n", b"POST /body HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\n", b"body")
-            for _ in range(2):
-                head = await client.answer()
-                assert head.startswith(b"HTTP/1.1 200 ")
-                assert await client.reader.readexactly(2 if b"length: 2" in head else 1) in (b"ok", b"4")
-
-
-async def test_a_request_is_not_cut_while_an_earlier_one_is_answered() -> None:
-    has_begun = asyncio.Event()
-
-    async def slow(scope: Scope, receive: Receive, send: Send) -> None:
-        has_begun.set()
-        await asyncio.sleep(0.5)
-        await PlainTextResponse(await Request(scope, receive).body())(scope, receive, send)
-
-    async with running(slow) as server, await RawClient.connect(server.port) as client:
-        request = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\n"
-        await client.send(request + b"1")
-        await has_begun.wait()
-        await client.send(request)  # its headers are read, and then nothing until the first is answered
-        await asyncio.sleep(0.01)
-        await client.send(b"2")
-        for body in (b"1", b"2"):
-            assert (await client.answer()).startswith(b"HTTP/1.1 200 ")
-            assert await client.reader.readexactly(1) == body
 
 
 @pytest.mark.parametrize(
