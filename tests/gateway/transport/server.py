@@ -135,7 +135,7 @@ async def until(condition: Callable[[], object], timeout_s: float = TIMEOUT_S) -
     """Return once the condition holds; raises TimeoutError."""
     async with asyncio.timeout(timeout_s):
         while not condition():
-            await asyncio.sleep(0.005)
+            await asyncio.sleep(0.001)
 
 
 def open_files() -> int:

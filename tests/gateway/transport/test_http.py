@@ -99,7 +99,7 @@ async def test_a_request_is_not_cut_while_an_earlier_one_is_answered() -> None:
 
     async def slow(scope: Scope, receive: Receive, send: Send) -> None:
         has_begun.set()
-        await asyncio.sleep(0.25)
+        await asyncio.sleep(0.15)
         await PlainTextResponse(await Request(scope, receive).body())(scope, receive, send)
 
     async with running(slow) as server, await RawClient.connect(server.port) as client:

@@ -2,6 +2,8 @@
 
 import asyncio
 import logging
+import socket
+import struct
 from collections.abc import Awaitable, Callable
 
 import pytest
@@ -134,6 +136,31 @@ async def test_a_peer_that_vanishes_is_1006() -> None:
     async with running(app) as server, await RawClient.open(server.port) as client:
         listener = await app.listener()
         client.writer.transport.abort()
+        await until(lambda: app.ends)
+        assert (listener.closes, app.ends) == ([1006], [1006])
+
+
+async def test_a_peer_that_resets_the_connection_is_1006() -> None:
+    app = LaneApp(echo)
+    async with running(app) as server, await RawClient.open(server.port) as client:
+        listener = await app.listener()
+        peer = client.writer.get_extra_info("socket")
+        peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        client.writer.transport.abort()
+        await until(lambda: app.ends)
+        assert (listener.closes, app.ends) == ([1006], [1006])
+
+
+async def test_a_peer_that_reads_but_never_pongs_is_told_1011_and_was_1006() -> None:
+    app = LaneApp(echo)
+    async with (
+        running(app, ws_ping_interval=0.05, ws_ping_timeout=0.05) as server,
+        await RawClient.open(server.port) as client,
+    ):
+        listener = await app.listener()
+        received = await client.read_all()
+        assert [one.opcode for one in received] == [PING, CLOSE]
+        assert received[-1].code == 1011
         await until(lambda: app.ends)
         assert (listener.closes, app.ends) == ([1006], [1006])
 
