@@ -15,7 +15,11 @@ from starlette.routing import BaseRoute
 
 from auth.tokens import PublicKeys, Verifier
 from gateway.connection import Connections
+from gateway.dialects.chat import ChatDialect
 from gateway.drain import Drain
+from gateway.entrances.base import Client
+from gateway.entrances.chat import ChatEntrance
+from gateway.entrances.sessions import Sessions
 from gateway.evictions import Evictions, expire
 from gateway.gate import Gate
 from gateway.health import Health
@@ -36,7 +40,6 @@ from gateway.problems import HANDLERS
 from gateway.redis.client import RedisEvents, open_redis
 from gateway.repair import INTERVAL_S, Repair
 from gateway.routes import page_routes, web_socket_routes
-from gateway.session import Session
 from gateway.settings import Environment, Settings
 from gateway.subscription import Roster
 from gateway.tasks import Tasks
@@ -70,7 +73,7 @@ async def open_app(
 
     Raises: StorageUnavailable. Redis may be away: the node then starts degraded.
     """
-    metrics, roster, sessions = Metrics(), Roster(), dict[Session, float]()
+    metrics, roster, clients = Metrics(), Roster(), dict[Client, float]()
     hub = Hub(metrics.broadcast)
     membership = Chats(database)
     evictions = Evictions(roster, membership)
@@ -115,9 +118,9 @@ async def open_app(
         vital = Tasks(on_failure=lambda name, _: failures.append(name))
         stack.push_async_callback(vital.close)
         vital.spawn(repair.run(), "position check")
-        vital.spawn(expire(sessions), "token expiry")
+        vital.spawn(expire(clients), "token expiry")
         vital.spawn(measure_loop_lag(metrics.loop_lag), "loop lag")
-        metrics.watch(lambda: len(sessions), lambda: len(hub), lambda: health.is_ready)
+        metrics.watch(lambda: len(clients), lambda: len(hub), lambda: health.is_ready)
 
         origins = Origins(
             settings.allowed_origins,
@@ -125,18 +128,15 @@ async def open_app(
             is_development=settings.app_env is Environment.DEVELOPMENT,
         )
         identity = Identity(Verifier(public_keys), Accounts(database), origins)
-        drain = Drain(sessions, delay_s=settings.drain_delay_s, drain_s=settings.drain_s)
-        connections = Connections(
-            identity=identity,
-            node=node,
-            sessions=sessions,
-            drain=drain,
-            metrics=metrics,
-            second_connection=settings.second_connection,
-        )
+        drain = Drain(clients, delay_s=settings.drain_delay_s, drain_s=settings.drain_s)
+        connections = Connections(clients=clients, drain=drain, metrics=metrics)
+        chat = Sessions(node, metrics, ChatDialect(settings.max_text_length))
         app = Starlette(
             routes=[
-                *web_socket_routes(connections, settings),
+                *web_socket_routes(
+                    connections,
+                    chat=ChatEntrance(identity, chat, settings.second_connection),
+                ),
                 *ChatRoutes(identity, membership).routes(),
                 *MemberRoutes(identity, membership, node).routes(),
                 *MessageRoutes(identity, membership, log, node, metrics, settings.max_text_length).routes(),

@@ -10,7 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from gateway.codes import ErrorCode
+from gateway.codes import Close, ErrorCode
 from gateway.errors import RedisUnavailable
 from storage.errors import StorageUnavailable
 
@@ -18,16 +18,27 @@ logger = logging.getLogger("gateway.http")
 
 
 class Problem(Exception):
-    """An answer other than success. `code` is stable, `detail` a sentence for people."""
+    """An answer other than success. `code` is stable, `detail` a sentence for people.
+
+    `close` is its close code where a socket had to be accepted to be told, if the status does not say enough.
+    """
 
     def __init__(
-        self, status: HTTPStatus, code: str, detail: str, *, headers: Mapping[str, str] | None = None, **members: object
+        self,
+        status: HTTPStatus,
+        code: str,
+        detail: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        close: Close | None = None,
+        **members: object,
     ) -> None:
         super().__init__(code)
         self.status = status
         self.code = code
         self.detail = detail
         self.headers = dict(headers or {})
+        self.close = close
         self.members = members
 
     def response(self) -> Response:

@@ -9,19 +9,17 @@ from starlette.staticfiles import StaticFiles
 from starlette.websockets import WebSocket
 
 from gateway.connection import Connections
-from gateway.dialects.base import Dialect
-from gateway.dialects.chat import ChatDialect
-from gateway.settings import Settings
+from gateway.entrances.base import Entrance
 
 
-def web_socket_routes(connections: Connections, settings: Settings) -> list[BaseRoute]:
-    """One URL family a dialect, each with and without a trailing slash."""
-    return [*_family("/ws/chat/{chat_id}", ChatDialect(settings.max_text_length), connections)]
+def web_socket_routes(connections: Connections, *, chat: Entrance) -> list[BaseRoute]:
+    """The URL families, each with and without a trailing slash."""
+    return [*_family("/ws/chat/{chat_id}", chat, connections)]
 
 
-def _family(path: str, dialect: Dialect, connections: Connections) -> list[BaseRoute]:
+def _family(path: str, entrance: Entrance, connections: Connections) -> list[BaseRoute]:
     async def endpoint(websocket: WebSocket) -> None:
-        await connections.serve(websocket, dialect)
+        await connections.serve(websocket, entrance)
 
     return [WebSocketRoute(path, endpoint), WebSocketRoute(path + "/", endpoint)]
 

@@ -38,10 +38,9 @@ from gateway.node import Node
 from gateway.outbox import Outbox
 from gateway.rate_limits import Admitted
 from gateway.refusals import REFUSALS, UNAVAILABLE, not_in_chat, rate_limited
-from gateway.since import Since
-from gateway.subscription import Subscription
+from gateway.subscription import Place, Subscription
 from storage.errors import StorageUnavailable
-from storage.records import Admission, Committed, EventKind, NewEvent, Outcome, Person
+from storage.records import Committed, EventKind, NewEvent, Outcome, Person
 
 logger = logging.getLogger("gateway.session")
 
@@ -66,6 +65,7 @@ class Session:
         expires_at: float,
         metrics: Metrics,
         on_closed: Callable[["Session", int], None],
+        home: Place,
     ) -> None:
         self.dialect = dialect
         self.person = person
@@ -77,32 +77,38 @@ class Session:
         self._metrics = metrics
         self._outbox = Outbox(lane, on_slow=self._on_slow)
         self._on_closed = on_closed
-        self._subscriptions: dict[int, Subscription] = {}
-        self._home: Subscription | None = None
         self._waiting: deque[Request] = deque()
         self._worker: asyncio.Task[None] | None = None
         self._refusals: deque[float] = deque(maxlen=MAX_REFUSALS)
         self._is_attached = False
         self._closing: Disconnect | None = None
+        self._place = home
+        self._home = node.register(self, home.seat, home.claim)
+        self._subscriptions = {home.seat.chat_id: self._home}
+
+    @property
+    def log_fields(self) -> dict[str, object]:
+        """Who it is, for the log."""
+        ids = {"user_id": self.person.id, "connection_id": self.connection_id}
+        return ids | {"chat_id": self._place.seat.chat_id}
 
     def attach(self) -> None:
         """Start: the handshake is complete, messages come in from here on."""
         self._is_attached = True
         self._lane.attach(self)
+        self._node.tasks.spawn(self._go_live(self._home, self._place), "go live")
         if self._closing is not None:
             self._lane.close(self._closing.code, self._closing.reason)
 
+    def abandon(self) -> None:
+        """The handshake failed: give the place back."""
+        self._node.leave(self._home, at_once=True)
+
     # --- chats
 
-    def enter(self, subscription: Subscription, since: Since | None, admission: Admission) -> None:
-        """Take a registered subscription; it goes live in a task of the node's."""
-        self._subscriptions[subscription.seat.chat_id] = subscription
-        self._home = self._home or subscription
-        self._node.tasks.spawn(self._go_live(subscription, since, admission), "go live")
-
-    async def _go_live(self, subscription: Subscription, since: Since | None, admission: Admission) -> None:
+    async def _go_live(self, subscription: Subscription, place: Place) -> None:
         try:
-            await self._node.go_live(subscription, since, admission)
+            await self._node.go_live(subscription, place.since, place.admission)
         except StorageUnavailable:
             self.close(Disconnect(Close.POSITION_LOST, "the store is not available; come back with since"))
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import Protocol
 
 from gateway.codes import Disconnect
@@ -9,6 +10,8 @@ from gateway.dialects.base import Dialect
 from gateway.hub import LocalChat
 from gateway.messages import Reply
 from gateway.presence import Seat
+from gateway.since import Since
+from storage.records import Admission
 
 TYPING_INTERVAL_S = 2.0
 """A user's typing is passed on at most this often (protocol.md, seed 004)."""
@@ -37,6 +40,16 @@ class Recipient(Protocol):
     def close(self, disconnect: Disconnect) -> None:
         """Close it; what was offered before is written first."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A seat that is held in a chat, for a subscription that starts after `since` (None: with what comes)."""
+
+    admission: Admission
+    seat: Seat
+    claim: int
+    since: Since | None
 
 
 class Subscription:

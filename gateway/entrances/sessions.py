@@ -1,0 +1,56 @@
+"""Entries that lead to a session."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from gateway.dialects.base import Dialect
+from gateway.entrances.base import OnClosed
+from gateway.lane import Lane
+from gateway.metrics import Metrics
+from gateway.node import Node
+from gateway.session import Session
+from gateway.subscription import Place
+from storage.records import Person
+
+
+@dataclass(frozen=True, slots=True)
+class Sessions:
+    """Makes sessions of one dialect on this node."""
+
+    node: Node
+    metrics: Metrics
+    dialect: Dialect
+
+    def entry(
+        self,
+        person: Person,
+        *,
+        connection_id: str,
+        expires_at: float,
+        subprotocol: str | None,
+        home: Place,
+    ) -> "SessionEntry":
+        """The way in for this person, to this place."""
+
+        def open_session(lane: Lane, on_closed: OnClosed) -> Session:
+            return Session(
+                node=self.node,
+                lane=lane,
+                dialect=self.dialect,
+                person=person,
+                connection_id=connection_id,
+                expires_at=expires_at,
+                metrics=self.metrics,
+                on_closed=on_closed,
+                home=home,
+            )
+
+        return SessionEntry(subprotocol, open_session)
+
+
+@dataclass(frozen=True, slots=True)
+class SessionEntry:
+    """Meets `Entry`."""
+
+    subprotocol: str | None
+    open: Callable[[Lane, OnClosed], Session]
