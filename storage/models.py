@@ -60,6 +60,20 @@ class ChatRoom(models.Model):
         table = "chats"
 
 
+class RoomName(models.Model):
+    """The name by which a chat of kind ROOM is found."""
+
+    name = fields.CharField(max_length=255, primary_key=True)
+    chat: fields.OneToOneRelation[ChatRoom] = fields.OneToOneField(
+        "storage.ChatRoom", related_name=False, on_delete=fields.CASCADE
+    )
+
+    class Meta:
+        """Where it lives."""
+
+        table = "rooms"
+
+
 class Membership(models.Model):
     """A user's place in a chat."""
 

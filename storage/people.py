@@ -7,7 +7,7 @@ from tortoise.expressions import Q
 from storage.errors import InvalidMembers, UnknownUser
 from storage.ids import is_id
 from storage.models import User
-from storage.records import NewMember, Person
+from storage.records import QUEUE_SENDER, NewMember, Person
 
 
 async def resolve(members: Sequence[NewMember]) -> list[Person]:
@@ -17,7 +17,8 @@ async def resolve(members: Sequence[NewMember]) -> list[Person]:
     """
     ids = [member.user_id for member in members if is_id(member.user_id)]
     logins = [member.login.casefold() for member in members if member.login is not None]
-    rows = await User.filter(Q(id__in=ids) | Q(login_folded__in=logins)).values(
+    persons = User.filter(id__gt=QUEUE_SENDER.id)
+    rows = await persons.filter(Q(id__in=ids) | Q(login_folded__in=logins)).values(
         "id", "login", "login_folded", "first_name", "last_name"
     )
     known: dict[int | str, Person] = {}

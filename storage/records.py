@@ -26,6 +26,7 @@ class ChatKind(StrEnum):
     SERVICE = "service"
     SUPPORT = "support"
     PUBLIC = "public"
+    ROOM = "room"  # found by a name, fed by the queue; nobody is a member (seed 002)
 
 
 class Role(StrEnum):
@@ -45,6 +46,14 @@ class Person:
     username: str
     first_name: str = ""
     last_name: str = ""
+
+
+QUEUE_SENDER = Person(0, "queue:messages")
+"""The system user that every message of the queue comes from, a row of `users` like all others.
+
+Nobody logs in as it: no password fits its hash, and no person's login has a colon. Nobody can name it by its id either:
+ids that clients send start at 1.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +169,23 @@ class Admission:
     chat_id: int
     chat_kind: ChatKind
     member: Member
+    position: ChatPosition
+    epoch: str
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """A chat that is found by a name; both stay what they are for ever."""
+
+    chat_id: int
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class RoomEntry:
+    """What a connection needs to know to enter a room, of which it is no member: see `Admission`."""
+
+    room: Room
     position: ChatPosition
     epoch: str
 

@@ -22,7 +22,8 @@ def role_in(kind: ChatKind, wanted: Role | None, taken: Collection[Role]) -> Rol
 
     Raises: InvalidMembers.
     """
-    roles = _ROLES[kind]
+    if (roles := _ROLES.get(kind)) is None:
+        raise InvalidMembers(f"a {kind} is made by its name and has no members")
     if wanted is None:
         return next((role for role in roles if role not in taken), roles[-1])
     if wanted not in roles:
