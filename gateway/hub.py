@@ -9,7 +9,7 @@ import logging
 from collections.abc import Callable, Iterable, Iterator
 from typing import Protocol
 
-from gateway.dialects.base import Dialect
+from gateway.dialects.base import Dialect, Echo
 from gateway.frames import text_frame
 from gateway.messages import Push
 from gateway.timeline import Timeline
@@ -28,7 +28,11 @@ class Subscriber(Protocol):
 
     @property
     def user_id(self) -> int:
-        """Whose subscription it is: pushes about a user's own doing skip that user."""
+        """Whose subscription it is: typing, read marks and presence skip their author."""
+        ...
+
+    def skips(self, event: ChatEvent) -> bool:
+        """Whether an event by its own user is not for it, in a dialect without full echo; asked once an event."""
         ...
 
     def offer(self, frames: bytes) -> bool:
@@ -143,7 +147,6 @@ class Hub:
         pending, local.pending = local.pending, []
         if not pending or not local.live:
             return
-        skipped = {user_id for _, user_id in pending if user_id is not None}
         encoded: dict[str, _Batch] = {}
         deliveries = size = 0
         for subscriber in list(local.live):
@@ -151,7 +154,7 @@ class Hub:
             batch = encoded.get(dialect.name)
             if batch is None:
                 batch = encoded[dialect.name] = _Batch(dialect, pending)
-            frames = batch.without(subscriber.user_id) if subscriber.user_id in skipped else batch.all
+            frames = batch.for_author(subscriber) if subscriber.user_id in batch.authors else batch.all
             if frames and subscriber.offer(frames):
                 deliveries += len(pending)
                 size += len(frames)
@@ -159,18 +162,28 @@ class Hub:
 
 
 class _Batch:
-    """The pushes of one flush in one dialect: framed once, joined once."""
+    """The pushes of one flush in one dialect: framed once, joined once. Only sockets of `authors` may skip some."""
 
-    __slots__ = ("_frames", "all")
+    __slots__ = ("_frames", "all", "authors")
 
     def __init__(self, dialect: Dialect, pending: list[tuple[Push, int | None]]) -> None:
-        self._frames: list[tuple[bytes, int | None]] = []
+        is_echoed = dialect.echo is Echo.ALL
+        self._frames: list[tuple[bytes, Push, int | None]] = []
         for push, skip_user in pending:
             payload = dialect.push(push)
             if payload is not None:
-                self._frames.append((text_frame(payload), skip_user))
-        self.all = b"".join([frame for frame, _ in self._frames])
+                author_id = push.sender.id if isinstance(push, ChatEvent) and not is_echoed else skip_user
+                self._frames.append((text_frame(payload), push, author_id))
+        self.all = b"".join([frame for frame, _, _ in self._frames])
+        self.authors = {author_id for _, _, author_id in self._frames if author_id is not None}
 
-    def without(self, user_id: int) -> bytes:
-        """All frames but those that this user has caused."""
-        return b"".join([frame for frame, skip_user in self._frames if skip_user != user_id])
+    def for_author(self, subscriber: Subscriber) -> bytes:
+        """All frames but those of pushes that an author's socket skips."""
+        user_id = subscriber.user_id
+        return b"".join(
+            [
+                frame
+                for frame, push, author_id in self._frames
+                if author_id != user_id or (isinstance(push, ChatEvent) and not subscriber.skips(push))
+            ]
+        )

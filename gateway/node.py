@@ -178,11 +178,16 @@ class Node:
                 return Admitted(is_new=False)
         return verdict
 
-    def submit(self, event: NewEvent, done: OnOutcome, *, admitted: Admitted | None = None) -> None:
+    def submit(
+        self, event: NewEvent, done: OnOutcome, *, admitted: Admitted | None = None, by: Subscription | None = None
+    ) -> None:
         """Store an event and tell everyone; `done` hears the outcome after all of this node has.
 
-        A message must have been admitted; what turns out to store nothing gives its place in the minute back.
+        A message must have been admitted; what turns out to store nothing gives its place in the minute back. `by` is
+        the socket that sends it, which may not want it back.
         """
+        if by is not None:
+            by.sends(event.client_msg_id)
 
         def on_outcome(outcome: Outcome) -> None:
             is_stored = isinstance(outcome, Committed) and not outcome.duplicate
@@ -191,6 +196,8 @@ class Node:
             if isinstance(outcome, Committed) and not outcome.duplicate:
                 logger.info("message_stored", extra={"fields": _log_fields(outcome.event)})
                 self._serve(outcome.event)
+            if by is not None:
+                by.settles(event.client_msg_id, outcome)
             done(outcome)
 
         self.log.submit(event, on_outcome)

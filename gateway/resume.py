@@ -11,6 +11,7 @@ from gateway.messages import CaughtUp, Established, Reset
 from gateway.repair import Repair
 from gateway.since import Since
 from gateway.subscription import Subscription
+from storage.records import ChatEvent
 
 PAGE = 200
 SLICE = 10
@@ -65,7 +66,8 @@ class Resume:
             # A page of the longest texts is larger than an outbox.
             if start and (not await subscription.session.room() or subscription.has_left()):
                 return False
-            payloads = [subscription.dialect.push(event) for event in events[start : start + SLICE]]
+            wanted = [event for event in events[start : start + SLICE] if not _is_skipped(subscription, event)]
+            payloads = [subscription.dialect.push(event) for event in wanted]
             subscription.offer(b"".join([text_frame(payload) for payload in payloads if payload is not None]))
         subscription.pos = events[-1].seq if events else local.timeline.last_seq
         return True
@@ -73,3 +75,7 @@ class Resume:
     def _join(self, subscription: Subscription) -> None:
         self._hub.join(subscription.local, subscription)
         subscription.is_live = True
+
+
+def _is_skipped(subscription: Subscription, event: ChatEvent) -> bool:
+    return event.sender.id == subscription.user_id and subscription.skips(event)

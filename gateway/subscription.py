@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from gateway.codes import Disconnect
-from gateway.dialects.base import Dialect
+from gateway.dialects.base import Dialect, Echo
 from gateway.hub import LocalChat
 from gateway.messages import Reply
 from gateway.presence import Seat
 from gateway.since import Since
-from storage.records import Admission
+from storage.records import Admission, ChatEvent, Committed, Outcome
 
 TYPING_INTERVAL_S = 2.0
 """A user's typing is passed on at most this often (protocol.md, seed 004)."""
@@ -55,7 +55,7 @@ class Place:
 class Subscription:
     """A session in a chat: first paging towards the live stream, then live."""
 
-    __slots__ = ("_has_left", "_pos", "claim", "is_live", "local", "seat", "session", "typing")
+    __slots__ = ("_has_left", "_pos", "_sent", "claim", "is_live", "local", "seat", "session", "typing")
 
     def __init__(self, session: Recipient, local: LocalChat, seat: Seat, claim: int) -> None:
         self.session = session
@@ -66,6 +66,8 @@ class Subscription:
         self.is_live = False
         self._has_left = False
         self._pos = 0
+        self._sent: set[str] | None = set() if session.dialect.echo is Echo.OTHER_SOCKETS else None
+        """By client_msg_id: what this very socket has sent and will come by, whichever way it comes."""
         self.typing: TypingThrottle | None = None
 
     @property
@@ -100,6 +102,29 @@ class Subscription:
     def rank(self) -> tuple[int, str]:
         """Of two exclusive seats of a user, the higher rank keeps the place (delivery.md 10)."""
         return self.claim, self.seat.connection_id
+
+    def sends(self, client_msg_id: str) -> None:
+        """The session submits an event with this id; `settles` must follow."""
+        if self._sent is not None:
+            self._sent.add(client_msg_id)
+
+    def settles(self, client_msg_id: str, outcome: Outcome) -> None:
+        """What became of it. Must be called in the turn of the loop in which the hub was fed."""
+        if self._sent is None:
+            return
+        if not isinstance(outcome, Committed):
+            self._sent.discard(client_msg_id)
+        elif outcome.event.seq <= self.local.timeline.last_seq:
+            # It has come by, or is among this turn's pushes, whose flush was scheduled before this.
+            asyncio.get_running_loop().call_soon(self._sent.discard, client_msg_id)
+
+    def skips(self, event: ChatEvent) -> bool:
+        """Whether an event by this session's user is not for it. Asked once an event: it will not come by again."""
+        if self._sent is None:
+            return self.dialect.echo is Echo.NONE
+        is_own = event.client_msg_id in self._sent
+        self._sent.discard(event.client_msg_id)
+        return is_own
 
     def offer(self, frames: bytes) -> bool:
         """Hand complete frames to the session's outbox; never blocks."""

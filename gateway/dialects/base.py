@@ -1,6 +1,7 @@
 """What a dialect is: the seam between one URL family's JSON and our words."""
 
 from dataclasses import dataclass
+from enum import Enum, auto
 from typing import Protocol
 
 from gateway.messages import Command, ErrorReply, Push, Reply
@@ -19,12 +20,25 @@ class Request:
     ref: str | int | None = None
 
 
+class Echo(Enum):
+    """Which of its user's messages, edits and deletions a socket gets as pushes."""
+
+    ALL = auto()
+    OTHER_SOCKETS = auto()  # all but those that it has sent itself
+    NONE = auto()
+
+
 class Dialect(Protocol):
     """Pure: the same input gives the same output, nothing blocks, nothing is remembered."""
 
     @property
     def name(self) -> str:
         """A short constant: the label of metrics, and the key by which pushes are encoded once."""
+        ...
+
+    @property
+    def echo(self) -> Echo:
+        """What comes back to its author. Of the dialects of one name all say ALL, or none."""
         ...
 
     def decode(self, payload: bytes, is_text: bool) -> Request | ErrorReply:

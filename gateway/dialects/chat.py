@@ -1,6 +1,6 @@
 """Seed 004: one chat on one socket, at /ws/chat/{chat_id}/. Its texts are the seed's, to the letter."""
 
-from gateway.dialects.base import Request
+from gateway.dialects.base import Echo, Request
 from gateway.dialects.commands import Commands
 from gateway.dialects.fields import INVALID_JSON, read_object
 from gateway.dialects.objects import push_object, reply_object
@@ -12,6 +12,7 @@ class ChatDialect:
     """Seed 004's JSON."""
 
     name = "chat"
+    echo = Echo.ALL
 
     def __init__(self, max_text_length: int = 1000) -> None:
         self._commands = Commands(max_text_length)

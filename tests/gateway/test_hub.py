@@ -2,11 +2,12 @@ import asyncio
 
 import pytest
 
+from gateway.dialects.base import Echo
 from gateway.dialects.chat import ChatDialect
 from gateway.frames import text_frame
 from gateway.hub import Hub, LocalChat
 from gateway.messages import Push, Typing
-from storage.records import Person
+from storage.records import ChatEvent, Person
 from tests.gateway.test_timeline import event
 
 
@@ -31,6 +32,12 @@ class Reader:
         self.user_id = user_id
         self.has_room = has_room
         self.writes: list[bytes] = []
+        self.own: set[int] = set()
+        self.asked: list[int] = []
+
+    def skips(self, event: ChatEvent) -> bool:
+        self.asked.append(event.seq)
+        return event.seq in self.own
 
     def offer(self, frames: bytes) -> bool:
         self.writes.append(frames)
@@ -87,6 +94,22 @@ async def test_a_push_skips_its_author_but_nothing_else_does(hub):
     assert b"typing" not in author.writes[0]
     assert b"message 1" in author.writes[0]
     assert b"typing" in other.writes[0]
+
+
+async def test_only_an_authors_sockets_are_asked_what_they_skip_and_the_others_share_all(hub):
+    dialect = CountingDialect("without echo")
+    dialect.echo = Echo.NONE
+    sending, second, other = Reader(dialect, user_id=1), Reader(dialect, user_id=1), Reader(dialect, user_id=2)
+    sending.own = {1}
+    full_echo = Reader(CountingDialect(), user_id=1)
+    local = joined(hub, sending, second, other, full_echo)
+    hub.feed(local, [event(1), event(2)])  # both by user 1
+    await turn()
+    first, last = (text_frame(ChatDialect().push(event(seq)) or b"") for seq in (1, 2))
+    assert sending.writes == [last]
+    assert second.writes == other.writes == full_echo.writes == [first + last]
+    assert (sending.asked, second.asked, other.asked, full_echo.asked) == ([1, 2], [1, 2], [], [])
+    assert dialect.encoded == 2
 
 
 async def test_a_full_subscriber_does_not_keep_the_others_waiting(hub):
