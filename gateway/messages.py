@@ -103,6 +103,11 @@ class Stored:
 
 
 @dataclass(frozen=True, slots=True)
+class Done:
+    """The command was carried out, and there is nothing to say about it."""
+
+
+@dataclass(frozen=True, slots=True)
 class HistoryPage:
     """Stored messages, ascending."""
 
@@ -160,7 +165,7 @@ class ErrorReply:
     retry_after_s: float | None = None
 
 
-Reply = Established | Stored | HistoryPage | PresenceState | CaughtUp | Reset | Pong | ErrorReply
+Reply = Established | Stored | Done | HistoryPage | PresenceState | CaughtUp | Reset | Pong | ErrorReply
 
 
 # --- pushes: unsolicited, the same for every subscriber of a chat

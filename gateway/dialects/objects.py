@@ -2,6 +2,7 @@
 
 from gateway.messages import (
     CaughtUp,
+    Done,
     ErrorReply,
     Established,
     HistoryPage,
@@ -58,7 +59,7 @@ def reply_object(reply: Reply) -> dict[str, object] | None:
                 "last_seq": reply.last_seq,
                 "epoch": reply.epoch,
             }
-        case Stored(duplicate=False):
+        case Stored(duplicate=False) | Done():
             return None
         case Stored():
             return {"type": "message", "data": message_object(reply.event), "duplicate": True}

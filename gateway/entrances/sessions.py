@@ -1,14 +1,14 @@
-"""Entries that lead to a session."""
+"""Entries that lead to a session in one chat."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from gateway.chat_session import ChatSession
 from gateway.dialects.base import Dialect
-from gateway.entrances.base import OnClosed
+from gateway.entrances.base import Client, OnClosed
 from gateway.lane import Lane
 from gateway.metrics import Metrics
 from gateway.node import Node
-from gateway.session import Session
 from gateway.subscription import Place
 from storage.records import Person
 
@@ -32,8 +32,8 @@ class Sessions:
     ) -> "SessionEntry":
         """The way in for this person, to this place."""
 
-        def open_session(lane: Lane, on_closed: OnClosed) -> Session:
-            return Session(
+        def open_session(lane: Lane, on_closed: OnClosed) -> ChatSession:
+            return ChatSession(
                 node=self.node,
                 lane=lane,
                 dialect=self.dialect,
@@ -53,4 +53,4 @@ class SessionEntry:
     """Meets `Entry`."""
 
     subprotocol: str | None
-    open: Callable[[Lane, OnClosed], Session]
+    open: Callable[[Lane, OnClosed], Client]
