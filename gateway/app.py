@@ -16,9 +16,11 @@ from starlette.routing import BaseRoute
 from auth.tokens import PublicKeys, Verifier
 from gateway.connection import Connections
 from gateway.dialects.chat import ChatDialect
+from gateway.dialects.service import ServiceDialect
 from gateway.drain import Drain
 from gateway.entrances.base import Client
 from gateway.entrances.chat import ChatEntrance
+from gateway.entrances.service import ServiceEntrance
 from gateway.entrances.sessions import Sessions
 from gateway.evictions import Evictions, expire
 from gateway.gate import Gate
@@ -47,6 +49,7 @@ from storage.accounts import Accounts
 from storage.chat_log import open_chat_log
 from storage.chats import Chats
 from storage.database import Database
+from storage.records import ChatKind, Role
 
 CHECK_WHILE_REDIS_IS_DOWN_S = 1.0
 """Then the position check is what delivers other nodes' messages (delivery.md 7)."""
@@ -131,11 +134,19 @@ async def open_app(
         drain = Drain(clients, delay_s=settings.drain_delay_s, drain_s=settings.drain_s)
         connections = Connections(clients=clients, drain=drain, metrics=metrics)
         chat = Sessions(node, metrics, ChatDialect(settings.max_text_length))
+        service = Sessions(node, metrics, ServiceDialect(settings.max_text_length))
+        resuming = Sessions(node, metrics, ServiceDialect(settings.max_text_length, resumes=True))
         app = Starlette(
             routes=[
                 *web_socket_routes(
                     connections,
                     chat=ChatEntrance(identity, chat, settings.second_connection),
+                    service=ServiceEntrance(
+                        identity, service, resuming, ChatKind.SERVICE, frozenset({Role.MASTER, Role.CLIENT})
+                    ),
+                    support=ServiceEntrance(
+                        identity, service, resuming, ChatKind.SUPPORT, frozenset({Role.SUPPORT, Role.CLIENT})
+                    ),
                 ),
                 *ChatRoutes(identity, membership).routes(),
                 *MemberRoutes(identity, membership, node).routes(),

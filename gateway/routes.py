@@ -12,9 +12,15 @@ from gateway.connection import Connections
 from gateway.entrances.base import Entrance
 
 
-def web_socket_routes(connections: Connections, *, chat: Entrance) -> list[BaseRoute]:
+def web_socket_routes(
+    connections: Connections, *, chat: Entrance, service: Entrance, support: Entrance
+) -> list[BaseRoute]:
     """The URL families, each with and without a trailing slash."""
-    return [*_family("/ws/chat/{chat_id}", chat, connections)]
+    return [
+        *_family("/ws/chat/{chat_id}", chat, connections),
+        *_family("/ws/service-chats/{chat_id}", service, connections),
+        *_family("/ws/support-chats/{chat_id}", support, connections),
+    ]
 
 
 def _family(path: str, entrance: Entrance, connections: Connections) -> list[BaseRoute]:

@@ -48,7 +48,7 @@ class Commands:
         """The command that a JSON object stands for, or what is wrong with it."""
         kind = fields.get("type")
         reader = self._readers.get(kind) if isinstance(kind, str) else None
-        return reader(fields) if reader is not None else _unknown_type(kind)
+        return reader(fields) if reader is not None else unknown_type(kind)
 
     def _read_message(self, fields: _Fields) -> Command | ErrorReply:
         error = self._text_error(fields) or _client_msg_id_error(fields)
@@ -110,6 +110,7 @@ def _client_msg_id_error(fields: _Fields) -> ErrorReply | None:
     return invalid_field("client_msg_id", "a string of 1 to 64 characters")
 
 
-def _unknown_type(kind: object) -> ErrorReply:
+def unknown_type(kind: object) -> ErrorReply:
+    """The error for a command that the dialect does not have; `kind` is the JSON value of its `type`."""
     shown = kind if isinstance(kind, str) else orjson.dumps(kind).decode()
     return ErrorReply(ErrorCode.UNKNOWN_TYPE, f"Unknown message type: {shown[:_SHOWN_TYPE_LENGTH]}")

@@ -1,4 +1,4 @@
-"""Into one chat, as a member of it: the URL families of seeds 004 and 001."""
+"""Into one chat, as a member of it: seed 004's URL family."""
 
 import uuid
 from dataclasses import dataclass
@@ -8,13 +8,15 @@ from starlette.websockets import WebSocket
 
 from gateway.entrances.base import Entry
 from gateway.entrances.sessions import Sessions
-from gateway.identity import Identity
+from gateway.identity import Caller, Identity
+from gateway.membership import Membership
 from gateway.messages import MAX_ID
 from gateway.presence import Seat
 from gateway.problems import Problem, forbidden
 from gateway.settings import SecondConnection
 from gateway.since import read_since
 from gateway.subscription import Place
+from storage.records import Admission
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +37,9 @@ class ChatEntrance:
 
         Raises: Problem, StorageUnavailable.
         """
-        caller = await self.identity.caller(websocket)
-        node, person = self.sessions.node, caller.person
-        chat_id = chat_id_in(websocket.path_params["chat_id"])
-        admission = await node.membership.admit(chat_id, person.id) if chat_id else None
-        if admission is None:
-            raise forbidden("You are not a member of this chat, or there is no such chat.")
+        node = self.sessions.node
+        caller, admission = await admitted(websocket, self.identity, node.membership)
+        person = caller.person
         seat = Seat(
             chat_id=admission.chat_id,
             user_id=person.id,
@@ -59,6 +58,19 @@ class ChatEntrance:
             subprotocol=caller.subprotocol,
             home=Place(admission, seat, claim, None if since is None else read_since(since)),
         )
+
+
+async def admitted(websocket: WebSocket, identity: Identity, membership: Membership) -> tuple[Caller, Admission]:
+    """The caller, and the place that they have in the URL's chat.
+
+    Raises: Problem, StorageUnavailable.
+    """
+    caller = await identity.caller(websocket)
+    chat_id = chat_id_in(websocket.path_params["chat_id"])
+    admission = await membership.admit(chat_id, caller.person.id) if chat_id else None
+    if admission is None:
+        raise forbidden("You are not a member of this chat, or there is no such chat.")
+    return caller, admission
 
 
 def chat_id_in(text: str) -> int | None:
