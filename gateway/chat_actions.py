@@ -23,6 +23,7 @@ from gateway.node import Node
 from gateway.rate_limits import Admitted
 from gateway.refusals import REFUSALS, rate_limited
 from gateway.subscription import Subscription
+from gateway.typing_throttle import TypingThrottle
 from storage.records import Committed, EventKind, NewEvent, Outcome, Person
 
 
@@ -50,9 +51,11 @@ class ChatActions:
         self._metrics = metrics
         self._person = person
         self._session = session
+        self._throttles: dict[int, TypingThrottle] = {}
+        """Of the chats in which the person has typed a moment ago."""
 
-    async def send(self, request: Request, chat_id: int, command: SendMessage) -> None:
-        """Store a message, if the person's minute has room.
+    async def send(self, request: Request, chat_id: int, command: SendMessage, by: Subscription | None = None) -> None:
+        """Store a message, if the person's minute has room; `by` is the subscription that it is sent over, if any.
 
         Raises: StorageUnavailable.
         """
@@ -62,11 +65,13 @@ class ChatActions:
             self._metrics.rate_limited.inc()
             self._session.refuse(rate_limited(verdict), request)
         else:
-            self._submit(request, event, verdict)
+            self._submit(request, event, verdict, by)
 
-    def change(self, request: Request, chat_id: int, command: EditMessage | DeleteMessage) -> None:
+    def change(
+        self, request: Request, chat_id: int, command: EditMessage | DeleteMessage, by: Subscription | None = None
+    ) -> None:
         """Edit or delete a message; the answer follows."""
-        self._submit(request, self._event(chat_id, command))
+        self._submit(request, self._event(chat_id, command), None, by)
 
     def _event(self, chat_id: int, command: SendMessage | EditMessage | DeleteMessage) -> NewEvent:
         client_msg_id = command.client_msg_id or new_client_msg_id()
@@ -79,7 +84,7 @@ class ChatActions:
             case DeleteMessage():
                 return NewEvent(chat_id, self._person, client_msg_id, EventKind.DELETE, "", command.message_id)
 
-    def _submit(self, request: Request, event: NewEvent, admitted: Admitted | None = None) -> None:
+    def _submit(self, request: Request, event: NewEvent, admitted: Admitted | None, by: Subscription | None) -> None:
         started = time.perf_counter()
 
         def done(outcome: Outcome) -> None:
@@ -89,19 +94,34 @@ class ChatActions:
             else:
                 self._session.refuse(REFUSALS[outcome], request)
 
-        self._node.submit(event, done, admitted=admitted)
+        self._node.submit(event, done, admitted=admitted, by=by)
 
-    def set_typing(self, request: Request, subscription: Subscription, is_typing: bool) -> None:
+    def set_typing(self, request: Request, chat_id: int, is_typing: bool) -> None:
         """Tell the others of the chat, in due time."""
-        self._node.set_typing(subscription, self._person, is_typing)
+        throttle = self._throttles.get(chat_id)
+        if throttle is None:
+            throttle = self._throttles[chat_id] = TypingThrottle(
+                publish=lambda latest: self._node.publish_typing(chat_id, self._person, latest),
+                on_idle=lambda: self._forget_throttle(chat_id),
+            )
+        throttle.change(is_typing)
         self._finish(request)
 
-    async def mark_read(self, request: Request, subscription: Subscription, seq: int | None) -> None:
-        """Move the person's read position; None: to what this session was given.
+    def _forget_throttle(self, chat_id: int) -> None:
+        del self._throttles[chat_id]
+
+    def stop_typing(self) -> None:
+        """The session has ended: pass on nothing more."""
+        for throttle in self._throttles.values():
+            throttle.cancel()
+        self._throttles.clear()
+
+    async def mark_read(self, request: Request, chat_id: int, seq: int) -> None:
+        """Move the person's read position to a seq of the chat.
 
         Raises: StorageUnavailable.
         """
-        await self._node.mark_read(subscription, self._person, seq)
+        await self._node.mark_read(chat_id, self._person, seq)
         self._finish(request)
 
     def _finish(self, request: Request) -> None:

@@ -7,6 +7,8 @@ from gateway.codes import Close, Disconnect
 from gateway.dialects.base import Dialect, Request
 from gateway.lane import Lane
 from gateway.messages import (
+    DeleteMessage,
+    EditMessage,
     GetHistory,
     GetPresence,
     MarkRead,
@@ -64,11 +66,12 @@ class ChatSession(Session):
 
     async def _go_live(self) -> None:
         try:
-            await self._node.go_live(self._home, self._place.since, self._place.admission)
+            await self._node.go_live(self._home, self._place.since, self._place.admission.epoch)
         except StorageUnavailable:
             self.close(Disconnect(Close.POSITION_LOST, "the store is not available; come back with since"))
 
     def _end(self, *, at_once: bool) -> None:
+        self._actions.stop_typing()
         self._node.leave(self._home, at_once=at_once)
 
     def tell(self, reply: Reply) -> None:
@@ -83,19 +86,19 @@ class ChatSession(Session):
                 self.answer(Pong(), request)
                 self.done(request)
             case SetTyping(is_typing=is_typing):
-                self._actions.set_typing(request, self._home, is_typing)
-            case command:
-                self._actions.change(request, self._home.seat.chat_id, command)
+                self._actions.set_typing(request, self._home.chat_id, is_typing)
+            case EditMessage() | DeleteMessage() as command:
+                self._actions.change(request, self._home.chat_id, command, by=self._home)
         return True
 
     async def _handle(self, request: Request) -> None:
-        chat_id = self._home.seat.chat_id
+        chat_id, last_seq = self._home.chat_id, self._home.local.timeline.last_seq
         match request.command:
             case SendMessage() as command:
-                await self._actions.send(request, chat_id, command)
+                await self._actions.send(request, chat_id, command, by=self._home)
             case MarkRead(seq=seq):
-                await self._actions.mark_read(request, self._home, seq)
+                await self._actions.mark_read(request, chat_id, self._home.pos if seq is None else min(seq, last_seq))
             case GetHistory() as command:
-                await self._actions.history(request, chat_id, command, self._home.local.timeline.last_seq)
+                await self._actions.history(request, chat_id, command, last_seq)
             case GetPresence():
                 await self._actions.presence(request, chat_id)

@@ -41,13 +41,13 @@ class Evictions:
     def replace(self, takeover: Takeover) -> None:
         """Close the user's exclusive sessions in the chat that are older than the takeover."""
         for subscription in self._roster.of(takeover.chat_id, takeover.user_id):
-            if subscription.seat.exclusive and subscription.rank < (takeover.claim, takeover.connection_id):
+            if subscription.is_exclusive and subscription.rank < (takeover.claim, takeover.connection_id):
                 subscription.close(_REPLACED)
 
     def replace_one(self, chat_id: int, user_id: int, connection_id: str) -> None:
         """Close this one session: a newer exclusive seat was found in Redis."""
         for subscription in self._roster.of(chat_id, user_id):
-            if subscription.seat.connection_id == connection_id:
+            if subscription.connection_id == connection_id:
                 subscription.close(_REPLACED)
 
     def remove(self, chat_id: int, user_id: int) -> None:

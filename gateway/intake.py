@@ -61,7 +61,8 @@ class Intake:
                 self._hub.feed(local, [publication])
                 self._repair.look(local)
             case Typing(person=person) | MessagesRead(person=person):
-                self._hub.broadcast(local, publication, skip_user=person.id)
+                if local.present_count <= LARGE_CHAT:  # its author's node may not know how large the chat is
+                    self._hub.broadcast(local, publication, skip_user=person.id)
             case PresenceChange():
                 self._take_presence(local, publication)
             case Takeover():

@@ -30,10 +30,10 @@ from gateway.rate_limits import Admitted, RateLimits
 from gateway.repair import Repair
 from gateway.resume import Resume
 from gateway.since import Since
-from gateway.subscription import Recipient, Roster, Subscription, TypingThrottle
+from gateway.subscription import Recipient, Roster, Subscription
 from gateway.tasks import Tasks
 from storage.errors import StorageUnavailable
-from storage.records import Admission, ChatEvent, Committed, EventKind, NewEvent, OnOutcome, Outcome, Person
+from storage.records import ChatEvent, Committed, EventKind, NewEvent, OnOutcome, Outcome, Person
 
 logger = logging.getLogger("gateway.node")
 
@@ -106,12 +106,19 @@ class Node:
 
     def register(self, session: Recipient, seat: Seat, claim: int) -> Subscription:
         """Put the session into the chat: from here on it can be displaced or removed; it owes a `leave`."""
-        local, is_first = self._hub.open(seat.chat_id)
-        if is_first:
-            self._opening[seat.chat_id] = self.tasks.spawn(self._open(local), "open chat")
-        subscription = Subscription(session, local, seat, claim)
+        subscription = Subscription(session, self._local(seat.chat_id), seat, claim)
         self._roster.add(subscription)
         return subscription
+
+    def visit(self, session: Recipient, chat_id: int) -> Subscription:
+        """Let the session see a public chat without a seat in it; it owes a `leave`."""
+        return Subscription(session, self._local(chat_id), None, 0)
+
+    def _local(self, chat_id: int) -> LocalChat:
+        local, is_first = self._hub.open(chat_id)
+        if is_first:
+            self._opening[chat_id] = self.tasks.spawn(self._open(local), "open chat")
+        return local
 
     async def _open(self, local: LocalChat) -> None:
         """Subscribe, then read the position: what is published in between is held by the timeline (delivery.md 5)."""
@@ -126,30 +133,29 @@ class Node:
             if self._opening.get(local.chat_id) is asyncio.current_task():
                 del self._opening[local.chat_id]
 
-    async def go_live(self, subscription: Subscription, since: Since | None, admission: Admission) -> None:
+    async def go_live(self, subscription: Subscription, since: Since | None, epoch: str) -> None:
         """Greet the session, replay what it missed, and make it live, without a gap or a duplicate.
 
         Raises: StorageUnavailable.
         """
-        opening = self._opening.get(subscription.seat.chat_id)
+        opening = self._opening.get(subscription.chat_id)
         if opening is not None:
             await asyncio.shield(opening)
         if not subscription.local.timeline.is_started:
             raise StorageUnavailable("the chat's position could not be read")
-        await self._resume.run(subscription, since, admission.epoch, self.node_id)
+        await self._resume.run(subscription, since, epoch, self.node_id)
 
     def leave(self, subscription: Subscription, *, at_once: bool) -> None:
         """Take the session out of the chat; unless `at_once`, its user counts as present a little longer."""
         if not subscription.end():
             return
-        if subscription.typing is not None:
-            subscription.typing.cancel()
         self._roster.remove(subscription)
         local = subscription.local
         is_empty = self._hub.leave(local, subscription) if subscription.is_live else self._hub.give_up(local)
         if is_empty:
             self._broker.unsubscribe(local.chat_id)
-        self.tasks.spawn(self._free_seat(subscription.seat, 0 if at_once else LINGER_S), "leave chat")
+        if subscription.seat is not None:
+            self.tasks.spawn(self._free_seat(subscription.seat, 0 if at_once else LINGER_S), "leave chat")
 
     async def _free_seat(self, seat: Seat, delay_s: float) -> None:
         await asyncio.sleep(delay_s)
@@ -236,27 +242,22 @@ class Node:
 
     # --- what is not stored as an event
 
-    def set_typing(self, subscription: Subscription, person: Person, is_typing: bool) -> None:
-        """Tell the others, at most every two seconds; nobody in a large chat."""
-        if subscription.typing is None:
+    def publish_typing(self, chat_id: int, person: Person, is_typing: bool) -> None:
+        """Tell the others; nobody in a large chat."""
+        if not self._is_large(chat_id):
+            self._publish(Typing(chat_id, person, is_typing))
 
-            def publish(latest: bool) -> None:
-                if subscription.local.present_count <= LARGE_CHAT:
-                    self._publish(Typing(subscription.seat.chat_id, person, latest))
-
-            subscription.typing = TypingThrottle(publish)
-        subscription.typing.change(is_typing)
-
-    async def mark_read(self, subscription: Subscription, person: Person, seq: int | None) -> None:
-        """Move the person's read position forward, and tell the others if it moved.
+    async def mark_read(self, chat_id: int, person: Person, seq: int) -> None:
+        """Move the person's read position forward, and tell the others if it moved; `seq` must be in the chat.
 
         Raises: StorageUnavailable.
         """
-        chat_id = subscription.seat.chat_id
-        position = subscription.pos if seq is None else min(seq, subscription.local.timeline.last_seq)
-        moved = await self.membership.mark_read(chat_id, person.id, position)
-        if moved and subscription.local.present_count <= LARGE_CHAT:
-            self._publish(MessagesRead(chat_id, person, position))
+        if await self.membership.mark_read(chat_id, person.id, seq) and not self._is_large(chat_id):
+            self._publish(MessagesRead(chat_id, person, seq))
+
+    def _is_large(self, chat_id: int) -> bool:
+        local = self._hub.chat(chat_id)
+        return local is not None and local.present_count > LARGE_CHAT
 
     def membership_changed(self, chat_id: int, user_id: int, removed: bool) -> None:
         """A user was added to or removed from a chat: on removal every node closes the user's sockets there."""

@@ -31,6 +31,8 @@ class Resume:
 
         Returns early if the session closes meanwhile. Raises: StorageUnavailable.
         """
+        if subscription.has_left():
+            return
         timeline, session = subscription.local.timeline, subscription.session
         if since is not None and since.seq > timeline.last_seq:
             # The client may know more than this node has heard yet; the store decides.
@@ -38,10 +40,10 @@ class Resume:
             if subscription.has_left():
                 return
         last_seq = timeline.last_seq
-        session.tell(Established(subscription.seat.chat_id, node_id, last_seq, epoch))
+        session.tell(Established(subscription.chat_id, node_id, last_seq, epoch))
         is_foreign = since is not None and (since.seq > last_seq or since.epoch not in (None, epoch))
         if is_foreign:
-            session.tell(Reset(subscription.seat.chat_id, last_seq, epoch))
+            session.tell(Reset(subscription.chat_id, last_seq, epoch))
         if since is None or is_foreign:
             self._join(subscription)
             return
@@ -49,7 +51,7 @@ class Resume:
         while subscription.pos < timeline.last_seq:
             if not await self._page(subscription):
                 return
-        session.tell(CaughtUp(subscription.seat.chat_id, subscription.pos, epoch))
+        session.tell(CaughtUp(subscription.chat_id, subscription.pos, epoch))
         self._join(subscription)
 
     async def _page(self, subscription: Subscription) -> bool:

@@ -1,8 +1,8 @@
 """The state over one socket, whatever is spoken there: commands in, replies and pushes out.
 
-It knows no socket, only a lane. Bytes of a message come in by `on_message` and never wait for the socket. Commands of one
-session are handled in their order; a store or a read runs in the session's worker task, which exists only while there
-is something to do. What the commands mean is for the kinds of session to say.
+It knows no socket, only a lane. Bytes of a message come in by `on_message` and never wait for the socket. Commands of
+one session are handled in their order; a store or a read runs in the session's worker task, which exists only while
+there is something to do. What the commands mean is for the kinds of session to say.
 """
 
 import asyncio

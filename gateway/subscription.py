@@ -1,7 +1,7 @@
 """One session's interest in one chat, and the register of all of them on this node."""
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -13,8 +13,8 @@ from gateway.presence import Seat
 from gateway.since import Since
 from storage.records import Admission, ChatEvent, Committed, Outcome
 
-TYPING_INTERVAL_S = 2.0
-"""A user's typing is passed on at most this often (protocol.md, seed 004)."""
+NOBODY = 0
+"""The user id of those who have none."""
 
 
 class Recipient(Protocol):
@@ -53,11 +53,14 @@ class Place:
 
 
 class Subscription:
-    """A session in a chat: first paging towards the live stream, then live."""
+    """A session in a chat: first paging towards the live stream, then live.
 
-    __slots__ = ("_has_left", "_pos", "_sent", "claim", "is_live", "local", "seat", "session", "typing")
+    A member's has a seat; a visitor of a public chat has none, and nobody is told that it is there.
+    """
 
-    def __init__(self, session: Recipient, local: LocalChat, seat: Seat, claim: int) -> None:
+    __slots__ = ("_has_left", "_pos", "_sent", "claim", "is_live", "local", "seat", "session")
+
+    def __init__(self, session: Recipient, local: LocalChat, seat: Seat | None, claim: int) -> None:
         self.session = session
         self.local = local
         self.seat = seat
@@ -68,7 +71,6 @@ class Subscription:
         self._pos = 0
         self._sent: set[str] | None = set() if session.dialect.echo is Echo.OTHER_SOCKETS else None
         """By client_msg_id: what this very socket has sent and will come by, whichever way it comes."""
-        self.typing: TypingThrottle | None = None
 
     @property
     def dialect(self) -> Dialect:
@@ -76,9 +78,14 @@ class Subscription:
         return self.session.dialect
 
     @property
+    def chat_id(self) -> int:
+        """The chat."""
+        return self.local.chat_id
+
+    @property
     def user_id(self) -> int:
-        """Whose session it is."""
-        return self.seat.user_id
+        """Whose seat it is; NOBODY's without one."""
+        return NOBODY if self.seat is None else self.seat.user_id
 
     def has_left(self) -> bool:
         """Whether it has ended; nothing more is owed to the session."""
@@ -99,9 +106,19 @@ class Subscription:
         self._pos = seq
 
     @property
+    def is_exclusive(self) -> bool:
+        """Whether its seat is to be its user's only exclusive one."""
+        return self.seat is not None and self.seat.exclusive
+
+    @property
     def rank(self) -> tuple[int, str]:
         """Of two exclusive seats of a user, the higher rank keeps the place (delivery.md 10)."""
-        return self.claim, self.seat.connection_id
+        return self.claim, self.connection_id
+
+    @property
+    def connection_id(self) -> str:
+        """The seat's; none without one."""
+        return "" if self.seat is None else self.seat.connection_id
 
     def sends(self, client_msg_id: str) -> None:
         """The session submits an event with this id; `settles` must follow."""
@@ -135,53 +152,20 @@ class Subscription:
         self.session.close(disconnect)
 
 
-class TypingThrottle:
-    """Passes a user's typing on at once, then at most every `TYPING_INTERVAL_S`; the last state always gets through."""
-
-    __slots__ = ("_latest", "_publish", "_sent", "_timer")
-
-    def __init__(self, publish: Callable[[bool], None]) -> None:
-        self._publish = publish
-        self._sent = False
-        self._latest = False
-        self._timer: asyncio.TimerHandle | None = None
-
-    def change(self, is_typing: bool) -> None:
-        """The user types, or stopped."""
-        self._latest = is_typing
-        if self._timer is None:
-            self._pass_on()
-
-    def _pass_on(self) -> None:
-        self._publish(self._latest)
-        self._sent = self._latest
-        self._timer = asyncio.get_running_loop().call_later(TYPING_INTERVAL_S, self._on_interval)
-
-    def _on_interval(self) -> None:
-        self._timer = None
-        if self._latest != self._sent:
-            self._pass_on()
-
-    def cancel(self) -> None:
-        """Pass on nothing more."""
-        if self._timer is not None:
-            self._timer.cancel()
-
-
 class Roster:
-    """Every subscription on this node, by chat and user."""
+    """Every member's subscription on this node, by chat and user."""
 
     def __init__(self) -> None:
         self._chats: dict[int, dict[int, list[Subscription]]] = {}
 
     def add(self, subscription: Subscription) -> None:
         """Register it."""
-        users = self._chats.setdefault(subscription.seat.chat_id, {})
+        users = self._chats.setdefault(subscription.chat_id, {})
         users.setdefault(subscription.user_id, []).append(subscription)
 
     def remove(self, subscription: Subscription) -> None:
         """Forget it; it may be gone already."""
-        chat_id, user_id = subscription.seat.chat_id, subscription.user_id
+        chat_id, user_id = subscription.chat_id, subscription.user_id
         users = self._chats.get(chat_id, {})
         mine = users.get(user_id, [])
         if subscription not in mine:
