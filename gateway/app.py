@@ -38,6 +38,7 @@ from gateway.loop_lag import measure_loop_lag
 from gateway.metrics import Metrics
 from gateway.node import Node
 from gateway.origins import Origins
+from gateway.pages import Pages
 from gateway.problems import HANDLERS
 from gateway.redis.client import RedisEvents, open_redis
 from gateway.repair import INTERVAL_S, Repair
@@ -77,7 +78,6 @@ async def open_app(
     Raises: StorageUnavailable. Redis may be away: the node then starts degraded.
     """
     metrics, roster, clients = Metrics(), Roster(), dict[Client, float]()
-    hub = Hub(metrics.broadcast)
     membership = Chats(database)
     evictions = Evictions(roster, membership)
     async with AsyncExitStack() as stack:
@@ -94,6 +94,8 @@ async def open_app(
         log = await stack.enter_async_context(open_chat_log(database, metrics.committed))
         tasks = Tasks()
         stack.push_async_callback(tasks.close)
+        pages = Pages(log, tasks, on_page=metrics.page)
+        hub = Hub(metrics.broadcast, on_event=pages.add, on_forget=pages.forget)
         repair = Repair(
             hub,
             log,
@@ -111,6 +113,7 @@ async def open_app(
             presence=redis.presence,
             limits=redis.limits,
             log=log,
+            pages=pages,
             membership=membership,
             repair=repair,
             evictions=evictions,
@@ -123,7 +126,7 @@ async def open_app(
         vital.spawn(repair.run(), "position check")
         vital.spawn(expire(clients), "token expiry")
         vital.spawn(measure_loop_lag(metrics.loop_lag), "loop lag")
-        metrics.watch(lambda: len(clients), lambda: len(hub), lambda: health.is_ready)
+        metrics.watch(lambda: len(clients), lambda: len(hub), lambda: health.is_ready, lambda: pages.size)
 
         origins = Origins(
             settings.allowed_origins,

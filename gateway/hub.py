@@ -66,13 +66,22 @@ class LocalChat:
 class Hub:
     """The chats with local subscribers, and the one way to reach them.
 
-    `on_flush(pushes, deliveries, size)` is told of each chat's flush (for metrics): sizes in bytes.
+    `on_flush(pushes, deliveries, size)` is told of each chat's flush (for metrics): sizes in bytes. `on_event` hears
+    each stored event as it is delivered, in its chat's order, and `on_forget` of each chat that nobody local is in now.
     """
 
-    def __init__(self, on_flush: Callable[[int, int, int], None] = lambda *_: None) -> None:
+    def __init__(
+        self,
+        on_flush: Callable[[int, int, int], None] = lambda *_: None,
+        *,
+        on_event: Callable[[ChatEvent], None] = lambda _: None,
+        on_forget: Callable[[int], None] = lambda _: None,
+    ) -> None:
         self._chats: dict[int, LocalChat] = {}
         self._dirty: list[LocalChat] = []
         self._on_flush = on_flush
+        self._on_event = on_event
+        self._on_forget = on_forget
 
     def chat(self, chat_id: int) -> LocalChat | None:
         """The chat, if anyone local is in it."""
@@ -113,17 +122,23 @@ class Hub:
     def _forget_if_unneeded(self, local: LocalChat) -> bool:
         if local.is_needed:
             return False
-        self._chats.pop(local.chat_id, None)
+        if self._chats.pop(local.chat_id, None) is not None:
+            self._on_forget(local.chat_id)
         return True
 
     def feed(self, local: LocalChat, events: Iterable[ChatEvent]) -> None:
         """Deliver stored events through the chat's timeline: each once, in order, none before its turn."""
-        for event in local.timeline.add(events):
-            self.broadcast(local, event)
+        self._deliver(local, local.timeline.add(events))
 
     def start(self, local: LocalChat, last_seq: int) -> None:
         """Fix the timeline's position, and deliver what arrived in the meantime and comes after it."""
-        for event in local.timeline.start(last_seq):
+        self._deliver(local, local.timeline.start(last_seq))
+
+    def _deliver(self, local: LocalChat, events: Iterable[ChatEvent]) -> None:
+        is_known = self._chats.get(local.chat_id) is local  # a repair may be late for a chat that everybody has left
+        for event in events:
+            if is_known:
+                self._on_event(event)
             self.broadcast(local, event)
 
     def broadcast(self, local: LocalChat, push: Push, *, skip_user: int | None = None) -> None:

@@ -79,6 +79,12 @@ class Metrics:
         self._repaired = Counter(
             "chat_gateway_gap_events_repaired_total", "Events read from the store to close holes.", registry=registry
         )
+        self._pages = Counter(
+            "chat_gateway_replay_pages_total",
+            "Pages of stored events asked for by resumes, by where they came from: memory or store.",
+            ["source"],
+            registry=registry,
+        )
         self.bad_publications = Counter(
             "chat_gateway_bad_publications_total", "Payloads from Redis that were no publications.", registry=registry
         )
@@ -92,12 +98,23 @@ class Metrics:
             "chat_gateway_event_loop_lag_seconds", "How late the loop's last tick was.", registry=registry
         )
 
-    def watch(self, connections: Callable[[], int], chats: Callable[[], int], ready: Callable[[], bool]) -> None:
+    def page(self, source: str) -> None:
+        """A resume asked for a page of stored events; `source` is memory or store."""
+        self._pages.labels(source).inc()
+
+    def watch(
+        self,
+        connections: Callable[[], int],
+        chats: Callable[[], int],
+        ready: Callable[[], bool],
+        kept: Callable[[], int],
+    ) -> None:
         """Read these at every scrape."""
         for name, text, read in (
             ("chat_gateway_connections", "WebSockets open now.", connections),
             ("chat_gateway_chats", "Chats with subscribers on this node.", chats),
             ("chat_gateway_ready", "Whether /readyz answers 200.", ready),
+            ("chat_gateway_replay_memory_bytes", "Recent events kept for resumes, about.", kept),
         ):
             Gauge(name, text, registry=self.registry).set_function(lambda read=read: float(read()))  # type: ignore[misc]
 

@@ -25,6 +25,7 @@ from gateway.messages import (
     Typing,
     may_be_retry,
 )
+from gateway.pages import Pages
 from gateway.presence import Entered, Presence, Seat
 from gateway.rate_limits import Admitted, RateLimits
 from gateway.repair import Repair
@@ -56,6 +57,7 @@ class Node:
         presence: Presence,
         limits: RateLimits,
         log: ChatLog,
+        pages: Pages,
         membership: Membership,
         repair: Repair,
         evictions: Evictions,
@@ -72,7 +74,7 @@ class Node:
         self._limits = limits
         self._repair = repair
         self._evictions = evictions
-        self._resume = Resume(hub, log, repair)
+        self._resume = Resume(hub, pages, repair)
         self._opening: dict[int, asyncio.Task[None]] = {}
 
     # --- entering and leaving

@@ -1,29 +1,29 @@
 """How a session reaches the live stream of a chat from wherever it was.
 
-Keeps invariant 4: until its position is exactly the node's, a session pages from the store, at the pace of its own
-outbox; in the turn of the loop in which nothing is missing it joins. There is no await between that check and the join.
+Keeps invariant 4: until its position is exactly the node's, a session gets pages of what it lacks, at the pace of its
+own outbox; in the turn of the loop in which nothing is missing it joins. There is no await between check and join.
 """
 
-from gateway.chat_log import ChatLog
-from gateway.frames import text_frame
+from collections.abc import Iterable, Iterator
+
 from gateway.hub import Hub
 from gateway.messages import CaughtUp, Established, Reset
+from gateway.pages import Pages
 from gateway.repair import Repair
 from gateway.since import Since
 from gateway.subscription import Subscription
 from storage.records import ChatEvent
 
-PAGE = 200
-SLICE = 10
-"""Events a write: of the longest texts allowed (10,000 code points, six bytes each in JSON) less than an outbox."""
+SLICE_BYTES = 128 * 1024
+"""A write, up to its last event, which has at most some 60 KB: far from the size of an outbox."""
 
 
 class Resume:
     """Brings subscriptions up to date."""
 
-    def __init__(self, hub: Hub, log: ChatLog, repair: Repair) -> None:
+    def __init__(self, hub: Hub, pages: Pages, repair: Repair) -> None:
         self._hub = hub
-        self._log = log
+        self._pages = pages
         self._repair = repair
 
     async def run(self, subscription: Subscription, since: Since | None, epoch: str, node_id: str) -> None:
@@ -59,19 +59,21 @@ class Resume:
         if not await subscription.session.room() or subscription.has_left():
             return False
         local = subscription.local
-        events = await self._log.events_after(local.chat_id, subscription.pos, PAGE)
+        replay = await self._pages.after(local.chat_id, subscription.pos, subscription.dialect)
         if subscription.has_left():
             return False
         # What the store has and Redis has not brought yet moves the whole node on, so that the two meet.
-        self._hub.feed(local, [event for event in events if event.seq > local.timeline.last_seq])
-        for start in range(0, len(events), SLICE):
-            # A page of the longest texts is larger than an outbox.
-            if start and (not await subscription.session.room() or subscription.has_left()):
+        self._hub.feed(local, [event for event in replay.events if event.seq > local.timeline.last_seq])
+        wanted = (
+            frame
+            for event, frame in zip(replay.events, replay.frames, strict=True)
+            if not _is_skipped(subscription, event)
+        )
+        for number, frames in enumerate(_slices(wanted)):
+            if number and (not await subscription.session.room() or subscription.has_left()):
                 return False
-            wanted = [event for event in events[start : start + SLICE] if not _is_skipped(subscription, event)]
-            payloads = [subscription.dialect.push(event) for event in wanted]
-            subscription.offer(b"".join([text_frame(payload) for payload in payloads if payload is not None]))
-        subscription.pos = events[-1].seq if events else local.timeline.last_seq
+            subscription.offer(frames)
+        subscription.pos = replay.events[-1].seq if replay.events else local.timeline.last_seq
         return True
 
     def _join(self, subscription: Subscription) -> None:
@@ -81,3 +83,17 @@ class Resume:
 
 def _is_skipped(subscription: Subscription, event: ChatEvent) -> bool:
     return event.sender.id == subscription.user_id and subscription.skips(event)
+
+
+def _slices(frames: Iterable[bytes]) -> Iterator[bytes]:
+    """The frames in writes of about SLICE_BYTES: a page of the longest texts is larger than an outbox."""
+    batch: list[bytes] = []
+    size = 0
+    for frame in frames:
+        batch.append(frame)
+        size += len(frame)
+        if size >= SLICE_BYTES:
+            yield b"".join(batch)
+            batch, size = [], 0
+    if batch:
+        yield b"".join(batch)

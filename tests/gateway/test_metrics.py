@@ -15,7 +15,7 @@ def value(metrics: Metrics, sample: str, **labels: str) -> float | None:
 def used() -> Metrics:
     """Metrics after everything has happened once."""
     metrics = Metrics()
-    metrics.watch(lambda: 3, lambda: 2, lambda: True)
+    metrics.watch(lambda: 3, lambda: 2, lambda: True, lambda: 1000)
     metrics.accepted("chat")
     metrics.turned_away("chat", "unauthorized")
     metrics.closed(Close.DRAIN)
@@ -25,6 +25,7 @@ def used() -> Metrics:
     metrics.broadcast(2, 10, 900)
     metrics.gap(0)
     metrics.gap(5)
+    metrics.page("memory")
     metrics.redis("reconnected")
     metrics.loop_lag(0.25)
     return metrics
@@ -45,13 +46,14 @@ def test_what_happens_is_counted() -> None:
     assert value(metrics, "broadcast_bytes_total") == 900
     assert value(metrics, "gaps_total") == 1
     assert value(metrics, "gap_events_repaired_total") == 5
+    assert value(metrics, "replay_pages_total", source="memory") == 1
     assert value(metrics, "redis_events_total", event="reconnected") == 1
     assert value(metrics, "event_loop_lag_seconds") == 0.25
 
 
 def test_what_is_watched_is_read_at_each_scrape() -> None:
     metrics, connections = Metrics(), [1]
-    metrics.watch(lambda: len(connections), lambda: 2, lambda: False)
+    metrics.watch(lambda: len(connections), lambda: 2, lambda: False, lambda: 1000)
     assert (value(metrics, "connections"), value(metrics, "chats"), value(metrics, "ready")) == (1, 2, 0)
     connections.append(1)
     assert value(metrics, "connections") == 2

@@ -1,0 +1,230 @@
+"""Recent stored events of the chats that are open on this node: what a storm of resumes is served from.
+
+A chat's log is cut into pages of PAGE events, by seq. A page is filled by what is delivered here and, where that does
+not reach back far enough, by one read of the store, which all who want that page share. Each event's frame is made once
+per dialect, however many clients it is replayed to.
+
+Invariants: a page's events are contiguous and in their present state as far as this node knows: an edit or a deletion
+rewrites every page that holds its message, so that a deleted text is not replayed. A chat that nobody local is in has
+no pages, since its edits would go unseen. All pages together keep within `max_bytes`; the least recently used go first.
+"""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from gateway.chat_log import ChatLog
+from gateway.dialects.base import Dialect
+from gateway.frames import text_frame
+from gateway.tasks import Tasks
+from storage.errors import StorageUnavailable
+from storage.records import ChatEvent, EventKind
+
+PAGE = 200
+MAX_BYTES = 64 * 1024 * 1024
+EVENT_BYTES = 500
+FRAME_BYTES = 45
+"""What an event costs beside its text, and a frame beside its bytes (measured with tracemalloc)."""
+
+_Key = tuple[int, int]  # chat id, number of the page
+OnPage = Callable[[str], None]
+"""Told where a page came from: "memory" or "store"."""
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """Contiguous events, and the frame of each: b"" where the dialect has none for it."""
+
+    events: Sequence[ChatEvent]
+    frames: Sequence[bytes]
+
+
+class _Page:
+    """Contiguous events of one chat, ascending, with their frames."""
+
+    __slots__ = ("_frames", "_message_ids", "events", "size")
+
+    def __init__(self, events: Sequence[ChatEvent]) -> None:
+        self.events: list[ChatEvent] = []
+        self.size = 0
+        self._message_ids: set[int] = set()
+        self._frames: dict[str, list[bytes]] = {}
+        for event in events:
+            self.append(event)
+
+    @property
+    def next_seq(self) -> int:
+        """The seq that would follow; 0 if it is empty."""
+        return self.events[-1].seq + 1 if self.events else 0
+
+    def reaches(self, seq: int) -> bool:
+        """Whether the event of this seq is in it."""
+        return bool(self.events) and self.events[0].seq <= seq < self.next_seq
+
+    def append(self, event: ChatEvent) -> None:
+        """Add the event that follows."""
+        self.events.append(event)
+        self._message_ids.add(event.message_id)
+        self.size += _size(event)
+
+    def rewrite(self, change: ChatEvent) -> None:
+        """Give the changed message its new state wherever it is in here."""
+        if change.message_id not in self._message_ids:
+            return
+        self.events = [_in_new_state(event, change) for event in self.events]
+        self._frames = {}
+        self.size = sum(map(_size, self.events))
+
+    def after(self, seq: int, dialect: Dialect) -> Replay:
+        """What comes after `seq`, in this dialect."""
+        frames = self._frames.setdefault(dialect.name, [])
+        for event in self.events[len(frames) :]:
+            payload = dialect.push(event)
+            frames.append(b"" if payload is None else text_frame(payload))
+            self.size += FRAME_BYTES + len(frames[-1])
+        start = max(0, seq + 1 - self.events[0].seq) if self.events else 0
+        return Replay(self.events[start:], frames[start:])
+
+
+class _Reading:
+    """A read of the store that is under way; what it finds is not kept if the chat is rewritten meanwhile."""
+
+    __slots__ = ("error", "is_stale", "page", "task")
+
+    def __init__(self) -> None:
+        self.task: asyncio.Task[None]
+        self.page = _Page([])
+        self.error = ""
+        self.is_stale = False
+
+
+class Pages:
+    """The pages of all chats that are open here. `on_page` is told where each one asked for came from."""
+
+    def __init__(
+        self, log: ChatLog, tasks: Tasks, *, max_bytes: int = MAX_BYTES, on_page: OnPage = lambda _: None
+    ) -> None:
+        self._log = log
+        self._tasks = tasks
+        self._max_bytes = max_bytes
+        self._on_page = on_page
+        self._pages: OrderedDict[_Key, _Page] = OrderedDict()
+        self._keys: dict[int, set[_Key]] = {}
+        """A chat's pages that are here."""
+        self._readings: dict[_Key, _Reading] = {}
+        self.size = 0
+        """Bytes that all pages take, about."""
+
+    async def after(self, chat_id: int, seq: int, dialect: Dialect) -> Replay:
+        """At most PAGE events beyond `seq`, ascending, without a hole; none if the store has none.
+
+        Raises: StorageUnavailable.
+        """
+        key = chat_id, seq // PAGE
+        page = self._pages.get(key)
+        if page is None or not page.reaches(seq + 1):
+            self._on_page("store")
+            page = await self._read(key, seq + 1)
+        else:
+            self._on_page("memory")
+            self._pages.move_to_end(key)
+        before = page.size
+        replay = page.after(seq, dialect)
+        if self._pages.get(key) is page:
+            self._grow(page.size - before)
+        return replay
+
+    async def _read(self, key: _Key, seq: int) -> _Page:
+        while True:
+            reading = self._readings.get(key)
+            is_joined = reading is not None
+            if reading is None:
+                reading = self._readings[key] = _Reading()
+                reading.task = self._tasks.spawn(self._fill(key, reading), "read page")
+            await asyncio.wait([reading.task])  # a caller that is cancelled leaves the read to the others
+            if reading.error:
+                raise StorageUnavailable(reading.error)
+            # A read that others had begun may be older than the event that is wanted.
+            if not is_joined or reading.page.reaches(seq):
+                return reading.page
+
+    async def _fill(self, key: _Key, reading: _Reading) -> None:
+        chat_id, number = key
+        reading.error = "the read was cut off"
+        try:
+            reading.page = _Page(await self._log.events_after(chat_id, number * PAGE, PAGE))
+            reading.error = ""
+        except StorageUnavailable as error:
+            reading.error = str(error)
+        finally:
+            del self._readings[key]
+        if reading.is_stale or not reading.page.events:
+            return
+        if (delivered := self._pages.get(key)) is not None:
+            for event in delivered.events:
+                if event.seq == reading.page.next_seq:
+                    reading.page.append(event)
+        self._put(key, reading.page)
+
+    def add(self, event: ChatEvent) -> None:
+        """An event was delivered here, the next one of its chat."""
+        if event.kind is not EventKind.MESSAGE:
+            self._rewrite(event)
+        key = event.chat_id, (event.seq - 1) // PAGE
+        page = self._pages.get(key)
+        if page is None or event.seq > page.next_seq:
+            self._put(key, _Page([event]))
+        elif event.seq == page.next_seq:
+            before = page.size
+            page.append(event)
+            self._pages.move_to_end(key)
+            self._grow(page.size - before)
+
+    def forget(self, chat_id: int) -> None:
+        """Nobody local is in the chat any more, or its history is another one now."""
+        for key in list(self._keys.get(chat_id, ())):
+            self._drop(key)
+        self._make_stale(chat_id)
+
+    def _rewrite(self, change: ChatEvent) -> None:
+        for key in self._keys.get(change.chat_id, ()):
+            page = self._pages[key]
+            before = page.size
+            page.rewrite(change)
+            self.size += page.size - before
+        self._make_stale(change.chat_id)
+
+    def _make_stale(self, chat_id: int) -> None:
+        for key, reading in self._readings.items():
+            reading.is_stale |= key[0] == chat_id
+
+    def _put(self, key: _Key, page: _Page) -> None:
+        if key in self._pages:
+            self._drop(key)
+        self._pages[key] = page
+        self._keys.setdefault(key[0], set()).add(key)
+        self._grow(page.size)
+
+    def _drop(self, key: _Key) -> None:
+        self.size -= self._pages.pop(key).size
+        keys = self._keys[key[0]]
+        keys.discard(key)
+        if not keys:
+            del self._keys[key[0]]
+
+    def _grow(self, size: int) -> None:
+        self.size += size
+        while self.size > self._max_bytes:
+            self._drop(next(iter(self._pages)))
+
+
+def _size(event: ChatEvent) -> int:
+    return EVENT_BYTES + len(event.text)
+
+
+def _in_new_state(event: ChatEvent, change: ChatEvent) -> ChatEvent:
+    # What the store said may be newer than this change: a deletion is final.
+    if event.message_id != change.message_id or event.is_deleted:
+        return event
+    return replace(event, text=change.text, is_edited=change.is_edited, is_deleted=change.is_deleted)

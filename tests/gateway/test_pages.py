@@ -1,0 +1,263 @@
+"""What is kept of recent events, and how many reads of the store a storm of resumes costs."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import orjson
+import pytest
+
+from gateway.dialects.chat import ChatDialect
+from gateway.frames import text_frame
+from gateway.pages import PAGE, Pages, Replay
+from gateway.tasks import Tasks
+from storage.errors import StorageUnavailable
+from storage.records import ChatEvent, ChatPosition, EventKind, NewEvent, OnOutcome, Person
+
+CHAT = 7
+DIALECT = ChatDialect()
+ANN = Person(1, "ann")
+
+
+def message(seq: int, text: str = "hello") -> ChatEvent:
+    """The message that was the chat's event `seq`."""
+    at = datetime(2026, 1, 1, tzinfo=UTC)
+    return ChatEvent(CHAT, seq, EventKind.MESSAGE, 1000 + seq, ANN, text, at, False, False, f"c{seq}")
+
+
+def edit(seq: int, of: ChatEvent, text: str) -> ChatEvent:
+    """An edit of a message, as the chat's event `seq`."""
+    return replace(of, seq=seq, kind=EventKind.EDIT, text=text, is_edited=True)
+
+
+def deletion(seq: int, of: ChatEvent) -> ChatEvent:
+    """A deletion of a message, as the chat's event `seq`."""
+    return replace(of, seq=seq, kind=EventKind.DELETE, text="", is_deleted=True)
+
+
+class SlowLog:
+    """A chat's events in memory; each read is answered when the test lets it, with what was there when it began."""
+
+    def __init__(self, events: Sequence[ChatEvent]) -> None:
+        self.events = list(events)
+        self.reads: list[int] = []
+        self.may_answer = asyncio.Event()
+        self.may_answer.set()
+        self.is_down = False
+
+    async def events_after(self, chat_id: int, seq: int, limit: int) -> list[ChatEvent]:
+        """Those beyond `seq`."""
+        self.reads.append(seq)
+        found = [event for event in self.events if event.seq > seq][:limit]
+        await self.may_answer.wait()
+        if self.is_down:
+            raise StorageUnavailable("down")
+        return found
+
+    def submit(self, event: NewEvent, done: OnOutcome) -> None:
+        """Not asked for here."""
+        raise NotImplementedError
+
+    async def find(self, chat_id: int, sender_id: int, client_msg_id: str) -> ChatEvent | None:
+        """Not asked for here."""
+        raise NotImplementedError
+
+    async def messages_before(self, chat_id: int, seq: int | None, limit: int) -> list[ChatEvent]:
+        """Not asked for here."""
+        raise NotImplementedError
+
+    async def positions(self, chat_ids: Sequence[int]) -> dict[int, ChatPosition]:
+        """Not asked for here."""
+        raise NotImplementedError
+
+    async def epoch(self) -> str:
+        """Not asked for here."""
+        raise NotImplementedError
+
+
+@pytest.fixture
+async def tasks() -> AsyncIterator[Tasks]:
+    tasks = Tasks()
+    yield tasks
+    await tasks.close()
+
+
+def seqs(replay: Replay) -> list[int]:
+    """What was replayed, checked to be the frames of it."""
+    assert [text_frame(DIALECT.push(event) or b"") for event in replay.events] == list(replay.frames)
+    return [event.seq for event in replay.events]
+
+
+async def test_what_was_delivered_is_replayed_without_the_store(tasks: Tasks) -> None:
+    log = SlowLog([])
+    pages = Pages(log, tasks)
+    for seq in range(41, 51):
+        pages.add(message(seq))
+    assert seqs(await pages.after(CHAT, 44, DIALECT)) == [45, 46, 47, 48, 49, 50]
+    assert log.reads == []
+
+
+async def test_what_reaches_further_back_is_read_once_and_kept(tasks: Tasks) -> None:
+    log = SlowLog([message(seq) for seq in range(1, 51)])
+    sources: list[str] = []
+    pages = Pages(log, tasks, on_page=sources.append)
+    pages.add(message(50))
+    assert seqs(await pages.after(CHAT, 10, DIALECT)) == list(range(11, 51))
+    assert seqs(await pages.after(CHAT, 3, DIALECT)) == list(range(4, 51))
+    pages.add(message(51))
+    assert seqs(await pages.after(CHAT, 48, DIALECT)) == [49, 50, 51]
+    assert log.reads == [0]
+    assert sources == ["store", "memory", "memory"]
+
+
+async def test_a_page_ends_at_its_border_and_the_next_one_begins_there(tasks: Tasks) -> None:
+    log = SlowLog([message(seq) for seq in range(1, PAGE + 11)])
+    pages = Pages(log, tasks)
+    assert seqs(await pages.after(CHAT, PAGE - 2, DIALECT)) == [PAGE - 1, PAGE]
+    assert seqs(await pages.after(CHAT, PAGE, DIALECT)) == list(range(PAGE + 1, PAGE + 11))
+    assert log.reads == [0, PAGE]
+
+
+async def test_a_thousand_resumes_at_once_share_one_read(tasks: Tasks) -> None:
+    log = SlowLog([message(seq) for seq in range(1, 101)])
+    pages = Pages(log, tasks)
+    replays = await asyncio.gather(*(pages.after(CHAT, n % 100, DIALECT) for n in range(1000)))
+    assert [seqs(replay)[0] for replay in replays] == [n % 100 + 1 for n in range(1000)]
+    assert log.reads == [0]
+
+
+async def test_a_read_that_others_began_before_the_event_was_stored_is_not_the_answer(tasks: Tasks) -> None:
+    log = SlowLog([message(1)])
+    log.may_answer.clear()
+    pages = Pages(log, tasks)
+    first = asyncio.create_task(pages.after(CHAT, 0, DIALECT))
+    await until(lambda: log.reads == [0])
+    log.events.append(message(2))
+    second = asyncio.create_task(pages.after(CHAT, 1, DIALECT))
+    await asyncio.sleep(0)
+    log.may_answer.set()
+    assert seqs(await first) == [1]
+    assert seqs(await second) == [2]
+    assert log.reads == [0, 0]
+
+
+async def test_a_deleted_text_is_replayed_no_more(tasks: Tasks) -> None:
+    secret = message(1, "secret")
+    pages = Pages(SlowLog([]), tasks)
+    pages.add(secret)
+    pages.add(edit(2, secret, "still secret"))
+    await pages.after(CHAT, 0, DIALECT)  # its frames are made
+    pages.add(deletion(3, secret))
+    replay = await pages.after(CHAT, 0, DIALECT)
+    assert seqs(replay) == [1, 2, 3]
+    assert b"secret" not in b"".join(replay.frames)
+    assert [orjson.loads(frame[frame.index(b"{") :])["data"]["is_deleted"] for frame in replay.frames] == [True] * 3
+
+
+async def test_a_deletion_in_another_page_is_heard(tasks: Tasks) -> None:
+    secret = message(PAGE, "secret")
+    pages = Pages(SlowLog([]), tasks)
+    pages.add(secret)
+    pages.add(deletion(PAGE + 1, secret))
+    (event,) = (await pages.after(CHAT, PAGE - 1, DIALECT)).events
+    assert (event.text, event.is_deleted, event.kind) == ("", True, EventKind.MESSAGE)
+
+
+async def test_a_page_that_was_read_while_its_message_was_deleted_is_not_kept(tasks: Tasks) -> None:
+    secret = message(1, "secret")
+    log = SlowLog([secret])
+    log.may_answer.clear()
+    pages = Pages(log, tasks)
+    reader = asyncio.create_task(pages.after(CHAT, 0, DIALECT))
+    await until(lambda: log.reads == [0])
+    pages.add(deletion(2, secret))
+    log.events = [replace(secret, text="", is_deleted=True), deletion(2, secret)]
+    log.may_answer.set()
+    assert seqs(await reader) == [1]
+    assert [event.text for event in (await pages.after(CHAT, 0, DIALECT)).events] == ["", ""]
+    assert log.reads == [0, 0]
+
+
+async def test_an_edit_that_is_heard_late_does_not_bring_a_deleted_text_back(tasks: Tasks) -> None:
+    secret = message(1, "secret")
+    gone = replace(secret, text="", is_deleted=True)
+    pages = Pages(SlowLog([gone, replace(deletion(2, secret), seq=2)]), tasks)
+    await pages.after(CHAT, 0, DIALECT)  # the store is ahead of what was delivered
+    pages.add(edit(2, secret, "secret again"))
+    assert [event.text for event in (await pages.after(CHAT, 0, DIALECT)).events] == ["", ""]
+
+
+async def test_a_chat_that_nobody_is_in_is_forgotten(tasks: Tasks) -> None:
+    log = SlowLog([message(1)])
+    pages = Pages(log, tasks)
+    pages.add(message(1))
+    pages.forget(CHAT)
+    assert pages.size == 0
+    assert seqs(await pages.after(CHAT, 0, DIALECT)) == [1]
+    assert log.reads == [0]
+
+
+async def test_a_page_that_was_under_way_when_its_chat_was_forgotten_is_not_kept(tasks: Tasks) -> None:
+    log = SlowLog([message(1)])
+    log.may_answer.clear()
+    pages = Pages(log, tasks)
+    reader = asyncio.create_task(pages.after(CHAT, 0, DIALECT))
+    await until(lambda: log.reads == [0])
+    pages.forget(CHAT)
+    log.may_answer.set()
+    assert seqs(await reader) == [1]
+    assert pages.size == 0
+
+
+async def test_all_pages_together_stay_within_their_limit(tasks: Tasks) -> None:
+    pages = Pages(SlowLog([]), tasks, max_bytes=300_000)
+    for chat in range(20):
+        for seq in range(1, 2 * PAGE + 1):
+            pages.add(replace(message(seq, "x" * 100), chat_id=chat))
+        await pages.after(chat, PAGE, DIALECT)
+        assert 0 < pages.size <= 300_000
+    assert len((await pages.after(19, PAGE, DIALECT)).events) == PAGE
+
+
+async def test_sizes_are_given_back(tasks: Tasks) -> None:
+    pages = Pages(SlowLog([]), tasks)
+    first = message(1, "x" * 500)
+    pages.add(first)
+    for seq in range(2, 3 * PAGE):
+        pages.add(message(seq))
+    await pages.after(CHAT, 0, DIALECT)
+    pages.add(deletion(3 * PAGE, first))
+    await pages.after(CHAT, 0, DIALECT)
+    pages.forget(CHAT)
+    assert pages.size == 0
+
+
+async def test_a_store_that_does_not_answer_is_said_to_everyone_who_waits(tasks: Tasks) -> None:
+    log = SlowLog([])
+    log.is_down = True
+    pages = Pages(log, tasks)
+    outcomes = await asyncio.gather(*(pages.after(CHAT, 0, DIALECT) for _ in range(3)), return_exceptions=True)
+    assert [type(outcome) for outcome in outcomes] == [StorageUnavailable] * 3
+    log.is_down, log.events = False, [message(1)]
+    assert seqs(await pages.after(CHAT, 0, DIALECT)) == [1]
+
+
+async def test_a_client_that_gives_up_does_not_cost_the_others_their_read(tasks: Tasks) -> None:
+    log = SlowLog([message(1)])
+    log.may_answer.clear()
+    pages = Pages(log, tasks)
+    first, second = (asyncio.create_task(pages.after(CHAT, 0, DIALECT)) for _ in range(2))
+    await until(lambda: log.reads == [0])
+    first.cancel()
+    log.may_answer.set()
+    assert seqs(await second) == [1]
+    assert log.reads == [0]
+
+
+async def until(condition: object) -> None:
+    """Return once it holds."""
+    assert callable(condition)
+    async with asyncio.timeout(5):
+        while not condition():
+            await asyncio.sleep(0)
