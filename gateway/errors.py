@@ -1,7 +1,8 @@
 """What the gateway raises of its own.
 
 GatewayError
-└── RedisUnavailable   Redis did not answer in time; nothing is known to be wrong with the call
+├── RedisUnavailable   Redis did not answer in time; nothing is known to be wrong with the call
+└── QueueUnavailable   the durable queue did not confirm in time
 """
 
 
@@ -11,3 +12,7 @@ class GatewayError(Exception):
 
 class RedisUnavailable(GatewayError):
     """Redis did not answer in time; the call may be tried again."""
+
+
+class QueueUnavailable(GatewayError):
+    """The durable queue did not confirm in time; the call may be tried again, with the same id."""

@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from gateway.codes import Close, ErrorCode
-from gateway.errors import RedisUnavailable
+from gateway.errors import QueueUnavailable, RedisUnavailable
 from storage.errors import StorageUnavailable
 
 logger = logging.getLogger("gateway.http")
@@ -136,6 +136,7 @@ HANDLERS = {
     HTTPException: _on_http_exception,
     StorageUnavailable: _on_outage,
     RedisUnavailable: _on_outage,
+    QueueUnavailable: _on_outage,
     Exception: _on_surprise,
 }
 """For Starlette: every failure of the whole application is a problem document."""

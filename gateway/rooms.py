@@ -1,9 +1,10 @@
-"""Seam: the named rooms of seed 002. `storage.rooms` meets it."""
+"""Seams: the named rooms of seed 002 (`storage.rooms` meets it), and the way in for their messages."""
 
+from dataclasses import dataclass
 from typing import Protocol, TypeGuard
 
 from gateway.messages import check_text
-from storage.records import Room, RoomEntry
+from storage.records import QUEUE_SENDER, EventKind, NewEvent, Refusal, Room, RoomEntry
 
 MAX_ROOM_NAME = 255
 """In code points (protocol.md)."""
@@ -31,3 +32,28 @@ class Rooms(Protocol):
 def is_room_name(name: object) -> TypeGuard[str]:
     """Whether a room can have this name: 1 to MAX_ROOM_NAME code points that can be stored, not all of them white."""
     return check_text(name, MAX_ROOM_NAME) is None
+
+
+@dataclass(frozen=True, slots=True)
+class RoomMessage:
+    """A message for the room of a name. Another with the same `client_msg_id` is the same message."""
+
+    room: str
+    text: str
+    client_msg_id: str
+
+    def event(self, chat_id: int) -> NewEvent:
+        """What is stored of it, in that room's chat."""
+        return NewEvent(chat_id, QUEUE_SENDER, self.client_msg_id, EventKind.MESSAGE, self.text)
+
+
+class RoomInbox(Protocol):
+    """Where messages for rooms are handed in: the store (`gateway.room_store`) or the queue (`gateway.ingest`)."""
+
+    async def accept(self, message: RoomMessage) -> Refusal | None:
+        """None once the message is durable: it is or will be stored, once, whatever dies from here on.
+
+        Raises: StorageUnavailable, QueueUnavailable. Then it may have been accepted all the same, so a retry should
+        have the same id.
+        """
+        ...

@@ -9,20 +9,17 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute
 
 from gateway.chat_log import ChatLog
-from gateway.codes import ErrorCode
 from gateway.http.answers import answer
-from gateway.http.bodies import invalid_text, read_body
+from gateway.http.bodies import read_body
+from gateway.http.message_fields import checked_text, id_reused, idempotency_key
 from gateway.http.parameters import path_id, query_number
 from gateway.http.resources import resource
 from gateway.http.sight import see_chat
 from gateway.identity import Identity
 from gateway.membership import Membership
 from gateway.messages import (
-    MAX_CLIENT_MSG_ID,
     MAX_HISTORY,
     RateLimited,
-    check_client_msg_id,
-    check_text,
     message_object,
     new_client_msg_id,
 )
@@ -110,9 +107,9 @@ class MessageRoutes:
         Raises: Problem, StorageUnavailable.
         """
         chat_id = path_id(request, "chat_id")
-        key = _idempotency_key(request)
+        key = idempotency_key(request)
         body = await read_body(request, MessageBody)
-        text = self._checked(body.text)
+        text = checked_text(body.text, self._max_text_length)
         event = NewEvent(chat_id, sender, key or new_client_msg_id(), EventKind.MESSAGE, text)
         outcome = await self._poster.post(event)
         match outcome:
@@ -125,37 +122,8 @@ class MessageRoutes:
                 await see_chat(self._membership, chat_id, sender.id)
                 raise forbidden("Only members may post here.")
             case Refusal.ID_REUSED:
-                detail = "This Idempotency-Key was used for other content."
-                raise Problem(HTTPStatus.CONFLICT, ErrorCode.ID_REUSED, detail)
+                raise id_reused()
             case Refusal.UNAVAILABLE:
                 raise unavailable()
             case Refusal.NO_SUCH_MESSAGE | Refusal.NOT_THE_AUTHOR:  # said of edits and deletions only
                 raise not_found()
-
-    def _checked(self, text: object) -> str:
-        """The text, if it is one.
-
-        Raises: Problem (422).
-        """
-        match check_text(text, self._max_text_length):
-            case None:
-                assert isinstance(text, str)  # noqa: S101 - that is what it checks first
-                return text
-            case ErrorCode.EMPTY_TEXT as code:
-                detail = "The text is empty or missing."
-            case ErrorCode.TEXT_TOO_LONG as code:
-                detail = f"A text has at most {self._max_text_length} characters."
-            case _:
-                raise invalid_text()
-        raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, code, detail)
-
-
-def _idempotency_key(request: Request) -> str | None:
-    """The message's client_msg_id.
-
-    Raises: Problem (422 for what can be none).
-    """
-    key = request.headers.get("idempotency-key")
-    if key is not None and not (key.isascii() and check_client_msg_id(key)):
-        raise invalid_field(f"Idempotency-Key has 1 to {MAX_CLIENT_MSG_ID} ASCII characters.")
-    return key
