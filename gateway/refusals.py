@@ -14,6 +14,7 @@ REFUSALS = {
     Refusal.NOT_THE_AUTHOR: ErrorReply(ErrorCode.FORBIDDEN, "Only its author may change a message"),
     Refusal.ID_REUSED: ErrorReply(ErrorCode.ID_REUSED, "This client_msg_id was used for other content"),
     Refusal.UNAVAILABLE: UNAVAILABLE,
+    Refusal.NOT_STORABLE: UNAVAILABLE,  # what went wrong is not for clients
 }
 
 

@@ -99,7 +99,7 @@ class Pipeline:
         except Exception:
             if len(events) == 1:
                 _log.exception("the database cannot take an event of chat %d", events[0].chat_id)
-                return [Refusal.UNAVAILABLE]
+                return [Refusal.NOT_STORABLE]
         half = len(events) // 2
         return [*await self._outcomes(events[:half]), *await self._outcomes(events[half:])]
 

@@ -119,13 +119,14 @@ class Committed:
 
 
 class Refusal(StrEnum):
-    """Why an event is not in the log, and never will be as it stands (but for UNAVAILABLE)."""
+    """Why an event is not in the log, and never will be as it stands (but for the last two)."""
 
     NOT_A_MEMBER = "not_a_member"  # or no such chat: the two are not told apart
     NO_SUCH_MESSAGE = "no_such_message"  # nothing (left) to edit or delete
     NOT_THE_AUTHOR = "not_the_author"
     ID_REUSED = "id_reused"  # same chat, sender and client_msg_id with other content
     UNAVAILABLE = "unavailable"  # the database did not take it in time; try again with the same client_msg_id
+    NOT_STORABLE = "not_storable"  # the database answers, and cannot take this event: a fault of ours, not an outage
 
 
 Outcome = Committed | Refusal
@@ -138,6 +139,14 @@ class ChatPosition:
 
     last_seq: int
     members_version: int
+
+
+@dataclass(frozen=True, slots=True)
+class Positions:
+    """Where chats stand, and in which history: a position means nothing in another one."""
+
+    epoch: str
+    chats: dict[int, ChatPosition]
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +197,45 @@ class RoomEntry:
     room: Room
     position: ChatPosition
     epoch: str
+
+
+class Direction(StrEnum):
+    """Whose words a line of a transcript has."""
+
+    IN = "in"  # the client's
+    OUT = "out"  # the server's
+
+
+@dataclass(frozen=True, slots=True)
+class NewLine:
+    """A message of an echo session to keep. `place` is its position in the session (1, 2, 3 …), for ever its identity."""
+
+    user_id: int
+    session_id: str
+    place: int
+    direction: Direction
+    payload: bytes
+    is_text: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A message that was kept; `created_at` (UTC, aware) is when."""
+
+    id: int
+    session_id: str
+    direction: Direction
+    payload: bytes
+    is_text: bool
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class LinePage:
+    """Some of a user's lines, ascending by id; `next` is the id to go on after, None if there is no more."""
+
+    lines: tuple[Line, ...]
+    next: int | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -123,7 +123,7 @@ class MessageRoutes:
                 raise forbidden("Only members may post here.")
             case Refusal.ID_REUSED:
                 raise id_reused()
-            case Refusal.UNAVAILABLE:
+            case Refusal.UNAVAILABLE | Refusal.NOT_STORABLE:
                 raise unavailable()
             case Refusal.NO_SUCH_MESSAGE | Refusal.NOT_THE_AUTHOR:  # said of edits and deletions only
                 raise not_found()

@@ -100,7 +100,7 @@ async def test_a_batch_has_a_limit(desk: Desk, monkeypatch: pytest.MonkeyPatch) 
 
 async def test_a_poisonous_event_fails_alone_and_the_order_stays(desk: Desk) -> None:
     answers = await outcomes(desk.submit("a", "b", "poison", "c", "d", "e"))
-    assert answers[2] is Refusal.UNAVAILABLE
+    assert answers[2] is Refusal.NOT_STORABLE
     assert [a.event.text for a in answers if isinstance(a, Committed)] == ["a", "b", "c", "d", "e"]
     assert [a.event.seq for a in answers if isinstance(a, Committed)] == [1, 2, 3, 4, 5]
 

@@ -186,7 +186,7 @@ async def test_a_rollback_after_numbering_leaves_no_hole(postgres_node: Node) ->
     chat = await node.group(ann)
     too_long = message(chat, ann, client_msg_id="x" * 65)  # the column refuses it, when its seq is given already
     answers = await outcomes([node.submit(event) for event in (message(chat, ann), too_long, message(chat, ann))])
-    assert answers[1] is Refusal.UNAVAILABLE
+    assert answers[1] is Refusal.NOT_STORABLE
     assert [event.seq for event in await node.history(chat)] == [1, 2]
 
 
