@@ -47,10 +47,14 @@ class GatewayNode(Server):
         """Everything that it has logged."""
         return (self.folder / "server.log").read_text()
 
+    def ws_url(self, path: str, **query: object) -> str:
+        """A WebSocket URL."""
+        words = "&".join(f"{name}={value}" for name, value in query.items())
+        return f"ws://127.0.0.1:{self.port}{path}" + (f"?{words}" if words else "")
+
     def chat_url(self, chat_id: int, **query: object) -> str:
         """The WebSocket URL of a chat."""
-        words = "&".join(f"{name}={value}" for name, value in query.items())
-        return f"ws://127.0.0.1:{self.port}/ws/chat/{chat_id}/" + (f"?{words}" if words else "")
+        return self.ws_url(f"/ws/chat/{chat_id}/", **query)
 
 
 @dataclass
@@ -96,7 +100,11 @@ class Cluster:
 
     async def connect(self, node: int, chat_id: int, user: User, **query: object) -> ChatClient:
         """The user's socket in the chat on one of the nodes; closed at the end of the test."""
-        client = await ChatClient.connect(self.nodes[node].chat_url(chat_id, **query), user.token)
+        return await self.open(node, f"/ws/chat/{chat_id}/", user.token, **query)
+
+    async def open(self, node: int, path: str, token: str | None, **query: object) -> ChatClient:
+        """A socket of any URL family on one of the nodes; closed at the end of the test."""
+        client = await ChatClient.connect(self.nodes[node].ws_url(path, **query), token)
         await self.sockets.enter_async_context(client)
         return client
 
