@@ -1,20 +1,14 @@
-"""Commit batches in one writer thread with a connection of its own: file lock, BEGIN IMMEDIATE, COMMIT and fsync."""
+"""Commit batches on SQLite, row by row, in the writer's own thread."""
 
-import asyncio
 import sqlite3
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
 
 from storage.commit import digest_of
-from storage.errors import StorageUnavailable
 from storage.event_rows import SELECT_EVENT, event_of
-from storage.outages import is_outage
 from storage.records import ChatEvent, Committed, EventKind, NewEvent, Outcome, Refusal
-from storage.sqlite import PRAGMAS, write_lock
-
-TURN_S = 5.0  # to wait for other writers
+from storage.sqlite_writer import SqliteWriter
 
 _KNOWN = SELECT_EVENT + "WHERE e.chat_id = ? AND e.sender_id = ? AND e.client_msg_id = ?"
 _MEMBER = "SELECT 1 FROM memberships WHERE chat_id = ? AND user_id = ?"
@@ -31,13 +25,10 @@ VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0, ?)
 
 
 class SqliteCommit:
-    """The only writer of this process' log; other processes take turns with it at the file lock."""
+    """The only writer of this process' log."""
 
     def __init__(self, path: str) -> None:
-        self._path = path
-        self._lock = write_lock(path)
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="chat-log")
-        self._connection: sqlite3.Connection | None = None
+        self._writer = SqliteWriter(path, "chat-log")
 
     @property
     def pipelines(self) -> int:
@@ -46,43 +37,18 @@ class SqliteCommit:
 
     async def commit(self, events: Sequence[NewEvent]) -> list[Outcome]:
         """What became of each event; see `Commit`."""
-        try:
-            return await asyncio.get_running_loop().run_in_executor(self._thread, self._commit, events)
-        except Exception as error:
-            if is_outage(error):
-                raise StorageUnavailable(str(error)) from error
-            raise
+        return await self._writer.write(lambda connection: _stored(connection, events))
 
     async def close(self) -> None:
         """Close the connection; a commit under way ends first."""
-        await asyncio.get_running_loop().run_in_executor(self._thread, self._disconnect)
-        self._thread.shutdown()
+        await self._writer.close()
 
-    def _commit(self, events: Sequence[NewEvent]) -> list[Outcome]:
-        connection = self._connect()
-        with self._lock.held(TURN_S):
-            connection.execute("BEGIN IMMEDIATE")
-            try:
-                batch = _Batch(connection)
-                outcomes = [batch.store(event) for event in events]
-                batch.finish()
-                connection.execute("COMMIT")
-            except BaseException:
-                connection.rollback()
-                raise
-        return outcomes
 
-    def _connect(self) -> sqlite3.Connection:
-        if self._connection is None:
-            self._connection = sqlite3.connect(self._path, isolation_level=None)
-            self._connection.row_factory = sqlite3.Row
-            for name, value in PRAGMAS.items():
-                self._connection.execute(f"PRAGMA {name}={value}")
-        return self._connection
-
-    def _disconnect(self) -> None:
-        if self._connection is not None:
-            self._connection.close()
+def _stored(connection: sqlite3.Connection, events: Sequence[NewEvent]) -> list[Outcome]:
+    batch = _Batch(connection)
+    outcomes = [batch.store(event) for event in events]
+    batch.finish()
+    return outcomes
 
 
 class _Batch:

@@ -2,7 +2,7 @@
 
 from tortoise import fields, models
 
-from storage.records import ChatKind, EventKind, Role
+from storage.records import ChatKind, Direction, EventKind, Role
 
 
 class User(models.Model):
@@ -121,6 +121,28 @@ class ChatLogEntry(models.Model):
 
         table = "chat_log"
         unique_together = (("chat_id", "seq"), ("chat_id", "sender_id", "client_msg_id"))
+
+
+class TranscriptLine(models.Model):
+    """A message of an echo session, as it was: bytes, since PostgreSQL's text has no NUL.
+
+    `place` is its position in the session (1, 2, 3 …), by which a repeated insert is recognised.
+    """
+
+    id = fields.BigIntField(primary_key=True)
+    user_id = fields.BigIntField()
+    session_id = fields.CharField(max_length=32)
+    place = fields.BigIntField()
+    direction = fields.CharEnumField(Direction, max_length=3)
+    payload = fields.BinaryField()
+    is_text = fields.BooleanField()
+    created_at = fields.DatetimeField()
+
+    class Meta:
+        """Where it lives."""
+
+        table = "transcripts"
+        unique_together = (("session_id", "place"), ("user_id", "id"))
 
 
 class StoreIdentity(models.Model):
