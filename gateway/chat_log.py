@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Protocol
 
-from storage.records import ChatEvent, ChatPosition, NewEvent, OnOutcome
+from storage.records import ChatEvent, NewEvent, OnOutcome, Positions
 
 
 class ChatLog(Protocol):
@@ -39,8 +39,8 @@ class ChatLog(Protocol):
         """
         ...
 
-    async def positions(self, chat_ids: Sequence[int]) -> dict[int, ChatPosition]:
-        """Where these chats stand now; unknown ids are left out. At most 1,000 ids a call.
+    async def positions(self, chat_ids: Sequence[int]) -> Positions:
+        """Where these chats stand now, and in which history; unknown ids are left out. At most 1,000 ids a call.
 
         Raises: StorageUnavailable.
         """

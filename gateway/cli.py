@@ -82,6 +82,11 @@ def _parser() -> argparse.ArgumentParser:
 
     migrate = commands.add_parser("migrate", help="bring the database to the newest schema")
     migrate.set_defaults(command=_migrate)
+    migrate.add_argument(
+        "--restored",
+        action="store_true",
+        help="say that the database was restored from a backup: clients reload what they have",
+    )
     return parser
 
 
@@ -193,13 +198,22 @@ async def _run_auth(settings: Settings, sockets: list[socket.socket]) -> None:
         await serve(create_app(auth), settings, sockets, OwnGate(), websockets="none")
 
 
-def _migrate(_: argparse.Namespace) -> int:
-    from storage.migrate import migrate
-
+def _migrate(options: argparse.Namespace) -> int:
     settings = configuration.load()
     _set_up_logging(settings, "migrate")
-    asyncio.run(migrate(settings.database_url))
+    asyncio.run(_run_migrate(settings.database_url, restored=options.restored))
     return 0
+
+
+async def _run_migrate(database_url: str, *, restored: bool) -> None:
+    from storage.database import open_database
+    from storage.epoch import count_restore
+    from storage.migrate import migrate
+
+    await migrate(database_url)
+    if restored:
+        async with open_database(database_url) as database:
+            await count_restore(database)
 
 
 def _set_up_logging(settings: Settings, node: str) -> None:

@@ -39,15 +39,21 @@ class Subscriber(Protocol):
         """Take complete frames; never blocks. A subscriber that cannot take them closes itself and says False."""
         ...
 
+    def reset(self, last_seq: int, epoch: str) -> None:
+        """Its positions are of another history: the chat now stands at `last_seq`."""
+        ...
+
 
 class LocalChat:
     """One chat with subscribers on this node."""
 
-    __slots__ = ("chat_id", "live", "pending", "present_count", "timeline", "waiting")
+    __slots__ = ("chat_id", "epoch", "live", "pending", "present_count", "timeline", "waiting")
 
     def __init__(self, chat_id: int) -> None:
         self.chat_id = chat_id
         self.timeline = Timeline()
+        self.epoch = ""
+        """Which history the timeline is of."""
         self.live: dict[Subscriber, None] = {}
         """Those at the timeline's position, in order of arrival."""
         self.waiting = 0
@@ -67,7 +73,7 @@ class Hub:
     """The chats with local subscribers, and the one way to reach them.
 
     `on_flush(pushes, deliveries, size)` is told of each chat's flush (for metrics): sizes in bytes. `on_event` hears
-    each stored event as it is delivered, in its chat's order, and `on_forget` of each chat that nobody local is in now.
+    each stored event as it is delivered, in its chat's order; `on_forget`, of a chat whose events are to be forgotten.
     """
 
     def __init__(
@@ -130,9 +136,19 @@ class Hub:
         """Deliver stored events through the chat's timeline: each once, in order, none before its turn."""
         self._deliver(local, local.timeline.add(events))
 
-    def start(self, local: LocalChat, last_seq: int) -> None:
-        """Fix the timeline's position, and deliver what arrived in the meantime and comes after it."""
+    def start(self, local: LocalChat, last_seq: int, epoch: str) -> None:
+        """Fix the timeline's position in this history, and deliver what arrived meanwhile and comes after it."""
+        local.epoch = epoch
         self._deliver(local, local.timeline.start(last_seq))
+
+    def restart(self, local: LocalChat, last_seq: int, epoch: str) -> None:
+        """Another history has begun: go on from its `last_seq`, and tell every live subscriber to reload."""
+        local.epoch = epoch
+        local.timeline.restart(last_seq)
+        self._on_forget(local.chat_id)
+        self._flush_chat(local)
+        for subscriber in list(local.live):
+            subscriber.reset(last_seq, epoch)
 
     def _deliver(self, local: LocalChat, events: Iterable[ChatEvent]) -> None:
         is_known = self._chats.get(local.chat_id) is local  # a repair may be late for a chat that everybody has left

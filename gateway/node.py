@@ -126,8 +126,9 @@ class Node:
         """Subscribe, then read the position: what is published in between is held by the timeline (delivery.md 5)."""
         try:
             await self._broker.subscribe(local.chat_id)
-            position = (await self.log.positions([local.chat_id])).get(local.chat_id)
-            self._hub.start(local, position.last_seq if position else 0)
+            found = await self.log.positions([local.chat_id])
+            position = found.chats.get(local.chat_id)
+            self._hub.start(local, position.last_seq if position else 0, found.epoch)
             self._repair.look(local)
         except StorageUnavailable:
             logger.warning("open_failed", extra={"fields": {"chat_id": local.chat_id}})

@@ -2,6 +2,8 @@
 
 A hole in what Redis brought, a broken subscription, and, as nothing else shows a lost *last* publication, the passing
 of time: each means "compare with the store". The store is asked, never Redis, which would share the fault.
+
+A position means nothing in another history (delivery.md 8): when the store's epoch changes, every chat starts anew.
 """
 
 import asyncio
@@ -13,7 +15,7 @@ from gateway.chat_log import ChatLog
 from gateway.hub import Hub, LocalChat
 from gateway.tasks import Tasks
 from storage.errors import StorageUnavailable
-from storage.records import ChatPosition
+from storage.records import ChatPosition, Positions
 
 logger = logging.getLogger("gateway.repair")
 
@@ -53,6 +55,7 @@ class Repair:
         self._repairing: set[int] = set()
         self._members_versions: dict[int, int] = {}
         self._wake = asyncio.Event()
+        self._epoch_told = ""
 
     def look(self, local: LocalChat) -> None:
         """Call after feeding a chat: a hole that does not close by itself within `HOLD_S` is read from the store."""
@@ -114,7 +117,10 @@ class Repair:
         known = {local.chat_id for local in chats}
         self._members_versions = {chat: version for chat, version in self._members_versions.items() if chat in known}
         for batch in _batches(chats) or [[]]:  # without chats, the empty question still shows that the store answers
-            positions = await self._log.positions([local.chat_id for local in batch])
+            found = await self._log.positions([local.chat_id for local in batch])
+            positions = found.chats
+            for local in batch:
+                await self._follow(local, found)
             behind = [(local, positions[local.chat_id]) for local in batch if _is_behind(local, positions)]
             if behind:
                 # Most of these are not lost but still on their way from the node that committed them.
@@ -126,6 +132,28 @@ class Repair:
                 if self._members_versions.get(chat_id) != position.members_version:
                     await self._on_members_changed(chat_id)
                     self._members_versions[chat_id] = position.members_version
+
+    async def follow(self, local: LocalChat, epoch: str) -> None:
+        """Return once the chat's position is of the history `epoch`, if that is the store's.
+
+        Raises: StorageUnavailable, also if it is not.
+        """
+        if local.epoch != epoch:
+            await self._follow(local, await self._log.positions([local.chat_id]))
+        if local.epoch != epoch:
+            raise StorageUnavailable("another history has begun")
+
+    async def _follow(self, local: LocalChat, found: Positions) -> None:
+        if local.epoch == found.epoch:
+            return
+        if found.epoch != self._epoch_told:
+            self._epoch_told = found.epoch
+            logger.warning("epoch_changed", extra={"fields": {"epoch": found.epoch}})
+        position = found.chats.get(local.chat_id)
+        self._hub.restart(local, position.last_seq if position else 0, found.epoch)
+        self._members_versions.pop(local.chat_id, None)
+        if position is None:  # here, the chat has never been
+            await self._on_members_changed(local.chat_id)
 
 
 def _is_behind(local: LocalChat, positions: dict[int, ChatPosition]) -> bool:

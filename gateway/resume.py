@@ -31,12 +31,14 @@ class Resume:
 
         Returns early if the session closes meanwhile. Raises: StorageUnavailable.
         """
+        local, session = subscription.local, subscription.session
+        await self._repair.follow(local, epoch)
         if subscription.has_left():
             return
-        timeline, session = subscription.local.timeline, subscription.session
+        timeline = local.timeline
         if since is not None and since.seq > timeline.last_seq:
             # The client may know more than this node has heard yet; the store decides.
-            await self._repair.mend(subscription.local)
+            await self._repair.mend(local)
             if subscription.has_left():
                 return
         last_seq = timeline.last_seq
@@ -51,6 +53,7 @@ class Resume:
         while subscription.pos < timeline.last_seq:
             if not await self._page(subscription):
                 return
+            await self._repair.follow(local, epoch)
         session.tell(CaughtUp(subscription.chat_id, subscription.pos, epoch))
         self._join(subscription)
 

@@ -8,7 +8,7 @@ from typing import Protocol
 from gateway.codes import Disconnect
 from gateway.dialects.base import Dialect, Echo
 from gateway.hub import LocalChat
-from gateway.messages import Reply
+from gateway.messages import Reply, Reset
 from gateway.presence import Seat
 from gateway.since import Since
 from storage.records import Admission, ChatEvent, Committed, Outcome
@@ -146,6 +146,10 @@ class Subscription:
     def offer(self, frames: bytes) -> bool:
         """Hand complete frames to the session's outbox; never blocks."""
         return self.session.offer(frames)
+
+    def reset(self, last_seq: int, epoch: str) -> None:
+        """Tell the session that its positions in this chat are of another history; never blocks."""
+        self.session.tell(Reset(self.chat_id, last_seq, epoch))
 
     def close(self, disconnect: Disconnect) -> None:
         """Close the session."""

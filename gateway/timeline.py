@@ -42,6 +42,11 @@ class Timeline:
         self._held = {seq: event for seq, event in self._held.items() if seq > last_seq}
         return self._release()
 
+    def restart(self, last_seq: int) -> None:
+        """Another history has begun, in which the chat stands at `last_seq`: what was held is of the old one."""
+        self._held = {}
+        self.next_seq = last_seq + 1
+
     def add(self, events: Iterable[ChatEvent]) -> list[ChatEvent]:
         """Take events in any order, duplicates included; return those that are due now, in order."""
         due: list[ChatEvent] = []

@@ -16,7 +16,7 @@ from storage.epoch import epoch_of
 from storage.event_rows import SELECT_EVENT, event_of
 from storage.ids import BIGINT_MAX, clamped, is_id
 from storage.pipeline import OnBatch, Pipeline
-from storage.records import ChatEvent, ChatPosition, EventKind, NewEvent, OnOutcome, Refusal
+from storage.records import ChatEvent, ChatPosition, EventKind, NewEvent, OnOutcome, Positions, Refusal
 
 FLUSH_S = 10.0  # on closing, for what was submitted
 
@@ -57,7 +57,9 @@ class StoredChatLog:
     def __init__(self, database: Database, pipelines: Sequence[Pipeline]) -> None:
         self._database = database
         self._pipelines = pipelines
-        self._positions_sql = f"SELECT id, last_seq, members_version FROM chats WHERE id {database.among('$1')}"
+        self._positions_sql = f"""
+            WITH history AS MATERIALIZED (SELECT {database.epoch_sql} AS epoch FROM store_identity s)
+            SELECT epoch, id, last_seq, members_version FROM history LEFT JOIN chats ON id {database.among("$1")}"""
         self._epoch_sql = f"SELECT {database.epoch_sql} AS epoch FROM store_identity s"
 
     def submit(self, event: NewEvent, done: OnOutcome) -> None:
@@ -91,10 +93,12 @@ class StoredChatLog:
         rows = await self._database.fetch(_BEFORE, chat_id, below, limit)
         return [event_of(row) for row in reversed(rows)]
 
-    async def positions(self, chat_ids: Sequence[int]) -> dict[int, ChatPosition]:
-        """Where these chats stand now; unknown ids are left out."""
+    async def positions(self, chat_ids: Sequence[int]) -> Positions:
+        """Where these chats stand now, and in which history; unknown ids are left out."""
         rows = await self._database.fetch(self._positions_sql, self._database.ids(chat_ids))
-        return {row["id"]: ChatPosition(row["last_seq"], row["members_version"]) for row in rows}
+        known = [row for row in rows if row["id"] is not None]
+        chats = {row["id"]: ChatPosition(row["last_seq"], row["members_version"]) for row in known}
+        return Positions(epoch_of(rows[0]["epoch"]), chats)
 
     async def epoch(self) -> str:
         """Which history this is."""

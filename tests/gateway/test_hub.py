@@ -33,11 +33,15 @@ class Reader:
         self.has_room = has_room
         self.writes: list[bytes] = []
         self.own: set[int] = set()
+        self.resets: list[tuple[int, str]] = []
         self.asked: list[int] = []
 
     def skips(self, event: ChatEvent) -> bool:
         self.asked.append(event.seq)
         return event.seq in self.own
+
+    def reset(self, last_seq: int, epoch: str) -> None:
+        self.resets.append((last_seq, epoch))
 
     def offer(self, frames: bytes) -> bool:
         self.writes.append(frames)
@@ -51,7 +55,7 @@ def hub() -> Hub:
 
 def joined(hub: Hub, *readers: Reader) -> LocalChat:
     local, _ = hub.open(1)
-    hub.start(local, 0)
+    hub.start(local, 0, "e1")
     hub.join(local, readers[0])
     for reader in readers[1:]:
         hub.open(1)
@@ -156,7 +160,7 @@ async def test_a_push_that_cannot_be_encoded_does_not_stop_the_other_chats(hub, 
     joined(hub, Reader(Broken()))
     other = Reader(CountingDialect())
     second, _ = hub.open(2)
-    hub.start(second, 0)
+    hub.start(second, 0, "e1")
     hub.join(second, other)
     first = hub.chat(1)
     assert first is not None
@@ -165,3 +169,17 @@ async def test_a_push_that_cannot_be_encoded_does_not_stop_the_other_chats(hub, 
     await turn()
     assert len(other.writes) == 1
     assert "broadcast_failed" in caplog.text
+
+
+async def test_another_history_is_told_after_what_was_pushed_in_the_old_one_and_goes_on_from_its_own_position() -> None:
+    forgotten: list[int] = []
+    hub = Hub(on_forget=forgotten.append)
+    reader = Reader(ChatDialect())
+    local = joined(hub, reader)
+    hub.feed(local, [event(1), event(2), event(3), event(7)])
+    hub.restart(local, 1, "e2")
+    assert (len(reader.writes), reader.resets, forgotten) == (1, [(1, "e2")], [1])
+    hub.feed(local, [event(2), event(3), event(4), event(5), event(6)])
+    await asyncio.sleep(0)
+    assert (local.timeline.last_seq, local.timeline.has_gap, local.epoch) == (6, False, "e2")
+    assert len(reader.writes) == 2

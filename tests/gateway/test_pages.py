@@ -13,7 +13,7 @@ from gateway.frames import text_frame
 from gateway.pages import PAGE, Pages, Replay
 from gateway.tasks import Tasks
 from storage.errors import StorageUnavailable
-from storage.records import ChatEvent, ChatPosition, EventKind, NewEvent, OnOutcome, Person
+from storage.records import ChatEvent, EventKind, NewEvent, OnOutcome, Person, Positions
 
 CHAT = 7
 DIALECT = ChatDialect()
@@ -67,7 +67,7 @@ class SlowLog:
         """Not asked for here."""
         raise NotImplementedError
 
-    async def positions(self, chat_ids: Sequence[int]) -> dict[int, ChatPosition]:
+    async def positions(self, chat_ids: Sequence[int]) -> Positions:
         """Not asked for here."""
         raise NotImplementedError
 

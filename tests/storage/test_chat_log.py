@@ -24,7 +24,7 @@ async def test_seq_counts_from_one_without_holes(node: Node) -> None:
     assert all(isinstance(answer, Committed) for answer in answers)
     for one in (chat, other):
         assert [event.seq for event in await node.history(one)] == list(range(1, 301))
-    assert await node.log.positions([chat, other]) == {chat: ChatPosition(300, 1), other: ChatPosition(300, 1)}
+    assert (await node.log.positions([chat, other])).chats == {chat: ChatPosition(300, 1), other: ChatPosition(300, 1)}
     assert len(node.batches) < 60, "events that arrive together must be committed together"
 
 
@@ -76,7 +76,7 @@ async def test_the_same_id_many_times_at_once_is_stored_once(node: Node, other_n
     assert all(isinstance(answer, Committed) for answer in answers)
     assert [answer.duplicate for answer in answers].count(False) == 1  # type: ignore[union-attr]
     assert len(await node.history(chat)) == 1
-    assert (await node.log.positions([chat]))[chat].last_seq == 1
+    assert (await node.log.positions([chat])).chats[chat].last_seq == 1
 
 
 async def test_an_id_with_other_content_is_refused(node: Node) -> None:
@@ -221,7 +221,7 @@ async def test_two_nodes_with_the_same_chats_in_opposite_order_do_not_deadlock(n
             timeout_s=10,
         )
         assert all(isinstance(answer, Committed) for answer in answers)
-    positions = await node.log.positions(chats)
+    positions = (await node.log.positions(chats)).chats
     assert {position.last_seq for position in positions.values()} == {20}
 
 
@@ -254,8 +254,8 @@ async def test_reads_page_through_the_log(node: Node) -> None:
 async def test_positions_leave_unknown_chats_out(node: Node) -> None:
     ann = await node.person("ann")
     chat = await node.group(ann)
-    assert await node.log.positions([]) == {}
-    assert await node.log.positions([*range(10_000, 10_998), chat, 10**30]) == {chat: ChatPosition(0, 1)}
+    assert (await node.log.positions([])).chats == {}
+    assert (await node.log.positions([*range(10_000, 10_998), chat, 10**30])).chats == {chat: ChatPosition(0, 1)}
 
 
 async def test_what_was_submitted_is_committed_when_the_log_closes(node: Node, store_url: str) -> None:
@@ -265,7 +265,7 @@ async def test_what_was_submitted_is_committed_when_the_log_closes(node: Node, s
         futures = [closing.submit(message(chat, ann)) for _ in range(450)]
     assert all(future.done() for future in futures)
     assert all(isinstance(future.result(), Committed) for future in futures)
-    assert (await node.log.positions([chat]))[chat].last_seq == 450
+    assert (await node.log.positions([chat])).chats[chat].last_seq == 450
     assert await closing.submit(message(chat, ann)) is Refusal.UNAVAILABLE
 
 

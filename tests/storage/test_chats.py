@@ -136,7 +136,7 @@ async def test_members_version_moves_with_the_members_only(node: Node) -> None:
     chat = await node.group(ann, bob)
 
     async def version() -> int:
-        return (await node.log.positions([chat]))[chat].members_version
+        return (await node.log.positions([chat])).chats[chat].members_version
 
     assert await version() == 1
     await node.chats.add_member(chat, ann.id, NewMember(user_id=cid.id))
