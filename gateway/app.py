@@ -16,10 +16,12 @@ from starlette.routing import BaseRoute
 from auth.tokens import PublicKeys, Verifier
 from gateway.connection import Connections
 from gateway.dialects.chat import ChatDialect
+from gateway.dialects.native import NativeDialect
 from gateway.dialects.service import ServiceDialect
 from gateway.drain import Drain
 from gateway.entrances.base import Client
 from gateway.entrances.chat import ChatEntrance
+from gateway.entrances.client import ClientEntrance
 from gateway.entrances.service import ServiceEntrance
 from gateway.entrances.sessions import Sessions
 from gateway.evictions import Evictions, expire
@@ -34,6 +36,7 @@ from gateway.http.probes import ProbeRoutes
 from gateway.hub import Hub
 from gateway.identity import Identity
 from gateway.intake import Intake
+from gateway.lobby import Lobby
 from gateway.loop_lag import measure_loop_lag
 from gateway.metrics import Metrics
 from gateway.node import Node
@@ -77,7 +80,7 @@ async def open_app(
 
     Raises: StorageUnavailable. Redis may be away: the node then starts degraded.
     """
-    metrics, roster, clients = Metrics(), Roster(), dict[Client, float]()
+    metrics, roster, clients, lobby = Metrics(), Roster(), dict[Client, float](), Lobby()
     membership = Chats(database)
     evictions = Evictions(roster, membership)
     async with AsyncExitStack() as stack:
@@ -150,6 +153,7 @@ async def open_app(
                     support=ServiceEntrance(
                         identity, service, resuming, ChatKind.SUPPORT, frozenset({Role.SUPPORT, Role.CLIENT})
                     ),
+                    client=ClientEntrance(identity, node, lobby, metrics, NativeDialect(settings.max_text_length)),
                 ),
                 *ChatRoutes(identity, membership).routes(),
                 *MemberRoutes(identity, membership, node).routes(),

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Protocol
 
-from storage.records import Admission, Chat, ChatKind, Member, NewMember
+from storage.records import Admission, Chat, ChatKind, Member, NewMember, PublicChat
 
 
 class Membership(Protocol):
@@ -11,6 +11,10 @@ class Membership(Protocol):
 
     async def admit(self, chat_id: int, user_id: int) -> Admission | None:
         """The user's place in the chat, in one query; None if there is no such chat or user, or no membership."""
+        ...
+
+    async def public(self, chat_id: int) -> PublicChat | None:
+        """The chat, if it is a public one."""
         ...
 
     async def still_members(self, pairs: Sequence[tuple[int, int]]) -> set[tuple[int, int]]:

@@ -11,11 +11,21 @@ from datetime import UTC, datetime
 from typing import Literal
 
 from gateway.codes import ErrorCode
+from gateway.notices import Notice
 from storage.records import ChatEvent, Person
 
 MAX_CLIENT_MSG_ID = 64
 MAX_HISTORY = 200
 MAX_ID = 2**63 - 1  # what a BIGINT column holds
+
+
+@dataclass(frozen=True, slots=True)
+class Since:
+    """The last seq that the client has; `epoch` None trusts that the history is still the same."""
+
+    seq: int
+    epoch: str | None = None
+
 
 # --- commands: a client asks
 
@@ -78,7 +88,38 @@ class Ping:
     """Ask for a sign of life."""
 
 
-Command = SendMessage | EditMessage | DeleteMessage | SetTyping | MarkRead | GetHistory | GetPresence | Ping
+@dataclass(frozen=True, slots=True)
+class Hello:
+    """Ask who one is here."""
+
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Subscribe:
+    """Ask for what is pushed in a chat, and first for what came after `since` (None: with what comes)."""
+
+    since: Since | None
+
+
+@dataclass(frozen=True, slots=True)
+class Unsubscribe:
+    """Ask for no more of it."""
+
+
+Command = (
+    SendMessage
+    | EditMessage
+    | DeleteMessage
+    | SetTyping
+    | MarkRead
+    | GetHistory
+    | GetPresence
+    | Ping
+    | Hello
+    | Subscribe
+    | Unsubscribe
+)
 
 
 # --- replies: the answer to one command, for one session
@@ -157,15 +198,30 @@ class Pong:
 
 
 @dataclass(frozen=True, slots=True)
+class Greeting:
+    """The answer to Hello: who one is here, and one's own words."""
+
+    client_id: str
+    user_id: int | None
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
 class ErrorReply:
-    """A command was refused; the socket lives. `message` is for people, `code` for programs."""
+    """A command was refused; the socket lives. `message` is for people, `code` for programs.
+
+    `ref` is what a command was numbered with that could not be read any further.
+    """
 
     code: ErrorCode
     message: str
     retry_after_s: float | None = None
+    ref: str | int | None = None
 
 
-Reply = Established | Stored | Done | HistoryPage | PresenceState | CaughtUp | Reset | Pong | ErrorReply
+Reply = (
+    Established | Stored | Done | HistoryPage | PresenceState | CaughtUp | Reset | Pong | Greeting | ErrorReply | Notice
+)
 
 
 # --- pushes: unsolicited, the same for every subscriber of a chat

@@ -18,8 +18,12 @@ REFUSALS = {
 }
 
 
+NEEDS_A_USER = ErrorReply(ErrorCode.FORBIDDEN, "Log in to do this")
+NOT_SUBSCRIBED = ErrorReply(ErrorCode.CONFLICT, "The subscription was ended before it began")
+
+
 def not_in_chat() -> ErrorReply:
-    """The command names a chat that this session is not in."""
+    """The command names a chat that the user may not see, or that does not exist."""
     return REFUSALS[Refusal.NOT_A_MEMBER]
 
 

@@ -1,17 +1,7 @@
-"""The position that a client comes back with: `?since=<seq>` or `?since=<epoch>:<seq>`."""
-
-from dataclasses import dataclass
+"""The position that a client comes back with: `<seq>` or `<epoch>:<seq>`."""
 
 from gateway.messages import MAX_ID
-
-
-@dataclass(frozen=True, slots=True)
-class Since:
-    """The last seq that the client has; `epoch` None trusts that the history is still the same."""
-
-    seq: int
-    epoch: str | None = None
-
+from gateway.messages import Since as Since
 
 UNREADABLE = Since(0, epoch="")
 """No history of ours has this epoch: whoever comes with it is told to reload."""

@@ -19,7 +19,7 @@ from storage.event_rows import person_of
 from storage.ids import are_ids, clamped, is_id
 from storage.models import ChatRoom, Membership
 from storage.people import resolve
-from storage.records import Admission, Chat, ChatKind, ChatPosition, Member, NewMember, Role
+from storage.records import Admission, Chat, ChatKind, ChatPosition, Member, NewMember, PublicChat, Role
 from storage.roles import assign_roles, role_in
 
 _MEMBERS = """
@@ -60,6 +60,9 @@ class Chats:
                 u.id AS user_id, u.login, u.first_name, u.last_name, {database.epoch_sql} AS epoch
             FROM memberships m JOIN chats c ON c.id = m.chat_id JOIN users u ON u.id = m.user_id, store_identity s
             WHERE m.chat_id = $1 AND m.user_id = $2"""
+        self._public = f"""
+            SELECT c.last_seq, {database.epoch_sql} AS epoch FROM chats c, store_identity s
+            WHERE c.id = $1 AND c.kind = '{ChatKind.PUBLIC}'"""
         self._still_members = f"""
             SELECT m.chat_id, m.user_id FROM {database.pairs_table()}
             JOIN memberships m ON m.chat_id = p.a AND m.user_id = p.b"""
@@ -72,6 +75,11 @@ class Chats:
             position = ChatPosition(row["last_seq"], row["members_version"])
             return Admission(chat_id, ChatKind(row["kind"]), _member(row), position, epoch_of(row["epoch"]))
         return None
+
+    async def public(self, chat_id: int) -> PublicChat | None:
+        """The chat, if it is a public one."""
+        rows = await self._database.fetch(self._public, chat_id) if is_id(chat_id) else []
+        return PublicChat(chat_id, rows[0]["last_seq"], epoch_of(rows[0]["epoch"])) if rows else None
 
     async def still_members(self, pairs: Sequence[tuple[int, int]]) -> set[tuple[int, int]]:
         """Those of the (chat_id, user_id) pairs that are members now."""

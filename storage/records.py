@@ -239,6 +239,15 @@ class LinePage:
 
 
 @dataclass(frozen=True, slots=True)
+class PublicChat:
+    """What anybody may know of a public chat before reading it."""
+
+    chat_id: int
+    last_seq: int
+    epoch: str
+
+
+@dataclass(frozen=True, slots=True)
 class NewMember:
     """Somebody to add to a chat: by id or by login (exactly one is set)."""
 

@@ -55,7 +55,7 @@ def test_the_records_import_nothing_of_ours(module: str) -> None:
 
 
 def test_dialects_see_only_words() -> None:
-    words = {"messages", "codes", "errors", "frames", "wire"}
+    words = {"messages", "notices", "since", "codes", "errors", "frames", "wire"}
     allowed = {f"gateway.{word}" for word in words} | {"storage.records"}
     seen = {(path.name, name) for path, tree in _modules("gateway/dialects") for name in _imports(tree)}
     assert seen

@@ -1,10 +1,13 @@
-"""Pushes and replies as seed 004 spells them; the native protocol adds a `chat_id` to them."""
+"""Pushes and replies as seed 004 spells them; the native protocol adds a `chat_id` to them, and has some of its own."""
+
+import orjson
 
 from gateway.messages import (
     CaughtUp,
     Done,
     ErrorReply,
     Established,
+    Greeting,
     HistoryPage,
     MessagesRead,
     Pong,
@@ -19,6 +22,7 @@ from gateway.messages import (
     message_object,
     present_object,
 )
+from gateway.notices import ChatActivity, ChatAdded, ChatRemoved, Direct
 from storage.records import ChatEvent
 
 
@@ -48,7 +52,7 @@ def push_object(push: Push) -> dict[str, object]:
 
 
 def reply_object(reply: Reply) -> dict[str, object] | None:
-    """A reply as seed 004 spells it."""
+    """A reply as seed 004 spells it; None if it says nothing there."""
     match reply:
         case Established():
             return {
@@ -77,8 +81,24 @@ def reply_object(reply: Reply) -> dict[str, object] | None:
             return {"type": "reset", "chat_id": reply.chat_id, "last_seq": reply.last_seq, "epoch": reply.epoch}
         case Pong():
             return {"type": "pong"}
+        case Greeting():
+            return {
+                "type": "hello",
+                "client_id": reply.client_id,
+                "user_id": reply.user_id,
+                "authenticated": reply.user_id is not None,
+                "message": reply.message,
+            }
         case ErrorReply():
             error: dict[str, object] = {"type": "error", "message": reply.message, "code": reply.code}
             if reply.retry_after_s is not None:
                 error["retry_after_s"] = reply.retry_after_s
             return error
+        case ChatAdded():
+            return {"type": "chat_added", "chat_id": reply.chat_id}
+        case ChatRemoved():
+            return {"type": "chat_removed", "chat_id": reply.chat_id}
+        case ChatActivity():
+            return {"type": "chat_activity", "chat_id": reply.chat_id, "last_seq": reply.last_seq}
+        case Direct():
+            return {"type": "direct", "data": orjson.Fragment(reply.json)}

@@ -1,0 +1,82 @@
+"""Into no chat yet: whoever comes gets a socket of many chats under the client_id of its URL. Seed 000's URL family."""
+
+import math
+import uuid
+from dataclasses import dataclass
+from http import HTTPStatus
+
+from starlette.websockets import WebSocket
+
+from gateway.dialects.base import Dialect
+from gateway.entrances.base import Entry, OnClosed
+from gateway.identity import Caller, Identity
+from gateway.lane import Lane
+from gateway.lobby import Lobby
+from gateway.metrics import Metrics
+from gateway.native_session import NativeSession
+from gateway.node import Node
+from gateway.path_segment import path_segment
+from gateway.problems import Problem
+
+
+@dataclass(frozen=True, slots=True)
+class ClientEntrance:
+    """A bad or missing token means that nobody knows who it is."""
+
+    identity: Identity
+    node: Node
+    lobby: Lobby
+    metrics: Metrics
+    dialect: Dialect
+
+    @property
+    def name(self) -> str:
+        """The dialect's."""
+        return self.dialect.name
+
+    async def enter(self, websocket: WebSocket) -> Entry:
+        """Find out who it is, if anybody.
+
+        Raises: Problem (404 for what can be no client_id, 403 for a foreign page, 503), StorageUnavailable.
+        """
+        client_id = path_segment(websocket, "/ws/", "/")
+        return ClientEntry(self, client_id, await _caller_or_none(self.identity, websocket))
+
+
+async def _caller_or_none(identity: Identity, websocket: WebSocket) -> Caller | None:
+    try:
+        return await identity.caller(websocket)
+    except Problem as problem:
+        if problem.status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.BAD_REQUEST):
+            return None
+        raise
+
+
+@dataclass(frozen=True, slots=True)
+class ClientEntry:
+    """Meets `Entry`."""
+
+    entrance: ClientEntrance
+    client_id: str
+    caller: Caller | None
+
+    @property
+    def subprotocol(self) -> str | None:
+        """As the caller's token came, if it did."""
+        return self.caller.subprotocol if self.caller else None
+
+    def open(self, lane: Lane, on_closed: OnClosed) -> NativeSession:
+        """The session."""
+        caller, entrance = self.caller, self.entrance
+        return NativeSession(
+            node=entrance.node,
+            lobby=entrance.lobby,
+            lane=lane,
+            dialect=entrance.dialect,
+            person=caller.person if caller else None,
+            client_id=self.client_id,
+            connection_id=uuid.uuid4().hex,
+            expires_at=caller.expires_at if caller else math.inf,
+            metrics=entrance.metrics,
+            on_closed=on_closed,
+        )

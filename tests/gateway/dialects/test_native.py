@@ -1,0 +1,228 @@
+"""Golden JSON of the native protocol; what it shares with seed 004 is tested there."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+import pytest
+
+from gateway.codes import ErrorCode
+from gateway.dialects.base import Request
+from gateway.dialects.native import NativeDialect
+from gateway.messages import (
+    CaughtUp,
+    Command,
+    DeleteMessage,
+    Done,
+    EditMessage,
+    ErrorReply,
+    Established,
+    GetHistory,
+    Greeting,
+    Hello,
+    HistoryPage,
+    MarkRead,
+    Ping,
+    Pong,
+    PresenceCount,
+    PresenceState,
+    Push,
+    Reply,
+    Reset,
+    SendMessage,
+    SetTyping,
+    Since,
+    Stored,
+    Subscribe,
+    Typing,
+    Unsubscribe,
+)
+from gateway.notices import ChatActivity, ChatAdded, ChatRemoved, Direct
+from gateway.since import UNREADABLE
+from storage.records import ChatEvent, EventKind, Person
+
+JOHN = Person(1, "john_doe", "John", "Doe")
+MESSAGE = ChatEvent(
+    chat_id=5,
+    seq=7,
+    kind=EventKind.MESSAGE,
+    message_id=123,
+    sender=JOHN,
+    text="Привет",
+    created_at=datetime(2024, 1, 15, 10, 30, 0, tzinfo=UTC),
+    is_edited=False,
+    is_deleted=False,
+    client_msg_id="c1",
+)
+DATA = {
+    "id": 123,
+    "text": "Привет",
+    "sender": {"id": 1, "username": "john_doe", "first_name": "John", "last_name": "Doe"},
+    "timestamp": "2024-01-15T10:30:00Z",
+    "is_edited": False,
+    "is_deleted": False,
+    "seq": 7,
+    "client_msg_id": "c1",
+}
+ACK = {"type": "ack", "message_id": 123, "seq": 7, "client_msg_id": "c1"}
+
+dialect = NativeDialect(max_text_length=1000)
+
+
+def decode(frame: object) -> Request | ErrorReply:
+    return dialect.decode(frame if isinstance(frame, bytes) else orjson.dumps(frame), True)
+
+
+@pytest.mark.parametrize(
+    ("frame", "command"),
+    [
+        ({"type": "hello", "message": "Привет, сервер!"}, Hello("Привет, сервер!")),
+        ({"type": "hello"}, Hello("")),
+        ({"type": "ping"}, Ping()),
+        ({"type": "subscribe", "chat_id": 5}, Subscribe(None)),
+        ({"type": "subscribe", "chat_id": 5, "since": 0}, Subscribe(Since(0))),
+        ({"type": "subscribe", "chat_id": 5, "since": "e1:9"}, Subscribe(Since(9, "e1"))),
+        ({"type": "subscribe", "chat_id": 5, "since": "9"}, Subscribe(Since(9))),
+        ({"type": "subscribe", "chat_id": 5, "since": "nonsense"}, Subscribe(UNREADABLE)),
+        ({"type": "unsubscribe", "chat_id": 5}, Unsubscribe()),
+        ({"type": "message", "chat_id": 5, "text": "a", "client_msg_id": "x"}, SendMessage("a", "x")),
+        ({"type": "typing", "chat_id": 5, "is_typing": True}, SetTyping(True)),
+        ({"type": "read_messages", "chat_id": 5, "seq": 3}, MarkRead(3)),
+        ({"type": "history", "chat_id": 5, "limit": 10}, GetHistory(None, None, 10)),
+    ],
+)
+@pytest.mark.parametrize("ref", [None, 0, 7, -1, "", "a", "Ъ"])
+def test_a_command_is_read_with_its_chat_and_its_id(frame: dict[str, Any], command: Command, ref: str | int | None):
+    numbered = frame if ref is None else frame | {"id": ref}
+    assert decode(numbered) == Request(command, frame["type"], frame.get("chat_id"), ref)
+
+
+def test_a_message_to_change_is_named_by_message_id_or_else_by_the_id_itself_as_in_seed_004():
+    edit = {"type": "edit_message", "chat_id": 5, "text": "b"}
+    assert decode(edit | {"id": "q", "message_id": 3}) == Request(EditMessage(3, "b", None), "edit_message", 5, "q")
+    assert decode(edit | {"id": 3}) == Request(EditMessage(3, "b", None), "edit_message", 5, 3)
+    delete = {"type": "delete_message", "chat_id": 5}
+    assert decode(delete | {"message_id": 3}) == Request(DeleteMessage(3, None), "delete_message", 5, None)
+
+
+@pytest.mark.parametrize(
+    ("frame", "code"),
+    [
+        ({"type": "hello", "message": 5}, ErrorCode.INVALID_FIELD),
+        ({"type": "nonsense"}, ErrorCode.UNKNOWN_TYPE),
+        ({}, ErrorCode.UNKNOWN_TYPE),
+        ({"type": ["hello"]}, ErrorCode.UNKNOWN_TYPE),
+        ({"type": "subscribe"}, ErrorCode.INVALID_FIELD),
+        ({"type": "subscribe", "chat_id": "5"}, ErrorCode.INVALID_FIELD),
+        ({"type": "subscribe", "chat_id": True}, ErrorCode.INVALID_FIELD),
+        ({"type": "subscribe", "chat_id": 0}, ErrorCode.INVALID_FIELD),
+        ({"type": "subscribe", "chat_id": 2**63}, ErrorCode.INVALID_FIELD),
+        ({"type": "subscribe", "chat_id": 5, "since": -1}, ErrorCode.INVALID_FIELD),
+        ({"type": "subscribe", "chat_id": 5, "since": 1.5}, ErrorCode.INVALID_FIELD),
+        ({"type": "subscribe", "chat_id": 5, "since": False}, ErrorCode.INVALID_FIELD),
+        ({"type": "unsubscribe"}, ErrorCode.INVALID_FIELD),
+        ({"type": "message", "text": "a"}, ErrorCode.INVALID_FIELD),
+        ({"type": "message", "chat_id": 5, "text": ""}, ErrorCode.EMPTY_TEXT),
+        ({"type": "edit_message", "chat_id": 5, "message_id": "3", "text": "a"}, ErrorCode.INVALID_FIELD),
+    ],
+)
+@pytest.mark.parametrize("ref", [0, "a"])
+def test_an_error_bears_the_id_of_the_command_that_it_answers(frame: dict[str, Any], code: str, ref: str | int):
+    error = decode(frame | {"id": ref})
+    assert isinstance(error, ErrorReply)
+    assert (error.code, error.ref) == (code, ref)
+    told = orjson.loads(dialect.reply(error, None) or b"")
+    assert (told["type"], told["id"], told["code"]) == ("error", ref, code)
+
+
+@pytest.mark.parametrize("ref", [True, 1.5, [], {}, b"12345678901234567890123"])
+def test_an_id_of_another_type_is_an_error_without_one(ref: object):
+    given = ref if isinstance(ref, bytes) else orjson.dumps(ref)
+    error = decode(b'{"type":"ping","id":' + given + b"}")
+    assert isinstance(error, ErrorReply)
+    assert (error.code, error.ref) == (ErrorCode.INVALID_FIELD, None)
+    assert "id" not in orjson.loads(dialect.reply(error, None) or b"")
+
+
+@pytest.mark.parametrize("payload", [b"", b"[]", b"not json", b'{"id":1,"type":"ping"'])
+def test_what_is_no_object_is_seed_004s_error(payload: bytes):
+    assert decode(payload) == ErrorReply(ErrorCode.INVALID_JSON, "Invalid JSON format")
+    assert dialect.decode(b'{"type":"ping"}', False) == ErrorReply(ErrorCode.INVALID_JSON, "Invalid JSON format")
+
+
+@pytest.mark.parametrize(
+    ("push", "frame"),
+    [
+        (MESSAGE, {"type": "message", "data": DATA, "chat_id": 5}),
+        (
+            Typing(5, JOHN, is_typing=True),
+            {"type": "typing", "user_id": 1, "username": "john_doe", "is_typing": True, "chat_id": 5},
+        ),
+        (PresenceCount(5, 51), {"type": "presence_count", "count": 51, "chat_id": 5}),
+    ],
+)
+def test_a_push_is_seed_004s_with_its_chat(push: Push, frame: dict[str, Any]):
+    assert orjson.loads(dialect.push(push) or b"") == frame
+
+
+@pytest.mark.parametrize(
+    ("reply", "frame"),
+    [
+        (Established(5, "n", 9, "e1"), {"type": "ack", "result": {"last_seq": 9, "epoch": "e1"}}),
+        (Stored(MESSAGE, duplicate=False), ACK),
+        (Stored(MESSAGE, duplicate=True), ACK | {"duplicate": True}),
+        (Done(), {"type": "ack"}),
+        (HistoryPage(5, [MESSAGE], 9), {"type": "ack", "result": {"messages": [DATA], "last_seq": 9}}),
+        (PresenceState(5, []), {"type": "ack", "result": {"members": []}}),
+        (ErrorReply(ErrorCode.FORBIDDEN, "No"), {"type": "error", "message": "No", "code": "forbidden"}),
+    ],
+)
+@pytest.mark.parametrize("ref", [0, 7, "a", ""])
+def test_a_command_with_an_id_gets_one_answer_which_bears_it(reply: Reply, frame: dict[str, Any], ref: str | int):
+    answer = dialect.reply(reply, Request(Ping(), "whatever", 5, ref))
+    assert orjson.loads(answer or b"") == frame | {"id": ref, "chat_id": 5}
+
+
+@pytest.mark.parametrize(
+    ("reply", "frame"),
+    [
+        (Established(5, "n", 9, "e1"), {"type": "ack", "result": {"last_seq": 9, "epoch": "e1"}, "chat_id": 5}),
+        (Stored(MESSAGE, duplicate=False), None),
+        (Stored(MESSAGE, duplicate=True), {"type": "message", "data": DATA, "duplicate": True, "chat_id": 5}),
+        (Done(), None),
+        (HistoryPage(5, [], 9), {"type": "history", "messages": [], "last_seq": 9, "chat_id": 5}),
+        (PresenceState(5, []), {"type": "presence_state", "members": [], "chat_id": 5}),
+    ],
+)
+def test_a_command_without_an_id_is_answered_as_in_seed_004(reply: Reply, frame: dict[str, Any] | None):
+    answer = dialect.reply(reply, Request(Ping(), "whatever", 5))
+    assert (None if answer is None else orjson.loads(answer)) == frame
+
+
+@pytest.mark.parametrize(
+    ("greeting", "frame"),
+    [
+        (Greeting("c", 4, "Привет"), {"client_id": "c", "user_id": 4, "authenticated": True, "message": "Привет"}),
+        (Greeting("c", None, ""), {"client_id": "c", "user_id": None, "authenticated": False, "message": ""}),
+    ],
+)
+def test_hello_and_ping_are_answered_by_their_own_kind(greeting: Greeting, frame: dict[str, Any]):
+    hello = Request(Hello(greeting.message), "hello", None, 0)
+    assert orjson.loads(dialect.reply(greeting, hello) or b"") == frame | {"type": "hello", "id": 0}
+    assert orjson.loads(dialect.reply(Pong(), Request(Ping(), "ping", None, "a")) or b"") == {"type": "pong", "id": "a"}
+    assert orjson.loads(dialect.reply(Pong(), Request(Ping(), "ping")) or b"") == {"type": "pong"}
+
+
+@pytest.mark.parametrize(
+    ("reply", "frame"),
+    [
+        (CaughtUp(5, 9, "e1"), {"type": "caught_up", "chat_id": 5, "seq": 9, "epoch": "e1"}),
+        (Reset(5, 9, "e1"), {"type": "reset", "chat_id": 5, "last_seq": 9, "epoch": "e1"}),
+        (ChatAdded(5), {"type": "chat_added", "chat_id": 5}),
+        (ChatRemoved(5), {"type": "chat_removed", "chat_id": 5}),
+        (ChatActivity(5, 9), {"type": "chat_activity", "chat_id": 5, "last_seq": 9}),
+        (Direct(b'{"any": [1, null]}'), {"type": "direct", "data": {"any": [1, None]}}),
+    ],
+)
+def test_what_is_told_unasked(reply: Reply, frame: dict[str, Any]):
+    assert orjson.loads(dialect.reply(reply, None) or b"") == frame

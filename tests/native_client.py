@@ -1,0 +1,29 @@
+"""A client of the native protocol for tests: it numbers its commands, and finds the one answer to each."""
+
+import itertools
+from collections.abc import Iterator
+
+from tests.chat_client import ChatClient, Frame
+
+
+class NativeClient(ChatClient):
+    """One socket of many chats. `frames` holds everything in order of arrival."""
+
+    _numbers: Iterator[int] = itertools.count()
+
+    async def ask(self, kind: str, **fields: object) -> Frame:
+        """Send a command, and return its answer: ack, error, hello or pong. What came before it is not passed over."""
+        ref = fields.setdefault("id", next(self._numbers))
+        await self.send(type=kind, **fields)
+        frames = await self.until(lambda frames: any(frame.get("id") == ref for frame in frames))
+        return next(frame for frame in frames if frame.get("id") == ref)
+
+    async def ack(self, kind: str, **fields: object) -> Frame:
+        """The same, for a command that must succeed."""
+        answer = await self.ask(kind, **fields)
+        assert answer["type"] == "ack", answer
+        return answer
+
+    def answers(self, ref: object) -> list[Frame]:
+        """Every frame that came with this id."""
+        return [frame for frame in self.frames if "id" in frame and frame["id"] == ref]
