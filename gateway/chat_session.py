@@ -66,7 +66,7 @@ class ChatSession(Session):
 
     async def _go_live(self) -> None:
         try:
-            await self._node.go_live(self._home, self._place.since, self._place.admission.epoch)
+            await self._node.go_live(self._home, self._place.since, self._place.epoch)
         except StorageUnavailable:
             self.close(Disconnect(Close.POSITION_LOST, "the store is not available; come back with since"))
 

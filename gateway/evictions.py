@@ -7,13 +7,15 @@ from typing import Protocol
 
 from gateway.codes import Close, Disconnect
 from gateway.membership import Membership
-from gateway.messages import Takeover
+from gateway.messages import CrowdedOut, Takeover
+from gateway.presence import Seat, is_guest
 from gateway.subscription import Roster
 
 EXPIRY_INTERVAL_S = 2.0
 PAIRS_A_QUERY = 1000
 
 _REPLACED = Disconnect(Close.REPLACED, "replaced by a newer connection")
+_ROOM_FULL = Disconnect(Close.ROOM_FULL, "the room is full")
 _REMOVED = Disconnect(Close.FORBIDDEN, "no longer a member of this chat")
 _EXPIRED = Disconnect(Close.UNAUTHORIZED, "the token has expired")
 
@@ -44,11 +46,17 @@ class Evictions:
             if subscription.is_exclusive and subscription.rank < (takeover.claim, takeover.connection_id):
                 subscription.close(_REPLACED)
 
-    def replace_one(self, chat_id: int, user_id: int, connection_id: str) -> None:
-        """Close this one session: a newer exclusive seat was found in Redis."""
-        for subscription in self._roster.of(chat_id, user_id):
-            if subscription.connection_id == connection_id:
-                subscription.close(_REPLACED)
+    def crowd_out(self, crowded: CrowdedOut) -> None:
+        """Close the sessions of a user who came when the chat was full of others."""
+        for subscription in self._roster.of(crowded.chat_id, crowded.user_id):
+            if subscription.claim <= crowded.claim:
+                subscription.close(_ROOM_FULL)
+
+    def displace(self, seat: Seat) -> None:
+        """Close the session of this one seat: others that come first were found in Redis."""
+        for subscription in self._roster.of(seat.chat_id, seat.user_id):
+            if subscription.connection_id == seat.connection_id:
+                subscription.close(_REPLACED if seat.exclusive else _ROOM_FULL)
 
     def remove(self, chat_id: int, user_id: int) -> None:
         """Close the sessions of a user who is no longer a member."""
@@ -60,7 +68,7 @@ class Evictions:
 
         Raises: StorageUnavailable.
         """
-        users = list(self._roster.users(chat_id))
+        users = [user_id for user_id in self._roster.users(chat_id) if not is_guest(user_id)]
         for start in range(0, len(users), PAIRS_A_QUERY):
             pairs = {(chat_id, user_id) for user_id in users[start : start + PAIRS_A_QUERY]}
             for _, user_id in pairs - await self._membership.still_members(list(pairs)):

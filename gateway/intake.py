@@ -8,6 +8,7 @@ from gateway import publications
 from gateway.evictions import Evictions
 from gateway.hub import Hub, LocalChat
 from gateway.messages import (
+    CrowdedOut,
     MemberRemoved,
     MessagesRead,
     PresenceChange,
@@ -67,6 +68,8 @@ class Intake:
                 self._take_presence(local, publication)
             case Takeover():
                 self._evictions.replace(publication)
+            case CrowdedOut():
+                self._evictions.crowd_out(publication)
             case MemberRemoved():
                 self._evictions.remove(publication.chat_id, publication.user_id)
 
@@ -97,5 +100,5 @@ class Intake:
         self._node.announce(seat, entered, is_takeover=seat.exclusive)
 
     def on_displaced(self, seat: Seat) -> None:
-        """A newer exclusive seat was found when a local one was re-asserted."""
-        self._evictions.replace_one(seat.chat_id, seat.user_id, seat.connection_id)
+        """Seats that come first were found when a local one was re-asserted."""
+        self._evictions.displace(seat)

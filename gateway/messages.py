@@ -281,6 +281,15 @@ class Takeover:
 
 
 @dataclass(frozen=True, slots=True)
+class CrowdedOut:
+    """The chat is full of users who came before this one, whose seats with claims up to this one must close."""
+
+    chat_id: int
+    user_id: int
+    claim: int
+
+
+@dataclass(frozen=True, slots=True)
 class MemberRemoved:
     """This user is no longer a member of the chat."""
 
@@ -288,7 +297,7 @@ class MemberRemoved:
     user_id: int
 
 
-Publication = ChatEvent | Typing | MessagesRead | PresenceChange | Takeover | MemberRemoved
+Publication = ChatEvent | Typing | MessagesRead | PresenceChange | Takeover | CrowdedOut | MemberRemoved
 
 
 @dataclass(frozen=True, slots=True)

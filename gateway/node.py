@@ -16,6 +16,7 @@ from gateway.evictions import Evictions
 from gateway.hub import Hub, LocalChat
 from gateway.membership import Membership
 from gateway.messages import (
+    CrowdedOut,
     MemberRemoved,
     MessagesRead,
     PresenceChange,
@@ -80,7 +81,7 @@ class Node:
     # --- entering and leaving
 
     async def take_seat(self, seat: Seat, *, reject_second: bool = False) -> int | None:
-        """Take a place in the chat over all nodes; its claim, or None if another holds it.
+        """Take a place in the chat over all nodes; its claim, or None if another holds it or the chat is full.
 
         Of exclusive seats the newer wins: older ones are closed with 4409 wherever they are.
         """
@@ -100,9 +101,13 @@ class Node:
         return claim
 
     def announce(self, seat: Seat, entered: Entered, *, is_takeover: bool) -> None:
-        """Tell every node that the seat is taken, as far as that is news."""
+        """Tell every node that the seat is taken, as far as that is news, and who has lost theirs by it."""
         if is_takeover:
             self._publish(Takeover(seat.chat_id, seat.user_id, entered.claim, seat.connection_id))
+        for user_id, claim in entered.crowded_out:
+            crowded = CrowdedOut(seat.chat_id, user_id, claim)
+            self._evictions.crowd_out(crowded)
+            self._publish(crowded)
         if entered.first:
             self._publish(PresenceChange(seat.chat_id, seat.user_id, seat.username, "join", entered.count))
 

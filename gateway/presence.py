@@ -1,16 +1,33 @@
 """Seam: who is connected to which chat, over all nodes. `gateway.redis.presence` meets it."""
 
+import hashlib
 from dataclasses import dataclass
 from typing import Protocol
 
 from gateway.messages import Present as Present
 
 
+def guest_id(username: str) -> int:
+    """What stands for a guest in seats, where others have their user id: a negative 64-bit number, the name's hash.
+
+    Who could choose two names with one hash gains what the same name twice would give: a common seat.
+    """
+    digest = hashlib.blake2b(username.encode(), digest_size=8).digest()
+    return -1 - (int.from_bytes(digest) >> 1)
+
+
+def is_guest(user_id: int) -> bool:
+    """Whether this stands for a guest, who is no user and a member of nothing."""
+    return user_id < 0
+
+
 @dataclass(frozen=True, slots=True)
 class Seat:
     """One connection's place in one chat.
 
-    An `exclusive` seat is the only exclusive one of its user in that chat over all nodes (seed 004).
+    An `exclusive` seat is the only exclusive one of its user in that chat over all nodes (seed 004). In a chat with a
+    `capacity` so many users may have seats over all nodes, each as many as it likes; who came first stays (seed 002).
+    Every seat of a chat says the same capacity; 0 is none.
     """
 
     chat_id: int
@@ -18,6 +35,12 @@ class Seat:
     username: str
     connection_id: str
     exclusive: bool = False
+    capacity: int = 0
+
+    @property
+    def is_contested(self) -> bool:
+        """Whether other seats may take its place."""
+        return self.exclusive or self.capacity > 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,12 +49,14 @@ class Entered:
 
     `claim` is Redis' time in µs when the seat was taken; of two exclusive seats of a user the higher (claim,
     connection_id) wins. `displaced` are the connection ids of this user's exclusive seats that lost to it.
+    `crowded_out`: other users who came later and are too many now, each with the newest claim that it had.
     """
 
     first: bool
     count: int
     claim: int
-    displaced: tuple[str, ...]
+    displaced: tuple[str, ...] = ()
+    crowded_out: tuple[tuple[int, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +84,7 @@ class PresenceListener(Protocol):
         ...
 
     def on_displaced(self, seat: Seat) -> None:
-        """Re-asserting a local exclusive seat found a newer one: this connection must close with 4409."""
+        """Re-asserting a local contested seat found others that come first: this connection must close."""
         ...
 
 
@@ -67,7 +92,7 @@ class Presence(Protocol):
     """Leases in Redis, on Redis' clock: an entry names its node and lives as long as that node's own lease."""
 
     async def enter(self, seat: Seat, *, reject_second: bool = False) -> Entered | None:
-        """Take the seat; None if `reject_second` and the user holds a live exclusive one.
+        """Take the seat; None if `reject_second` and the user holds a live exclusive one, or if the chat is full.
 
         Raises: RedisUnavailable (after about 1 s; the seat is then re-asserted when Redis is back).
         """

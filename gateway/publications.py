@@ -10,6 +10,7 @@ from typing import Any, Literal
 import orjson
 
 from gateway.messages import (
+    CrowdedOut,
     MemberRemoved,
     MessagesRead,
     PresenceChange,
@@ -63,6 +64,8 @@ def _fields(publication: Publication) -> list[object]:
                 publication.claim,
                 publication.connection_id,
             ]
+        case CrowdedOut():
+            return ["crowded", publication.chat_id, publication.user_id, publication.claim]
         case MemberRemoved():
             return ["removed", publication.chat_id, publication.user_id]
 
@@ -108,6 +111,8 @@ def _publication(fields: list[Any]) -> Publication | None:
             return PresenceChange(fields[1], fields[2], fields[3], status, fields[5])
         case "takeover":
             return Takeover(fields[1], fields[2], fields[3], fields[4])
+        case "crowded":
+            return CrowdedOut(fields[1], fields[2], fields[3])
         case "removed":
             return MemberRemoved(fields[1], fields[2])
         case _:

@@ -11,7 +11,7 @@ from gateway.hub import LocalChat
 from gateway.messages import Reply, Reset
 from gateway.presence import Seat
 from gateway.since import Since
-from storage.records import Admission, ChatEvent, Committed, Outcome
+from storage.records import ChatEvent, Committed, Outcome
 
 NOBODY = 0
 """The user id of those who have none."""
@@ -46,10 +46,11 @@ class Recipient(Protocol):
 class Place:
     """A seat that is held in a chat, for a subscription that starts after `since` (None: with what comes)."""
 
-    admission: Admission
     seat: Seat
     claim: int
     since: Since | None
+    epoch: str
+    """Of the history in which the chat was entered."""
 
 
 class Subscription:

@@ -56,7 +56,7 @@ class ChatEntrance:
             connection_id=seat.connection_id,
             expires_at=caller.expires_at,
             subprotocol=caller.subprotocol,
-            home=Place(admission, seat, claim, None if since is None else read_since(since)),
+            home=Place(seat, claim, None if since is None else read_since(since), admission.epoch),
         )
 
 

@@ -50,5 +50,5 @@ class ServiceEntrance:
             connection_id=seat.connection_id,
             expires_at=caller.expires_at,
             subprotocol=caller.subprotocol,
-            home=Place(admission, seat, claim, since),
+            home=Place(seat, claim, since, admission.epoch),
         )

@@ -71,10 +71,10 @@ class LocalSeats:
         """Redis may not have this seat, or not as it is."""
         self._doubtful[local.seat.chat_id, local.seat.connection_id] = local
 
-    def doubt_all(self, *, exclusive_only: bool = False) -> None:
-        """Redis may have lost everything, or given exclusive seats to newer ones unheard."""
+    def doubt_all(self, *, contested_only: bool = False) -> None:
+        """Redis may have lost everything, or given contested seats to others unheard."""
         for local in self._seats.values():
-            if local.claim is not None and (local.seat.exclusive or not exclusive_only):
+            if local.claim is not None and (local.seat.is_contested or not contested_only):
                 self.doubt(local)
 
     def doubt_some(self, share: float) -> None:

@@ -1,9 +1,9 @@
 """Who is connected where, over all nodes. Meets `gateway.presence.Presence`.
 
 Invariants (6, delivery.md 10): an entry names its node and counts only as long as that node's lease, which is the one
-key that is refreshed; of a user's exclusive seats the higher (claim, connection id) stays; what a dead node leaves
-behind is swept by the others (`sweeper`); what Redis lost is asserted again as it was (`upkeep`). All time is Redis'
-own, but for the claim of a seat that was taken while Redis was away.
+key that is refreshed; of a user's exclusive seats the higher (claim, connection id) stays, and in a full chat those of
+the users who came first; what a dead node leaves behind is swept by the others (`sweeper`); what Redis lost is asserted
+again as it was (`upkeep`). All time is Redis' own, but for the claim of a seat that was taken while Redis was away.
 """
 
 import time
@@ -11,8 +11,9 @@ import time
 from gateway.errors import RedisUnavailable
 from gateway.messages import Present
 from gateway.presence import Entered, Left, PresenceListener, Seat
+from gateway.redis.claimant import Claimant
 from gateway.redis.events import RedisEvents
-from gateway.redis.lease import Lease, chats_key
+from gateway.redis.lease import Lease
 from gateway.redis.link import Link
 from gateway.redis.local_seats import LocalSeat, LocalSeats
 from gateway.redis.seat_table import SeatTable
@@ -36,7 +37,8 @@ class RedisPresence:
         self._lease = lease or Lease(link, node_id)
         self._table = SeatTable(link)
         self._seats = LocalSeats()
-        self._upkeep = Upkeep(link, self._lease, self._table, self._seats, events)
+        self._claimant = Claimant(link, self._lease, self._table)
+        self._upkeep = Upkeep(link, self._lease, self._claimant, self._table, self._seats, events)
         self._sweeper = Sweeper(link, self._lease, self._table, events, interval_s=sweep_interval_s)
 
     async def enter(self, seat: Seat, *, reject_second: bool = False) -> Entered | None:
@@ -58,20 +60,14 @@ class RedisPresence:
         return entered
 
     async def _take(self, local: LocalSeat, reject: bool) -> Entered | None:
-        dead: set[str] = set()
-        while True:
-            node = self._lease.name
-            self._link.send("SADD", chats_key(node), local.seat.chat_id)
-            answer = await self._table.take(local.seat, node, reject=reject, dead=dead)
-            if isinstance(answer, Entered):
-                local.claim = answer.claim
-                if node != self._lease.name:  # the lease was lost meanwhile
-                    self._seats.doubt(local)
-                    self._upkeep.hurry()
-                return answer
-            if await self._lease.alive(set(answer.nodes)):
-                return None
-            dead |= answer.nodes
+        answer, is_current = await self._claimant.take(local.seat, reject=reject)
+        if not isinstance(answer, Entered):
+            return None
+        local.claim = answer.claim
+        if not is_current:  # the lease was lost meanwhile
+            self._seats.doubt(local)
+            self._upkeep.hurry()
+        return answer
 
     async def leave(self, seat: Seat) -> Left:
         """See `Presence`."""
@@ -102,8 +98,8 @@ class RedisPresence:
         return sorted(present, key=lambda user: (user.connected_at, user.user_id))
 
     def check_soon(self) -> None:
-        """Publications may have been missed, takeovers among them: look whether newer exclusive seats are there."""
-        self._seats.doubt_all(exclusive_only=True)
+        """Publications may have been missed, takeovers among them: look who has the contested seats."""
+        self._seats.doubt_all(contested_only=True)
         self._upkeep.hurry()
 
     async def stop(self, linger_s: float) -> None:

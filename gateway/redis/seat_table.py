@@ -18,7 +18,7 @@ _SWEEP = Script("presence_sweep")
 
 @dataclass(frozen=True, slots=True)
 class KeptAway:
-    """The seat was not taken: exclusive seats of the same user, on these nodes, come first."""
+    """The seat was not taken: others, on these nodes, come first."""
 
     nodes: frozenset[str]
 
@@ -43,7 +43,8 @@ class SeatTable:
     ) -> Entered | KeptAway:
         """Take a seat for a node, with a claim of old or a new one that is the user's highest.
 
-        Exclusive seats of the user on nodes that are not `dead` keep it away: any if told to `reject`, else newer ones.
+        Exclusive seats of the user on nodes that are not `dead` keep it away: any if told to `reject`, else newer ones;
+        and so do as many users as the chat holds, if they came earlier.
         """
         is_taken, *rest = await self._link.run_script(
             _ENTER,
@@ -56,12 +57,19 @@ class SeatTable:
             "" if claim is None else claim,
             int(reject),
             SEAT_TTL_S,
+            seat.capacity,
             *dead,
         )
         if not is_taken:
             return KeptAway(frozenset(_text(name) for name in rest))
-        was_absent, count, claimed, *displaced = rest
-        return Entered(was_absent == 1, count, int(claimed), tuple(_text(id_) for id_ in displaced))
+        was_absent, count, claimed, displaced, crowded = rest
+        return Entered(
+            first=was_absent == 1,
+            count=count,
+            claim=int(claimed),
+            displaced=tuple(_text(id_) for id_ in displaced),
+            crowded_out=tuple((int(crowded[i]), int(crowded[i + 1])) for i in range(0, len(crowded), 2)),
+        )
 
     async def free(self, seat: Seat) -> Left:
         """Give a seat back; nothing happens if it is free."""

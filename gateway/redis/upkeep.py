@@ -2,7 +2,7 @@
 
 Doubt has one remedy, to assert the seat with its old claim. It comes for all at once when the lease was lost (FLUSHALL,
 a restart, a long stall), for one seat when a call failed, and for all of them slowly in turn, which also renews their
-TTL, heals what a failover lost, and finds newer exclusive seats whose takeover was not heard.
+TTL, heals what a failover lost, and finds those who come first and whose coming was not heard.
 """
 
 import asyncio
@@ -12,6 +12,7 @@ from dataclasses import replace
 
 from gateway.errors import RedisUnavailable
 from gateway.presence import Entered, PresenceListener, Seat
+from gateway.redis.claimant import Claimant
 from gateway.redis.events import RedisEvents
 from gateway.redis.lease import Lease, chats_key, swept_key
 from gateway.redis.link import Link
@@ -28,9 +29,18 @@ logger = logging.getLogger("gateway.redis")
 class Upkeep:
     """`keep` and `settle` are its owner tasks."""
 
-    def __init__(self, link: Link, lease: Lease, table: SeatTable, seats: LocalSeats, events: RedisEvents) -> None:
+    def __init__(
+        self,
+        link: Link,
+        lease: Lease,
+        claimant: Claimant,
+        table: SeatTable,
+        seats: LocalSeats,
+        events: RedisEvents,
+    ) -> None:
         self._link = link
         self._lease = lease
+        self._claimant = claimant
         self._table = table
         self._seats = seats
         self._events = events
@@ -111,14 +121,13 @@ class Upkeep:
                 listener.on_entered(local.seat, entered)
 
     async def _assert_one(self, local: LocalSeat, listener: PresenceListener) -> None:
-        seat, node = local.seat, self._lease.name
-        self._link.send("SADD", chats_key(node), seat.chat_id)
-        entered = await self._table.take(seat, node, claim=local.claim)
+        seat = local.seat
+        entered, is_current = await self._claimant.take(seat, claim=local.claim)
         if not self._seats.holds(local):
             self._seats.owe(seat)  # it was given back while this was under way
             self.hurry()
             return
-        if node == self._lease.name:
+        if is_current:
             self._seats.trust(local)
         if isinstance(entered, KeptAway):
             self._seats.remove(seat)
@@ -127,7 +136,7 @@ class Upkeep:
         elif local.is_late:
             local.is_late = False
             listener.on_entered(seat, entered)
-        elif entered.displaced:
+        elif entered.displaced or entered.crowded_out:
             listener.on_entered(seat, replace(entered, first=False))
         elif entered.first and self._lost_lease is not None:
             self._returned.append((local, entered))

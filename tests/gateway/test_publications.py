@@ -3,7 +3,7 @@ from datetime import UTC, datetime
 import pytest
 
 from gateway import publications
-from gateway.messages import MemberRemoved, MessagesRead, PresenceChange, Takeover, Typing
+from gateway.messages import CrowdedOut, MemberRemoved, MessagesRead, PresenceChange, Takeover, Typing
 from storage.records import ChatEvent, EventKind, Person
 
 ANN = Person(1, "ann", "Ann", "Lee")
@@ -29,6 +29,7 @@ MESSAGE = ChatEvent(
         MessagesRead(7, ANN, 3),
         PresenceChange(7, 1, "ann", "leave", 4),
         Takeover(7, 1, 1700000000000000, "abc"),
+        CrowdedOut(7, -(2**63), 1700000000000000),
         MemberRemoved(7, 1),
     ],
     ids=lambda publication: type(publication).__name__,
