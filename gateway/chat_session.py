@@ -3,7 +3,6 @@
 from collections.abc import Callable
 
 from gateway.chat_actions import ChatActions
-from gateway.codes import Close, Disconnect
 from gateway.dialects.base import Dialect, Request
 from gateway.lane import Lane
 from gateway.messages import (
@@ -14,20 +13,19 @@ from gateway.messages import (
     MarkRead,
     Ping,
     Pong,
-    Reply,
     SendMessage,
     SetTyping,
 )
 from gateway.metrics import Metrics
 from gateway.node import Node
+from gateway.placed_session import PlacedSession
 from gateway.session import Session
 from gateway.subscription import Place
-from storage.errors import StorageUnavailable
 from storage.records import Person
 
 
-class ChatSession(Session):
-    """A session that is in its chat, and nowhere else, from the start. Meets Recipient."""
+class ChatSession(PlacedSession):
+    """A member, who may do there what its dialect has words for."""
 
     def __init__(
         self,
@@ -36,7 +34,6 @@ class ChatSession(Session):
         lane: Lane,
         dialect: Dialect,
         person: Person,
-        connection_id: str,
         expires_at: float,
         metrics: Metrics,
         on_closed: Callable[[Session, int], None],
@@ -47,36 +44,16 @@ class ChatSession(Session):
             lane=lane,
             dialect=dialect,
             person=person,
-            connection_id=connection_id,
             expires_at=expires_at,
             metrics=metrics,
             on_closed=on_closed,
+            home=home,
         )
-        self._place = home
-        self._home = node.register(self, home.seat, home.claim)
         self._actions = ChatActions(node, metrics, person, self)
-
-    @property
-    def log_fields(self) -> dict[str, object]:
-        """Who it is and where, for the log."""
-        return super().log_fields | {"chat_id": self._place.seat.chat_id}
-
-    def _begin(self) -> None:
-        self._node.tasks.spawn(self._go_live(), "go live")
-
-    async def _go_live(self) -> None:
-        try:
-            await self._node.go_live(self._home, self._place.since, self._place.epoch)
-        except StorageUnavailable:
-            self.close(Disconnect(Close.POSITION_LOST, "the store is not available; come back with since"))
 
     def _end(self, *, at_once: bool) -> None:
         self._actions.stop_typing()
-        self._node.leave(self._home, at_once=at_once)
-
-    def tell(self, reply: Reply) -> None:
-        """Write an unasked reply."""
-        self.answer(reply, None)
+        super()._end(at_once=at_once)
 
     def _handle_now(self, request: Request) -> bool:
         match request.command:

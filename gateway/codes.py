@@ -43,6 +43,7 @@ class ErrorCode(StrEnum):
     UNAVAILABLE = "unavailable"
     UNAUTHORIZED = "unauthorized"
     CONFLICT = "conflict"
+    ROOM_FULL = "room_full"
     TOO_MANY_SUBSCRIPTIONS = "too_many_subscriptions"
 
 

@@ -53,7 +53,6 @@ class ChatEntrance:
         since = websocket.query_params.get("since")
         return self.sessions.entry(
             person,
-            connection_id=seat.connection_id,
             expires_at=caller.expires_at,
             subprotocol=caller.subprotocol,
             home=Place(seat, claim, None if since is None else read_since(since), admission.epoch),

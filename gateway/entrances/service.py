@@ -47,7 +47,6 @@ class ServiceEntrance:
         assert claim is not None, "only exclusive seats are refused"  # noqa: S101
         return (self.sessions if asked is None else self.resuming).entry(
             person,
-            connection_id=seat.connection_id,
             expires_at=caller.expires_at,
             subprotocol=caller.subprotocol,
             home=Place(seat, claim, since, admission.epoch),

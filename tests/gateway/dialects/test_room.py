@@ -1,0 +1,87 @@
+"""Golden JSON of seed 002; the seed's own document is in tests/seeds/."""
+
+from datetime import UTC, datetime
+
+import orjson
+import pytest
+
+from gateway.codes import ErrorCode
+from gateway.dialects.base import Echo
+from gateway.dialects.room import UNASKED, RoomDialect
+from gateway.messages import (
+    CaughtUp,
+    Established,
+    MessagesRead,
+    Pong,
+    PresenceChange,
+    PresenceCount,
+    Push,
+    Reply,
+    Reset,
+    Typing,
+)
+from gateway.refusals import UNAVAILABLE
+from storage.records import QUEUE_SENDER, ChatEvent, EventKind, Person
+
+MESSAGE = ChatEvent(
+    chat_id=5,
+    seq=3,
+    kind=EventKind.MESSAGE,
+    message_id=9,
+    sender=QUEUE_SENDER,
+    text="Hello, Room!",
+    created_at=datetime(2024, 1, 1, 12, 0, 0, 999999, tzinfo=UTC),
+    is_edited=False,
+    is_deleted=False,
+    client_msg_id="c1",
+)
+ANN = Person(1, "ann")
+
+dialect = RoomDialect("room1")
+resuming = RoomDialect("room1", resumes=True)
+
+
+def test_a_message_has_the_seeds_keys_first_and_additions_behind() -> None:
+    expected = (
+        '{"room_id":"room1","content":"Hello, Room!","id":9,"seq":3,"created_at":"2024-01-01T12:00:00Z",'
+        '"client_msg_id":"c1"}'
+    )
+    assert (dialect.push(MESSAGE) or b"").decode() == (resuming.push(MESSAGE) or b"").decode() == expected
+
+
+@pytest.mark.parametrize(
+    "push",
+    [
+        Typing(5, ANN, True),
+        MessagesRead(5, ANN, 3),
+        PresenceChange(5, -1, "ann", "join", 1),
+        PresenceCount(5, 51),
+    ],
+)
+def test_nothing_but_messages_is_pushed(push: Push) -> None:
+    assert dialect.push(push) is None
+
+
+@pytest.mark.parametrize("frame", ["", "{", '{"type":"message","text":"a"}', '{"room_id":"room1","content":"a"}'])
+def test_whatever_comes_in_is_refused_without_a_word(frame: str) -> None:
+    assert dialect.decode(frame.encode(), True) == dialect.decode(frame.encode(), False) == UNASKED
+    assert UNASKED.code is ErrorCode.UNKNOWN_TYPE
+    assert dialect.reply(UNASKED, None) is None
+
+
+@pytest.mark.parametrize("reply", [Established(5, "node", 3, "e"), Pong(), UNAVAILABLE])
+def test_nobody_is_greeted_or_answered(reply: Reply) -> None:
+    assert dialect.reply(reply, None) is None
+    assert resuming.reply(reply, None) is None
+
+
+def test_only_who_resumes_hears_of_its_position() -> None:
+    caught_up = {"type": "caught_up", "chat_id": 5, "seq": 3, "epoch": "e"}
+    assert orjson.loads(resuming.reply(CaughtUp(5, 3, "e"), None) or b"") == caught_up
+    assert orjson.loads(resuming.reply(Reset(5, 3, "e"), None) or b"")["type"] == "reset"
+    assert dialect.reply(CaughtUp(5, 3, "e"), None) is None
+    assert dialect.reply(Reset(5, 3, "e"), None) is None
+
+
+def test_dialects_of_one_room_share_their_encodings() -> None:
+    assert (dialect.name, dialect.echo) == (resuming.name, resuming.echo) == ("room", Echo.ALL)
