@@ -12,6 +12,7 @@ from starlette.routing import BaseRoute
 
 from auth.accounts import Accounts
 from auth.attempts import LoginLimits
+from auth.guests import Guests
 from auth.keys import KeyRing, KeyStore
 from auth.login import Login
 from auth.oauth2 import TokenEndpoint
@@ -20,20 +21,21 @@ from auth.problems import Problem
 from auth.registration import Registration
 from auth.routes import AuthRoutes
 from auth.settings import AuthSettings
-from auth.tokens import Issuer
+from auth.tokens import GuestIssuer, Issuer
 
 
 class AuthService:
     """Auth over somebody's storage and limits, which stay the caller's to close."""
 
     def __init__(self, accounts: Accounts, keys: KeyStore, limits: LoginLimits, settings: AuthSettings) -> None:
-        self.key_ring = KeyRing(keys, settings.token_lifetime_s)
+        self.key_ring = KeyRing(keys, settings.longest_token_s)
         self._passwords = Passwords()
         issuer = Issuer(settings.token_names, settings.token_lifetime_s)
         login = Login(accounts, self._passwords, limits, self.key_ring, issuer)
         self._token_endpoint = TokenEndpoint(login)
         registration = Registration(accounts, self._passwords)
-        self._routes = AuthRoutes(registration, login, self._token_endpoint, self.key_ring, settings)
+        guests = Guests(self.key_ring, GuestIssuer(settings.token_names))
+        self._routes = AuthRoutes(registration, login, self._token_endpoint, guests, self.key_ring, settings)
 
     def routes(self) -> list[BaseRoute]:
         """For `create_app`, or to stand among the routes of another application."""

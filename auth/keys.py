@@ -15,7 +15,9 @@ from typing import Any, Final, Protocol
 import orjson
 from joserfc.jwk import ECKey
 
-from auth.tokens import ALGORITHM, KEYS_MAX_AGE_S, LEEWAY_S
+from auth.compact import LEEWAY_S
+from auth.key_cache import KEYS_MAX_AGE_S
+from auth.tokens import ALGORITHM
 from storage.records import SigningKey
 
 REREAD_S: Final = 5.0  # how long the ring itself may lag behind the database
@@ -50,13 +52,13 @@ class KeyRing:
     def __init__(
         self,
         store: KeyStore,
-        token_lifetime_s: int,
+        longest_token_s: int,
         *,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._store = store
-        self._overlap = timedelta(seconds=PUBLISH_AHEAD_S + token_lifetime_s + LEEWAY_S)
+        self._overlap = timedelta(seconds=PUBLISH_AHEAD_S + longest_token_s + LEEWAY_S)
         self._now = now
         self._monotonic = monotonic
         self._pairs: list[_Pair] = []  # oldest first

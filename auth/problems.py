@@ -64,8 +64,13 @@ def login_taken() -> Problem:
     return Problem(HTTPStatus.CONFLICT, "login_taken", "This login is taken.")
 
 
+def service_key_needed() -> Problem:
+    """What the caller wants is for services of the operator's."""
+    return Problem(HTTPStatus.FORBIDDEN, "forbidden", "A service key is needed (X-Service-Key).")
+
+
 def broken_rules(rules: Sequence[BrokenRule]) -> Problem:
-    """Every rule that a registration breaks, each with its field, code and sentence."""
+    """Every rule that a request breaks, each with its field, code and sentence."""
     detail = " ".join(rule.detail for rule in rules)
     errors = [asdict(rule) for rule in rules]
     return Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid_field", detail, members={"errors": errors})

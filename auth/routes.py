@@ -14,10 +14,12 @@ from auth import oauth2, problems
 from auth.addresses import client_address, is_https
 from auth.bodies import read_form, read_json
 from auth.errors import Overloaded
+from auth.guests import Guests
 from auth.keys import KeyRing
 from auth.login import Granted, Limited, Login, WrongCredentials
 from auth.problems import Problem
 from auth.registration import Registration
+from auth.service_keys import ServiceKeys
 from auth.settings import AuthSettings
 from storage.errors import LoginTaken, StorageUnavailable
 
@@ -40,21 +42,33 @@ class Credentials(msgspec.Struct):
     password: str
 
 
+class NewGuest(msgspec.Struct):
+    """Body of `POST /generate-token`."""
+
+    username: str
+    email: str
+    room_id: str
+
+
 class AuthRoutes:
-    """The HTTP side of registration, login and keys; answers are JSON, and problem JSON where something is wrong."""
+    """The HTTP side of registration, login, guests and keys: JSON, and problem JSON where something is wrong."""
 
     def __init__(
         self,
         registration: Registration,
         login: Login,
         token_endpoint: oauth2.TokenEndpoint,
+        guests: Guests,
         keys: KeyRing,
         settings: AuthSettings,
     ) -> None:
         self._registration = registration
         self._login = login
         self._token_endpoint = token_endpoint
+        self._guests = guests
         self._keys = keys
+        self._is_open_to_guests = settings.allow_guests
+        self._service_keys = ServiceKeys(settings.service_keys)
         self._trusted = settings.trusted_proxies
 
     def routes(self) -> list[BaseRoute]:
@@ -63,6 +77,7 @@ class AuthRoutes:
             Route("/register", _answers_problems(self.register), methods=["POST"]),
             Route("/login", _answers_problems(self.login), methods=["POST"]),
             Route(oauth2.PATH, _answers_oauth2_problems(self.access_token), methods=["POST"]),
+            Route("/generate-token", _answers_problems(self.generate_token), methods=["POST"]),
             Route("/.well-known/jwks.json", _answers_problems(self.jwks), methods=["GET"]),
         ]
 
@@ -103,6 +118,16 @@ class AuthRoutes:
         code = "invalid_credentials" if answer.body["error"] == "invalid_grant" else answer.body["error"]
         detail = answer.body.get("error_description", "This grant is not supported.")
         raise Problem(HTTPStatus(answer.status), code, detail, members=answer.body)
+
+    async def generate_token(self, request: Request) -> Response:
+        """A token for one room, for whoever may let guests in: anyone if ALLOW_GUESTS, else who has a service key."""
+        if not (self._is_open_to_guests or self._service_keys.has(request)):
+            raise problems.service_key_needed()
+        guest = await read_json(request, NewGuest)
+        outcome = await self._guests.token(guest.username, guest.email, guest.room_id)
+        if isinstance(outcome, list):
+            raise problems.broken_rules(outcome)
+        return _json({"token": outcome})
 
     async def jwks(self, request: Request) -> Response:
         """The public keys; may be cached for a minute, half of what a new key waits before it signs."""

@@ -34,10 +34,13 @@ async def open_auth(settings: Settings, database: Database) -> AsyncIterator[Aut
 
 def public_keys(settings: Settings, database: Database) -> PublicKeys:
     """The keys that verify our tokens, read where auth keeps them: no auth process need be up for that."""
-    return KeyRing(SigningKeys(database), _auth_settings(settings).token_lifetime_s).jwks
+    return KeyRing(SigningKeys(database), _auth_settings(settings).longest_token_s).jwks
 
 
 def _auth_settings(settings: Settings) -> AuthSettings:
     return AuthSettings(
-        token_lifetime_s=settings.access_token_expire_minutes * 60, trusted_proxies=settings.trusted_proxies
+        token_lifetime_s=settings.access_token_expire_minutes * 60,
+        trusted_proxies=settings.trusted_proxies,
+        allow_guests=settings.allow_guests,
+        service_keys=settings.service_keys,
     )

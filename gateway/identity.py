@@ -1,8 +1,9 @@
 """Who is calling: from a token to a user of ours."""
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from starlette.requests import HTTPConnection
 
@@ -11,6 +12,8 @@ from gateway.credentials import Ambiguous, Credentials, NoCredentials, find_cred
 from gateway.origins import Origins
 from gateway.problems import Problem, unauthorized, unavailable
 from storage.records import Person
+
+C = TypeVar("C")
 
 
 class People(Protocol):
@@ -40,6 +43,17 @@ class Caller:
     subprotocol: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class Guest:
+    """Whoever holds a valid guest token: who they say they are, and the one room that is open to them until then."""
+
+    username: str
+    email: str
+    room_id: str
+    expires_at: int
+    subprotocol: str | None
+
+
 class Identity:
     """Finds the caller of a request or handshake."""
 
@@ -53,6 +67,23 @@ class Identity:
 
         Raises: Problem (400 two tokens, 401, 403 a foreign page, 503), StorageUnavailable.
         """
+        credentials = self._credentials(connection)
+        claims = await _checked(self._verifier.verify, credentials)
+        person = await self._people.by_id(claims.user_id)
+        if person is None:
+            raise unauthorized("The token's user does not exist any more.")
+        return Caller(person, claims.expires_at, credentials.subprotocol)
+
+    async def guest(self, connection: HTTPConnection) -> Guest:
+        """Whoever calls with a guest token, found where any token may stand; which room they want is not looked at.
+
+        Raises: Problem (400 two tokens, 401, 403 a foreign page, 503).
+        """
+        credentials = self._credentials(connection)
+        claims = await _checked(self._verifier.verify_guest, credentials)
+        return Guest(claims.username, claims.email, claims.room_id, claims.expires_at, credentials.subprotocol)
+
+    def _credentials(self, connection: HTTPConnection) -> Credentials:
         found = find_credentials(connection)
         credentials = found if isinstance(found, Credentials) else None
         if self._origins.refuses(connection, credentials):
@@ -63,16 +94,17 @@ class Identity:
             case NoCredentials():
                 raise unauthorized("A token is needed.")
             case Credentials():
-                return await self._verified(found)
+                return found
 
-    async def _verified(self, credentials: Credentials) -> Caller:
-        try:
-            claims = await self._verifier.verify(credentials.token)
-        except InvalidToken as error:
-            raise unauthorized(f"The token is not valid: {error.reason}.") from None
-        except KeysUnavailable:
-            raise unavailable() from None
-        person = await self._people.by_id(claims.user_id)
-        if person is None:
-            raise unauthorized("The token's user does not exist any more.")
-        return Caller(person, claims.expires_at, credentials.subprotocol)
+
+async def _checked(verify: Callable[[str], Awaitable[C]], credentials: Credentials) -> C:
+    """What a token says, once it is verified.
+
+    Raises: Problem (401, 503).
+    """
+    try:
+        return await verify(credentials.token)
+    except InvalidToken as error:
+        raise unauthorized(f"The token is not valid: {error.reason}.") from None
+    except KeysUnavailable:
+        raise unavailable() from None

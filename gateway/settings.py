@@ -116,6 +116,12 @@ class Settings:
     service_keys: tuple[str, ...] = _setting(
         values.comma_list, (), "comma list of keys for `X-Service-Key`", shown="none", secret=True
     )
+    allow_guests: bool = _setting(
+        values.flag,
+        False,
+        "guest tokens and messages to rooms for whoever asks; else they need a service key",
+        shown="`true` in development",
+    )
     trusted_proxies: tuple[values.Network, ...] = _setting(
         values.networks, (), "comma list of the networks whose `X-Forwarded-*` headers are believed", shown="none"
     )
@@ -227,7 +233,11 @@ def _derived(given: Settings) -> dict[str, Any]:
         url = f"postgres://{user}:{password}@{given.postgres_host}:{given.postgres_port}/{database}"
     else:
         url = f"sqlite://{given.data_dir.absolute() / 'chat.db'}"
-    return {"database_url": url, "log_format": LogFormat.JSON if given.is_production else LogFormat.TEXT}
+    return {
+        "database_url": url,
+        "log_format": LogFormat.JSON if given.is_production else LogFormat.TEXT,
+        "allow_guests": not given.is_production,
+    }
 
 
 def _unsafe(settings: Settings) -> list[str]:

@@ -4,8 +4,10 @@ import json
 
 import pytest
 
+from auth.compact import LEEWAY_S
+from auth.key_cache import KEYS_MAX_AGE_S
 from auth.keys import PUBLISH_AHEAD_S, REREAD_S, KeyRing
-from auth.tokens import KEYS_MAX_AGE_S, LEEWAY_S, InvalidToken, Issuer, Reason, TokenNames, Verifier
+from auth.tokens import InvalidToken, Issuer, Reason, TokenNames, Verifier
 from tests.auth.fakes import Clock, MemoryKeys
 
 LIFETIME_S = 1800

@@ -6,14 +6,8 @@ from typing import Any
 
 import pytest
 
-from auth.tokens import (
-    KEYS_MAX_AGE_S,
-    RETRY_INTERVAL_S,
-    UNKNOWN_KID_INTERVAL_S,
-    KeysUnavailable,
-    Reason,
-    Verifier,
-)
+from auth.key_cache import KEYS_MAX_AGE_S, RETRY_INTERVAL_S, UNKNOWN_KID_INTERVAL_S
+from auth.tokens import KeysUnavailable, Reason, Verifier
 from tests.auth.forgery import World, new_key, public
 
 
@@ -89,7 +83,7 @@ async def test_without_keys_nothing_is_said_about_a_token(world: World) -> None:
 
 
 async def test_a_source_that_hangs_is_given_up(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("auth.tokens.KEYS_TIMEOUT_S", 0.05)
+    monkeypatch.setattr("auth.key_cache.KEYS_TIMEOUT_S", 0.05)
 
     async def hang() -> Mapping[str, Any]:
         await asyncio.Event().wait()

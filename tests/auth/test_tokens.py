@@ -11,7 +11,8 @@ import pytest
 from joserfc import jws, jwt
 from joserfc.jwk import ECKey, RSAKey
 
-from auth.tokens import LEEWAY_S, MAX_TOKEN_BYTES, Claims, InvalidToken, Reason
+from auth.compact import LEEWAY_S, MAX_TOKEN_BYTES
+from auth.tokens import Claims, InvalidToken, Reason
 from tests.auth.forgery import World, b64, new_key
 
 

@@ -1,11 +1,12 @@
 """From a token to a user."""
 
 import time
+from dataclasses import replace
 
 import pytest
 
-from auth.tokens import Issuer, TokenNames, Verifier
-from gateway.identity import Caller, ForeignPage, Identity
+from auth.tokens import GuestIssuer, Issuer, TokenNames, Verifier
+from gateway.identity import Caller, ForeignPage, Guest, Identity
 from gateway.origins import Origins
 from gateway.problems import Problem
 from storage.errors import StorageUnavailable
@@ -87,3 +88,44 @@ async def test_keys_that_cannot_be_read_are_an_outage_and_no_refusal() -> None:
 async def test_a_database_that_is_away_is_an_outage_and_no_refusal() -> None:
     with pytest.raises(StorageUnavailable):
         await identity(None).caller(connection(("Authorization", f"Bearer {token()}")))
+
+
+GUEST = {"username": "user1", "email": "user1@example.com", "room_id": "room1"}
+
+
+def guest_token(at: float = NOW) -> str:
+    return GuestIssuer(TokenNames(), now=lambda: at).issue(KEY, **GUEST)
+
+
+async def test_a_guest_is_who_they_say_they_are_wherever_their_token_stands() -> None:
+    who = identity()
+    guest = Guest(**GUEST, expires_at=int(NOW) + 3600, subprotocol=None)
+    assert await who.guest(connection(("Authorization", f"Bearer {guest_token()}"))) == guest
+    assert await who.guest(connection(query=[("token", guest_token())])) == guest
+    offered = connection(kind="websocket", subprotocols=["bearer", guest_token()])
+    assert await who.guest(offered) == replace(guest, subprotocol="bearer")
+
+
+async def test_users_and_guests_are_never_taken_for_each_other() -> None:
+    who = identity(ANN)
+    with pytest.raises(Problem) as refused:
+        await who.guest(connection(("Authorization", f"Bearer {token()}")))
+    assert refused.value.status == 401
+    assert (await refusal(who, ("Authorization", f"Bearer {guest_token()}"))).status == 401
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ([], 401),
+        ([("Authorization", "Bearer junk")], 401),
+        ([("Authorization", f"Bearer {guest_token(NOW - 4000)}")], 401),
+        ([("Authorization", "Bearer a"), ("Authorization", "Bearer b")], 400),
+        ([("Authorization", f"Bearer {guest_token()}"), ("Origin", "http://evil.example")], 403),
+        ([("Cookie", f"access_token={guest_token()}"), ("Sec-Fetch-Site", "cross-site")], 403),
+    ],
+)
+async def test_a_guest_is_refused_by_the_rules_for_everybody(headers: list[tuple[str, str]], status: int) -> None:
+    with pytest.raises(Problem) as refused:
+        await identity().guest(connection(*headers))
+    assert refused.value.status == status

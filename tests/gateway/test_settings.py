@@ -189,6 +189,13 @@ def test_production_refuses_what_is_unsafe_and_development_does_not(environ: dic
         load(environ=environ, folder=Path("/nowhere"))
 
 
+def test_guests_are_let_in_by_default_in_development_only() -> None:
+    assert _load().allow_guests
+    assert not _load(ALLOW_GUESTS="false").allow_guests
+    assert not load(environ={}, folder=Path("/nowhere")).allow_guests
+    assert load(environ={"ALLOW_GUESTS": "true"}, folder=Path("/nowhere")).allow_guests
+
+
 def test_production_is_the_default_and_starts_with_its_defaults() -> None:
     settings = load(environ={}, folder=Path("/nowhere"))
     assert settings.is_production
