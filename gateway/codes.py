@@ -14,6 +14,7 @@ class Close(IntEnum):
     SLOW_CONSUMER = 4001
     POSITION_LOST = 4002  # come back with `since`
     INTERNAL = 4003
+    UPSTREAM_LOST = 4004  # the server that this channel is proxied to is down, or went away
     UNAUTHORIZED = 4401  # token missing, bad or expired: get a new one first
     FORBIDDEN = 4403  # not a member, or no such chat
     BANNED = 4408

@@ -94,6 +94,23 @@ class Metrics:
             ["event"],
             registry=registry,
         )
+        self._transcript_batch = Histogram(
+            "chat_gateway_transcript_batch_lines", "Lines a group commit.", registry=registry, buckets=_SIZES
+        )
+        self._transcript_seconds = Histogram(
+            "chat_gateway_transcript_commit_seconds", "Time of their commit.", registry=registry, buckets=_FAST
+        )
+        self.transcripts_lost = Counter(
+            "chat_gateway_transcripts_lost_total",
+            "Echo sessions closed because their transcript could not be stored.",
+            registry=registry,
+        )
+        self._upstream_ends = Counter(
+            "chat_gateway_upstream_ends_total",
+            "Proxied echo sessions that the upstream ended, by how: unreachable, too slow, silent, closed, broken.",
+            ["end"],
+            registry=registry,
+        )
         self._loop_lag = Gauge(
             "chat_gateway_event_loop_lag_seconds", "How late the loop's last tick was.", registry=registry
         )
@@ -151,6 +168,15 @@ class Metrics:
         """A group commit of `size` events took so long."""
         self._batch_size.observe(size)
         self._batch_seconds.observe(seconds)
+
+    def transcribed(self, lines: int, seconds: float) -> None:
+        """A group commit of so many lines of transcripts took so long."""
+        self._transcript_batch.observe(lines)
+        self._transcript_seconds.observe(seconds)
+
+    def upstream_ended(self, end: str) -> None:
+        """The upstream of an echo session is no more; `end` is from a closed set."""
+        self._upstream_ends.labels(end).inc()
 
     def broadcast(self, pushes: int, deliveries: int, size: int) -> None:
         """A chat's pushes of one turn of the loop went out."""
