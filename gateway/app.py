@@ -18,21 +18,25 @@ from gateway.connection import Connections
 from gateway.dialects.chat import ChatDialect
 from gateway.dialects.native import NativeDialect
 from gateway.dialects.service import ServiceDialect
+from gateway.directs import Directs
 from gateway.drain import Drain
 from gateway.entrances.base import Client
 from gateway.entrances.chat import ChatEntrance
-from gateway.entrances.client import ClientEntrance
+from gateway.entrances.client import ClientEntrance, NativeSessions
 from gateway.entrances.service import ServiceEntrance
 from gateway.entrances.sessions import Sessions
 from gateway.evictions import Evictions, expire
+from gateway.feed import Feed
 from gateway.gate import Gate
 from gateway.health import Health
 from gateway.http.chats import ChatRoutes
+from gateway.http.clients import ClientRoutes
 from gateway.http.edge import Edge
 from gateway.http.members import MemberRoutes
 from gateway.http.messages import MessageRoutes
 from gateway.http.presence import PresenceRoutes
 from gateway.http.probes import ProbeRoutes
+from gateway.http.service_keys import ServiceKeys
 from gateway.hub import Hub
 from gateway.identity import Identity
 from gateway.intake import Intake
@@ -80,7 +84,7 @@ async def open_app(
 
     Raises: StorageUnavailable. Redis may be away: the node then starts degraded.
     """
-    metrics, roster, clients, lobby = Metrics(), Roster(), dict[Client, float](), Lobby()
+    metrics, roster, clients = Metrics(), Roster(), dict[Client, float]()
     membership = Chats(database)
     evictions = Evictions(roster, membership)
     async with AsyncExitStack() as stack:
@@ -108,6 +112,8 @@ async def open_app(
             on_checked=health.store_answered,
             interval_s=lambda: CHECK_WHILE_REDIS_IS_DOWN_S if redis.broker.down else INTERVAL_S,
         )
+        lobby = Lobby(redis.clients, metrics.notices)
+        feed = Feed(node_id, lobby, membership, redis.broker)
         node = Node(
             node_id=node_id,
             hub=hub,
@@ -120,13 +126,23 @@ async def open_app(
             membership=membership,
             repair=repair,
             evictions=evictions,
+            feed=feed,
             tasks=tasks,
         )
-        intake = Intake(hub=hub, repair=repair, evictions=evictions, node=node, on_bad=metrics.bad_publications.inc)
+        intake = Intake(
+            hub=hub,
+            repair=repair,
+            evictions=evictions,
+            node=node,
+            lobby=lobby,
+            feed=feed,
+            on_bad=metrics.bad_publications.inc,
+        )
         redis.start(intake, intake)
         vital = Tasks(on_failure=lambda name, _: failures.append(name))
         stack.push_async_callback(vital.close)
         vital.spawn(repair.run(), "position check")
+        vital.spawn(feed.run(), "users' feed")
         vital.spawn(expire(clients), "token expiry")
         vital.spawn(measure_loop_lag(metrics.loop_lag), "loop lag")
         metrics.watch(lambda: len(clients), lambda: len(hub), lambda: health.is_ready, lambda: pages.size)
@@ -142,6 +158,8 @@ async def open_app(
         chat = Sessions(node, metrics, ChatDialect(settings.max_text_length))
         service = Sessions(node, metrics, ServiceDialect(settings.max_text_length))
         resuming = Sessions(node, metrics, ServiceDialect(settings.max_text_length, resumes=True))
+        service_keys = ServiceKeys(settings.service_keys)
+        native = NativeSessions(node, lobby, feed, metrics, NativeDialect(settings.max_text_length))
         app = Starlette(
             routes=[
                 *web_socket_routes(
@@ -153,12 +171,13 @@ async def open_app(
                     support=ServiceEntrance(
                         identity, service, resuming, ChatKind.SUPPORT, frozenset({Role.SUPPORT, Role.CLIENT})
                     ),
-                    client=ClientEntrance(identity, node, lobby, metrics, NativeDialect(settings.max_text_length)),
+                    client=ClientEntrance(identity, native),
                 ),
-                *ChatRoutes(identity, membership).routes(),
+                *ChatRoutes(identity, membership, node).routes(),
                 *MemberRoutes(identity, membership, node).routes(),
                 *MessageRoutes(identity, membership, log, node, metrics, settings.max_text_length).routes(),
                 *PresenceRoutes(identity, membership, redis.presence).routes(),
+                *ClientRoutes(service_keys, redis.clients, Directs(redis.clients, redis.broker)).routes(),
                 *ProbeRoutes(health, metrics, node_id, settings).routes(),
                 *auth_routes,
                 *page_routes(settings.static_path),

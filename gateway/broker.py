@@ -14,13 +14,17 @@ class BrokerListener(Protocol):
         """All (chat_id, payload) that one read of the connection brought, in arrival order."""
         ...
 
+    def on_announcements(self, batch: Sequence[bytes]) -> None:
+        """All that one read brought of what was said to every node, or to this one, in arrival order."""
+        ...
+
     def on_interrupted(self) -> None:
         """The subscription was broken and is whole again: anything may have been missed in between."""
         ...
 
 
 class Broker(Protocol):
-    """One channel per chat, `chat:{id}`."""
+    """One channel per chat, `chat:{id}`, one per node, `node:{id}`, and `nodes`, which every node hears."""
 
     async def subscribe(self, chat_id: int) -> None:
         """Return once Redis has confirmed: from then on every publication to the chat arrives.
@@ -39,6 +43,14 @@ class Broker(Protocol):
 
         The queue is bounded: while Redis is away the oldest are dropped and counted.
         """
+        ...
+
+    def announce(self, payload: bytes) -> None:
+        """Hand over for every node, this one included, as `publish` does."""
+        ...
+
+    def send(self, node_id: str, payload: bytes) -> None:
+        """Hand over for one node, which may be this one, as `publish` does; `payload` is not empty."""
         ...
 
     @property

@@ -4,9 +4,12 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 
-from gateway import publications
+from gateway import announcements, publications
+from gateway.announcements import Activity, DirectToClient, DirectToUser, MembersChanged
 from gateway.evictions import Evictions
+from gateway.feed import Feed
 from gateway.hub import Hub, LocalChat
+from gateway.lobby import Lobby
 from gateway.messages import (
     CrowdedOut,
     MemberRemoved,
@@ -18,6 +21,7 @@ from gateway.messages import (
     Typing,
 )
 from gateway.node import LARGE_CHAT, Node
+from gateway.notices import Direct
 from gateway.presence import Entered, Seat
 from gateway.repair import Repair
 from storage.records import ChatEvent
@@ -32,12 +36,22 @@ class Intake:
     """Meets BrokerListener and PresenceListener: everything here is synchronous."""
 
     def __init__(
-        self, *, hub: Hub, repair: Repair, evictions: Evictions, node: Node, on_bad: Callable[[], None]
+        self,
+        *,
+        hub: Hub,
+        repair: Repair,
+        evictions: Evictions,
+        node: Node,
+        lobby: Lobby,
+        feed: Feed,
+        on_bad: Callable[[], None],
     ) -> None:
         self._hub = hub
         self._repair = repair
         self._evictions = evictions
         self._node = node
+        self._lobby = lobby
+        self._feed = feed
         self._on_bad = on_bad
         self._counting: set[int] = set()
 
@@ -87,9 +101,27 @@ class Intake:
         if local.is_needed:
             self._hub.broadcast(local, PresenceCount(local.chat_id, local.present_count))
 
+    def on_announcements(self, batch: Sequence[bytes]) -> None:
+        """Pass on what concerns users and clients of this node; a payload that is none is skipped."""
+        for payload in batch:
+            try:
+                announcement = announcements.decode(payload)
+            except ValueError:
+                self._on_bad()
+                logger.warning("bad_announcement")
+                continue
+            match announcement:
+                case Activity() | MembersChanged():
+                    self._feed.take(announcement)
+                case DirectToUser(user_id=user_id, json=json):
+                    self._lobby.tell(self._lobby.of_user(user_id), Direct(json))
+                case DirectToClient(client_id=client_id, json=json):
+                    self._lobby.tell(self._lobby.of_client(client_id), Direct(json))
+
     def on_interrupted(self) -> None:
-        """The subscription was broken: every chat may lack something."""
+        """The subscription was broken: every chat and every user may lack something."""
         self._repair.check_soon()
+        self._feed.check_soon()
 
     def on_gone(self, chat_id: int, user_id: int, username: str, count: int) -> None:
         """A dead node's user is gone: tell everybody, wherever they are connected."""

@@ -17,6 +17,10 @@ class Membership(Protocol):
         """The chat, if it is a public one."""
         ...
 
+    async def chat_ids_of(self, user_ids: Sequence[int]) -> dict[int, set[int]]:
+        """The chats of each of these users; those without any may be left out. At most 1,000 users a call."""
+        ...
+
     async def still_members(self, pairs: Sequence[tuple[int, int]]) -> set[tuple[int, int]]:
         """Those of the (chat_id, user_id) pairs that are members now. At most 1,000 pairs a call."""
         ...

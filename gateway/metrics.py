@@ -88,6 +88,12 @@ class Metrics:
         self.bad_publications = Counter(
             "chat_gateway_bad_publications_total", "Payloads from Redis that were no publications.", registry=registry
         )
+        self._notices = Counter(
+            "chat_gateway_notices_total",
+            "What sockets of many chats were told apart from any chat, by kind.",
+            ["kind"],
+            registry=registry,
+        )
         self._redis = Counter(
             "chat_gateway_redis_events_total",
             "What happened to the links to Redis: reconnected, publish_dropped, probe_failed.",
@@ -190,6 +196,10 @@ class Metrics:
             self._gaps.inc()
         else:
             self._repaired.inc(events)
+
+    def notices(self, kind: str, count: int) -> None:
+        """So many sockets were told something of this kind, from a closed set."""
+        self._notices.labels(kind).inc(count)
 
     def redis(self, event: str) -> None:
         """Something happened to a link to Redis; `event` is from a closed set."""

@@ -8,6 +8,7 @@ from gateway.chat_actions import ChatActions
 from gateway.codes import ErrorCode
 from gateway.dialects.base import Dialect, Request
 from gateway.dialects.fields import invalid_field
+from gateway.feed import Feed
 from gateway.lane import Lane
 from gateway.lobby import Lobby
 from gateway.messages import (
@@ -30,7 +31,7 @@ from gateway.messages import (
 )
 from gateway.metrics import Metrics
 from gateway.node import Node
-from gateway.notices import ChatRemoved, Notice
+from gateway.notices import Notice
 from gateway.presence import Seat
 from gateway.refusals import NEEDS_A_USER, UNAVAILABLE, not_in_chat
 from gateway.session import Session
@@ -57,6 +58,7 @@ class NativeSession(Session):
         *,
         node: Node,
         lobby: Lobby,
+        feed: Feed,
         lane: Lane,
         dialect: Dialect,
         person: Person | None,
@@ -78,6 +80,7 @@ class NativeSession(Session):
         )
         self.client_id = client_id
         self._lobby = lobby
+        self._feed = feed
         self._actions = None if person is None else ChatActions(node, metrics, person, self)
         self._watches: dict[int, Watch] = {}
         self._is_over = False
@@ -86,10 +89,14 @@ class NativeSession(Session):
 
     def _begin(self) -> None:
         self._lobby.add(self)
+        if self.person is not None:
+            self._feed.follow(self.person.id)
 
     def _end(self, *, at_once: bool) -> None:
         self._is_over = True
         self._lobby.remove(self)
+        if self.person is not None:
+            self._feed.unfollow(self.person.id)
         if self._actions is not None:
             self._actions.stop_typing()
         for watch in self._watches.values():
@@ -223,6 +230,6 @@ class NativeSession(Session):
         return True
 
     def on_evicted(self, watch: Watch) -> None:
-        """The user was removed from the chat."""
+        """The user was removed from the chat; the feed says so on all of the user's sockets."""
         if self._forget(watch):
-            self.notify(ChatRemoved(watch.subscription.chat_id))
+            self._feed.on_evicted(watch.subscription.chat_id, watch.subscription.user_id)

@@ -7,12 +7,14 @@ at its exact position. Redis merely speeds up what the database says.
 import asyncio
 import logging
 import time
+from collections.abc import Collection
 
 from gateway import publications
 from gateway.broker import Broker
 from gateway.chat_log import ChatLog
 from gateway.errors import RedisUnavailable
 from gateway.evictions import Evictions
+from gateway.feed import Feed
 from gateway.hub import Hub, LocalChat
 from gateway.membership import Membership
 from gateway.messages import (
@@ -62,6 +64,7 @@ class Node:
         membership: Membership,
         repair: Repair,
         evictions: Evictions,
+        feed: Feed,
         tasks: Tasks,
     ) -> None:
         self.node_id = node_id
@@ -75,6 +78,7 @@ class Node:
         self._limits = limits
         self._repair = repair
         self._evictions = evictions
+        self._feed = feed
         self._resume = Resume(hub, pages, repair)
         self._opening: dict[int, asyncio.Task[None]] = {}
 
@@ -240,6 +244,7 @@ class Node:
             self._hub.feed(local, [event])
             self._repair.look(local)
         self._publish(event)
+        self._feed.on_stored(event.chat_id, event.seq)
 
     def publish_presence(self, change: PresenceChange) -> None:
         """Tell every node what presence found on its own."""
@@ -269,9 +274,14 @@ class Node:
 
     def membership_changed(self, chat_id: int, user_id: int, removed: bool) -> None:
         """A user was added to or removed from a chat: on removal every node closes the user's sockets there."""
+        self._feed.change_members(chat_id, [user_id], removed=removed)
         if removed:
             self._evictions.remove(chat_id, user_id)
             self._publish(MemberRemoved(chat_id, user_id))
+
+    def chat_created(self, chat_id: int, user_ids: Collection[int]) -> None:
+        """There is a new chat with these members."""
+        self._feed.change_members(chat_id, user_ids, removed=False)
 
 
 def _entry(event: NewEvent) -> str:

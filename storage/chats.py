@@ -60,6 +60,7 @@ class Chats:
                 u.id AS user_id, u.login, u.first_name, u.last_name, {database.epoch_sql} AS epoch
             FROM memberships m JOIN chats c ON c.id = m.chat_id JOIN users u ON u.id = m.user_id, store_identity s
             WHERE m.chat_id = $1 AND m.user_id = $2"""
+        self._chat_ids = f"SELECT user_id, chat_id FROM memberships WHERE user_id {database.among('$1')}"
         self._public = f"""
             SELECT c.last_seq, {database.epoch_sql} AS epoch FROM chats c, store_identity s
             WHERE c.id = $1 AND c.kind = '{ChatKind.PUBLIC}'"""
@@ -80,6 +81,13 @@ class Chats:
         """The chat, if it is a public one."""
         rows = await self._database.fetch(self._public, chat_id) if is_id(chat_id) else []
         return PublicChat(chat_id, rows[0]["last_seq"], epoch_of(rows[0]["epoch"])) if rows else None
+
+    async def chat_ids_of(self, user_ids: Sequence[int]) -> dict[int, set[int]]:
+        """The chats of each of these users; those without any may be left out."""
+        chats: defaultdict[int, set[int]] = defaultdict(set)
+        for row in await self._database.fetch(self._chat_ids, self._database.ids(user_ids)):
+            chats[row["user_id"]].add(row["chat_id"])
+        return chats
 
     async def still_members(self, pairs: Sequence[tuple[int, int]]) -> set[tuple[int, int]]:
         """Those of the (chat_id, user_id) pairs that are members now."""

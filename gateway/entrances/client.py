@@ -9,6 +9,7 @@ from starlette.websockets import WebSocket
 
 from gateway.dialects.base import Dialect
 from gateway.entrances.base import Entry, OnClosed
+from gateway.feed import Feed
 from gateway.identity import Caller, Identity
 from gateway.lane import Lane
 from gateway.lobby import Lobby
@@ -20,19 +21,27 @@ from gateway.problems import Problem
 
 
 @dataclass(frozen=True, slots=True)
+class NativeSessions:
+    """Makes sessions of many chats on this node."""
+
+    node: Node
+    lobby: Lobby
+    feed: Feed
+    metrics: Metrics
+    dialect: Dialect
+
+
+@dataclass(frozen=True, slots=True)
 class ClientEntrance:
     """A bad or missing token means that nobody knows who it is."""
 
     identity: Identity
-    node: Node
-    lobby: Lobby
-    metrics: Metrics
-    dialect: Dialect
+    sessions: NativeSessions
 
     @property
     def name(self) -> str:
         """The dialect's."""
-        return self.dialect.name
+        return self.sessions.dialect.name
 
     async def enter(self, websocket: WebSocket) -> Entry:
         """Find out who it is, if anybody.
@@ -40,7 +49,7 @@ class ClientEntrance:
         Raises: Problem (404 for what can be no client_id, 403 for a foreign page, 503), StorageUnavailable.
         """
         client_id = path_segment(websocket, "/ws/", "/")
-        return ClientEntry(self, client_id, await _caller_or_none(self.identity, websocket))
+        return ClientEntry(self.sessions, client_id, await _caller_or_none(self.identity, websocket))
 
 
 async def _caller_or_none(identity: Identity, websocket: WebSocket) -> Caller | None:
@@ -56,7 +65,7 @@ async def _caller_or_none(identity: Identity, websocket: WebSocket) -> Caller | 
 class ClientEntry:
     """Meets `Entry`."""
 
-    entrance: ClientEntrance
+    sessions: NativeSessions
     client_id: str
     caller: Caller | None
 
@@ -67,16 +76,17 @@ class ClientEntry:
 
     def open(self, lane: Lane, on_closed: OnClosed) -> NativeSession:
         """The session."""
-        caller, entrance = self.caller, self.entrance
+        caller, made = self.caller, self.sessions
         return NativeSession(
-            node=entrance.node,
-            lobby=entrance.lobby,
+            node=made.node,
+            lobby=made.lobby,
+            feed=made.feed,
             lane=lane,
-            dialect=entrance.dialect,
+            dialect=made.dialect,
             person=caller.person if caller else None,
             client_id=self.client_id,
             connection_id=uuid.uuid4().hex,
             expires_at=caller.expires_at if caller else math.inf,
-            metrics=entrance.metrics,
+            metrics=made.metrics,
             on_closed=on_closed,
         )

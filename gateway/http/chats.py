@@ -13,7 +13,7 @@ from starlette.routing import BaseRoute
 from gateway.http.answers import answer
 from gateway.http.bodies import read_body
 from gateway.http.chat_objects import chat_object
-from gateway.http.members import MemberBody
+from gateway.http.members import MemberBody, MembershipListener
 from gateway.http.parameters import path_id
 from gateway.http.resources import resource
 from gateway.identity import Identity
@@ -40,9 +40,10 @@ class ChatBody(Struct):
 class ChatRoutes:
     """`/api/v1/chats` and `/api/v1/chats/{chat_id}`."""
 
-    def __init__(self, identity: Identity, membership: Membership) -> None:
+    def __init__(self, identity: Identity, membership: Membership, listener: MembershipListener) -> None:
         self._identity = identity
         self._membership = membership
+        self._listener = listener
 
     def routes(self) -> list[BaseRoute]:
         """The routes."""
@@ -67,6 +68,7 @@ class ChatRoutes:
         except InvalidMembers as error:
             raise invalid_field(f"members: {error.reason}.") from None
         if is_new:
+            self._listener.chat_created(chat.id, [member.person.id for member in chat.members])
             logger.info("chat_created", extra={"fields": {"chat_id": chat.id, "user_id": caller.person.id}})
         return answer(chat_object(chat), HTTPStatus.CREATED if is_new else HTTPStatus.OK)
 

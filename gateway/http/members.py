@@ -1,6 +1,7 @@
 """A chat's members over HTTP: add one, remove one."""
 
 import logging
+from collections.abc import Collection
 from http import HTTPStatus
 from typing import Annotated, Final, Protocol
 
@@ -31,6 +32,10 @@ class MembershipListener(Protocol):
 
     def membership_changed(self, chat_id: int, user_id: int, removed: bool) -> None:
         """The change is in the database; on a removal the user's sockets close everywhere. Never blocks."""
+        ...
+
+    def chat_created(self, chat_id: int, user_ids: Collection[int]) -> None:
+        """The chat is in the database, with these members; they hear of it. Never blocks."""
         ...
 
 

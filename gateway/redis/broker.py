@@ -8,7 +8,8 @@ connection that is open but deaf.
 import asyncio
 import logging
 from collections import Counter, deque
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import hiredis
 
@@ -24,14 +25,17 @@ SUBSCRIBE_S = 1.0
 CHANNELS_A_COMMAND = 512
 MAX_UNPUBLISHED = 10_000
 RETRY_S = 0.05
+ALL_NODES = b"nodes"
 STALE_S = 5.0
 """Publications that wait longer than this for Redis are not worth sending: the position check delivers events."""
 
 logger = logging.getLogger("gateway.redis")
 
+_T = TypeVar("_T")
+
 
 class RedisBroker:
-    """One channel per chat. `run` and `probe` are its owner tasks."""
+    """See `Broker` for the channels. `run` and `probe` are its owner tasks."""
 
     def __init__(
         self, url: str, link: Link, node_id: str, events: RedisEvents, *, probe_interval_s: float = PROBE_INTERVAL_S
@@ -40,7 +44,7 @@ class RedisBroker:
         self._link = link
         self._events = events
         self._probe_interval_s = probe_interval_s
-        self._own_channel = f"node:{node_id}".encode()
+        self._own_channel = _node_channel(node_id)
         self._stream: Stream | None = None
         self._is_whole = self._was_whole = False
         self._silent_probes = 0
@@ -51,7 +55,7 @@ class RedisBroker:
         self._waiting: dict[int, asyncio.Future[None]] = {}
         self._late: set[int] = set()
         """Chats whose `subscribe` returned before it was confirmed: they may have missed something by then."""
-        self._unpublished: deque[tuple[float, int, bytes]] = deque(maxlen=MAX_UNPUBLISHED)
+        self._unpublished: deque[tuple[float, bytes, bytes]] = deque(maxlen=MAX_UNPUBLISHED)
         self._has_unpublished = asyncio.Event()
 
     # --- readiness
@@ -119,12 +123,24 @@ class RedisBroker:
     # --- publishing
 
     def publish(self, chat_id: int, payload: bytes) -> None:
+        """See `Broker`."""
+        self._publish(_channel(chat_id), payload)
+
+    def announce(self, payload: bytes) -> None:
+        """See `Broker`."""
+        self._publish(ALL_NODES, payload)
+
+    def send(self, node_id: str, payload: bytes) -> None:
+        """See `Broker`."""
+        self._publish(_node_channel(node_id), payload)
+
+    def _publish(self, channel: bytes, payload: bytes) -> None:
         """Send in order with all else of this turn; while Redis is away, keep the newest for a short while."""
-        if not self._unpublished and self._link.send("PUBLISH", _channel(chat_id), payload):
+        if not self._unpublished and self._link.send("PUBLISH", channel, payload):
             return
         if len(self._unpublished) == MAX_UNPUBLISHED:
             self._events.happened("publish_dropped")
-        self._unpublished.append((asyncio.get_running_loop().time(), chat_id, payload))
+        self._unpublished.append((asyncio.get_running_loop().time(), channel, payload))
         self._has_unpublished.set()
 
     async def flush(self) -> None:
@@ -133,10 +149,10 @@ class RedisBroker:
             await self._has_unpublished.wait()
             await self._link.connected.wait()
             while self._unpublished:
-                queued_at, chat_id, payload = self._unpublished[0]
+                queued_at, channel, payload = self._unpublished[0]
                 if asyncio.get_running_loop().time() - queued_at > STALE_S:
                     self._events.happened("publish_dropped")
-                elif not self._link.send("PUBLISH", _channel(chat_id), payload):
+                elif not self._link.send("PUBLISH", channel, payload):
                     await asyncio.sleep(RETRY_S)  # the link is full, or gone again
                     break
                 self._unpublished.popleft()
@@ -169,16 +185,19 @@ class RedisBroker:
     async def _listen(self, stream: Stream, listener: BrokerListener) -> None:
         self._unconfirmed.clear()
         self._changes.clear()  # `wanted` says it all
-        self._subscribe(stream, [self._own_channel, *map(_channel, self._wanted)])
+        self._subscribe(stream, [self._own_channel, ALL_NODES, *map(_channel, self._wanted)])
         self._stream = stream
         self._silent_probes = 0
         while True:
             batch: list[tuple[int, bytes]] = []
+            announcements: list[bytes] = []
             was_interrupted = False
             for reply in await stream.read():
                 match reply:
-                    case [b"message", self._own_channel, _]:
+                    case [b"message", self._own_channel, b""]:
                         self._silent_probes = 0
+                    case [b"message", self._own_channel | b"nodes", bytes() as payload]:
+                        announcements.append(payload)
                     case [b"message", bytes() as channel, bytes() as payload]:
                         chat_id = _chat_id(channel)
                         if chat_id is not None:
@@ -188,7 +207,9 @@ class RedisBroker:
                     case hiredis.ReplyError():
                         raise StreamBroken(str(reply))
             if batch:
-                was_interrupted |= not _hand_over(batch, listener)
+                was_interrupted |= not _hand_over(listener.on_publications, batch)
+            if announcements:
+                was_interrupted |= not _hand_over(listener.on_announcements, announcements)
             if not self._is_whole and not self._unconfirmed:
                 self._is_whole = True
                 was_interrupted |= self._was_whole
@@ -234,14 +255,18 @@ class RedisBroker:
                 self._silent_probes = 0  # without the command link there is no probe, and silence proves nothing
 
 
-def _hand_over(batch: list[tuple[int, bytes]], listener: BrokerListener) -> bool:
+def _hand_over(take: Callable[[list[_T]], None], batch: list[_T]) -> bool:
     """Whether the listener took the batch. A defect of its own must not cost the node its ears."""
     try:
-        listener.on_publications(batch)
+        take(batch)
     except Exception:
         logger.exception("publications_failed")
         return False
     return True
+
+
+def _node_channel(node_id: str) -> bytes:
+    return b"node:" + node_id.encode()
 
 
 def _channel(chat_id: int) -> bytes:

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from gateway.broker import BrokerListener
 from gateway.presence import PresenceListener
 from gateway.redis.broker import RedisBroker
+from gateway.redis.clients import RedisClients
 from gateway.redis.events import RedisEvents
 from gateway.redis.link import Link
 from gateway.redis.presence import RedisPresence
@@ -16,12 +17,13 @@ __all__ = ["RedisEvents", "RedisRooms", "open_redis"]
 
 
 class RedisRooms:
-    """The broker, presence and limits of one node. They work only once `start` was called."""
+    """The broker, presence, clients and limits of one node. They work only once `start` was called."""
 
     def __init__(self, url: str, node_id: str, messages_per_minute: int, events: RedisEvents) -> None:
         self.link = Link(url)
         self.broker = RedisBroker(url, self.link, node_id, events)
         self.presence = RedisPresence(self.link, node_id, events)
+        self.clients = RedisClients(self.link, node_id)
         self.limits = RedisRateLimits(self.link, messages_per_minute)
         self.tasks = Tasks(events.task_failed)
         self.tasks.spawn(self.link.run(), "redis link")
@@ -31,6 +33,7 @@ class RedisRooms:
         self.tasks.spawn(self.broker.run(_Interruptible(broker_listener, self.presence)), "redis subscription")
         self.tasks.spawn(self.broker.probe(), "redis probe")
         self.tasks.spawn(self.broker.flush(), "redis publish queue")
+        self.tasks.spawn(self.clients.keep(), "clients")
         self.tasks.spawn(self.presence.keep(), "presence lease")
         self.tasks.spawn(self.presence.settle(presence_listener), "presence upkeep")
         self.tasks.spawn(self.presence.sweep(presence_listener), "presence sweep")
@@ -41,6 +44,7 @@ class _Interruptible:
 
     def __init__(self, listener: BrokerListener, presence: RedisPresence) -> None:
         self.on_publications = listener.on_publications
+        self.on_announcements = listener.on_announcements
         self._listener = listener
         self._presence = presence
 

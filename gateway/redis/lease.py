@@ -20,6 +20,11 @@ def lease_key(node: str) -> str:
     return f"lease:{node}"
 
 
+def node_of(name: str) -> str:
+    """The id of the node that a lease of this name is, or was."""
+    return name.rpartition(".")[0]
+
+
 def chats_key(node: str) -> str:
     """The chats in which the node has seats."""
     return f"seats:{node}"

@@ -2,7 +2,7 @@
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -63,6 +63,7 @@ class FakeNode:
         self._log = log
         self.answer: Refusal | RateLimited | None = None
         self.changes: list[tuple[int, int, bool]] = []
+        self.created: list[tuple[int, list[int]]] = []
 
     async def post(self, event: NewEvent) -> Outcome | RateLimited:
         if self.answer is not None:
@@ -73,6 +74,9 @@ class FakeNode:
 
     def membership_changed(self, chat_id: int, user_id: int, removed: bool) -> None:
         self.changes.append((chat_id, user_id, removed))
+
+    def chat_created(self, chat_id: int, user_ids: Collection[int]) -> None:
+        self.created.append((chat_id, list(user_ids)))
 
 
 class FakePresence:
@@ -174,7 +178,7 @@ async def open_world(
         origins = Origins(allowed_origins, public_url="", is_development=is_development)
         identity = Identity(Verifier(keys.jwks), accounts, origins)
         routes = [
-            *ChatRoutes(identity, chats).routes(),
+            *ChatRoutes(identity, chats, node).routes(),
             *MemberRoutes(identity, chats, node).routes(),
             *MessageRoutes(identity, chats, log, node, metrics, MAX_TEXT).routes(),
             *PresenceRoutes(identity, chats, presence).routes(),

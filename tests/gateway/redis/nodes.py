@@ -24,6 +24,7 @@ class Ear:
     """Meets BrokerListener and PresenceListener, and remembers."""
 
     batches: list[list[tuple[int, bytes]]] = field(default_factory=list)
+    announcements: list[bytes] = field(default_factory=list)
     interruptions: int = 0
     gone: list[tuple[int, int, str, int]] = field(default_factory=list)
     entered: list[tuple[Seat, Entered]] = field(default_factory=list)
@@ -37,6 +38,10 @@ class Ear:
     def on_publications(self, batch: Sequence[tuple[int, bytes]]) -> None:
         """See BrokerListener."""
         self.batches.append(list(batch))
+
+    def on_announcements(self, batch: Sequence[bytes]) -> None:
+        """See BrokerListener."""
+        self.announcements += batch
 
     def on_interrupted(self) -> None:
         """See BrokerListener."""
