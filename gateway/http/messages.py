@@ -87,7 +87,7 @@ class MessageRoutes:
                 "messages": [message_object(event) for event in events],
                 # what was committed since the chat was looked at is on the page already
                 "last_seq": max([sight.last_seq, *(event.seq for event in events)]),
-                "epoch": sight.epoch or await self._log.epoch(),
+                "epoch": sight.epoch,
             }
         )
 
