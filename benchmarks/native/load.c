@@ -1,0 +1,492 @@
+/* The load side of the benchmarks: thousands of WebSocket clients in one thread, cheap enough never to be the limit.
+ *
+ *   load PLAN PREFIX
+ *
+ * PLAN describes the sockets, one record each: "PORT ROLE PEER LENGTH\n" and then LENGTH bytes, the handshake's request
+ * as it goes out. ROLE is "w" (it writes) or "r" (it only reads); PEER is the number of the writer whose messages a
+ * reader times, or -1. The last record has PORT 0 and holds what a writer sends: one whole masked frame; a record with
+ * PORT -1 holds what every socket sends once it is open (Socket.IO's "40").
+ * PREFIX is how a message's payload begins; every other frame (greetings, presence) is not counted. Empty: all count.
+ *
+ * Commands on stdin, a line each, and the one line that answers it. Times are in ns, CPU in µs of this process.
+ *   open CONCURRENCY           opened OK FAILED NS CPU
+ *   until FRAMES TIMEOUT_MS    frames FRAMES BYTES CLOSED NS CPU
+ *   caught COUNT TIMEOUT_MS    caught COUNT FRAMES NS CPU
+ *   send WRITER COUNT          sent COUNT          (COUNT frames in one write)
+ *   write MS WRITERS RATE      wrote ACKED DELIVERED ERRORS NS CPU ack P50 P99 MAX delivery P50 P99 MAX (µs)
+ *                              RATE 0: each writer sends again when it is acknowledged; else so many a second in all
+ *   shut                       shut COUNT          (close every socket)
+ */
+#define _GNU_SOURCE
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/tcp.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { PEEK = 24, RING = 256, BUFFER = 1 << 18 };
+enum state { IDLE, CONNECTING, SHAKING, OPEN, CLOSED };
+
+struct client {
+    int fd, port, peer;
+    enum state state;
+    char is_writer, is_caught_up;
+    const char *request;
+    size_t request_length;
+    char head[14], peek[PEEK], tail[4];
+    int head_have, head_need, peek_have;
+    unsigned char opcode;
+    uint64_t left;
+    uint64_t sent, acked, heard;
+    uint64_t *sent_at; /* of a writer: when each of its last RING messages was sent */
+};
+
+static struct client *clients;
+static int count, ring, opened, failed, closed_count, in_flight, next_to_open;
+static const char *message, *hello, *prefix;
+static size_t message_length, hello_length, prefix_length;
+static uint64_t frames, bytes, caught, acked, delivered, errors;
+static char buffer[BUFFER];
+
+static uint64_t deadline;
+static int writers, is_closed_loop, is_writing;
+static uint32_t *ack_us, *delivery_us;
+static size_t acks, deliveries, room;
+
+static uint64_t now_ns(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+static uint64_t cpu_us(void)
+{
+    struct rusage u;
+    getrusage(RUSAGE_SELF, &u);
+    return (uint64_t)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) * 1000000u + (uint64_t)(u.ru_utime.tv_usec + u.ru_stime.tv_usec);
+}
+
+static void die(const char *what)
+{
+    fprintf(stderr, "load: %s: %s\n", what, strerror(errno));
+    exit(1);
+}
+
+static void write_all(int fd, const char *data, size_t length)
+{
+    while (length > 0) {
+        ssize_t n = write(fd, data, length);
+        if (n < 0) {
+            if (errno == EAGAIN || errno == EINTR)
+                continue; /* a server that does not read is measured as it is */
+            return;
+        }
+        data += n;
+        length -= (size_t)n;
+    }
+}
+
+static void watch(struct client *c, uint32_t events, int operation)
+{
+    struct epoll_event e = {.events = events, .data.u32 = (uint32_t)(c - clients)};
+    if (epoll_ctl(ring, operation, c->fd, &e) < 0)
+        die("epoll_ctl");
+}
+
+static void end(struct client *c)
+{
+    if (c->state == CONNECTING || c->state == SHAKING) {
+        failed++;
+        in_flight--;
+    } else if (c->state == OPEN) {
+        closed_count++;
+    }
+    if (c->fd >= 0)
+        close(c->fd);
+    c->fd = -1;
+    c->state = CLOSED;
+}
+
+static void begin(struct client *c)
+{
+    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons((uint16_t)c->port)};
+    struct sockaddr_in from = {.sin_family = AF_INET};
+    int one = 1, number = (int)(c - clients);
+    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    /* one address has some 28,000 ports: spread over 127.0.0.0/8 */
+    from.sin_addr.s_addr = htonl(0x7f000001u + (uint32_t)(number / 20000));
+    c->fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (c->fd < 0)
+        die("socket");
+    setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+    setsockopt(c->fd, IPPROTO_IP, 24 /* IP_BIND_ADDRESS_NO_PORT */, &one, sizeof one);
+    if (bind(c->fd, (struct sockaddr *)&from, sizeof from) < 0)
+        die("bind");
+    c->state = CONNECTING;
+    in_flight++;
+    if (connect(c->fd, (struct sockaddr *)&to, sizeof to) < 0 && errno != EINPROGRESS) {
+        end(c);
+        return;
+    }
+    watch(c, EPOLLOUT, EPOLL_CTL_ADD);
+}
+
+static void send_message(struct client *c, uint64_t at)
+{
+    c->sent_at[c->sent++ % RING] = at;
+    write_all(c->fd, message, message_length);
+}
+
+static void keep(uint32_t *list, size_t *have, uint64_t us)
+{
+    if (*have < room)
+        list[(*have)++] = us > UINT32_MAX ? UINT32_MAX : (uint32_t)us;
+}
+
+static void on_message(struct client *c, uint64_t at)
+{
+    if (c->is_writer && c->acked < c->sent) {
+        keep(ack_us, &acks, (at - c->sent_at[c->acked++ % RING]) / 1000);
+        acked++;
+        if (is_writing && is_closed_loop && at < deadline)
+            send_message(c, at);
+    } else if (!c->is_writer && c->peer >= 0) {
+        struct client *writer = &clients[c->peer];
+        if (c->heard < writer->sent) {
+            keep(delivery_us, &deliveries, (at - writer->sent_at[c->heard++ % RING]) / 1000);
+            delivered++;
+        }
+    }
+}
+
+static void on_frame(struct client *c, uint64_t at)
+{
+    static const char caught_up[] = "{\"type\":\"caught_up\"", error[] = "{\"type\":\"error\"";
+    if (c->opcode == 9) {
+        static const char pong[6] = {(char)0x8a, (char)0x80, 0, 0, 0, 0};
+        write_all(c->fd, pong, sizeof pong);
+        return;
+    }
+    if (c->opcode != 1 && c->opcode != 2)
+        return;
+    if ((size_t)c->peek_have >= prefix_length && memcmp(c->peek, prefix, prefix_length) == 0) {
+        frames++;
+        on_message(c, at);
+    } else if ((size_t)c->peek_have >= sizeof caught_up - 1 && memcmp(c->peek, caught_up, sizeof caught_up - 1) == 0) {
+        caught += !c->is_caught_up;
+        c->is_caught_up = 1;
+    } else if ((size_t)c->peek_have >= sizeof error - 1 && memcmp(c->peek, error, sizeof error - 1) == 0) {
+        errors++;
+        if (c->is_writer && c->acked < c->sent)
+            c->acked++;
+    }
+}
+
+static void take(struct client *c, const char *p, size_t n, uint64_t at)
+{
+    bytes += n;
+    while (n > 0) {
+        if (c->left == 0) {
+            while (n > 0 && c->head_have < c->head_need) {
+                c->head[c->head_have++] = *p++;
+                n--;
+                if (c->head_have == 2) {
+                    int length = c->head[1] & 127;
+                    c->head_need = length == 126 ? 4 : length == 127 ? 10 : 2;
+                }
+            }
+            if (c->head_have < c->head_need)
+                return;
+            uint64_t length = (uint64_t)(c->head[1] & 127);
+            if (length >= 126) {
+                length = 0;
+                for (int i = 2; i < c->head_need; i++)
+                    length = length << 8 | (unsigned char)c->head[i];
+            }
+            c->opcode = (unsigned char)c->head[0] & 15;
+            c->left = length;
+            c->head_have = c->peek_have = 0;
+            c->head_need = 2;
+            if (length == 0)
+                on_frame(c, at);
+            continue;
+        }
+        size_t part = n < c->left ? n : (size_t)c->left;
+        size_t peek = part < (size_t)(PEEK - c->peek_have) ? part : (size_t)(PEEK - c->peek_have);
+        memcpy(c->peek + c->peek_have, p, peek);
+        c->peek_have += (int)peek;
+        p += part;
+        n -= part;
+        c->left -= part;
+        if (c->left == 0)
+            on_frame(c, at);
+    }
+}
+
+static void shake(struct client *c, ssize_t n, uint64_t at)
+{
+    /* the head's end is looked for across reads; its first bytes are the status line */
+    size_t start = 0;
+    if (c->head_have < 12) {
+        size_t part = (size_t)(12 - c->head_have) < (size_t)n ? (size_t)(12 - c->head_have) : (size_t)n;
+        memcpy(c->head + c->head_have, buffer, part);
+        c->head_have += (int)part;
+    }
+    for (; start < (size_t)n; start++) {
+        memmove(c->tail, c->tail + 1, 3);
+        c->tail[3] = buffer[start];
+        if (memcmp(c->tail, "\r\n\r\n", 4) == 0) {
+            if (memcmp(c->head, "HTTP/1.1 101", 12) != 0) {
+                end(c);
+                return;
+            }
+            c->state = OPEN;
+            c->head_have = 0;
+            c->head_need = 2;
+            opened++;
+            in_flight--;
+            if (hello_length > 0)
+                write_all(c->fd, hello, hello_length);
+            take(c, buffer + start + 1, (size_t)n - start - 1, at);
+            return;
+        }
+    }
+}
+
+static void on_ready(struct client *c, uint32_t events)
+{
+    if (c->state == CONNECTING) {
+        int error = 0;
+        socklen_t size = sizeof error;
+        getsockopt(c->fd, SOL_SOCKET, SO_ERROR, &error, &size);
+        if (error != 0) {
+            end(c);
+            return;
+        }
+        c->state = SHAKING;
+        write_all(c->fd, c->request, c->request_length);
+        watch(c, EPOLLIN, EPOLL_CTL_MOD);
+        return;
+    }
+    if (!(events & (EPOLLIN | EPOLLHUP | EPOLLERR)))
+        return;
+    for (;;) {
+        ssize_t n = read(c->fd, buffer, BUFFER);
+        if (n < 0 && (errno == EAGAIN || errno == EINTR))
+            return;
+        if (n <= 0) {
+            end(c);
+            return;
+        }
+        uint64_t at = now_ns();
+        if (c->state == SHAKING)
+            shake(c, n, at);
+        else
+            take(c, buffer, (size_t)n, at);
+        if (c->state == CLOSED || n < BUFFER)
+            return;
+    }
+}
+
+static void turn(int timeout_ms)
+{
+    static struct epoll_event events[512];
+    int n = epoll_wait(ring, events, 512, timeout_ms);
+    for (int i = 0; i < n; i++) {
+        struct client *c = &clients[events[i].data.u32];
+        if (c->state != CLOSED)
+            on_ready(c, events[i].events);
+    }
+}
+
+static int compare(const void *a, const void *b)
+{
+    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+    return (x > y) - (x < y);
+}
+
+static void print_spread(const char *name, uint32_t *list, size_t n)
+{
+    qsort(list, n, sizeof *list, compare);
+    printf(" %s %u %u %u", name, n ? list[n / 2] : 0, n ? list[n - 1 - n / 100] : 0, n ? list[n - 1] : 0);
+}
+
+static void open_all(int concurrency)
+{
+    uint64_t start = now_ns();
+    while (next_to_open < count || in_flight > 0) {
+        while (next_to_open < count && in_flight < concurrency)
+            begin(&clients[next_to_open++]);
+        turn(100);
+    }
+    printf("opened %d %d %llu %llu\n", opened, failed, (unsigned long long)(now_ns() - start), (unsigned long long)cpu_us());
+}
+
+static void write_for(long ms, int wanted, long rate)
+{
+    uint64_t start = now_ns(), delivered_before = delivered, acked_before = acked, errors_before = errors;
+    int next = 0, have = 0;
+    static int ids[1 << 16];
+    for (int i = 0; i < count && have < wanted; i++)
+        if (clients[i].is_writer && clients[i].state == OPEN)
+            ids[have++] = i;
+    writers = have;
+    acks = deliveries = 0;
+    deadline = start + (uint64_t)ms * 1000000u;
+    is_writing = 1;
+    is_closed_loop = rate == 0;
+    if (is_closed_loop) {
+        for (int i = 0; i < have; i++)
+            send_message(&clients[ids[i]], now_ns());
+        while (now_ns() < deadline)
+            turn(1);
+    } else {
+        uint64_t due = 0;
+        for (uint64_t at = start; at < deadline && have > 0; at = now_ns()) {
+            uint64_t should = (at - start) * (uint64_t)rate / 1000000000u;
+            while (due < should) { /* open loop: late answers do not slow the senders down */
+                struct client *c = &clients[ids[next++ % have]];
+                if (c->sent - c->acked < RING)
+                    send_message(c, start + due * 1000000000u / (uint64_t)rate);
+                due++;
+            }
+            turn(0);
+        }
+    }
+    uint64_t elapsed = now_ns() - start;
+    is_writing = 0;
+    for (uint64_t until = now_ns() + 3000000000u; now_ns() < until;) {
+        uint64_t open = 0;
+        for (int i = 0; i < have; i++)
+            open += clients[ids[i]].sent - clients[ids[i]].acked;
+        if (open == 0)
+            break;
+        turn(10);
+    }
+    for (int i = 0; i < 20; i++)
+        turn(5);
+    printf("wrote %llu %llu %llu %llu %llu", (unsigned long long)(acked - acked_before),
+           (unsigned long long)(delivered - delivered_before), (unsigned long long)(errors - errors_before),
+           (unsigned long long)elapsed, (unsigned long long)cpu_us());
+    print_spread("ack", ack_us, acks);
+    print_spread("delivery", delivery_us, deliveries);
+    printf("\n");
+}
+
+static void obey(char *line)
+{
+    unsigned long long target;
+    long a, b, c;
+    if (sscanf(line, "open %ld", &a) == 1) {
+        open_all((int)a);
+    } else if (sscanf(line, "until %llu %ld", &target, &a) == 2) {
+        for (uint64_t end_at = now_ns() + (uint64_t)a * 1000000u; frames < target && now_ns() < end_at;)
+            turn(10);
+        printf("frames %llu %llu %d %llu %llu\n", (unsigned long long)frames, (unsigned long long)bytes, closed_count,
+               (unsigned long long)now_ns(), (unsigned long long)cpu_us());
+    } else if (sscanf(line, "caught %llu %ld", &target, &a) == 2) {
+        for (uint64_t end_at = now_ns() + (uint64_t)a * 1000000u; caught < target && now_ns() < end_at;)
+            turn(10);
+        printf("caught %llu %llu %llu %llu\n", (unsigned long long)caught, (unsigned long long)frames,
+               (unsigned long long)now_ns(), (unsigned long long)cpu_us());
+    } else if (sscanf(line, "send %ld %ld", &a, &b) == 2) {
+        static char many[1 << 20];
+        size_t length = 0;
+        for (long i = 0; i < b && length + message_length <= sizeof many; i++, length += message_length)
+            memcpy(many + length, message, message_length);
+        for (long i = 0; i < b; i++)
+            clients[a].sent_at[clients[a].sent++ % RING] = now_ns();
+        write_all(clients[a].fd, many, length);
+        printf("sent %ld\n", b);
+    } else if (sscanf(line, "write %ld %ld %ld", &a, &b, &c) == 3) {
+        write_for(a, (int)b, c);
+    } else if (strncmp(line, "shut", 4) == 0) {
+        for (int i = 0; i < count; i++)
+            if (clients[i].state != CLOSED)
+                end(&clients[i]);
+        printf("shut %d\n", count);
+    } else {
+        printf("unknown\n");
+    }
+}
+
+static void read_plan(const char *path)
+{
+    FILE *plan = fopen(path, "rb");
+    int port, peer, size = 0;
+    char role;
+    size_t length;
+    if (plan == NULL)
+        die(path);
+    while (fscanf(plan, "%d %c %d %zu", &port, &role, &peer, &length) == 4) {
+        char *text = malloc(length + 1);
+        fgetc(plan);
+        if (text == NULL || fread(text, 1, length, plan) != length)
+            die("plan");
+        if (port == 0) {
+            message = text;
+            message_length = length;
+        } else if (port < 0) {
+            hello = text;
+            hello_length = length;
+        } else {
+            if (count == size)
+                clients = realloc(clients, (size_t)(size = size ? size * 2 : 1024) * sizeof *clients);
+            struct client *c = &clients[count++];
+            memset(c, 0, sizeof *c);
+            *c = (struct client){.fd = -1, .port = port, .peer = peer, .is_writer = role == 'w', .request = text, .request_length = length};
+            if (c->is_writer)
+                c->sent_at = calloc(RING, sizeof *c->sent_at);
+        }
+    }
+    fclose(plan);
+}
+
+int main(int argc, char **argv)
+{
+    struct rlimit files;
+    char line[256];
+    size_t have = 0;
+    if (argc != 3) {
+        fprintf(stderr, "load PLAN PREFIX\n");
+        return 2;
+    }
+    getrlimit(RLIMIT_NOFILE, &files);
+    files.rlim_cur = files.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &files);
+    prefix = argv[2];
+    prefix_length = strlen(prefix) < PEEK ? strlen(prefix) : PEEK;
+    room = 4u << 20;
+    ack_us = malloc(room * sizeof *ack_us);
+    delivery_us = malloc(room * sizeof *delivery_us);
+    ring = epoll_create1(EPOLL_CLOEXEC);
+    read_plan(argv[1]);
+    setvbuf(stdout, NULL, _IOLBF, 0);
+    fcntl(0, F_SETFL, O_NONBLOCK);
+    for (;;) { /* between commands the sockets are read on, so that nobody becomes a slow consumer */
+        ssize_t n = read(0, line + have, sizeof line - 1 - have);
+        if (n == 0)
+            return 0;
+        if (n > 0)
+            have += (size_t)n;
+        line[have] = 0;
+        char *stop = strchr(line, '\n');
+        if (stop != NULL) {
+            *stop = 0;
+            obey(line);
+            have -= (size_t)(stop + 1 - line);
+            memmove(line, stop + 1, have);
+            continue;
+        }
+        turn(1);
+    }
+}

@@ -1,0 +1,78 @@
+"""nchan: nginx with its pub/sub module, through Redis. One process, as the others."""
+
+import socket
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from benchmarks.fanout import PAYLOAD_BYTES
+from benchmarks.load import Load, Socket, handshake
+from benchmarks.peers.listening import ListeningServer
+from tests.servers import RedisServer, find_binary, free_port
+
+MODULE = "/usr/lib/nginx/modules/ngx_nchan_module.so"
+
+_CONFIG = """
+load_module {module};
+daemon off;
+master_process off;
+pid {folder}/nginx.pid;
+error_log {folder}/error.log;
+worker_rlimit_nofile 20000;
+events {{ worker_connections 16000; }}
+http {{
+  access_log off;
+  client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy; fastcgi_temp_path {folder}/fastcgi;
+  uwsgi_temp_path {folder}/uwsgi; scgi_temp_path {folder}/scgi;
+  keepalive_requests 1000000;
+  upstream redis {{ nchan_redis_server {redis}; }}
+  server {{
+    listen 127.0.0.1:{port};
+    location = /sub {{ nchan_subscriber websocket; nchan_channel_id room; nchan_redis_pass redis;
+      nchan_subscriber_first_message newest; }}
+    location = /pub {{ nchan_publisher http; nchan_channel_id room; nchan_redis_pass redis;
+      nchan_store_messages on; nchan_message_buffer_length 100; }}
+  }}
+}}
+"""
+
+
+class NchanRoom:
+    """Every socket is a subscriber of the one channel."""
+
+    extra = 0
+    prefix = "x"
+    message = b""
+    hello = b""
+
+    def __init__(self, server: ListeningServer, subscribers: int) -> None:
+        self.pid = server.pid
+        self.sockets = [Socket(server.port, handshake(server.port, "/sub")) for _ in range(subscribers)]
+        self._publisher = socket.create_connection(("127.0.0.1", server.port))
+        head = f"POST /pub HTTP/1.1\r\nHost: x\r\nAccept: text/json\r\nContent-Length: {PAYLOAD_BYTES}\r\n\r\n"
+        self._request = (head + "x" * PAYLOAD_BYTES).encode()
+
+    def publish(self, count: int, load: Load) -> None:
+        """POST, pipelined; the answers are read, but not waited for one by one."""
+        self._publisher.sendall(self._request * count)
+        answers = b""
+        while answers.count(b"HTTP/1.1 ") < count:
+            answers += self._publisher.recv(65536)
+
+
+@contextmanager
+def room(folder: Path, subscribers: int) -> Iterator[NchanRoom]:
+    """nchan as a contender."""
+    with ExitStack() as stack:
+        (folder / "redis").mkdir()
+        redis = RedisServer(folder / "redis")
+        stack.callback(redis.stop)
+        redis.start()
+        port = free_port()
+        config = folder / "nginx.conf"
+        config.write_text(_CONFIG.format(module=MODULE, folder=folder, port=port, redis=redis.url.rpartition("/")[0]))
+        nginx = find_binary("nginx", "/usr/sbin", "/usr/local/sbin")
+        server = ListeningServer([nginx, "-p", str(folder), "-e", "stderr", "-c", str(config)], folder, port)
+        stack.callback(server.stop)
+        server.start()
+        yield NchanRoom(server, subscribers)

@@ -1,0 +1,125 @@
+"""The product itself, with everything on: real PostgreSQL and Redis, nodes of it, users with tokens and chats."""
+
+import asyncio
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from auth.keys import KeyRing
+from auth.tokens import Issuer, TokenNames
+from benchmarks.load import Load, Socket, handshake, masked_frame
+from storage.accounts import Accounts
+from storage.chats import Chats
+from storage.database import open_database
+from storage.keys import SigningKeys
+from storage.migrate import migrate
+from storage.records import ChatKind, NewMember
+from tests.cluster import GatewayNode
+from tests.servers import PostgresServer, RedisServer, temporary_folder
+
+PREFIX = '{"type":"message"'
+TOKEN_LIFETIME_S = 3600
+MAKERS = 8  # statements at a time while users and chats are made
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A user in one chat."""
+
+    chat_id: int
+    token: str
+
+    def socket(self, port: int, *, since: int | None = None, is_writer: bool = False, times: int = -1) -> Socket:
+        """Its client, at a node's port."""
+        query = "" if since is None else f"?since={since}"
+        request = handshake(port, f"/ws/chat/{self.chat_id}/{query}", Authorization=f"Bearer {self.token}")
+        return Socket(port, request, is_writer, times)
+
+
+@dataclass(frozen=True, slots=True)
+class Product:
+    """Running nodes over one database and one Redis."""
+
+    database_url: str
+    redis: RedisServer
+    postgres: PostgresServer
+    nodes: Sequence[GatewayNode]
+
+    def chats(self, sizes: Sequence[int]) -> list[list[Member]]:
+        """New chats of so many new users each."""
+        return asyncio.run(_chats(self.database_url, sizes))
+
+
+@contextmanager
+def running(folder: Path, *, nodes: int = 1, **settings: object) -> Iterator[Product]:
+    """So many nodes, ready."""
+    with ExitStack() as stack:
+        postgres_folder = temporary_folder()  # which PostgreSQL's own user can reach
+        stack.callback(shutil.rmtree, postgres_folder, ignore_errors=True)
+        postgres = PostgresServer(postgres_folder)
+        (folder / "redis").mkdir()
+        redis = RedisServer(folder / "redis")
+        for server in (postgres, redis):
+            stack.callback(server.stop)
+            server.start()
+        url = postgres.create_database()
+        asyncio.run(migrate(url))
+        options = {"DATABASE_URL": url, "REDIS_URL": redis.url, "MESSAGES_PER_MINUTE": 0, "APP_ENV": "production"}
+        options |= {"LOG_FORMAT": "json"} | settings
+        running = []
+        for number in range(nodes):
+            running.append(GatewayNode(folder / f"node-{number}", **options))
+            stack.callback(running[-1].stop)
+            running[-1].start()
+        yield Product(url, redis, postgres, running)
+
+
+async def _chats(database_url: str, sizes: Sequence[int]) -> list[list[Member]]:
+    async with open_database(database_url) as database:
+        accounts, chats = Accounts(database), Chats(database)
+        key = await KeyRing(SigningKeys(database), TOKEN_LIFETIME_S).signing_key()
+        issuer = Issuer(TokenNames(), TOKEN_LIFETIME_S)
+        turns = asyncio.Semaphore(MAKERS)
+
+        async def chat(number: int, size: int) -> list[Member]:
+            async with turns:
+                people = [await accounts.create(f"u{number}.{i}", "no password", "", "") for i in range(size)]
+                kind = ChatKind.DIRECT if size == 2 else ChatKind.GROUP
+                others = [NewMember(user_id=person.id) for person in people[1:]]
+                made, _ = await chats.create_chat(people[0].id, kind, "", others)
+                return [Member(made.id, issuer.issue(key, person.id, person.username)) for person in people]
+
+        return list(await asyncio.gather(*(chat(number, size) for number, size in enumerate(sizes))))
+
+
+def message(text: str) -> bytes:
+    """The frame that sends it."""
+    return masked_frame(b'{"type":"message","text":"%s"}' % text.encode())
+
+
+class ProductRoom:
+    """A room for the fan-out measurement: its subscribers on the first node, its one writer on the second."""
+
+    extra = 1
+    prefix = PREFIX
+    message = message("x" * 90)
+    hello = b""
+
+    def __init__(self, product: Product, subscribers: int) -> None:
+        node, other = product.nodes
+        (members,) = product.chats([subscribers + 1])
+        self.pid = node.pid
+        self.sockets = [members[0].socket(other.port, is_writer=True), *(m.socket(node.port) for m in members[1:])]
+
+    def publish(self, count: int, load: Load) -> None:
+        """Send messages: they are stored, published through Redis, and so come to the node that is measured."""
+        load.send(0, count)
+
+
+@contextmanager
+def room(folder: Path, subscribers: int) -> Iterator[ProductRoom]:
+    """The product as a contender."""
+    with running(folder, nodes=2) as product:
+        yield ProductRoom(product, subscribers)
