@@ -23,6 +23,7 @@ from gateway.drain import Drain
 from gateway.entrances.base import Client
 from gateway.entrances.chat import ChatEntrance
 from gateway.entrances.client import ClientEntrance, NativeSessions
+from gateway.entrances.room import RoomEntrance
 from gateway.entrances.service import ServiceEntrance
 from gateway.entrances.sessions import Sessions
 from gateway.evictions import Evictions, expire
@@ -58,6 +59,7 @@ from storage.chat_log import open_chat_log
 from storage.chats import Chats
 from storage.database import Database
 from storage.records import ChatKind, Role
+from storage.rooms import Rooms
 
 CHECK_WHILE_REDIS_IS_DOWN_S = 1.0
 """Then the position check is what delivers other nodes' messages (delivery.md 7)."""
@@ -171,6 +173,7 @@ async def open_app(
                     support=ServiceEntrance(
                         identity, service, resuming, ChatKind.SUPPORT, frozenset({Role.SUPPORT, Role.CLIENT})
                     ),
+                    room=RoomEntrance(identity, Rooms(database), node, metrics),
                     client=ClientEntrance(identity, native),
                 ),
                 *ChatRoutes(identity, membership, node).routes(),

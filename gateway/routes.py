@@ -13,13 +13,20 @@ from gateway.entrances.base import Entrance
 
 
 def web_socket_routes(
-    connections: Connections, *, chat: Entrance, service: Entrance, support: Entrance, client: Entrance
+    connections: Connections,
+    *,
+    chat: Entrance,
+    service: Entrance,
+    support: Entrance,
+    room: Entrance,
+    client: Entrance,
 ) -> list[BaseRoute]:
     """The URL families, each with and without a trailing slash."""
     return [
         *_family("/ws/chat/{chat_id}", chat, connections),
         *_family("/ws/service-chats/{chat_id}", service, connections),
         *_family("/ws/support-chats/{chat_id}", support, connections),
+        *_family("/updates/{room_id:path}", room, connections),
         *_family("/ws/{client_id:path}", client, connections),  # after the others, which it would take in
     ]
 

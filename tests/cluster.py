@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 
 from auth.keys import KeyRing
-from auth.tokens import Issuer, TokenNames
+from auth.tokens import GuestIssuer, Issuer, TokenNames
 from storage.accounts import Accounts
 from storage.chats import Chats
 from storage.database import open_database
@@ -91,6 +91,11 @@ class Cluster:
         """A new user."""
         person = await self.accounts.create(f"{name}{next(self._names)}", "no password", name.title(), "Test")
         return User(person, self.issuer.issue(await self.keys.signing_key(), person.id, person.username))
+
+    async def guest_token(self, username: str, room_id: str) -> str:
+        """A guest's token for a room."""
+        issuer = GuestIssuer(TokenNames())
+        return issuer.issue(await self.keys.signing_key(), username, f"{username}@example.com", room_id)
 
     async def chat(self, *users: User, kind: ChatKind = ChatKind.GROUP) -> int:
         """A new chat of these users, made by the first."""

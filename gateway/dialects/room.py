@@ -1,4 +1,4 @@
-"""Seed 002: what is said in one room, at /updates/{room_id}. The server sends nothing but messages, the client nothing."""
+"""Seed 002: what is said in one room, at /updates/{room_id}. The server sends messages only, the client nothing."""
 
 from gateway.codes import ErrorCode
 from gateway.dialects.base import Echo, Request
