@@ -107,3 +107,11 @@ def url(*schemes: str, needs_host: bool = True) -> Callable[[str], str]:
 def folder(raw: str) -> Path:
     """An absolute path; `~` is the user's home."""
     return Path(raw).expanduser().absolute()
+
+
+def page_folder(raw: str) -> Path:
+    """A folder that is there, and has a page."""
+    path = folder(raw)
+    if not (path / "index.html").is_file():
+        raise Invalid("a folder with an index.html")
+    return path

@@ -150,7 +150,18 @@ class Settings:
     log_format: LogFormat = _setting(
         values.choice(LogFormat), LogFormat.JSON, "`json` or `text`", shown="`json`; `text` in development"
     )
-    static_path: Path = _setting(values.folder, PAGE_FOLDER, "the folder of the page's files", shown="`web`")
+    is_proxy: bool = _setting(
+        values.flag, False, "send what comes into the echo channel to `ECHO_PROXY_URL`, and its answers back"
+    )
+    echo_proxy_url: str = _setting(
+        values.url("ws", "wss"),
+        "wss://echo.websocket.org",
+        "the WebSocket server that the echo channel is proxied to",
+        secret=True,
+    )
+    static_path: Path = _setting(
+        values.page_folder, PAGE_FOLDER, "the folder of the page's files, with an `index.html`", shown="`web`"
+    )
     debug: bool = _setting(values.flag, False, "log more; refused in production")
 
     @property

@@ -1,5 +1,6 @@
 """Where settings come from, what they may be, and what production refuses."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from gateway.settings import (
     load,
     read,
 )
+from tests.seeds.extract import seed_text
 
 DEVELOPMENT = {"APP_ENV": "development"}
 
@@ -200,3 +202,31 @@ def test_production_is_the_default_and_starts_with_its_defaults() -> None:
     settings = load(environ={}, folder=Path("/nowhere"))
     assert settings.is_production
     assert settings.log_format is LogFormat.JSON
+
+
+def test_seed_003s_own_env_file_works_as_it_is_documented(tmp_path: Path) -> None:
+    rows = re.findall(r"^\| `([A-Z_]+)` *\|[^|]*\| `([^`]*)` *\|", seed_text(3), re.MULTILINE)
+    assert len(rows) == 15
+    (tmp_path / "static").mkdir()
+    (tmp_path / "static" / "index.html").touch()
+    lines = [f"{name}={value.replace('/project', str(tmp_path))}\n" for name, value in rows]
+    (tmp_path / "src").mkdir()
+    (tmp_path / "src" / ".env").write_text("".join(lines))
+    settings = load(environ=DEVELOPMENT, folder=tmp_path)
+    assert (settings.app_host, settings.app_port) == ("0.0.0.0", 8000)
+    assert settings.database_url == "postgres://postgres:postgres@db:5432/app"
+    assert settings.access_token_expire_minutes == 30
+    assert (settings.is_proxy, settings.debug) == (False, False)
+    assert settings.static_path == tmp_path / "static"
+
+
+@pytest.mark.parametrize(
+    ("raw", "value"), [("True", True), ("true", True), ("1", True), ("False", False), ("0", False)]
+)
+def test_proxy_mode_is_switched_as_seed_003_writes_it(raw: str, value: bool) -> None:
+    assert _load(IS_PROXY=raw).is_proxy is value
+    assert _load(IS_PROXY=raw).echo_proxy_url == "wss://echo.websocket.org"
+
+
+def test_a_folder_without_a_page_is_refused_at_the_start(tmp_path: Path) -> None:
+    assert _problems(STATIC_PATH=str(tmp_path)) == "STATIC_PATH must be a folder with an index.html."
