@@ -17,12 +17,14 @@ from auth.tokens import PublicKeys, Verifier
 from gateway.connection import Connections
 from gateway.dialects.chat import ChatDialect
 from gateway.dialects.native import NativeDialect
+from gateway.dialects.public import PublicDialect
 from gateway.dialects.service import ServiceDialect
 from gateway.directs import Directs
 from gateway.drain import Drain
 from gateway.entrances.base import Client
 from gateway.entrances.chat import ChatEntrance
 from gateway.entrances.client import ClientEntrance, NativeSessions
+from gateway.entrances.public import PublicEntrance
 from gateway.entrances.room import RoomEntrance
 from gateway.entrances.service import ServiceEntrance
 from gateway.entrances.sessions import Sessions
@@ -58,6 +60,7 @@ from storage.accounts import Accounts
 from storage.chat_log import open_chat_log
 from storage.chats import Chats
 from storage.database import Database
+from storage.public_channel import PublicChannel
 from storage.records import ChatKind, Role
 from storage.rooms import Rooms
 
@@ -158,6 +161,7 @@ async def open_app(
         drain = Drain(clients, delay_s=settings.drain_delay_s, drain_s=settings.drain_s)
         connections = Connections(clients=clients, drain=drain, metrics=metrics)
         chat = Sessions(node, metrics, ChatDialect(settings.max_text_length))
+        public = Sessions(node, metrics, PublicDialect(settings.max_text_length))
         service = Sessions(node, metrics, ServiceDialect(settings.max_text_length))
         resuming = Sessions(node, metrics, ServiceDialect(settings.max_text_length, resumes=True))
         service_keys = ServiceKeys(settings.service_keys)
@@ -174,6 +178,7 @@ async def open_app(
                         identity, service, resuming, ChatKind.SUPPORT, frozenset({Role.SUPPORT, Role.CLIENT})
                     ),
                     room=RoomEntrance(identity, Rooms(database), node, metrics),
+                    public=PublicEntrance(identity, public, PublicChannel(database, membership)),
                     client=ClientEntrance(identity, native),
                 ),
                 *ChatRoutes(identity, membership, node).routes(),

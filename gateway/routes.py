@@ -19,6 +19,7 @@ def web_socket_routes(
     service: Entrance,
     support: Entrance,
     room: Entrance,
+    public: Entrance,
     client: Entrance,
 ) -> list[BaseRoute]:
     """The URL families, each with and without a trailing slash."""
@@ -27,6 +28,7 @@ def web_socket_routes(
         *_family("/ws/service-chats/{chat_id}", service, connections),
         *_family("/ws/support-chats/{chat_id}", support, connections),
         *_family("/updates/{room_id:path}", room, connections),
+        *_family("/channels/public", public, connections),
         *_family("/ws/{client_id:path}", client, connections),  # after the others, which it would take in
     ]
 

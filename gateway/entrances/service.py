@@ -44,7 +44,7 @@ class ServiceEntrance:
         since = Since(admission.position.last_seq, admission.epoch) if asked is None else read_since(asked)
         seat = Seat(admission.chat_id, person.id, person.username, uuid.uuid4().hex)
         claim = await self.sessions.node.take_seat(seat)
-        assert claim is not None, "only exclusive seats are refused"  # noqa: S101
+        assert claim is not None, "only contested seats are refused"  # noqa: S101
         return (self.sessions if asked is None else self.resuming).entry(
             person,
             expires_at=caller.expires_at,
