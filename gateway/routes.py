@@ -1,11 +1,12 @@
 """Every URL of a node, on one screen."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
 from starlette.responses import FileResponse
-from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
+from starlette.routing import BaseRoute, Match, Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
+from starlette.types import Scope
 from starlette.websockets import WebSocket
 
 from gateway.connection import Connections
@@ -19,25 +20,37 @@ def web_socket_routes(
     service: Entrance,
     support: Entrance,
     room: Entrance,
-    public: Entrance,
     client: Entrance,
 ) -> list[BaseRoute]:
     """The URL families, each with and without a trailing slash."""
     return [
+        _OneSegment("/ws/{client_id:path}", _endpoint(client, connections)),
         *_family("/ws/chat/{chat_id}", chat, connections),
         *_family("/ws/service-chats/{chat_id}", service, connections),
         *_family("/ws/support-chats/{chat_id}", support, connections),
         *_family("/updates/{room_id:path}", room, connections),
-        *_family("/channels/public", public, connections),
-        *_family("/ws/{client_id:path}", client, connections),  # after the others, which it would take in
     ]
 
 
 def _family(path: str, entrance: Entrance, connections: Connections) -> list[BaseRoute]:
+    endpoint = _endpoint(entrance, connections)
+    return [WebSocketRoute(path, endpoint), WebSocketRoute(path + "/", endpoint)]
+
+
+def _endpoint(entrance: Entrance, connections: Connections) -> Callable[[WebSocket], Awaitable[None]]:
     async def endpoint(websocket: WebSocket) -> None:
         await connections.serve(websocket, entrance)
 
-    return [WebSocketRoute(path, endpoint), WebSocketRoute(path + "/", endpoint)]
+    return endpoint
+
+
+class _OneSegment(WebSocketRoute):
+    """A URL that ends in free text: an encoded slash in it does not make it another family's."""
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        """The router's question."""
+        segment = scope.get("raw_path", b"").removeprefix(b"/ws/").removesuffix(b"/")
+        return (Match.NONE, {}) if b"/" in segment else super().matches(scope)
 
 
 def page_routes(folder: Path) -> Sequence[BaseRoute]:

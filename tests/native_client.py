@@ -2,8 +2,10 @@
 
 import itertools
 from collections.abc import Iterator
+from urllib.parse import quote
 
 from tests.chat_client import ChatClient, Frame
+from tests.cluster import Cluster, User
 
 
 class NativeClient(ChatClient):
@@ -27,3 +29,19 @@ class NativeClient(ChatClient):
     def answers(self, ref: object) -> list[Frame]:
         """Every frame that came with this id."""
         return [frame for frame in self.frames if "id" in frame and frame["id"] == ref]
+
+
+async def native(
+    cluster: Cluster,
+    node: int,
+    user: User | None = None,
+    *,
+    token: str | None = None,
+    client_id: str = "a client",
+    slash: str = "",
+) -> NativeClient:
+    """A socket on one of the nodes; closed at the end of the test."""
+    url = cluster.nodes[node].ws_url(f"/ws/{quote(client_id, safe='')}{slash}")
+    client = await NativeClient.connect(url, user.token if user else token)
+    await cluster.sockets.enter_async_context(client)
+    return client
