@@ -21,9 +21,11 @@ from gateway.dialects.public import PublicDialect
 from gateway.dialects.service import ServiceDialect
 from gateway.directs import Directs
 from gateway.drain import Drain
+from gateway.echo import Echo
 from gateway.entrances.base import Client
 from gateway.entrances.chat import ChatEntrance
 from gateway.entrances.client import ClientEntrance, NativeSessions
+from gateway.entrances.echo import EchoEntrance
 from gateway.entrances.public import PublicEntrance
 from gateway.entrances.room import RoomEntrance
 from gateway.entrances.service import ServiceEntrance
@@ -39,6 +41,7 @@ from gateway.http.members import MemberRoutes
 from gateway.http.messages import MessageRoutes
 from gateway.http.presence import PresenceRoutes
 from gateway.http.probes import ProbeRoutes
+from gateway.http.transcripts import TranscriptRoutes
 from gateway.http.service_keys import ServiceKeys
 from gateway.hub import Hub
 from gateway.identity import Identity
@@ -56,6 +59,7 @@ from gateway.routes import page_routes, web_socket_routes
 from gateway.settings import Environment, Settings
 from gateway.subscription import Roster
 from gateway.tasks import Tasks
+from gateway.upstream import Upstream
 from storage.accounts import Accounts
 from storage.chat_log import open_chat_log
 from storage.chats import Chats
@@ -63,6 +67,7 @@ from storage.database import Database
 from storage.public_channel import PublicChannel
 from storage.records import ChatKind, Role
 from storage.rooms import Rooms
+from storage.transcripts import open_transcripts
 
 CHECK_WHILE_REDIS_IS_DOWN_S = 1.0
 """Then the position check is what delivers other nodes' messages (delivery.md 7)."""
@@ -104,6 +109,7 @@ async def open_app(
         )
         health = Health(redis.broker, gate, failures)
         log = await stack.enter_async_context(open_chat_log(database, metrics.committed))
+        transcripts = await stack.enter_async_context(open_transcripts(database, metrics.transcribed))
         tasks = Tasks()
         stack.push_async_callback(tasks.close)
         pages = Pages(log, tasks, on_page=metrics.page)
@@ -164,6 +170,7 @@ async def open_app(
         public = Sessions(node, metrics, PublicDialect(settings.max_text_length))
         service = Sessions(node, metrics, ServiceDialect(settings.max_text_length))
         resuming = Sessions(node, metrics, ServiceDialect(settings.max_text_length, resumes=True))
+        upstream = Upstream(settings.echo_proxy_url) if settings.is_proxy else None
         service_keys = ServiceKeys(settings.service_keys)
         native = NativeSessions(node, lobby, feed, metrics, NativeDialect(settings.max_text_length))
         app = Starlette(
@@ -177,6 +184,7 @@ async def open_app(
                     support=ServiceEntrance(
                         identity, service, resuming, ChatKind.SUPPORT, frozenset({Role.SUPPORT, Role.CLIENT})
                     ),
+                    echo=EchoEntrance(identity, Echo(transcripts, tasks, metrics, upstream)),
                     room=RoomEntrance(identity, Rooms(database), node, metrics),
                     public=PublicEntrance(identity, public, PublicChannel(database, membership)),
                     client=ClientEntrance(identity, native),
@@ -186,6 +194,7 @@ async def open_app(
                 *MessageRoutes(identity, membership, log, node, metrics, settings.max_text_length).routes(),
                 *PresenceRoutes(identity, membership, redis.presence).routes(),
                 *ClientRoutes(service_keys, redis.clients, Directs(redis.clients, redis.broker)).routes(),
+                *TranscriptRoutes(identity, transcripts).routes(),
                 *ProbeRoutes(health, metrics, node_id, settings).routes(),
                 *auth_routes,
                 *page_routes(settings.static_path),

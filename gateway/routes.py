@@ -19,6 +19,7 @@ def web_socket_routes(
     chat: Entrance,
     service: Entrance,
     support: Entrance,
+    echo: Entrance,
     room: Entrance,
     client: Entrance,
 ) -> list[BaseRoute]:
@@ -28,6 +29,7 @@ def web_socket_routes(
         *_family("/ws/chat/{chat_id}", chat, connections),
         *_family("/ws/service-chats/{chat_id}", service, connections),
         *_family("/ws/support-chats/{chat_id}", support, connections),
+        *_family("/channels/echo", echo, connections),
         *_family("/updates/{room_id:path}", room, connections),
     ]
 
