@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.rabbitmq import RabbitServer
 from tests.servers import NginxServer, PostgresServer, RedisServer, temporary_folder
 
 
@@ -62,6 +63,28 @@ def database_url(request: pytest.FixtureRequest) -> str:
     """A fresh database of either kind: the test runs on both."""
     url: str = request.getfixturevalue(f"{request.param}_url")
     return url
+
+
+@pytest.fixture(scope="session")
+def rabbitmq_server() -> Iterator[RabbitServer]:
+    """The session's RabbitMQ. A test that stops or pauses it must leave it running."""
+    folder = temporary_folder()
+    try:
+        server = RabbitServer(folder)
+        try:
+            server.start()
+            yield server
+        finally:
+            server.stop()
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+async def amqp_url(rabbitmq_server: RabbitServer) -> str:
+    """The session's RabbitMQ without our queues."""
+    await rabbitmq_server.delete("messages", "messages.dead")
+    return rabbitmq_server.url
 
 
 @pytest.fixture

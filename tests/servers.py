@@ -107,7 +107,7 @@ class RedisServer(Server):
 
     def is_up(self) -> bool:
         """Whether it answers a PING."""
-        return _answers(self.port, b"PING\r\n", b"+PONG")
+        return answers(self.port, b"PING\r\n", b"+PONG")
 
 
 class PostgresServer(Server):
@@ -259,7 +259,8 @@ def _tethered(command: Sequence[str], user: str | None) -> list[str]:
     return [setpriv, *options, "--", *command]
 
 
-def _answers(port: int, question: bytes, expected: bytes) -> bool:
+def answers(port: int, question: bytes, expected: bytes) -> bool:
+    """Whether what listens on a port of 127.0.0.1 answers the question with something that starts so."""
     try:
         with socket.create_connection(("127.0.0.1", port), timeout=1) as link:
             link.sendall(question)

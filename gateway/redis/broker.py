@@ -13,9 +13,10 @@ from typing import Any, TypeVar
 
 import hiredis
 
+from gateway.backoff import full_jitter
 from gateway.broker import BrokerListener
 from gateway.redis.events import RedisEvents
-from gateway.redis.link import Link, full_jitter
+from gateway.redis.link import Link
 from gateway.redis.stream import Stream, StreamBroken, pack
 
 PROBE_INTERVAL_S = 2.5

@@ -7,19 +7,18 @@ one task owns the connection, and connects again for ever.
 import asyncio
 import hashlib
 import logging
-import random
 from collections import deque
 from pathlib import Path
 from typing import Any
 
 import hiredis
 
+from gateway.backoff import full_jitter
 from gateway.errors import RedisUnavailable
 from gateway.redis.stream import Stream, StreamBroken, pack
 
 CALL_S = 1.0
 MAX_UNDER_WAY = 20_000
-MAX_BACKOFF_S = 1.0
 WATCH_S = 0.1
 
 logger = logging.getLogger("gateway.redis")
@@ -182,8 +181,3 @@ class Link:
         for _, future in under_way:
             if future is not None and not future.done():
                 future.set_exception(RedisUnavailable())
-
-
-def full_jitter(attempt: int) -> float:
-    """Seconds to wait before the next attempt to connect."""
-    return random.uniform(0, min(MAX_BACKOFF_S, 0.05 * 2 ** min(attempt, 10)))  # noqa: S311 - spreads load

@@ -1,0 +1,92 @@
+"""What cannot be stored is put aside at once, with its reason, and holds up nobody."""
+
+import asyncio
+import struct
+from datetime import UTC, datetime
+
+import pytest
+
+from gateway.ingest.inbound import Reason
+from tests.gateway.ingest.bench import Peer, running, texts_of, until_settled, until_stored
+from tests.gateway.ingest.raw_amqp import publish_raw, short, table
+from tests.rabbitmq import RabbitServer
+from tests.storage.nodes import Node
+
+GOOD = b'{"room_id": "room1", "content": "good"}'
+
+
+async def test_poison_is_buried_with_its_reason_and_the_rest_goes_on(node: Node, peer: Peer, amqp_url: str) -> None:
+    poison = {
+        Reason.INVALID_JSON: b"{not json",
+        Reason.INVALID_ROOM: b'{"content": "x"}',
+        Reason.EMPTY_TEXT: b'{"room_id": "room1", "content": ""}',
+        Reason.TOO_LARGE: b" " * 200_000,
+    }
+    async with running(node, amqp_url) as here:
+        for number, body in enumerate(poison.values()):
+            await peer.publish(body)
+            await peer.say("room1", str(number))
+        await until_settled(here, stored=4, **{reason.value: 1 for reason in poison})
+        letters = await peer.dead(4)
+    assert {letter.headers["x-dead-reason"]: letter.body for letter in letters} == poison
+    assert await texts_of(node, "room1") == ["0", "1", "2", "3"]
+    assert await peer.count("messages") == 0
+
+
+async def test_a_dead_letter_is_the_message_with_a_note(node: Node, peer: Peer, amqp_url: str) -> None:
+    sent_at = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+    described = {"correlation_id": "c", "type": "t", "app_id": "a", "content_type": "text/plain", "timestamp": sent_at}
+    async with running(node, amqp_url):
+        # whatever makes a broker act: expire at once, send a copy round for ever, close a channel
+        acting = {"expiration": 60, "headers": {"CC": ["messages"], "mine": 1}, "reply_to": "elsewhere"}
+        await peer.publish(b"poison", message_id="m-1", **described, **acting)
+        (dead,) = await peer.dead(1)
+    assert (dead.body, dead.message_id, dead.delivery_mode) == (b"poison", "m-1", 2)
+    assert {name: getattr(dead, name) for name in described} == described
+    note = {"x-dead-reason": "invalid_json", "x-dead-queue": "messages", "x-dead-node": "node-1"}
+    assert (dead.headers, dead.expiration, dead.reply_to) == (note, None, None)
+    assert await peer.count("messages") == 0
+
+
+async def test_an_id_that_stands_for_another_message_buries_the_second(node: Node, peer: Peer, amqp_url: str) -> None:
+    async with running(node, amqp_url) as here:
+        await peer.say("room1", "first", message_id="m-1")
+        await peer.say("room1", "second", message_id="m-1")
+        await peer.say("room2", "second", message_id="m-1")
+        await until_settled(here, stored=2, id_reused=1)
+        (letter,) = await peer.dead(1)
+    assert b"second" in letter.body
+
+
+@pytest.mark.parametrize(
+    "properties",
+    [
+        {"timestamp": struct.pack(">Q", 1_700_000_000_000_000)},
+        {"timestamp": b"\xff" * 8},
+        {"message_id": short(b"\xe9t\xe9")},
+        {"message_id": short(b"\xff" * 255), "content_type": short(b"\xff" * 255)},
+        {"headers": table(b"\x01\xffS\x00\x00\x00\x01x")},
+        {"headers": table(b"\x01tT" + b"\xff" * 8)},
+        {"message_id": short("\u20ac".encode() * 85), "content_type": short(b"\xe2\x82" * 127)},
+    ],
+)
+async def test_no_property_breaks_the_connection(
+    node: Node, peer: Peer, rabbitmq_server: RabbitServer, amqp_url: str, properties: dict[str, bytes]
+) -> None:
+    async with running(node, amqp_url) as here:
+        for body in (GOOD, b"poison"):
+            await asyncio.to_thread(publish_raw, rabbitmq_server.port, "messages", body, **properties)
+        await until_stored(node, "room1", ["good"])
+        await until_settled(here, stored=1, invalid_json=1)
+        assert here.lost == {}
+        await peer.dead(1)
+
+
+async def test_an_empty_body_is_poison_too(
+    node: Node, rabbitmq_server: RabbitServer, peer: Peer, amqp_url: str
+) -> None:
+    async with running(node, amqp_url) as here:
+        await asyncio.to_thread(publish_raw, rabbitmq_server.port, "messages", b"")
+        await until_settled(here, invalid_json=1)
+        (letter,) = await peer.dead(1)
+    assert letter.body == b""
