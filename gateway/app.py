@@ -41,8 +41,8 @@ from gateway.http.members import MemberRoutes
 from gateway.http.messages import MessageRoutes
 from gateway.http.presence import PresenceRoutes
 from gateway.http.probes import ProbeRoutes
-from gateway.http.transcripts import TranscriptRoutes
 from gateway.http.service_keys import ServiceKeys
+from gateway.http.transcripts import TranscriptRoutes
 from gateway.hub import Hub
 from gateway.identity import Identity
 from gateway.intake import Intake
