@@ -22,6 +22,23 @@ class User(models.Model):
         table = "users"
 
 
+class OutsideIdentity(models.Model):
+    """Which user of ours somebody is whom another issuer vouches for: its `iss` and `sub`, to the letter."""
+
+    id = fields.BigIntField(primary_key=True)
+    issuer = fields.CharField(max_length=255)
+    subject = fields.CharField(max_length=255)
+    user: fields.OneToOneRelation[User] = fields.OneToOneField(
+        "storage.User", related_name=False, on_delete=fields.CASCADE
+    )
+
+    class Meta:
+        """Where it lives."""
+
+        table = "identities"
+        unique_together = (("issuer", "subject"),)
+
+
 class SigningKeyPair(models.Model):
     """A key pair that signs tokens, shared by every process of the auth service."""
 

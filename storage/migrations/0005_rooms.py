@@ -36,7 +36,7 @@ async def remove_queue_sender(apps: StateApps, editor: BaseSchemaEditor) -> None
 
 
 class Migration(migrations.Migration):
-    dependencies = [("storage", "0003_store_identity")]
+    dependencies = [("storage", "0004_identities")]
 
     operations = [
         ops.CreateModel(
