@@ -21,6 +21,7 @@ def web_socket_routes(
     support: Entrance,
     echo: Entrance,
     room: Entrance,
+    public: Entrance,
     client: Entrance,
 ) -> list[BaseRoute]:
     """The URL families, each with and without a trailing slash."""
@@ -31,6 +32,7 @@ def web_socket_routes(
         *_family("/ws/support-chats/{chat_id}", support, connections),
         *_family("/channels/echo", echo, connections),
         *_family("/updates/{room_id:path}", room, connections),
+        *_family("/channels/public", public, connections),
     ]
 
 
