@@ -1,0 +1,136 @@
+"""Seed 003's echo channel over two nodes: links, frames, history, and what a kill leaves."""
+
+import asyncio
+import base64
+import os
+import signal
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.typing import Origin
+
+from tests.cluster import Cluster, GatewayNode, User, run_cluster
+
+ECHO = "/channels/echo"
+
+
+@pytest.fixture
+async def cluster(tmp_path: Path, redis_url: str, database_url: str) -> AsyncIterator[Cluster]:
+    async with run_cluster(tmp_path, redis_url, database_url) as cluster:
+        yield cluster
+
+
+def url(node: GatewayNode, path: str = ECHO) -> str:
+    return f"ws://127.0.0.1:{node.port}{path}"
+
+
+async def open_echo(node: GatewayNode, user: User, path: str = ECHO, **options: Any) -> ClientConnection:
+    return await connect(url(node, path), additional_headers=user.headers, proxy=None, **options)
+
+
+async def say(client: ClientConnection, message: str | bytes) -> str | bytes:
+    await client.send(message)
+    async with asyncio.timeout(10):
+        return await client.recv()
+
+
+async def history(node: GatewayNode, user: User, **query: int) -> list[dict[str, Any]]:
+    """All of it, page by page."""
+    messages: list[dict[str, Any]] = []
+    async with httpx.AsyncClient(base_url=node.url, headers=user.headers, trust_env=False) as http:
+        while True:
+            answer = await http.get("/history", params=query)
+            assert answer.status_code == 200, answer.text
+            page = answer.json()
+            messages += page["messages"]
+            if page["next"] is None:
+                return messages
+            query["after"] = page["next"]
+
+
+async def test_an_echo_is_verbatim_and_in_the_history_of_every_node(cluster: Cluster) -> None:
+    ann, bob = await cluster.user("ann"), await cluster.user("bob")
+    for node, path in zip(cluster.nodes, (ECHO, ECHO + "/"), strict=True):
+        client = await open_echo(node, ann, path)
+        for message in ('{"type": "message"}', "Привет", b"\x00\xff"):
+            assert await say(client, message) == message
+        await client.close()
+        assert [message async for message in client] == [], "nothing else is ever sent"
+    left, right = [await history(node, ann) for node in cluster.nodes]
+    assert left == right
+    assert [(m["direction"], m["text"], m["encoding"]) for m in left[:4]] == [
+        ("in", '{"type": "message"}', "utf-8"),
+        ("out", '{"type": "message"}', "utf-8"),
+        ("in", "Привет", "utf-8"),
+        ("out", "Привет", "utf-8"),
+    ]
+    assert base64.b64decode(left[5]["text"]) == b"\x00\xff" and left[5]["encoding"] == "base64"
+    assert len({m["session_id"] for m in left}) == 2
+    assert [m["id"] for m in left] == sorted({m["id"] for m in left})
+    assert all(m["created_at"].endswith("Z") for m in left)
+    assert await history(cluster.nodes[0], ann, limit=5) == left
+    assert await history(cluster.nodes[0], bob) == []
+
+
+async def test_whoever_has_no_token_gets_neither_echo_nor_history(cluster: Cluster) -> None:
+    node = cluster.nodes[0]
+    for query in ("", "?token=nonsense"):
+        with pytest.raises(InvalidStatus) as refusal:
+            await connect(url(node) + query, proxy=None)
+        assert refusal.value.response.status_code == 401
+        assert httpx.get(f"{node.url}/history{query}", trust_env=False).status_code == 401
+        browser = await connect(url(node) + query, origin=Origin(node.url), proxy=None)
+        async with asyncio.timeout(10):
+            await browser.wait_closed()
+        assert browser.close_code == 4401
+
+
+async def test_a_page_that_cannot_be_is_refused(cluster: Cluster) -> None:
+    ann = await cluster.user("ann")
+    for query in ("limit=0", "limit=201", "limit=x", "after=-1", "after=x", "after=1&after=2"):
+        answer = httpx.get(f"{cluster.nodes[0].url}/history?{query}", headers=ann.headers, trust_env=False)
+        assert answer.status_code == 422 and answer.json()["code"] == "invalid_field", query
+
+
+async def test_after_a_kill_another_node_has_all_that_the_client_saw(cluster: Cluster) -> None:
+    ann = await cluster.user("ann")
+    doomed, other = cluster.nodes
+    client = await open_echo(doomed, ann)
+    seen: list[str | bytes] = []
+
+    async def talk() -> None:
+        for n in range(100_000):
+            await client.send(f"{n} {os.urandom(8).hex()}")
+
+    async def listen() -> None:
+        async for message in client:
+            seen.append(message)
+            if len(seen) == 300:
+                doomed.kill()
+
+    talking = asyncio.create_task(talk())
+    with pytest.raises(ConnectionClosed):
+        async with asyncio.timeout(60):
+            await listen()
+    await asyncio.gather(talking, return_exceptions=True)
+    stored = await history(other, ann)
+    assert len(seen) >= 300
+    assert [m["text"] for m in stored if m["direction"] == "out"][: len(seen)] == seen
+    assert [m["text"] for m in stored if m["direction"] == "in"][: len(seen)] == seen
+
+
+async def test_a_drain_sends_echo_clients_away_with_a_time_to_come_back(cluster: Cluster) -> None:
+    ann = await cluster.user("ann")
+    node = cluster.nodes[0]
+    client = await open_echo(node, ann)
+    assert await say(client, "before") == "before"
+    os.kill(node.pid, signal.SIGTERM)
+    async with asyncio.timeout(20):
+        await client.wait_closed()
+    assert client.close_code == 4000
+    assert "retry_after_ms" in (client.close_reason or "")
