@@ -8,7 +8,7 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute
+from starlette.routing import BaseRoute, Route
 
 from auth.accounts import Accounts
 from auth.attempts import LoginLimits
@@ -58,10 +58,15 @@ def create_app(service: AuthService) -> Starlette:
             service.close()
 
     return Starlette(
-        routes=service.routes(),
+        routes=[*service.routes(), Route("/livez", _livez, methods=["GET"])],
         exception_handlers={HTTPException: _on_http_error, Exception: _on_surprise},
         lifespan=lifespan,
     )
+
+
+async def _livez(_: Request) -> Response:
+    """The loop turns. No /readyz: what auth needs, all its replicas share, and its own 503 says when to retry."""
+    return Response(b'{"status":"alive"}', headers={"Cache-Control": "no-store"}, media_type="application/json")
 
 
 async def _on_http_error(request: Request, error: Exception) -> Response:

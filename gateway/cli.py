@@ -1,4 +1,4 @@
-"""The command `chat-gateway`: up, gateway, auth, migrate.
+"""The command `chat-gateway`: up, gateway, auth, migrate, healthcheck.
 
 Exit codes: 0 done, 1 could not, 2 wrong settings or usage. Imports are inside the commands, so that each of them
 loads only what it needs: the supervisor of `up` is no gateway.
@@ -87,6 +87,10 @@ def _parser() -> argparse.ArgumentParser:
         action="store_true",
         help="say that the database was restored from a backup: clients reload what they have",
     )
+
+    healthcheck = commands.add_parser("healthcheck", help="ask the part that runs on this machine how it is")
+    healthcheck.set_defaults(command=_healthcheck)
+    healthcheck.add_argument("part", nargs="?", choices=["gateway", "auth"], default="gateway", help="default: gateway")
     return parser
 
 
@@ -214,6 +218,16 @@ async def _run_migrate(database_url: str, *, restored: bool) -> None:
     if restored:
         async with open_database(database_url) as database:
             await count_restore(database)
+
+
+def _healthcheck(options: argparse.Namespace) -> int:
+    from gateway.healthcheck import auth_answers, gateway_answers
+
+    settings = configuration.load()
+    complaint = auth_answers(settings) if options.part == "auth" else gateway_answers(settings)
+    if complaint is not None:
+        raise Refused(complaint)
+    return 0
 
 
 def _set_up_logging(settings: Settings, node: str) -> None:

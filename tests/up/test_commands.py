@@ -41,6 +41,8 @@ def test_auth_runs_alone_and_ends_cleanly(tmp_path: Path, redis_url: str, databa
                     return False
 
             wait_until(has_keys, "it serves")
+            assert httpx.get(f"http://127.0.0.1:{port}/livez").json() == {"status": "alive"}
+            assert _run(tmp_path, "healthcheck", "auth", **settings).returncode == 0
             auth.send_signal(signal.SIGTERM)
             assert auth.wait(10) == 0
         finally:
