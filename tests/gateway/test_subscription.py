@@ -1,0 +1,149 @@
+"""What a socket gets back of what its user sends, whichever way and in whatever order it comes by."""
+
+import asyncio
+
+import pytest
+
+from gateway.codes import Disconnect
+from gateway.dialects.service import ServiceDialect
+from gateway.hub import Hub, LocalChat
+from gateway.messages import Reply
+from gateway.presence import Seat
+from gateway.subscription import Subscription
+from storage.records import ChatEvent, Committed, Refusal
+from tests.gateway.test_timeline import event
+
+
+class Recipient:
+    """A session that keeps what it is offered."""
+
+    def __init__(self, *, resumes: bool) -> None:
+        self.dialect = ServiceDialect(resumes=resumes)
+        self.written = b""
+
+    def offer(self, frames: bytes) -> bool:
+        self.written += frames
+        return True
+
+    def tell(self, reply: Reply) -> None:
+        raise NotImplementedError
+
+    async def room(self) -> bool:
+        return True
+
+    def close(self, disconnect: Disconnect) -> None:
+        raise NotImplementedError
+
+
+@pytest.fixture
+def hub() -> Hub:
+    return Hub()
+
+
+def live(hub: Hub, connection_id: str, *, resumes: bool = True, user_id: int = 1) -> Subscription:
+    local, is_first = hub.open(1)
+    if is_first:
+        hub.start(local, 0, "epoch")
+    subscription = Subscription(Recipient(resumes=resumes), local, Seat(1, user_id, "ann", connection_id), 0)
+    hub.join(local, subscription)
+    subscription.is_live = True
+    return subscription
+
+
+def chat(hub: Hub) -> LocalChat:
+    local = hub.chat(1)
+    assert local is not None
+    return local
+
+
+def texts(subscription: Subscription) -> list[str]:
+    session = subscription.session
+    assert isinstance(session, Recipient)
+    return [f"message {seq}" for seq in range(1, 9) if f'"message {seq}"'.encode() in session.written]
+
+
+def remembers_nothing(subscription: Subscription) -> bool:
+    return not subscription._sent
+
+
+async def turns() -> None:
+    """Let what is due now, and what that makes due, happen."""
+    for _ in range(3):
+        await asyncio.sleep(0)
+
+
+def stored(subscription: Subscription, stored: ChatEvent, *, duplicate: bool = False) -> None:
+    subscription.settles(stored.client_msg_id, Committed(stored, duplicate))
+
+
+async def test_the_sending_socket_alone_skips_what_it_sent(hub: Hub) -> None:
+    sending, second, other = live(hub, "a"), live(hub, "b"), live(hub, "c", user_id=2)
+    sending.sends("c1")
+    hub.feed(chat(hub), [event(1)])
+    stored(sending, event(1))
+    await turns()
+    assert (texts(sending), texts(second), texts(other)) == ([], ["message 1"], ["message 1"])
+    assert remembers_nothing(sending)
+
+
+async def test_who_came_without_since_skips_whatever_its_user_sends(hub: Hub) -> None:
+    mine, others = live(hub, "a", resumes=False), live(hub, "b", resumes=False, user_id=2)
+    hub.feed(chat(hub), [event(1)])
+    await turns()
+    assert (texts(mine), texts(others)) == ([], ["message 1"])
+
+
+async def test_it_is_skipped_though_it_comes_back_before_its_outcome(hub: Hub) -> None:
+    sending = live(hub, "a")
+    sending.sends("c1")
+    hub.feed(chat(hub), [event(1)])  # from Redis, or read by a repair
+    await turns()
+    stored(sending, event(1), duplicate=True)
+    await turns()
+    assert texts(sending) == []
+    assert remembers_nothing(sending)
+
+
+async def test_it_is_skipped_though_it_comes_only_after_its_outcome(hub: Hub) -> None:
+    sending = live(hub, "a")
+    sending.sends("c2")
+    stored(sending, event(2), duplicate=True)  # another node has committed it, and the event before it is missing still
+    await turns()
+    hub.feed(chat(hub), [event(2)])
+    await turns()
+    hub.feed(chat(hub), [event(1)])
+    await turns()
+    assert texts(sending) == ["message 1"]
+    assert remembers_nothing(sending)
+
+
+async def test_a_retry_in_the_same_breath_changes_nothing(hub: Hub) -> None:
+    sending = live(hub, "a")
+    for _ in range(2):
+        sending.sends("c1")
+    hub.feed(chat(hub), [event(1)])
+    stored(sending, event(1))
+    stored(sending, event(1), duplicate=True)
+    await turns()
+    assert texts(sending) == []
+    assert remembers_nothing(sending)
+
+
+async def test_a_late_retry_leaves_nothing_to_remember(hub: Hub) -> None:
+    sending = live(hub, "a")
+    hub.feed(chat(hub), [event(1)])
+    await turns()
+    sending.sends("c1")
+    stored(sending, event(1), duplicate=True)
+    await turns()
+    assert remembers_nothing(sending)
+
+
+async def test_what_was_refused_is_not_waited_for(hub: Hub) -> None:
+    sending = live(hub, "a")
+    sending.sends("c1")
+    sending.settles("c1", Refusal.UNAVAILABLE)
+    assert remembers_nothing(sending)
+    hub.feed(chat(hub), [event(1)])  # it was stored all the same, and nobody has told this socket so
+    await turns()
+    assert texts(sending) == ["message 1"]
