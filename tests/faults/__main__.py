@@ -1,0 +1,51 @@
+"""`python -m tests.faults --minutes N --seed S [--mutation M]`: exits with 1 if the promise was broken."""
+
+import argparse
+import asyncio
+import sys
+from pathlib import Path
+
+import uvloop
+
+from tests.faults.directed import PLANS, WRITING_S
+from tests.faults.mutations import Mutation
+from tests.faults.report import summary
+from tests.faults.rig import make_folder
+from tests.faults.run import Load, run
+from tests.faults.schedule import plan
+
+
+def main() -> int:
+    """Run once."""
+    parser = argparse.ArgumentParser(prog="python -m tests.faults", description="Break everything, and lose nothing.")
+    parser.add_argument("--minutes", type=float, default=2.0, help="how long to write (default: 2)")
+    parser.add_argument("--seed", type=int, default=1, help="of the faults' schedule (default: 1)")
+    parser.add_argument("--mutation", type=Mutation, choices=list(Mutation), help="break this rule: expect red")
+    parser.add_argument("--chats", type=int, default=Load.chats)
+    parser.add_argument("--members", type=int, default=Load.members, help="of each chat")
+    parser.add_argument("--rate", type=float, default=Load.rate, help="messages a second")
+    parser.add_argument("--report", type=Path, default=Path("fault-report"), help="the report's folder")
+    options = parser.parse_args()
+    writing_s = WRITING_S if options.mutation else options.minutes * 60
+    load = Load(chats=options.chats, members=options.members, rate=options.rate)
+    folder = make_folder(options.report)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        outcome = runner.run(
+            run(
+                make_folder(folder / "system"),
+                PLANS[options.mutation] if options.mutation else plan(options.seed, writing_s),
+                writing_s=writing_s,
+                load=load,
+                seed=options.seed,
+                mutation=options.mutation,
+            )
+        )
+    said = summary(outcome)
+    (folder / "report.md").write_text(said)
+    sys.stdout.write("\n" + said)
+    outcome.history.write(folder / "history.jsonl")
+    return 1 if outcome.violations else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

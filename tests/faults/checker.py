@@ -1,0 +1,153 @@
+"""Judges a history: pure functions, each of which returns the violations of one rule (docs/delivery.md).
+
+acked − stored = ∅; stored − attempted = ∅; nothing stored twice; each client's seqs strictly increase without a hole
+once repetitions are removed; all agree on (chat, seq) → message; one sender's order is kept; whoever is connected has
+caught up.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from enum import StrEnum
+from typing import NamedTuple
+
+from tests.faults.history import History, Stored
+
+
+class Rule(StrEnum):
+    """What may be violated."""
+
+    LOST = "lost"
+    PHANTOM = "phantom"
+    DUPLICATE = "duplicate"
+    HOLE = "hole"
+    DISAGREEMENT = "disagreement"
+    ORDER = "order"
+    BEHIND = "behind"
+    ODDITY = "oddity"
+
+
+class Violation(NamedTuple):
+    """One breach of the promise, told so that it can be found in the history."""
+
+    rule: Rule
+    chat: int
+    what: str
+
+
+def check(history: History) -> list[Violation]:
+    """Every violation there is; an empty list means that the promise held."""
+    return [violation for rule in _RULES for violation in rule(history)]
+
+
+def _stored(history: History) -> Mapping[int, list[Stored]]:
+    """By chat: its history as the first of its readers found it; `_disagreements` sees to the others."""
+    chats: dict[int, list[Stored]] = {}
+    for (chat, _), found in history.reads.items():
+        chats.setdefault(chat, found)
+    return chats
+
+
+def _lost(history: History) -> Iterator[Violation]:
+    """Acknowledged, but not stored: in somebody's view of the history, at the place that the ack named."""
+    views = [
+        (chat, reader, {(s.key, s.seq, s.message_id) for s in found}) for (chat, reader), found in history.reads.items()
+    ]
+    acks: dict[int, list[tuple[str, int, int]]] = {}
+    for ack in history.acks:
+        acks.setdefault(ack.chat, []).append((ack.key, ack.seq, ack.message_id))
+    for chat, reader, view in views:
+        for missing in set(acks.get(chat, ())) - view:
+            yield Violation(Rule.LOST, chat, f"{missing} was acknowledged, and {reader} does not find it")
+    for chat in acks.keys() - {chat for chat, _, _ in views}:
+        yield Violation(
+            Rule.LOST, chat, f"nobody could read the chat, where {len(acks[chat])} messages were acknowledged"
+        )
+
+
+def _phantoms(history: History) -> Iterator[Violation]:
+    """Stored or delivered, but never sent by that sender, or delivered and not stored."""
+    attempted = {(attempt.chat, attempt.sender, attempt.key) for attempt in history.attempts}
+    places: dict[int, set[tuple[int, int, str]]] = {}
+    for chat, found in _stored(history).items():
+        places[chat] = {(s.seq, s.message_id, s.key) for s in found}
+        for s in found:
+            if (chat, s.sender, s.key) not in attempted:
+                yield Violation(Rule.PHANTOM, chat, f"{s} is stored, and nobody sent it")
+    for d in history.deliveries:
+        if (d.seq, d.message_id, d.key) not in places.get(d.chat, ()):
+            yield Violation(Rule.PHANTOM, d.chat, f"{d} was pushed, and is not stored")
+
+
+def _duplicates(history: History) -> Iterator[Violation]:
+    """One message stored as two."""
+    for chat, found in _stored(history).items():
+        for key, count in Counter(s.key for s in found).items():
+            if count > 1:
+                yield Violation(Rule.DUPLICATE, chat, f"{key} is stored {count} times")
+
+
+def _holes(history: History) -> Iterator[Violation]:
+    """The history is not 1, 2, 3 …, or a client was pushed something other than the seq after its last."""
+    for (chat, reader), found in history.reads.items():
+        if [s.seq for s in found] != list(range(1, len(found) + 1)):
+            yield Violation(Rule.HOLE, chat, f"the history that {reader} read is not 1, 2, 3 … {len(found)}")
+    last: dict[tuple[int, str], int] = {}
+    for d in history.deliveries:
+        before = last.get((d.chat, d.client), 0)
+        if d.seq > before + 1:
+            yield Violation(Rule.HOLE, d.chat, f"{d.client} was pushed {d.seq} after {before} at {d.at:.3f}")
+        last[d.chat, d.client] = max(before, d.seq)
+
+
+def _disagreements(history: History) -> Iterator[Violation]:
+    """Two saw different messages at one place: pushed, acknowledged, or read."""
+    seen: dict[tuple[int, int], tuple[int, str]] = {}
+    sightings = (
+        *((d.chat, d.seq, d.message_id, d.key) for d in history.deliveries),
+        *((a.chat, a.seq, a.message_id, a.key) for a in history.acks),
+        *((chat, s.seq, s.message_id, s.key) for (chat, _), found in history.reads.items() for s in found),
+    )
+    for chat, seq, message_id, key in sightings:
+        first = seen.setdefault((chat, seq), (message_id, key))
+        if first != (message_id, key):
+            yield Violation(Rule.DISAGREEMENT, chat, f"at {seq} some saw {first} and some {(message_id, key)}")
+
+
+def _disorder(history: History) -> Iterator[Violation]:
+    """A sender's messages are stored in another order than they were sent in."""
+    order = {(attempt.chat, attempt.key): number for number, attempt in enumerate(history.attempts)}
+    for chat, found in _stored(history).items():
+        latest: dict[int, Stored] = {}
+        for s in found:
+            number, before = order.get((chat, s.key)), latest.get(s.sender)
+            if number is None:
+                continue  # a phantom
+            if before is not None and number < order[chat, before.key]:
+                yield Violation(Rule.ORDER, chat, f"{before.key} is stored before {s.key}, and was sent after it")
+            latest[s.sender] = s
+
+
+def _stragglers(history: History) -> Iterator[Violation]:
+    """After a quiet time, still without the last messages."""
+    stored = _stored(history)
+    for (chat, client), seq in history.ends.items():
+        last_seq = max((s.seq for s in stored.get(chat, ())), default=0)
+        if seq != last_seq:
+            yield Violation(Rule.BEHIND, chat, f"{client} ended at {seq} of {last_seq}")
+
+
+def _oddities(history: History) -> Iterator[Violation]:
+    for oddity in history.oddities:
+        yield Violation(Rule.ODDITY, oddity.chat, f"{oddity.client} at {oddity.at:.3f}: {oddity.what}")
+
+
+_RULES: tuple[Callable[[History], Iterator[Violation]], ...] = (
+    _lost,
+    _phantoms,
+    _duplicates,
+    _holes,
+    _disagreements,
+    _disorder,
+    _stragglers,
+    _oddities,
+)

@@ -1,0 +1,102 @@
+"""The figures of a run, out of its history."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from tests.faults.checker import Rule
+from tests.faults.run import Outcome
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Of some times, in seconds: median, 99th percentile, most."""
+
+    p50: float
+    p95: float
+    p99: float
+    most: float
+
+    @classmethod
+    def of(cls, values: Iterable[float]) -> "Spread":
+        """Not a number, where there are none."""
+        ordered = sorted(values)
+        if not ordered:
+            return cls(*[float("nan")] * 4)
+        return cls(*(ordered[min(len(ordered) - 1, int(len(ordered) * share))] for share in (0.5, 0.95, 0.99, 1.0)))
+
+
+@dataclass(frozen=True)
+class Figures:
+    """What the table at the end shows."""
+
+    acked: int
+    attempted: int
+    deliveries: int
+    repeated: int
+    """Pushes of what the client had already: at-least-once on the wire."""
+    reconnects: int
+    violations: Counter[Rule]
+    ack_s: Spread
+    """From the first offer of a message to its acknowledgement, through whatever happened meanwhile."""
+    lag_s: Spread
+    """From the sender's acknowledgement to each first delivery to another client."""
+    gaps_found: int
+    gaps_repaired: int
+    faults: Counter[str]
+    recovery_s: dict[str, Spread]
+
+
+def ack_times(outcome: Outcome) -> list[tuple[float, float]]:
+    """(when acknowledged, seconds after the first offer)."""
+    offered = {attempt.key: attempt.at for attempt in outcome.history.attempts}
+    return [(ack.at, ack.at - offered[ack.key]) for ack in outcome.history.acks if ack.key in offered]
+
+
+def lags(outcome: Outcome) -> list[tuple[float, float]]:
+    """(when delivered, seconds after the sender's acknowledgement), of first deliveries to others."""
+    acked = {(ack.chat, ack.seq): ack.at for ack in outcome.history.acks}
+    seen: set[tuple[int, str, int]] = set()
+    found = []
+    for d in outcome.history.deliveries:
+        if (d.chat, d.client, d.seq) not in seen:
+            seen.add((d.chat, d.client, d.seq))
+            at = acked.get((d.chat, d.seq))
+            if at is not None and not d.key.startswith(f"{d.client}."):
+                found.append((d.at, max(0.0, d.at - at)))
+    return found
+
+
+def figures(outcome: Outcome) -> Figures:
+    """All of them."""
+    history = outcome.history
+    found = lags(outcome)
+    _, gaps_found, repaired = outcome.gaps[-1] if outcome.gaps else (0.0, 0.0, 0.0)
+    recoveries: dict[str, list[float]] = {}
+    for struck in outcome.struck:
+        if struck.healed is not None and struck.well is not None:
+            recoveries.setdefault(struck.kind, []).append(struck.well - struck.healed)
+    distinct = len({(d.chat, d.client, d.seq) for d in history.deliveries})
+    return Figures(
+        acked=len(history.acks),
+        attempted=len(history.attempts),
+        deliveries=len(history.deliveries),
+        repeated=len(history.deliveries) - distinct,
+        reconnects=history.reconnects,
+        violations=Counter(violation.rule for violation in outcome.violations),
+        ack_s=Spread.of(seconds for _, seconds in ack_times(outcome)),
+        lag_s=Spread.of(seconds for _, seconds in found),
+        gaps_found=round(gaps_found),
+        gaps_repaired=round(repaired),
+        faults=Counter(struck.kind.value for struck in outcome.struck),
+        recovery_s={kind: Spread.of(times) for kind, times in recoveries.items()},
+    )
+
+
+def table(rows: Sequence[Sequence[str]]) -> str:
+    """Rows as a Markdown table that is also good to look at; the first is the head."""
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    lines = [
+        "| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |" for row in rows
+    ]
+    return "\n".join([lines[0], "|" + "|".join("-" * (width + 2) for width in widths) + "|", *lines[1:]])

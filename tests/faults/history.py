@@ -1,0 +1,92 @@
+"""What happened in a run, as its clients saw it: every attempt, acknowledgement and delivery, and what was stored.
+
+Times are monotonic seconds since the start of the run. A message is known by its `key`, which is both its client_msg_id
+and its text: so it is recognised even if the system under test loses the one or the other.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+import orjson
+
+
+class Attempt(NamedTuple):
+    """A sender offered a message for the first time."""
+
+    at: float
+    chat: int
+    sender: int
+    key: str
+
+
+class Ack(NamedTuple):
+    """The sender was told that it is stored."""
+
+    at: float
+    chat: int
+    key: str
+    seq: int
+    message_id: int
+
+
+class Delivery(NamedTuple):
+    """A client was pushed a message, live or on coming back; repeated ones too."""
+
+    at: float
+    chat: int
+    client: str
+    seq: int
+    message_id: int
+    key: str
+
+
+class Stored(NamedTuple):
+    """A message as one reader found it in the chat's history at the end."""
+
+    seq: int
+    message_id: int
+    sender: int
+    key: str
+
+
+class Oddity(NamedTuple):
+    """Something that a client should not have met: a final refusal, a reset, a strange error."""
+
+    at: float
+    chat: int
+    client: str
+    what: str
+
+
+@dataclass
+class History:
+    """One run. Clients append; the checker and the figures read."""
+
+    attempts: list[Attempt] = field(default_factory=list)
+    acks: list[Ack] = field(default_factory=list)
+    deliveries: list[Delivery] = field(default_factory=list)
+    oddities: list[Oddity] = field(default_factory=list)
+    reads: dict[tuple[int, str], list[Stored]] = field(default_factory=dict)
+    """By chat and reader: the whole history, read over HTTP when all was over."""
+    ends: dict[tuple[int, str], int] = field(default_factory=dict)
+    """By chat and client: the last seq it was pushed, when all had been quiet for a while."""
+    reconnects: int = 0
+
+    def write(self, path: Path) -> None:
+        """All of it as JSON Lines."""
+        with path.open("wb") as out:
+            for line in self._lines():
+                out.write(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE))
+
+    def _lines(self) -> Iterator[dict[str, object]]:
+        records: list[Attempt | Ack | Delivery | Oddity] = []
+        for kind in (self.attempts, self.acks, self.deliveries, self.oddities):
+            records += kind
+        for record in records:
+            yield {"record": type(record).__name__.lower(), **record._asdict()}
+        for (chat, reader), found in self.reads.items():
+            yield {"record": "read", "chat": chat, "reader": reader, "stored": [list(stored) for stored in found]}
+        for (chat, client), seq in self.ends.items():
+            yield {"record": "end", "chat": chat, "client": client, "seq": seq}

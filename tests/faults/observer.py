@@ -1,0 +1,85 @@
+"""Watches a run from outside: what the nodes' metrics say, and how long after each fault everybody was well again."""
+
+import asyncio
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import httpx
+
+from tests.faults.people import Member, Poster, World
+from tests.faults.rig import Rig
+from tests.faults.schedule import Kind
+
+TICK_S = 0.1
+SCRAPE_S = 1.0
+PATIENCE_S = 1.0
+"""Somebody who waits longer than this for an answer is not well."""
+_COUNTERS = {
+    "found": re.compile(rb"^chat_gateway_gaps_total ([0-9.e+]+)$", re.M),
+    "repaired": re.compile(rb"^chat_gateway_gap_events_repaired_total ([0-9.e+]+)$", re.M),
+}
+
+
+@dataclass
+class Struck:
+    """A fault as it came about, in seconds after the start."""
+
+    kind: Kind
+    place: int
+    began: float
+    healed: float | None = None
+    well: float | None = None
+    """When, after it was healed, everybody was connected, up to date and answered."""
+
+
+@dataclass
+class Observer:
+    """`gaps` is what the nodes have counted so far, by time: (seconds, found, repaired)."""
+
+    rig: Rig
+    world: World
+    members: Sequence[Member]
+    posters: Sequence[Poster]
+    struck: list[Struck] = field(default_factory=list)
+    gaps: list[tuple[float, float, float]] = field(default_factory=list)
+    _last: dict[tuple[int, str], float] = field(default_factory=dict)
+    _total: dict[str, float] = field(default_factory=lambda: dict.fromkeys(_COUNTERS, 0.0))
+
+    async def watch_wellness(self) -> None:
+        """For ever: note who has recovered from what."""
+        while True:
+            acked = dict(self.world.acked_seq)
+            await asyncio.sleep(TICK_S)
+            if self.is_well(acked):
+                for struck in self.struck:
+                    if struck.healed is not None and struck.well is None:
+                        struck.well = self.world.now
+
+    def is_well(self, acked: dict[int, int]) -> bool:
+        """Whether all are connected, have what was acknowledged a moment ago, and wait for no answer."""
+        late = self.world.now - PATIENCE_S
+        senders = [person.sender for person in self.members] + [person.sender for person in self.posters]
+        return all(member.is_live and member.seq >= acked.get(member.chat, 0) for member in self.members) and not any(
+            sender.under_way and sender.since < late for sender in senders
+        )
+
+    async def watch_metrics(self) -> None:
+        """For ever: add up what the nodes count, across their restarts."""
+        async with httpx.AsyncClient(timeout=SCRAPE_S) as http:
+            while True:
+                await asyncio.gather(*(self._scrape(http, place.number) for place in self.rig.places))
+                self.gaps.append((self.world.now, self._total["found"], self._total["repaired"]))
+                await asyncio.sleep(SCRAPE_S)
+
+    async def _scrape(self, http: httpx.AsyncClient, number: int) -> None:
+        try:
+            answer = await http.get(f"http://127.0.0.1:{self.rig.places[number].node.port}/metrics")
+        except httpx.TransportError:
+            return
+        for name, pattern in _COUNTERS.items():
+            found = pattern.search(answer.content)
+            if found is not None:
+                count, before = float(found[1]), self._last.get((number, name), 0.0)
+                self._total[name] += count - before if count >= before else count
+                self._last[number, name] = count

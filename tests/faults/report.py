@@ -1,0 +1,56 @@
+"""What a run has to say for itself, in Markdown; the same on the terminal and in the report's folder."""
+
+from tests.faults.checker import Rule
+from tests.faults.figures import Figures, Spread, figures, table
+from tests.faults.run import Outcome
+
+SHOWN = 20
+"""Violations that are told one by one."""
+
+
+def summary(outcome: Outcome) -> str:
+    """The tables, and the first violations."""
+    found = figures(outcome)
+    parts = [_verdict(outcome), table(_totals(found)), table(_faults(found))]
+    if outcome.violations:
+        shown = [f"- {v.rule} in chat {v.chat}: {v.what}" for v in outcome.violations[:SHOWN]]
+        parts.append("\n".join(["Violations:", *shown]))
+    return "\n\n".join(parts) + "\n"
+
+
+def _verdict(outcome: Outcome) -> str:
+    verdict = "red" if outcome.violations else "green"
+    return (
+        f"**{verdict}**: {len(outcome.violations)} violations, {len(outcome.struck)} faults, {outcome.duration_s:.0f} s"
+    )
+
+
+def _totals(found: Figures) -> list[list[str]]:
+    rows = [["what", "figure"], ["attempted", f"{found.attempted:,}"], ["acknowledged", f"{found.acked:,}"]]
+    rows += [[str(rule), f"{found.violations[rule]:,}"] for rule in Rule]
+    return [
+        *rows,
+        ["ack latency p50 / p95 / p99 / max", _spread(found.ack_s)],
+        ["delivery lag p50 / p95 / p99 / max", _spread(found.lag_s)],
+        ["deliveries", f"{found.deliveries:,}"],
+        ["of them repeated on the wire", f"{found.repeated:,}"],
+        ["reconnects", f"{found.reconnects:,}"],
+        ["gaps found", f"{found.gaps_found:,}"],
+        ["events read to repair them", f"{found.gaps_repaired:,}"],
+    ]
+
+
+def _faults(found: Figures) -> list[list[str]]:
+    rows = [["fault", "times", "well again after healing: p50 / p95 / p99 / max"]]
+    for kind, count in sorted(found.faults.items()):
+        spread = found.recovery_s.get(kind)
+        rows.append([kind, str(count), _spread(spread) if spread else "never"])
+    return rows
+
+
+def _spread(spread: Spread) -> str:
+    return " / ".join(_seconds(value) for value in (spread.p50, spread.p95, spread.p99, spread.most))
+
+
+def _seconds(value: float) -> str:
+    return f"{value * 1000:.0f} ms" if value < 1 else f"{value:.1f} s"

@@ -1,0 +1,158 @@
+"""One run: load, faults by plan, healing, a quiet time, everybody's reading of the history, and the verdict."""
+
+import asyncio
+import random
+import sys
+from collections.abc import Coroutine, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from tests.faults.checker import Violation, check
+from tests.faults.faults import strike
+from tests.faults.history import History, Oddity
+from tests.faults.mutations import Mutation
+from tests.faults.observer import Observer, Struck
+from tests.faults.people import Member, Poster, World, read_history
+from tests.faults.rig import Rig, User, run_rig
+from tests.faults.schedule import Planned
+
+HTTP_S = 10.0
+CALM_S = 30.0
+"""So long after the last fault everybody must be well again, at the latest."""
+QUIET_S = 6.0
+"""Then nothing happens for a time that is longer than any position check."""
+PROGRESS_S = 5.0
+
+
+@dataclass(frozen=True)
+class Load:
+    """How many people do how much."""
+
+    chats: int = 12
+    members: int = 6
+    """A chat's, all connected by WebSocket but the posters."""
+    writers: int = 2
+    posters: int = 1
+    rate: float = 30.0
+    """Messages a second, over all senders, when nothing is wrong."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a run."""
+
+    history: History
+    struck: Sequence[Struck]
+    gaps: Sequence[tuple[float, float, float]]
+    violations: Sequence[Violation]
+    duration_s: float
+
+
+async def run(
+    folder: Path,
+    faults: Sequence[Planned],
+    *,
+    writing_s: float,
+    load: Load,
+    seed: int,
+    mutation: Mutation | None = None,
+) -> Outcome:
+    """Carry the plan out in `folder`."""
+    async with AsyncExitStack() as stack:
+        rig = await stack.enter_async_context(run_rig(folder, mutation))
+        limits = httpx.Limits(max_connections=200, max_keepalive_connections=50)
+        http = await stack.enter_async_context(httpx.AsyncClient(timeout=HTTP_S, limits=limits))
+        chats = await rig.populate(load.chats, load.members)
+        pause_s = load.chats * (load.writers + load.posters) / load.rate
+        world = World(rig.nginx.url, History(), random.Random(seed), pause_s)
+        members, posters = _cast(world, chats, load, http)
+        observer = Observer(rig, world, members, posters)
+        crew = await stack.enter_async_context(_Crew())
+        for member in members:
+            crew.start(member.run())
+        for poster in posters:
+            crew.start(poster.run())
+        crew.start(observer.watch_wellness())
+        crew.start(observer.watch_metrics())
+        crew.start(_show_progress(world, observer))
+        strikes = [asyncio.create_task(_strike(rig, observer, fault)) for fault in faults]
+        await asyncio.sleep(writing_s)
+        world.is_writing = False
+        await asyncio.gather(*strikes)
+        await _calm(world, observer)
+        duration_s = world.now
+        world.over.set()
+        for member in members:
+            member.finish()
+        await asyncio.gather(
+            *(read_history(world, http, chat, user) for chat, users in chats.items() for user in users)
+        )
+    return Outcome(world.history, observer.struck, observer.gaps, check(world.history), duration_s)
+
+
+def _cast(
+    world: World, chats: dict[int, list[User]], load: Load, http: httpx.AsyncClient
+) -> tuple[list[Member], list[Poster]]:
+    members, posters = [], []
+    for chat, users in chats.items():
+        for number, user in enumerate(users):
+            if number < load.posters:
+                posters.append(Poster(world, chat, user, http))
+            else:
+                members.append(Member(world, chat, user, writes=number < load.posters + load.writers))
+    return members, posters
+
+
+async def _strike(rig: Rig, observer: Observer, fault: Planned) -> None:
+    world = observer.world
+    await asyncio.sleep(fault.at - world.now)
+    struck = Struck(fault.kind, fault.place, world.now)
+    observer.struck.append(struck)
+    try:
+        await strike(rig, observer.members, fault)
+    except Exception as error:
+        world.history.oddities.append(Oddity(world.now, 0, fault.kind, f"{type(error).__name__}: {error}"))
+    struck.healed = world.now
+
+
+async def _calm(world: World, observer: Observer) -> None:
+    """Wait until all is well, and then some; what is not well by then is for the checker."""
+    deadline = world.now + CALM_S
+    while world.now < deadline and not observer.is_well(world.acked_seq):
+        await asyncio.sleep(0.1)
+    await asyncio.sleep(QUIET_S)
+
+
+async def _show_progress(world: World, observer: Observer) -> None:
+    while True:
+        await asyncio.sleep(PROGRESS_S)
+        away = sum(not member.is_live for member in observer.members)
+        acked, struck = len(world.history.acks), len(observer.struck)
+        sys.stderr.write(f"\r{world.now:6.0f} s  {acked:7,} acked  {struck:3} faults  {away:4} clients away ")
+        sys.stderr.flush()
+
+
+class _Crew:
+    """Tasks of a run: cancelled when it is left, and a failure of any is a failure of the run."""
+
+    def __init__(self) -> None:
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def start(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run it until the run ends."""
+        self._tasks.append(asyncio.create_task(work))
+
+    async def __aenter__(self) -> "_Crew":
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        for task in self._tasks:
+            task.cancel()
+        results = await asyncio.gather(*self._tasks, return_exceptions=True)
+        for result in results:
+            if isinstance(result, Exception):
+                raise result

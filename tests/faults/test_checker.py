@@ -1,0 +1,133 @@
+"""The checker is shown a good history, and then the same one with each promise broken."""
+
+from collections.abc import Callable
+
+import pytest
+
+from tests.faults.checker import Rule, check
+from tests.faults.history import Ack, Attempt, Delivery, History, Oddity, Stored
+
+CHAT, ANN, BOB = 7, 1, 2
+KEYS = ("ann.1", "bob.1", "ann.2")
+SENDERS = (ANN, BOB, ANN)
+
+
+def good() -> History:
+    """Ann and Bob have talked, both have heard everything, one of them some of it twice."""
+    history = History()
+    for place, (key, sender) in enumerate(zip(KEYS, SENDERS, strict=True), 1):
+        history.attempts.append(Attempt(place, CHAT, sender, key))
+        history.acks.append(Ack(place + 0.1, CHAT, key, place, 100 + place))
+        for client in ("ann", "bob"):
+            history.deliveries.append(Delivery(place + 0.1, CHAT, client, place, 100 + place, key))
+    history.deliveries.append(Delivery(5, CHAT, "bob", 2, 102, "bob.1"))
+    for reader in ("ann", "bob"):
+        stored = [
+            Stored(place, 100 + place, sender, key) for place, key, sender in zip((1, 2, 3), KEYS, SENDERS, strict=True)
+        ]
+        history.reads[CHAT, reader] = stored
+        history.ends[CHAT, reader] = 3
+    return history
+
+
+def lose_the_last_message(history: History) -> None:
+    for found in history.reads.values():
+        found.pop()
+
+
+def lose_it_for_one_reader(history: History) -> None:
+    history.reads[CHAT, "bob"].pop()
+
+
+def move_an_acknowledged_message(history: History) -> None:
+    history.acks[2] = history.acks[2]._replace(seq=4)
+
+
+def forget_the_chat(history: History) -> None:
+    history.reads.clear()
+
+
+def store_what_nobody_sent(history: History) -> None:
+    for found in history.reads.values():
+        found.append(Stored(4, 104, ANN, "ann.3"))
+
+
+def store_it_as_anothers(history: History) -> None:
+    for found in history.reads.values():
+        found[0] = found[0]._replace(sender=BOB)
+
+
+def push_what_is_not_stored(history: History) -> None:
+    history.deliveries.append(Delivery(4, CHAT, "ann", 4, 104, "ann.3"))
+
+
+def store_it_twice(history: History) -> None:
+    for found in history.reads.values():
+        found.append(Stored(4, 104, ANN, "ann.2"))
+
+
+def skip_a_push(history: History) -> None:
+    del history.deliveries[2]
+
+
+def begin_in_the_middle(history: History) -> None:
+    del history.deliveries[0]
+
+
+def leave_a_hole_in_the_log(history: History) -> None:
+    for found in history.reads.values():
+        found[2] = found[2]._replace(seq=4)
+
+
+def show_another_message_at_a_place(history: History) -> None:
+    history.deliveries[3] = history.deliveries[3]._replace(message_id=999)
+
+
+def turn_ann_around(history: History) -> None:
+    first, _, second = history.attempts
+    history.attempts[0], history.attempts[2] = second, first
+
+
+def leave_bob_behind(history: History) -> None:
+    history.ends[CHAT, "bob"] = 2
+
+
+def refuse_bob(history: History) -> None:
+    history.oddities.append(Oddity(1, CHAT, "bob", "closed for good with 4409"))
+
+
+def test_a_good_history_is_green() -> None:
+    assert check(good()) == []
+
+
+def test_what_was_not_acknowledged_may_be_stored_or_not() -> None:
+    history = good()
+    history.acks.pop()
+    history.attempts.append(Attempt(9, CHAT, BOB, "bob.2"))
+    assert check(history) == []
+
+
+@pytest.mark.parametrize(
+    ("spoil", "rule"),
+    [
+        (lose_the_last_message, Rule.LOST),
+        (lose_it_for_one_reader, Rule.LOST),
+        (move_an_acknowledged_message, Rule.LOST),
+        (forget_the_chat, Rule.LOST),
+        (store_what_nobody_sent, Rule.PHANTOM),
+        (store_it_as_anothers, Rule.PHANTOM),
+        (push_what_is_not_stored, Rule.PHANTOM),
+        (store_it_twice, Rule.DUPLICATE),
+        (skip_a_push, Rule.HOLE),
+        (begin_in_the_middle, Rule.HOLE),
+        (leave_a_hole_in_the_log, Rule.HOLE),
+        (show_another_message_at_a_place, Rule.DISAGREEMENT),
+        (turn_ann_around, Rule.ORDER),
+        (leave_bob_behind, Rule.BEHIND),
+        (refuse_bob, Rule.ODDITY),
+    ],
+)
+def test_a_broken_promise_is_found(spoil: Callable[[History], None], rule: Rule) -> None:
+    history = good()
+    spoil(history)
+    assert rule in {violation.rule for violation in check(history)}
