@@ -7,6 +7,7 @@ from http import HTTPStatus
 
 from starlette.websockets import WebSocket
 
+from gateway.credentials import SUBPROTOCOL
 from gateway.dialects.base import Dialect
 from gateway.entrances.base import Entry, OnClosed
 from gateway.feed import Feed
@@ -49,14 +50,17 @@ class ClientEntrance:
         Raises: Problem (404 for what can be no client_id, 403 for a foreign page, 503), StorageUnavailable.
         """
         client_id = path_segment(websocket, "/ws/", "/")
-        return ClientEntry(self.sessions, client_id, await _caller_or_none(self.identity, websocket))
+        caller = await _caller_or_none(self.identity, websocket)
+        # A browser fails the handshake if it offered subprotocols and none is answered.
+        is_offered = SUBPROTOCOL in websocket.scope.get("subprotocols", [])
+        return ClientEntry(self.sessions, client_id, caller, SUBPROTOCOL if is_offered else None)
 
 
 async def _caller_or_none(identity: Identity, websocket: WebSocket) -> Caller | None:
     try:
         return await identity.caller(websocket)
     except Problem as problem:
-        if problem.status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.BAD_REQUEST):
+        if problem.status == HTTPStatus.UNAUTHORIZED:
             return None
         raise
 
@@ -68,11 +72,7 @@ class ClientEntry:
     sessions: NativeSessions
     client_id: str
     caller: Caller | None
-
-    @property
-    def subprotocol(self) -> str | None:
-        """As the caller's token came, if it did."""
-        return self.caller.subprotocol if self.caller else None
+    subprotocol: str | None
 
     def open(self, lane: Lane, on_closed: OnClosed) -> NativeSession:
         """The session."""
