@@ -4,10 +4,12 @@ Everything is open before the first socket is accepted, and closed in the opposi
 tasks, then the chat log (which flushes), then Redis; the database is the caller's.
 """
 
+import asyncio
 import secrets
 import socket
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from typing import TYPE_CHECKING
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
@@ -41,6 +43,7 @@ from gateway.http.members import MemberRoutes
 from gateway.http.messages import MessageRoutes
 from gateway.http.presence import PresenceRoutes
 from gateway.http.probes import ProbeRoutes
+from gateway.http.room_messages import RoomMessageRoutes
 from gateway.http.service_keys import ServiceKeys
 from gateway.http.transcripts import TranscriptRoutes
 from gateway.hub import Hub
@@ -55,6 +58,8 @@ from gateway.pages import Pages
 from gateway.problems import HANDLERS
 from gateway.redis.client import RedisEvents, open_redis
 from gateway.repair import INTERVAL_S, Repair
+from gateway.room_store import RoomStore, Store
+from gateway.rooms import RoomInbox
 from gateway.routes import page_routes, web_socket_routes
 from gateway.settings import Environment, Settings
 from gateway.subscription import Roster
@@ -68,6 +73,9 @@ from storage.public_channel import PublicChannel
 from storage.records import ChatKind, Role
 from storage.rooms import Rooms
 from storage.transcripts import open_transcripts
+
+if TYPE_CHECKING:
+    from gateway.ingest.queue import DurableQueue
 
 CHECK_WHILE_REDIS_IS_DOWN_S = 1.0
 """Then the position check is what delivers other nodes' messages (delivery.md 7)."""
@@ -158,6 +166,14 @@ async def open_app(
         vital.spawn(measure_loop_lag(metrics.loop_lag), "loop lag")
         metrics.watch(lambda: len(clients), lambda: len(hub), lambda: health.is_ready, lambda: pages.size)
 
+        rooms = Rooms(database)
+        queue = await _open_queue(stack, settings, node_id, rooms, node, metrics, failures)
+        inbox: RoomInbox = RoomStore(rooms, node)
+        if queue is not None:
+            inbox = queue.inbox
+            health.watch_queue(lambda: queue.is_up)
+            metrics.watch_queue(lambda: queue.unacked)
+
         origins = Origins(
             settings.allowed_origins,
             public_url=settings.public_url,
@@ -185,7 +201,7 @@ async def open_app(
                         identity, service, resuming, ChatKind.SUPPORT, frozenset({Role.SUPPORT, Role.CLIENT})
                     ),
                     echo=EchoEntrance(identity, Echo(transcripts, tasks, metrics, upstream)),
-                    room=RoomEntrance(identity, Rooms(database), node, metrics),
+                    room=RoomEntrance(identity, rooms, node, metrics),
                     public=PublicEntrance(identity, public, PublicChannel(database, membership)),
                     client=ClientEntrance(identity, native),
                 ),
@@ -194,6 +210,9 @@ async def open_app(
                 *MessageRoutes(identity, membership, log, node, metrics, settings.max_text_length).routes(),
                 *PresenceRoutes(identity, membership, redis.presence).routes(),
                 *ClientRoutes(service_keys, redis.clients, Directs(redis.clients, redis.broker)).routes(),
+                *RoomMessageRoutes(
+                    inbox, service_keys, metrics, settings.max_text_length, is_open=settings.allow_guests
+                ).routes(),
                 *TranscriptRoutes(identity, transcripts).routes(),
                 *ProbeRoutes(health, metrics, node_id, settings).routes(),
                 *auth_routes,
@@ -205,9 +224,41 @@ async def open_app(
 
         async def leave() -> None:
             health.drain()
-            await drain.run()
+            finish = [queue.finish()] if queue is not None else []
+            await asyncio.gather(*finish, drain.run())
             await redis.presence.stop(LINGER_S)
 
         app.state.drain = leave
         app.state.hurry = drain.hurry
         yield app
+
+
+async def _open_queue(
+    stack: AsyncExitStack,
+    settings: Settings,
+    node_id: str,
+    rooms: Rooms,
+    store: Store,
+    metrics: Metrics,
+    failures: list[str],
+) -> "DurableQueue | None":
+    """The durable queue of AMQP_URL, if there is one; closed with the stack."""
+    if not settings.amqp_url:
+        return None
+    from gateway.ingest.queue import QueueEvents, open_queue  # a tenth of a second that others need not wait
+
+    events = QueueEvents(
+        settled=metrics.queue_settled,
+        link_lost=metrics.queue_link_lost,
+        task_failed=lambda name, _: failures.append(name),
+    )
+    return await stack.enter_async_context(
+        open_queue(
+            settings.amqp_url,
+            node_id=node_id,
+            rooms=rooms,
+            store=store,
+            max_text_length=settings.max_text_length,
+            events=events,
+        )
+    )

@@ -4,7 +4,7 @@ A node that alone has a fault says so and is left out. An outage that all nodes 
 taking all of them out would help nobody (delivery.md 9). Liveness touches neither Redis nor the database.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from enum import StrEnum
 
 from gateway.broker import Broker
@@ -37,6 +37,7 @@ class Health:
         self._failures = failures
         self._is_draining = False
         self._is_store_down = False
+        self._is_queue_up: Callable[[], bool] | None = None
 
     def drain(self) -> None:
         """The node is leaving."""
@@ -45,6 +46,14 @@ class Health:
     def store_answered(self, answered: bool) -> None:
         """Whether the database answered when it was last asked."""
         self._is_store_down = not answered
+
+    def watch_queue(self, is_up: Callable[[], bool]) -> None:
+        """This node has a durable queue, too."""
+        self._is_queue_up = is_up
+
+    @property
+    def _is_queue_down(self) -> bool:
+        return self._is_queue_up is not None and not self._is_queue_up()
 
     @property
     def state(self) -> State:
@@ -57,7 +66,7 @@ class Health:
             return State.STARTING
         if self._broker.deaf and not self._broker.down:
             return State.DEAF
-        if self._broker.down or self._is_store_down:
+        if self._broker.down or self._is_store_down or self._is_queue_down:
             return State.DEGRADED
         return State.READY
 
@@ -72,5 +81,6 @@ class Health:
             "status": self.state,
             "redis": "down" if self._broker.down else "deaf" if self._broker.deaf else "up",
             "database": "down" if self._is_store_down else "up",
+            **({"queue": "down" if self._is_queue_down else "up"} if self._is_queue_up else {}),
             **({"failed": list(self._failures)} if self._failures else {}),
         }

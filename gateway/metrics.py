@@ -100,6 +100,18 @@ class Metrics:
             ["event"],
             registry=registry,
         )
+        self._queue_messages = Counter(
+            "chat_gateway_queue_messages_total",
+            "Messages taken from the durable queue, by outcome: stored, duplicate, or why they are dead letters.",
+            ["outcome"],
+            registry=registry,
+        )
+        self._queue_links = Counter(
+            "chat_gateway_queue_links_lost_total",
+            "Connections to the durable queue that ended, by link: publish, consume.",
+            ["link"],
+            registry=registry,
+        )
         self._transcript_batch = Histogram(
             "chat_gateway_transcript_batch_lines", "Lines a group commit.", registry=registry, buckets=_SIZES
         )
@@ -204,6 +216,19 @@ class Metrics:
     def redis(self, event: str) -> None:
         """Something happened to a link to Redis; `event` is from a closed set."""
         self._redis.labels(event).inc()
+
+    def watch_queue(self, unacked: Callable[[], int]) -> None:
+        """There is a durable queue: read this at every scrape."""
+        text = "Messages taken from the durable queue and not yet acknowledged."
+        Gauge("chat_gateway_queue_unacked", text, registry=self.registry).set_function(lambda: float(unacked()))
+
+    def queue_settled(self, outcome: str) -> None:
+        """A message from the queue was stored or put aside; `outcome` is from a closed set."""
+        self._queue_messages.labels(outcome).inc()
+
+    def queue_link_lost(self, link: str) -> None:
+        """A connection to the queue ended; `link` is publish or consume."""
+        self._queue_links.labels(link).inc()
 
     def loop_lag(self, seconds: float) -> None:
         """The loop's tick was so late."""

@@ -22,7 +22,9 @@ _T = TypeVar("_T")
 PAGE_FOLDER: Final = Path(__file__).parents[1] / "web"
 ENV_FILES: Final = (".env", "src/.env")
 MIN_SERVICE_KEY_LENGTH: Final = 20
-WELL_KNOWN_SECRETS: Final = frozenset({"", "admin", "app", "changeme", "password", "postgres", "redis", "secret"})
+WELL_KNOWN_SECRETS: Final = frozenset(
+    {"", "admin", "app", "changeme", "guest", "password", "postgres", "redis", "secret"}
+)
 
 
 class Environment(StrEnum):
@@ -94,6 +96,13 @@ class Settings:
         "",
         "the database, `postgres://…` or `sqlite:///…`",
         shown="`POSTGRES_*` if `POSTGRES_HOST` is set, else SQLite in `DATA_DIR`",
+        secret=True,
+    )
+    amqp_url: str = _setting(
+        values.url("amqp", "amqps"),
+        "",
+        "RabbitMQ, the durable queue of messages to rooms; without it they go to the database directly",
+        shown="none",
         secret=True,
     )
     postgres_host: str = _setting(values.text, "", "PostgreSQL, part by part: the host", shown="none")
@@ -259,6 +268,8 @@ def _unsafe(settings: Settings) -> list[str]:
     database = urlsplit(settings.database_url)
     if database.password is not None and unquote(database.password) in WELL_KNOWN_SECRETS:
         problems.append("DATABASE_URL or POSTGRES_PASSWORD has a password that everybody knows.")
+    if settings.amqp_url and unquote(urlsplit(settings.amqp_url).password or "guest") in WELL_KNOWN_SECRETS:
+        problems.append("AMQP_URL has no password, or one that everybody knows.")
     if any(len(key) < MIN_SERVICE_KEY_LENGTH for key in settings.service_keys):
         problems.append(f"SERVICE_KEYS has a key of fewer than {MIN_SERVICE_KEY_LENGTH} characters.")
     if "*" in settings.allowed_origins:

@@ -51,6 +51,15 @@ def test_a_store_that_is_away_degrades_until_it_answers() -> None:
     assert sick.health.state is State.READY
 
 
+def test_a_queue_that_is_away_degrades_and_is_spoken_of_only_where_there_is_one() -> None:
+    sick, is_up = Sick(), False
+    sick.health.watch_queue(lambda: is_up)
+    assert (sick.health.state, sick.health.is_ready) == (State.DEGRADED, True)
+    assert sick.health.report() == {"status": "degraded", "redis": "up", "database": "up", "queue": "down"}
+    is_up = True
+    assert sick.health.report() == {"status": "ready", "redis": "up", "database": "up", "queue": "up"}
+
+
 def test_a_node_that_is_deaf_is_left_out_though_the_store_is_away_from_all() -> None:
     sick = Sick()
     sick.broker.deaf = True

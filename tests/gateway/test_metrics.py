@@ -27,6 +27,9 @@ def used() -> Metrics:
     metrics.gap(5)
     metrics.page("memory")
     metrics.redis("reconnected")
+    metrics.watch_queue(lambda: 4)
+    metrics.queue_settled("stored")
+    metrics.queue_link_lost("publish")
     metrics.loop_lag(0.25)
     return metrics
 

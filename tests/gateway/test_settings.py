@@ -152,6 +152,7 @@ def test_secrets_stay_out_of_the_repr() -> None:
         _load(
             REDIS_URL="redis://:hunter2@h/0",
             DATABASE_URL="postgres://u:hunter2@h/d",
+            AMQP_URL="amqp://u:hunter2@h/",
             POSTGRES_PASSWORD="hunter2",
             SERVICE_KEYS="hunter2",
         )
@@ -178,6 +179,8 @@ def test_a_database_url_wins_over_its_parts() -> None:
     [
         ({"POSTGRES_HOST": "db"}, "POSTGRES_PASSWORD"),
         ({"DATABASE_URL": "postgres://u:postgres@h/d"}, "DATABASE_URL"),
+        ({"AMQP_URL": "amqp://guest:guest@h/"}, "AMQP_URL"),
+        ({"AMQP_URL": "amqps://h/vhost"}, "AMQP_URL"),
         ({"SERVICE_KEYS": "short"}, "SERVICE_KEYS"),
         ({"ALLOWED_ORIGINS": "*"}, "ALLOWED_ORIGINS"),
         ({"TRUSTED_PROXIES": "0.0.0.0/0"}, "TRUSTED_PROXIES"),

@@ -19,6 +19,14 @@ async def node(sqlite_url: str) -> AsyncIterator[Node]:
 
 
 @pytest.fixture
+async def postgres_node(postgres_url: str) -> AsyncIterator[Node]:
+    """The same on PostgreSQL."""
+    await migrate(postgres_url)
+    async with open_node(postgres_url) as node:
+        yield node
+
+
+@pytest.fixture
 async def peer(amqp_url: str) -> AsyncIterator[Peer]:
     """Another client of the broker."""
     async with bench.peer(amqp_url) as peer:
