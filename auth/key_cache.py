@@ -1,7 +1,8 @@
 """The trusted public keys of one issuer, kept in memory.
 
 Invariants: unknown kids cost at most one read of the keys a minute, however many arrive; at most one read is under way,
-in a task of its own that ends within KEYS_TIMEOUT_S; a set that cannot be renewed stays in use.
+in a task of its own that ends within KEYS_TIMEOUT_S; a set that cannot be renewed stays in use, and after
+the first failure nobody whose key is in it waits for the next attempt.
 """
 
 import asyncio
@@ -49,7 +50,9 @@ class KeyCache(Generic[K]):
         """
         looked = self._is_due(kid)
         if looked:
-            await self._renew()
+            reading = self._start_reading()
+            if not (self._last_failed and kid in self._keys):
+                await asyncio.wait([reading])  # a caller that is cancelled leaves the read to the others
         if key := self._keys.get(kid):
             return key
         if self._last_failed:
@@ -66,10 +69,10 @@ class KeyCache(Generic[K]):
             return False
         return self._reading is not None or (not self._last_failed and now >= self._next_for_unknown)
 
-    async def _renew(self) -> None:
+    def _start_reading(self) -> asyncio.Task[None]:
         if self._reading is None:
             self._reading = asyncio.create_task(self._read(), name="auth-read-public-keys")
-        await asyncio.wait([self._reading])  # a caller that is cancelled leaves the read to the others
+        return self._reading
 
     async def _read(self) -> None:
         try:

@@ -132,10 +132,18 @@ class Verifier:
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         names = names or TokenNames()
+        self._issuer = names.issuer
         self._keys = KeyCache(read_keys, _trusted, monotonic)
         times = ("exp", "iat", "jti")
         self._access = Required(now, *times, "sub", "username", iss=names.issuer, aud=names.audience)
         self._guest = Required(now, *times, "username", "email", "room_id", iss=names.issuer, aud=names.guest_audience)
+
+    def is_ours(self, token: str) -> bool:
+        """Whether the token says that we issued it, which is nothing but a hint at who can tell.
+
+        Raises: InvalidToken (TOO_LARGE, MALFORMED).
+        """
+        return Compact(token).unverified_claims().get("iss") == self._issuer
 
     async def verify(self, token: str) -> Claims:
         """The claims of a valid access token.

@@ -15,7 +15,9 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.routing import BaseRoute
 
+from auth.outside import OutsideVerifier
 from auth.tokens import PublicKeys, Verifier
+from gateway.bearers import Bearers, Outside
 from gateway.connection import Connections
 from gateway.dialects.chat import ChatDialect
 from gateway.dialects.native import NativeDialect
@@ -39,6 +41,7 @@ from gateway.health import Health
 from gateway.http.chats import ChatRoutes
 from gateway.http.clients import ClientRoutes
 from gateway.http.edge import Edge
+from gateway.http.links import LinkRoutes
 from gateway.http.members import MemberRoutes
 from gateway.http.messages import MessageRoutes
 from gateway.http.presence import PresenceRoutes
@@ -69,6 +72,7 @@ from storage.accounts import Accounts
 from storage.chat_log import open_chat_log
 from storage.chats import Chats
 from storage.database import Database
+from storage.identities import Identities
 from storage.public_channel import PublicChannel
 from storage.records import ChatKind, Role
 from storage.rooms import Rooms
@@ -97,6 +101,7 @@ async def open_app(
     node_id: str,
     gate: Gate,
     auth_routes: Sequence[BaseRoute] = (),
+    outside: OutsideVerifier | None = None,
 ) -> AsyncIterator[Starlette]:
     """The node as an ASGI application; `state.drain()` sends its clients away and `state.hurry()` skips the waiting.
 
@@ -179,7 +184,9 @@ async def open_app(
             public_url=settings.public_url,
             is_development=settings.app_env is Environment.DEVELOPMENT,
         )
-        identity = Identity(Verifier(public_keys), Accounts(database), origins)
+        trusted = Outside(outside, Identities(database)) if outside is not None else None
+        bearers = Bearers(Verifier(public_keys), Accounts(database), redis.tickets, trusted)
+        identity = Identity(bearers, origins)
         drain = Drain(clients, delay_s=settings.drain_delay_s, drain_s=settings.drain_s)
         connections = Connections(clients=clients, drain=drain, metrics=metrics)
         chat = Sessions(node, metrics, ChatDialect(settings.max_text_length))
@@ -210,6 +217,7 @@ async def open_app(
                 *MessageRoutes(identity, membership, log, node, metrics, settings.max_text_length).routes(),
                 *PresenceRoutes(identity, membership, redis.presence).routes(),
                 *ClientRoutes(service_keys, redis.clients, Directs(redis.clients, redis.broker)).routes(),
+                *LinkRoutes(identity, redis.tickets, settings.public_url).routes(),
                 *RoomMessageRoutes(
                     inbox, service_keys, metrics, settings.max_text_length, is_open=settings.allow_guests
                 ).routes(),

@@ -1,15 +1,17 @@
-"""Auth, opened over our own storage and Redis: for the replicas of `up`, and for `chat-gateway auth`.
+"""Auth, opened over our own storage, Redis and settings: for the gateway and for `chat-gateway auth`.
 
 With `cli`, the only place of the gateway that imports `auth` beyond its tokens.
 """
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 
 from redis.asyncio import Redis
 
 from auth.app import AuthService
+from auth.jwks_url import open_jwks_url
 from auth.keys import KeyRing
+from auth.outside import OutsideVerifier
 from auth.settings import AuthSettings
 from auth.shared_attempts import SharedLoginLimits
 from auth.tokens import PublicKeys
@@ -35,6 +37,22 @@ async def open_auth(settings: Settings, database: Database) -> AsyncIterator[Aut
 def public_keys(settings: Settings, database: Database) -> PublicKeys:
     """The keys that verify our tokens, read where auth keeps them: no auth process need be up for that."""
     return KeyRing(SigningKeys(database), _auth_settings(settings).longest_token_s).jwks
+
+
+@asynccontextmanager
+async def open_outside(settings: Settings) -> AsyncIterator[OutsideVerifier | None]:
+    """The outside issuer's tokens, if one is configured; its URL is read once a token needs it."""
+    async with AsyncExitStack() as stack:
+        read_keys = await stack.enter_async_context(open_jwks_url(settings.jwks_url)) if settings.jwks_url else None
+        if read_keys is None and not settings.secret_key:
+            yield None
+            return
+        yield OutsideVerifier(
+            secret=settings.secret_key,
+            read_keys=read_keys,
+            issuer=settings.jwt_issuer,
+            audience=settings.jwt_audience,
+        )
 
 
 def _auth_settings(settings: Settings) -> AuthSettings:

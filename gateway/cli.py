@@ -162,7 +162,7 @@ async def _run_gateway(
     settings: Settings, sockets: list[socket.socket], gate: Gate, node_id: str, *, with_auth: bool
 ) -> None:
     from gateway.app import open_app
-    from gateway.auth_mount import open_auth, public_keys
+    from gateway.auth_mount import open_auth, open_outside, public_keys
     from gateway.serve import serve
     from storage.database import open_database
 
@@ -177,6 +177,7 @@ async def _run_gateway(
                 node_id=node_id,
                 gate=gate,
                 auth_routes=[] if auth is None else auth.routes(),
+                outside=await stack.enter_async_context(open_outside(settings)),
             )
         )
         await serve(app, settings, sockets, gate, drain=app.state.drain, hurry=app.state.hurry)

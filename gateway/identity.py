@@ -1,30 +1,15 @@
-"""Who is calling: from a token to a user of ours."""
+"""Who is calling: which credential counts, whether its page may call, and whose it is."""
 
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Protocol, TypeVar
 
 from starlette.requests import HTTPConnection
 
-from auth.tokens import InvalidToken, KeysUnavailable, Verifier
+from gateway.bearers import Bearers
 from gateway.credentials import Ambiguous, Credentials, NoCredentials, find_credentials
 from gateway.origins import Origins
-from gateway.problems import Problem, unauthorized, unavailable
+from gateway.problems import Problem, unauthorized
 from storage.records import Person
-
-C = TypeVar("C")
-
-
-class People(Protocol):
-    """Users by id. `storage.accounts` meets it."""
-
-    async def by_id(self, user_id: int) -> Person | None:
-        """The user, if there still is one.
-
-        Raises: StorageUnavailable.
-        """
-        ...
 
 
 class ForeignPage(Problem):
@@ -36,10 +21,17 @@ class ForeignPage(Problem):
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """A user with a valid token, which expires at `expires_at` (Unix seconds)."""
+    """A user with a valid credential, which expires at `expires_at` (Unix seconds)."""
 
     person: Person
     expires_at: int
+    subprotocol: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Anonymous:
+    """Whoever calls without a valid credential. The subprotocol is answered all the same: a browser insists."""
+
     subprotocol: str | None
 
 
@@ -57,22 +49,39 @@ class Guest:
 class Identity:
     """Finds the caller of a request or handshake."""
 
-    def __init__(self, verifier: Verifier, people: People, origins: Origins) -> None:
-        self._verifier = verifier
-        self._people = people
+    def __init__(self, bearers: Bearers, origins: Origins) -> None:
+        self._bearers = bearers
         self._origins = origins
 
     async def caller(self, connection: HTTPConnection) -> Caller:
         """The user who calls.
 
-        Raises: Problem (400 two tokens, 401, 403 a foreign page, 503), StorageUnavailable.
+        Raises: Problem (400 two tokens, 401, 403 a foreign page, 503), StorageUnavailable, RedisUnavailable.
         """
         credentials = self._credentials(connection)
-        claims = await _checked(self._verifier.verify, credentials)
-        person = await self._people.by_id(claims.user_id)
-        if person is None:
-            raise unauthorized("The token's user does not exist any more.")
-        return Caller(person, claims.expires_at, credentials.subprotocol)
+        if credentials is None:
+            raise _token_needed()
+        bearer = await self._bearers.user(credentials.token)
+        return Caller(bearer.person, bearer.expires_at, credentials.subprotocol)
+
+    async def anyone(self, connection: HTTPConnection) -> Caller | Anonymous:
+        """The user who calls; without a token, or with a bad one, nobody knows who (seed 000).
+
+        A foreign page is refused, and an outage is one: a user must not become anonymous by it. Two different tokens
+        are a mistake that the client is told of, as everywhere.
+
+        Raises: Problem (400 two tokens, 403 a foreign page, 503), StorageUnavailable, RedisUnavailable.
+        """
+        credentials = self._credentials(connection)
+        if credentials is None:
+            return Anonymous(None)
+        try:
+            bearer = await self._bearers.user(credentials.token)
+        except Problem as problem:
+            if problem.status is not HTTPStatus.UNAUTHORIZED:
+                raise
+            return Anonymous(credentials.subprotocol)
+        return Caller(bearer.person, bearer.expires_at, credentials.subprotocol)
 
     async def guest(self, connection: HTTPConnection) -> Guest:
         """Whoever calls with a guest token, found where any token may stand; which room they want is not looked at.
@@ -80,31 +89,27 @@ class Identity:
         Raises: Problem (400 two tokens, 401, 403 a foreign page, 503).
         """
         credentials = self._credentials(connection)
-        claims = await _checked(self._verifier.verify_guest, credentials)
+        if credentials is None:
+            raise _token_needed()
+        claims = await self._bearers.guest(credentials.token)
         return Guest(claims.username, claims.email, claims.room_id, claims.expires_at, credentials.subprotocol)
 
-    def _credentials(self, connection: HTTPConnection) -> Credentials:
+    def _credentials(self, connection: HTTPConnection) -> Credentials | None:
+        """The credential that counts, if there is any, of a page that may call.
+
+        Raises: Problem (400, 403).
+        """
         found = find_credentials(connection)
-        credentials = found if isinstance(found, Credentials) else None
-        if self._origins.refuses(connection, credentials):
+        if self._origins.refuses(connection, found if isinstance(found, Credentials) else None):
             raise ForeignPage
         match found:
             case Ambiguous():
                 raise Problem(HTTPStatus.BAD_REQUEST, "ambiguous_token", "Two different tokens were given.")
             case NoCredentials():
-                raise unauthorized("A token is needed.")
+                return None
             case Credentials():
                 return found
 
 
-async def _checked(verify: Callable[[str], Awaitable[C]], credentials: Credentials) -> C:
-    """What a token says, once it is verified.
-
-    Raises: Problem (401, 503).
-    """
-    try:
-        return await verify(credentials.token)
-    except InvalidToken as error:
-        raise unauthorized(f"The token is not valid: {error.reason}.") from None
-    except KeysUnavailable:
-        raise unavailable() from None
+def _token_needed() -> Problem:
+    return unauthorized("A token is needed.")

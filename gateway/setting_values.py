@@ -89,7 +89,7 @@ def origins(raw: str) -> tuple[str, ...]:
 
 
 def url(*schemes: str, needs_host: bool = True) -> Callable[[str], str]:
-    """A URL of one of these schemes. An http one loses its last slash, so that paths can be added."""
+    """A URL of one of these schemes."""
 
     def parse(raw: str) -> str:
         try:
@@ -99,9 +99,21 @@ def url(*schemes: str, needs_host: bool = True) -> Callable[[str], str]:
             is_good = False
         if not is_good:
             raise Invalid("a URL that starts with " + " or ".join(f"{scheme}://" for scheme in schemes))
-        return raw.rstrip("/") if "http" in schemes else raw
+        return raw
 
     return parse
+
+
+def site(raw: str) -> str:
+    """The URL of a site's root; it loses its last slash, so that paths can be added."""
+    return url("http", "https")(raw).rstrip("/")
+
+
+def shared_secret(raw: str) -> str:
+    """A secret: whoever puts a public key here would let everybody sign."""
+    if "BEGIN " in raw or raw.startswith("ssh-"):
+        raise Invalid("a secret, which a public key or a certificate is not")
+    return raw
 
 
 def folder(raw: str) -> Path:

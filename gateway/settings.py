@@ -22,6 +22,7 @@ _T = TypeVar("_T")
 PAGE_FOLDER: Final = Path(__file__).parents[1] / "web"
 ENV_FILES: Final = (".env", "src/.env")
 MIN_SERVICE_KEY_LENGTH: Final = 20
+MIN_SECRET_KEY_LENGTH: Final = 32  # RFC 7518 §3.2: as many bytes as HS256's hash
 WELL_KNOWN_SECRETS: Final = frozenset(
     {"", "admin", "app", "changeme", "guest", "password", "postgres", "redis", "secret"}
 )
@@ -79,7 +80,7 @@ class Settings:
     app_host: str = _setting(values.text, "0.0.0.0", "the address to listen on; `up` sets `127.0.0.1`")  # noqa: S104  a container's only sensible default
     app_port: int = _setting(values.port, 8000, "the public port")
     public_url: str = _setting(
-        values.url("http", "https"),
+        values.site,
         "",
         "the URL that clients use, where it is not the one they sent",
         shown="the request's own",
@@ -115,6 +116,26 @@ class Settings:
     data_dir: Path = _setting(values.folder, Path(".data"), "the folder of the SQLite file", shown="`.data`")
     access_token_expire_minutes: int = _setting(
         values.whole(1, 60 * 24 * 30), 30, "how long an access token is good for"
+    )
+    jwks_url: str = _setting(
+        values.url("http", "https"),
+        "",
+        "where an outside issuer of tokens publishes its keys (RS256, ES256, EdDSA); a redirect is not followed",
+        shown="none",
+        secret=True,
+    )
+    secret_key: str = _setting(
+        values.shared_secret,
+        "",
+        "a secret shared with an outside issuer (HS256), as of `openssl rand -hex 32`; it signs nothing of ours",
+        shown="none",
+        secret=True,
+    )
+    jwt_issuer: str = _setting(
+        values.text, "", "the outside issuer's name (`iss`); needed in production beside either", shown="not checked"
+    )
+    jwt_audience: str = _setting(
+        values.text, "", "our name in its tokens (`aud`); needed in production beside either", shown="not checked"
     )
     allowed_origins: tuple[str, ...] = _setting(
         values.origins,
@@ -272,6 +293,12 @@ def _unsafe(settings: Settings) -> list[str]:
         problems.append("AMQP_URL has no password, or one that everybody knows.")
     if any(len(key) < MIN_SERVICE_KEY_LENGTH for key in settings.service_keys):
         problems.append(f"SERVICE_KEYS has a key of fewer than {MIN_SERVICE_KEY_LENGTH} characters.")
+    if settings.jwks_url or settings.secret_key:
+        said = {"JWT_ISSUER": settings.jwt_issuer, "JWT_AUDIENCE": settings.jwt_audience}
+        why = "JWKS_URL" if settings.jwks_url else "SECRET_KEY"
+        problems += [f"{name} must be set in production where {why} is." for name, value in said.items() if not value]
+    if settings.secret_key and len(settings.secret_key) < MIN_SECRET_KEY_LENGTH:
+        problems.append(f"SECRET_KEY has fewer than {MIN_SECRET_KEY_LENGTH} characters; `openssl rand -hex 32`.")
     if "*" in settings.allowed_origins:
         problems.append("ALLOWED_ORIGINS must name each origin in production, not *.")
     if any(network.prefixlen == 0 for network in settings.trusted_proxies):

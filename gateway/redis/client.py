@@ -11,13 +11,14 @@ from gateway.redis.events import RedisEvents
 from gateway.redis.link import Link
 from gateway.redis.presence import RedisPresence
 from gateway.redis.rate_limits import RedisRateLimits
+from gateway.redis.tickets import RedisTickets
 from gateway.tasks import Tasks
 
 __all__ = ["RedisEvents", "RedisRooms", "open_redis"]
 
 
 class RedisRooms:
-    """The broker, presence, clients and limits of one node. They work only once `start` was called."""
+    """The broker, presence, clients, limits and tickets of one node. They work only once `start` was called."""
 
     def __init__(self, url: str, node_id: str, messages_per_minute: int, events: RedisEvents) -> None:
         self.link = Link(url)
@@ -25,6 +26,7 @@ class RedisRooms:
         self.presence = RedisPresence(self.link, node_id, events)
         self.clients = RedisClients(self.link, node_id)
         self.limits = RedisRateLimits(self.link, messages_per_minute)
+        self.tickets = RedisTickets(self.link)
         self.tasks = Tasks(events.task_failed)
         self.tasks.spawn(self.link.run(), "redis link")
 

@@ -6,17 +6,20 @@ from dataclasses import replace
 import pytest
 
 from auth.tokens import GuestIssuer, Issuer, TokenNames, Verifier
+from gateway.bearers import Bearers
 from gateway.identity import Caller, ForeignPage, Guest, Identity
 from gateway.origins import Origins
 from gateway.problems import Problem
 from storage.errors import StorageUnavailable
 from storage.records import Person
 from tests.auth.forgery import new_key, public
+from tests.gateway.memory_tickets import MemoryTickets
 from tests.gateway.requests import connection
 
 ANN = Person(7, "ann", "Ann")
 KEY = new_key()
 NOW = time.time()
+TICKETS = MemoryTickets()
 
 
 class Few:
@@ -31,11 +34,15 @@ class Few:
         return next((person for person in self._people if person and person.id == user_id), None)
 
 
+def identity_of(bearers: Bearers) -> Identity:
+    return Identity(bearers, Origins((), public_url="", is_development=False))
+
+
 def identity(*people: Person | None) -> Identity:
     async def keys() -> dict[str, object]:
         return public(KEY)
 
-    return Identity(Verifier(keys), Few(*people), Origins((), public_url="", is_development=False))
+    return identity_of(Bearers(Verifier(keys), Few(*people), TICKETS))
 
 
 def token(user: Person = ANN, lifetime_s: int = 600) -> str:
@@ -79,7 +86,7 @@ async def test_keys_that_cannot_be_read_are_an_outage_and_no_refusal() -> None:
     async def keys() -> dict[str, object]:
         raise OSError
 
-    nobody = Identity(Verifier(keys), Few(ANN), Origins((), public_url="", is_development=False))
+    nobody = identity_of(Bearers(Verifier(keys), Few(ANN), TICKETS))
     problem = await refusal(nobody, ("Authorization", f"Bearer {token()}"))
     assert (problem.status, problem.code) == (503, "unavailable")
     assert problem.headers["Retry-After"] == "1"

@@ -18,6 +18,7 @@ from gateway.settings import (
 from tests.seeds.extract import seed_text
 
 DEVELOPMENT = {"APP_ENV": "development"}
+OUTSIDE = {"JWT_ISSUER": "https://main.example", "JWT_AUDIENCE": "chat"}
 
 
 def _load(**environ: str) -> Settings:
@@ -143,7 +144,9 @@ def test_no_error_and_no_repr_shows_a_password(name: str) -> None:
         told = repr(_load(**{name: url}))
     except SettingsError as error:
         told = str(error)
-    if name not in {"APP_HOST", "POSTGRES_HOST", "POSTGRES_DB", "POSTGRES_USER", "DATA_DIR", "STATIC_PATH"}:
+    if name not in {"APP_HOST", "POSTGRES_HOST", "POSTGRES_DB", "POSTGRES_USER", "DATA_DIR", "STATIC_PATH"} | {
+        *OUTSIDE
+    }:
         assert "hunter2" not in told  # whoever puts a URL into a name sees it again
 
 
@@ -155,6 +158,8 @@ def test_secrets_stay_out_of_the_repr() -> None:
             AMQP_URL="amqp://u:hunter2@h/",
             POSTGRES_PASSWORD="hunter2",
             SERVICE_KEYS="hunter2",
+            SECRET_KEY="hunter2",
+            JWKS_URL="https://user:hunter2@main.example/keys",
         )
     )
     assert "hunter2" not in told
@@ -199,6 +204,29 @@ def test_guests_are_let_in_by_default_in_development_only() -> None:
     assert not _load(ALLOW_GUESTS="false").allow_guests
     assert not load(environ={}, folder=Path("/nowhere")).allow_guests
     assert load(environ={"ALLOW_GUESTS": "true"}, folder=Path("/nowhere")).allow_guests
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("JWKS_URL", "https://main.example/keys/"), ("SECRET_KEY", "0123456789abcdef" * 4)]
+)
+def test_production_wants_to_know_whose_and_for_whom_outside_tokens_are(name: str, value: str) -> None:
+    assert getattr(_load(**{name: value}), name.lower()) == value
+    load(environ={name: value, **OUTSIDE}, folder=Path("/nowhere"))
+    for missing in OUTSIDE:
+        given = {setting: text for setting, text in OUTSIDE.items() if setting != missing}
+        with pytest.raises(SettingsError, match=f"{missing} must be set in production where {name} is"):
+            load(environ={name: value, **given}, folder=Path("/nowhere"))
+
+
+def test_production_wants_a_secret_that_cannot_be_guessed() -> None:
+    assert _load(SECRET_KEY="x" * 31).secret_key
+    with pytest.raises(SettingsError, match="SECRET_KEY has fewer than 32"):
+        load(environ={"SECRET_KEY": "x" * 31, **OUTSIDE}, folder=Path("/nowhere"))
+
+
+@pytest.mark.parametrize("raw", ["-----BEGIN PUBLIC KEY-----", "---- BEGIN SSH2 PUBLIC KEY ----", "ssh-rsa AAAA"])
+def test_a_public_key_is_no_secret(raw: str) -> None:
+    assert _problems(SECRET_KEY=raw) == "SECRET_KEY must be a secret, which a public key or a certificate is not."
 
 
 def test_production_is_the_default_and_starts_with_its_defaults() -> None:

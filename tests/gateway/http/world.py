@@ -13,6 +13,7 @@ from starlette.types import ASGIApp
 
 from auth.keys import KeyRing
 from auth.tokens import Issuer, TokenNames, Verifier
+from gateway.bearers import Bearers
 from gateway.errors import RedisUnavailable
 from gateway.http.chats import ChatRoutes
 from gateway.http.edge import Edge
@@ -32,6 +33,7 @@ from storage.database import Database, open_database
 from storage.keys import SigningKeys
 from storage.migrate import migrate
 from storage.records import ChatKind, Committed, EventKind, NewEvent, NewMember, Outcome, Person, Refusal
+from tests.gateway.memory_tickets import MemoryTickets
 
 NODE_ID = "node-1"
 LIFETIME_S = 600
@@ -176,7 +178,8 @@ async def open_world(
         keys = KeyRing(SigningKeys(database), LIFETIME_S)
         node, presence, metrics = FakeNode(log), FakePresence(), Metrics()
         origins = Origins(allowed_origins, public_url="", is_development=is_development)
-        identity = Identity(Verifier(keys.jwks), accounts, origins)
+        bearers = Bearers(Verifier(keys.jwks), accounts, MemoryTickets())
+        identity = Identity(bearers, origins)
         routes = [
             *ChatRoutes(identity, chats, node).routes(),
             *MemberRoutes(identity, chats, node).routes(),
