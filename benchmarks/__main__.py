@@ -7,11 +7,15 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from benchmarks import machine, w1
+from benchmarks import machine, w1, w2, w3
 from benchmarks.measured import keep_off_the_server_core
 from benchmarks.result import Table
 
-WORKLOADS: dict[str, Callable[[Path, bool], Sequence[Table]]] = {"w1": w1.run}
+WORKLOADS: dict[str, Callable[[Path, bool], Sequence[Table]]] = {
+    "w1": w1.run,
+    "w2": w2.run,  # and W5
+    "w3": w3.run,  # and W4
+}
 RESULTS = Path(__file__).parents[1] / "docs" / "benchmarks"
 
 

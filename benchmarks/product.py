@@ -1,6 +1,7 @@
 """The product itself, with everything on: real PostgreSQL and Redis, nodes of it, users with tokens and chats."""
 
 import asyncio
+import secrets
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -82,10 +83,11 @@ async def _chats(database_url: str, sizes: Sequence[int]) -> list[list[Member]]:
         key = await KeyRing(SigningKeys(database), TOKEN_LIFETIME_S).signing_key()
         issuer = Issuer(TokenNames(), TOKEN_LIFETIME_S)
         turns = asyncio.Semaphore(MAKERS)
+        prefix = secrets.token_hex(4)  # of logins that nobody has yet
 
         async def chat(number: int, size: int) -> list[Member]:
             async with turns:
-                people = [await accounts.create(f"u{number}.{i}", "no password", "", "") for i in range(size)]
+                people = [await accounts.create(f"{prefix}.{number}.{i}", "no password", "", "") for i in range(size)]
                 kind = ChatKind.DIRECT if size == 2 else ChatKind.GROUP
                 others = [NewMember(user_id=person.id) for person in people[1:]]
                 made, _ = await chats.create_chat(people[0].id, kind, "", others)
