@@ -149,3 +149,4 @@ async def _send_all(client: ClientConnection, payloads: list[bytes]) -> None:
 async def _send_raw(client: RawClient, payloads: list[bytes]) -> None:
     for payload in payloads:
         await client.send(frame(BINARY, payload))
+        await asyncio.sleep(0)  # so that each is a read of its own

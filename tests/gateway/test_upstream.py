@@ -154,6 +154,19 @@ async def test_its_last_words_come_before_its_end(code: int, words: list[str]) -
         assert server.transcripts.payloads(OUT) == [word.encode() for word in words]
 
 
+async def test_its_end_waits_until_its_last_words_are_stored() -> None:
+    async def handler(connection: ServerConnection) -> None:
+        await connection.send("goodbye")
+
+    async with upstream_server(handler) as url, proxied(url, holds=True) as (server, client):
+        await until(lambda: server.transcripts.waiting)
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(client.recv(), 0.2)
+        server.transcripts.answer()
+        assert await everything(client) == ["goodbye"]
+        await lost(server, client, "closed")
+
+
 async def test_a_connection_that_is_cut_is_told() -> None:
     async def handler(connection: ServerConnection) -> None:
         await connection.recv()
@@ -339,9 +352,9 @@ async def test_leaving_a_server_that_reads_nothing_takes_no_longer_than_its_boun
 
     async with upstream_server(handler, close_timeout=0.1) as url, proxied(url) as (server, client):
         flooding = asyncio.create_task(_flood(client))
-        session: Any = server.sessions[0]
-        await until(lambda: session._link.queued > WINDOW_BYTES)
-        session.close(Disconnect(Close.DRAIN))
+        done, _ = await asyncio.wait([flooding], timeout=1)
+        assert not done
+        server.sessions[0].close(Disconnect(Close.DRAIN))
         assert (await end_of(client))[0] == Close.DRAIN
         await until(lambda: len(server.echo.tasks) == 0, 3)
         await asyncio.gather(flooding, return_exceptions=True)
@@ -350,3 +363,4 @@ async def test_leaving_a_server_that_reads_nothing_takes_no_longer_than_its_boun
 async def _flood(client: ClientConnection) -> None:
     for _ in range(400):
         await client.send(b"x" * 60_000)
+        await asyncio.sleep(0)  # so that each is a read of its own
