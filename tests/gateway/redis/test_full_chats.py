@@ -136,12 +136,28 @@ async def test_a_third_that_came_while_redis_was_away_loses_its_seat_when_it_is_
         assert await users(a) == {-1, -2}
 
 
-async def test_seats_that_a_dead_node_left_crowd_nobody_out(a: Node, b: Node) -> None:
+async def test_who_has_lost_its_seat_unheard_is_told_when_the_first_assert_theirs(a: Node, b: Node) -> None:
     await enter(a, seat(-1))
     await enter(a, seat(-2))
-    third = seat(-3)
-    await a.die()
-    await b.link.call("DEL", f"lease:{a.lease.name}")
-    entered = await enter(b, third)
-    again, _ = await b.presence._claimant.take(third, claim=entered.claim)
-    assert isinstance(again, Entered)
+    await a.link.call("DEL", "presence:1")
+    third = await enter(b, seat(-3))
+    a.presence.check_soon()
+    await eventually(lambda: bool(a.ear.entered))
+    assert {crowded for _, entered in a.ear.entered for crowded in entered.crowded_out} == {(-3, third.claim)}
+    assert await users(a) == {-1, -2}
+
+
+async def test_seats_that_a_dead_node_left_keep_nobody_away_even_before_they_are_swept(redis_url: str) -> None:
+    async with (
+        open_node(redis_url, "a", sweep_interval_s=60) as a,
+        open_node(redis_url, "b", sweep_interval_s=60) as b,
+    ):
+        await enter(a, seat(-1))
+        await enter(a, seat(-2))
+        await a.die()
+        await b.link.call("DEL", f"lease:{a.lease.name}")
+        async with asyncio.timeout(5):
+            entered = await enter(b, seat(-3))
+            again, _ = await b.presence._claimant.take(seat(-3), claim=entered.claim)
+        assert isinstance(again, Entered)
+        assert await users(b) == {-3}
