@@ -208,7 +208,7 @@ class Direction(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class NewLine:
-    """A message of an echo session to keep. `place` is its position in the session (1, 2, 3 …), for ever its identity."""
+    """A message of an echo session to keep; it is known by its `place` in the session (1, 2, 3 …) for ever."""
 
     user_id: int
     session_id: str
