@@ -34,15 +34,17 @@ async def test_a_consumer_killed_at_any_step_loses_nothing_and_doubles_nothing(
     command = [sys.executable, "-m", "tests.gateway.ingest.mortal", database_url, amqp_url, step, FATAL]
     process = await asyncio.create_subprocess_exec(*command)
     assert await asyncio.wait_for(process.wait(), 30) == -signal.SIGKILL
-    async with open_node(database_url) as node, running(node, amqp_url):
-        await until_stored(node, "room1", TEXTS)
+    async with open_node(database_url) as node:
+        async with running(node, amqp_url) as here:
+            await until_stored(node, "room1", TEXTS)
 
-        async def is_empty() -> bool:
-            return await peer.count("messages") == 0
+            async def is_empty() -> bool:
+                return await peer.count("messages") == 0 and here.queue.unacked == 0
 
-        await until(is_empty, "an empty queue")
-    assert await peer.count("messages") == 0
-    assert await peer.count("messages.dead") == 0
+            await until(is_empty, "an empty queue")
+        # what was not acknowledged would be back in the queue now
+        assert (await peer.count("messages"), await peer.count("messages.dead")) == (0, 0)
+        assert await texts_of(node, "room1") == TEXTS
 
 
 class Crowd:
