@@ -101,6 +101,7 @@ class NativeSession(Session):
             self._actions.stop_typing()
         for watch in self._watches.values():
             self._node.leave(watch.subscription, at_once=at_once)
+        self._watches.clear()
 
     # --- LobbySocket
 
