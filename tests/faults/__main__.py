@@ -9,7 +9,7 @@ import uvloop
 
 from tests.faults.directed import PLANS, WRITING_S
 from tests.faults.mutations import Mutation
-from tests.faults.report import summary
+from tests.faults.report import summary, write_report
 from tests.faults.rig import make_folder
 from tests.faults.run import Load, run
 from tests.faults.schedule import plan
@@ -40,10 +40,8 @@ def main() -> int:
                 mutation=options.mutation,
             )
         )
-    said = summary(outcome)
-    (folder / "report.md").write_text(said)
-    sys.stdout.write("\n" + said)
-    outcome.history.write(folder / "history.jsonl")
+    write_report(outcome, folder)
+    sys.stdout.write("\n" + summary(outcome))
     return 1 if outcome.violations else 0
 
 

@@ -34,13 +34,16 @@ class Way:
                 if self.bytes_per_s:
                     await asyncio.sleep(len(chunk) / self.bytes_per_s)
                 await self.flows.wait()
+                if writer.is_closing():
+                    return
                 writer.write(chunk)
                 await writer.drain()
             await self.flows.wait()
-            writer.write_eof()
+            if not writer.is_closing():
+                writer.write_eof()
         except OSError:
             await self.flows.wait()
-            writer.transport.abort()
+            _reset(writer)
 
 
 class Link:
@@ -122,7 +125,6 @@ class Link:
 
 
 def _reset(writer: asyncio.StreamWriter) -> None:
-    link: socket.socket | None = writer.get_extra_info("socket")
-    if link is not None and link.fileno() >= 0:
-        link.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _ABORTIVE)
-    writer.transport.abort()
+    if not writer.is_closing():
+        writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _ABORTIVE)
+        writer.transport.abort()

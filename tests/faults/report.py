@@ -1,11 +1,21 @@
 """What a run has to say for itself, in Markdown; the same on the terminal and in the report's folder."""
 
+from pathlib import Path
+
 from tests.faults.checker import Rule
 from tests.faults.figures import Figures, Spread, figures, table
+from tests.faults.plots import draw
 from tests.faults.run import Outcome
 
 SHOWN = 20
 """Violations that are told one by one."""
+
+
+def write_report(outcome: Outcome, folder: Path) -> None:
+    """`report.md` with its pictures, and the history as `history.jsonl`."""
+    pictures = "".join(f"\n![{name.removesuffix('.svg')}]({name})\n" for name in draw(outcome, folder))
+    (folder / "report.md").write_text(f"# Fault run\n\n{summary(outcome)}{pictures}")
+    outcome.history.write(folder / "history.jsonl")
 
 
 def summary(outcome: Outcome) -> str:
