@@ -64,15 +64,19 @@ async def _read(request: Request) -> bytes:
             async for chunk in chunks:
                 body += chunk
                 if len(body) > MAX_BODY_BYTES:
-                    raise Problem(
-                        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-                        "too_large",
-                        f"A body has at most {MAX_BODY_BYTES} bytes.",
-                        headers={"Connection": "close"},  # rather than read the rest of it
-                    )
+                    raise _too_large()
     except TimeoutError:
-        headers = {"Connection": "close"}
+        headers = {"Connection": "close"}  # rather than wait for the rest
         raise Problem(HTTPStatus.REQUEST_TIMEOUT, "timeout", "The body took too long.", headers=headers) from None
     except ClientDisconnect:  # nobody is left to read this
         raise Problem(HTTPStatus.BAD_REQUEST, "incomplete", "The body ended too soon.") from None
     return bytes(body)
+
+
+def _too_large() -> Problem:
+    """The connection stays open: to close it with bytes unread resets it, and the client would never see the answer.
+
+    The rest of the body is the server's to drop as it comes, for as long as a request may take.
+    """
+    detail = f"A body has at most {MAX_BODY_BYTES} bytes."
+    return Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too_large", detail)

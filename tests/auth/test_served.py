@@ -1,7 +1,6 @@
 """Auth behind a real server: what reaches the wire, and what reaches the logs."""
 
 import asyncio
-import json
 import logging
 from collections.abc import AsyncIterator
 
@@ -10,6 +9,7 @@ import pytest
 import uvicorn
 
 from auth.app import AuthService, create_app
+from auth.bodies import MAX_BODY_BYTES
 from tests.auth.exchange import ANN, FORM
 
 
@@ -39,11 +39,20 @@ async def test_a_user_registers_and_logs_in_over_the_wire(http: httpx.AsyncClien
     assert (await http.post("/api/v1/login/access-token", data=FORM)).status_code == 200
 
 
-async def test_a_body_of_30_kb_is_refused_and_the_server_lives(http: httpx.AsyncClient) -> None:
-    huge = json.dumps({"login": "ann", "password": "x" * 30_000})
+async def _in_chunks(size: int) -> AsyncIterator[bytes]:
+    for _ in range(0, size, 1000):
+        yield b"x" * 1000
+
+
+@pytest.mark.parametrize("size", [MAX_BODY_BYTES + 1, 200_000, 5_000_000])
+@pytest.mark.parametrize("is_chunked", [False, True], ids=["declared", "chunked"])
+async def test_whoever_sends_too_much_is_told_so_and_may_go_on(
+    http: httpx.AsyncClient, size: int, is_chunked: bool
+) -> None:
     headers = {"Content-Type": "application/json"}
-    for _ in range(3):
-        answer = await http.post("/login", content=huge, headers=headers)
+    for _ in range(5):
+        body = _in_chunks(size) if is_chunked else b"x" * size
+        answer = await http.post("/login", content=body, headers=headers)
         assert (answer.status_code, answer.json()["code"]) == (413, "too_large")
     assert (await http.post("/register", json=ANN)).status_code == 201
 
