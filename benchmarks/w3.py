@@ -1,4 +1,4 @@
-"""W3, connections: members connect (token, membership, presence) and stay. W4, the resume storm: all come back at once."""
+"""W3, connections: members connect (token, membership, presence), and stay. W4, resume storm: all come back at once."""
 
 import sys
 import time
