@@ -3,22 +3,19 @@
 import math
 import uuid
 from dataclasses import dataclass
-from http import HTTPStatus
 
 from starlette.websockets import WebSocket
 
-from gateway.credentials import SUBPROTOCOL
 from gateway.dialects.base import Dialect
 from gateway.entrances.base import Entry, OnClosed
 from gateway.feed import Feed
-from gateway.identity import Caller, Identity
+from gateway.identity import Anonymous, Caller, Identity
 from gateway.lane import Lane
 from gateway.lobby import Lobby
 from gateway.metrics import Metrics
 from gateway.native_session import NativeSession
 from gateway.node import Node
 from gateway.path_segment import path_segment
-from gateway.problems import Problem
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,22 +44,10 @@ class ClientEntrance:
     async def enter(self, websocket: WebSocket) -> Entry:
         """Find out who it is, if anybody.
 
-        Raises: Problem (404 for what can be no client_id, 403 for a foreign page, 503), StorageUnavailable.
+        Raises: Problem (404 for what can be no client_id, else as `Identity.anyone`), StorageUnavailable, RedisUnavailable.
         """
         client_id = path_segment(websocket, "/ws/", "/")
-        caller = await _caller_or_none(self.identity, websocket)
-        # A browser fails the handshake if it offered subprotocols and none is answered.
-        is_offered = SUBPROTOCOL in websocket.scope.get("subprotocols", [])
-        return ClientEntry(self.sessions, client_id, caller, SUBPROTOCOL if is_offered else None)
-
-
-async def _caller_or_none(identity: Identity, websocket: WebSocket) -> Caller | None:
-    try:
-        return await identity.caller(websocket)
-    except Problem as problem:
-        if problem.status == HTTPStatus.UNAUTHORIZED:
-            return None
-        raise
+        return ClientEntry(self.sessions, client_id, await self.identity.anyone(websocket))
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,12 +56,17 @@ class ClientEntry:
 
     sessions: NativeSessions
     client_id: str
-    caller: Caller | None
-    subprotocol: str | None
+    caller: Caller | Anonymous
+
+    @property
+    def subprotocol(self) -> str | None:
+        """As the token came, good or bad."""
+        return self.caller.subprotocol
 
     def open(self, lane: Lane, on_closed: OnClosed) -> NativeSession:
         """The session."""
-        caller, made = self.caller, self.sessions
+        made = self.sessions
+        caller = self.caller if isinstance(self.caller, Caller) else None
         return NativeSession(
             node=made.node,
             lobby=made.lobby,

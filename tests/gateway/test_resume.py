@@ -30,7 +30,7 @@ async def test_a_session_that_left_while_its_chat_was_opened_does_not_join_it() 
     subscription = Subscription(Gone(), local, None, 0)  # type: ignore[arg-type]
     subscription.end()
     hub.give_up(local)
-    hub.start(local, 3)
+    hub.start(local, 3, "e1")
     resume: Any = Resume(hub, None, Unmoved())  # type: ignore[arg-type]
     await resume.run(subscription, None, "e1", "node")
     assert (local.waiting, len(local.live)) == (1, 0)
