@@ -11,10 +11,14 @@ from typing import Any
 import httpx
 import pytest
 from websockets.asyncio.client import ClientConnection, connect
+from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.typing import Origin
 
+from auth.tokens import Issuer, TokenNames
 from tests.cluster import Cluster, GatewayNode, User, run_cluster
+from tests.gateway.echo_server import everything
+from tests.servers import PostgresServer
 
 ECHO = "/channels/echo"
 
@@ -134,3 +138,77 @@ async def test_a_drain_sends_echo_clients_away_with_a_time_to_come_back(cluster:
         await client.wait_closed()
     assert client.close_code == 4000
     assert "retry_after_ms" in (client.close_reason or "")
+
+
+async def test_an_expired_token_ends_an_echo(tmp_path: Path, redis_url: str, sqlite_url: str) -> None:
+    async with run_cluster(tmp_path, redis_url, sqlite_url, nodes=1) as cluster:
+        ann = await cluster.user("ann")
+        short = Issuer(TokenNames(), lifetime_s=2)
+        ann.token = short.issue(await cluster.keys.signing_key(), ann.id, ann.person.username)
+        client = await open_echo(cluster.nodes[0], ann)
+        assert await say(client, "in time") == "in time"
+        async with asyncio.timeout(10):
+            await client.wait_closed()
+        assert (client.close_code, client.close_reason) == (4401, "the token has expired")
+
+
+async def test_while_the_database_is_away_nothing_is_answered_and_the_client_told_in_time(
+    tmp_path: Path, redis_url: str, postgres_url: str, postgres_server: PostgresServer
+) -> None:
+    async with run_cluster(tmp_path, redis_url, postgres_url, nodes=1) as cluster:
+        node, ann = cluster.nodes[0], await cluster.user("ann")
+        client = await open_echo(node, ann)
+        assert await say(client, "before") == "before"
+        postgres_server.kill()
+        try:
+            await client.send("meanwhile")
+            async with asyncio.timeout(15):
+                with pytest.raises(ConnectionClosed):
+                    await client.recv()
+            assert (client.close_code, client.close_reason) == (4003, "the transcript could not be stored")
+        finally:
+            postgres_server.start()
+        async with asyncio.timeout(20):
+            while httpx.get(f"{node.url}/history", headers=ann.headers, trust_env=False).status_code != 200:
+                await asyncio.sleep(0.1)
+        assert [m["text"] for m in await history(node, ann)] == ["before"] * 2
+        again = await open_echo(node, ann)
+        assert await say(again, "after") == "after"
+
+
+async def test_a_proxied_echo_survives_a_kill_of_its_node_in_the_history(
+    tmp_path: Path, redis_url: str, sqlite_url: str
+) -> None:
+    async def upstream(connection: ServerConnection) -> None:
+        await connection.send("Request served by a test")
+        async for message in connection:
+            await connection.send(message)
+
+    async with serve(upstream, "127.0.0.1", 0) as server:
+        there = f"ws://127.0.0.1:{next(iter(server.sockets)).getsockname()[1]}"
+        async with run_cluster(
+            tmp_path, redis_url, sqlite_url, IS_PROXY=True, ECHO_PROXY_URL=there, NO_PROXY="127.0.0.1"
+        ) as cluster:
+            doomed, other = cluster.nodes
+            ann = await cluster.user("ann")
+            client = await open_echo(doomed, ann)
+            seen = [await asyncio.wait_for(client.recv(), 10)]
+            seen += [await say(client, text) for text in ("one", "two", "three")]
+            await client.send("four")
+            doomed.kill()
+            seen += await everything(client)
+            stored = await history(other, ann)
+            assert seen[:4] == ["Request served by a test", "one", "two", "three"]
+            assert [m["text"] for m in stored if m["direction"] == "out"][: len(seen)] == seen
+            assert [m["text"] for m in stored if m["direction"] == "in"][:3] == ["one", "two", "three"]
+            await server_closes(server)
+            late = await open_echo(other, ann)
+            async with asyncio.timeout(10):
+                await late.wait_closed()
+            assert (late.close_code, late.close_reason) == (4004, "upstream unreachable")
+
+
+async def server_closes(server: Server) -> None:
+    server.close()
+    async with asyncio.timeout(10):
+        await server.wait_closed()

@@ -1,0 +1,84 @@
+"""Seed 003's links: what they name, for whom, and how often they let in."""
+
+import asyncio
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+from websockets.asyncio.client import connect
+from websockets.exceptions import InvalidStatus
+
+from tests.cluster import Cluster, run_cluster
+from tests.e2e.system import System
+
+PASSWORD = "a long enough passphrase"
+CHANNELS = [("/echo_ws", "/channels/echo"), ("/pub_ws", "/channels/public")]
+
+
+async def test_a_newcomer_registers_logs_in_takes_the_link_talks_and_reads_the_history(system: System) -> None:
+    async with httpx.AsyncClient(base_url=system.url, trust_env=False) as http:
+        account = {"login": "newcomer", "password": PASSWORD}
+        assert (await http.post("/register", json=account)).status_code == 201
+        token = (await http.post("/login", json=account)).json()["access_token"]
+        http.cookies.clear()
+        assert (await http.get("/echo_ws")).status_code == 401
+        http.headers["Authorization"] = f"Bearer {token}"
+        link = (await http.get("/echo_ws")).json()["url"]
+        assert link.startswith(f"ws://{urlsplit(system.url).netloc}/channels/echo?token=")
+        assert token not in link
+        async with connect(link, proxy=None) as socket:
+            for text in ("Привет", "эхо"):
+                await socket.send(text)
+                assert await asyncio.wait_for(socket.recv(), 10) == text
+        answer = (await http.get("/history", params={"limit": 3})).json()
+        assert [(m["direction"], m["text"]) for m in answer["messages"]] == [
+            ("in", "Привет"),
+            ("out", "Привет"),
+            ("in", "эхо"),
+        ]
+        rest = (await http.get("/history", params={"after": answer["next"]})).json()
+        assert [(m["direction"], m["text"]) for m in rest["messages"]] == [("out", "эхо")]
+        assert rest["next"] is None
+
+
+async def links(cluster: Cluster, **headers: str) -> list[str]:
+    """Both links, as asked for with these headers."""
+    ann = await cluster.user("ann")
+    asked = {name.replace("_", "-"): value for name, value in headers.items()} | ann.headers
+    async with httpx.AsyncClient(base_url=cluster.nodes[0].url, headers=asked, trust_env=False) as http:
+        return [(await http.get(path)).json()["url"] for path, _ in CHANNELS]
+
+
+async def test_a_link_lets_in_once_on_any_node(tmp_path: Path, redis_url: str, sqlite_url: str) -> None:
+    async with run_cluster(tmp_path, redis_url, sqlite_url) as cluster:
+        for link in await links(cluster):
+            parts = urlsplit(link)
+            elsewhere = link.replace(parts.netloc, f"127.0.0.1:{cluster.nodes[1].port}")
+            async with connect(elsewhere, proxy=None):
+                pass
+            for used in (link, elsewhere):
+                with pytest.raises(InvalidStatus) as refusal:
+                    await connect(used, proxy=None)
+                assert refusal.value.response.status_code == 401
+
+
+async def test_a_link_names_the_host_that_was_asked_and_believes_no_stranger(
+    tmp_path: Path, redis_url: str, sqlite_url: str
+) -> None:
+    async with run_cluster(tmp_path, redis_url, sqlite_url, nodes=1) as cluster:
+        found = await links(cluster, Host="chat.example:81", X_Forwarded_Proto="https", X_Forwarded_Host="evil.example")
+        for link, (_, path) in zip(found, CHANNELS, strict=True):
+            assert link.startswith(f"ws://chat.example:81{path}?token=")
+
+
+async def test_a_link_is_wss_where_a_trusted_proxy_says_so(tmp_path: Path, redis_url: str, sqlite_url: str) -> None:
+    async with run_cluster(tmp_path, redis_url, sqlite_url, nodes=1, TRUSTED_PROXIES="127.0.0.1") as cluster:
+        for link in await links(cluster, Host="chat.example", X_Forwarded_Proto="https", X_Forwarded_For="203.0.113.9"):
+            assert link.startswith("wss://chat.example/channels/")
+
+
+async def test_a_link_names_the_public_url_where_there_is_one(tmp_path: Path, redis_url: str, sqlite_url: str) -> None:
+    async with run_cluster(tmp_path, redis_url, sqlite_url, nodes=1, PUBLIC_URL="https://a.example/chat/") as cluster:
+        for link, (_, path) in zip(await links(cluster, Host="inside"), CHANNELS, strict=True):
+            assert link.startswith(f"wss://a.example/chat{path}?token=")
