@@ -44,7 +44,7 @@ class ClientEntrance:
     async def enter(self, websocket: WebSocket) -> Entry:
         """Find out who it is, if anybody.
 
-        Raises: Problem (404 for what can be no client_id, else as `Identity.anyone`), StorageUnavailable, RedisUnavailable.
+        Raises: what `Identity.anyone` does, and Problem (404 for what can be no client_id).
         """
         client_id = path_segment(websocket, "/ws/", "/")
         return ClientEntry(self.sessions, client_id, await self.identity.anyone(websocket))

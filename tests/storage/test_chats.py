@@ -7,7 +7,7 @@ import pytest
 from gateway.membership import Membership
 from storage.errors import InvalidMembers, NoSuchChat, NotAllowed, UnknownUser
 from storage.ids import BIGINT_MAX
-from storage.records import Chat, ChatKind, ChatPosition, Member, NewMember, Person, Role
+from storage.records import Chat, ChatKind, ChatPosition, Member, NewMember, Person, PublicChat, Role
 from tests.storage.nodes import Node, deletion, edit, message, outcomes
 
 
@@ -35,6 +35,23 @@ async def test_admission_says_all_that_a_connection_needs(node: Node) -> None:
     assert admission.epoch == await node.log.epoch()
     for chat_id, user_id in ((chat, cid.id), (999, bob.id), (chat, 999), (BIGINT_MAX + 1, bob.id), (chat, 10**40)):
         assert await node.chats.admit(chat_id, user_id) is None
+
+
+async def test_anybody_may_know_where_a_public_chat_stands(node: Node) -> None:
+    ann = await node.person("ann")
+    group = await node.group(ann)
+    chat, _ = await node.chats.create_chat(ann.id, ChatKind.PUBLIC, "Square", [])
+    await node.say(message(chat.id, ann))
+    assert await node.chats.public(chat.id) == PublicChat(chat.id, 1, await node.log.epoch())
+    for chat_id in (group, 999, 0, BIGINT_MAX + 1):
+        assert await node.chats.public(chat_id) is None
+
+
+async def test_the_chats_of_many_users_are_one_question(node: Node) -> None:
+    ann, bob, cid = await trio(node)
+    both, alone = await node.group(ann, bob), await node.group(ann)
+    found = await node.chats.chat_ids_of([ann.id, bob.id, cid.id, 999, BIGINT_MAX + 1])
+    assert {user_id: chats for user_id, chats in found.items() if chats} == {ann.id: {both, alone}, bob.id: {both}}
 
 
 async def test_members_are_named_by_id_or_login_in_any_case(node: Node) -> None:
