@@ -16,6 +16,7 @@ from starlette.middleware import Middleware
 from starlette.routing import BaseRoute
 
 from auth.outside import OutsideVerifier
+from auth.service_keys import ServiceKeys
 from auth.tokens import PublicKeys, Verifier
 from gateway.bearers import Bearers, Outside
 from gateway.connection import Connections
@@ -47,7 +48,6 @@ from gateway.http.messages import MessageRoutes
 from gateway.http.presence import PresenceRoutes
 from gateway.http.probes import ProbeRoutes
 from gateway.http.room_messages import RoomMessageRoutes
-from gateway.http.service_keys import ServiceKeys
 from gateway.http.transcripts import TranscriptRoutes
 from gateway.hub import Hub
 from gateway.identity import Identity

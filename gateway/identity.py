@@ -6,7 +6,7 @@ from http import HTTPStatus
 from starlette.requests import HTTPConnection
 
 from gateway.bearers import Bearers
-from gateway.credentials import Ambiguous, Credentials, NoCredentials, find_credentials
+from gateway.credentials import SUBPROTOCOL, Ambiguous, Credentials, NoCredentials, find_credentials
 from gateway.origins import Origins
 from gateway.problems import Problem, unauthorized
 from storage.records import Person
@@ -30,7 +30,10 @@ class Caller:
 
 @dataclass(frozen=True, slots=True)
 class Anonymous:
-    """Whoever calls without a valid credential. The subprotocol is answered all the same: a browser insists."""
+    """Whoever calls without a valid credential.
+
+    The subprotocol is answered all the same, if it is offered: else a browser would fail the handshake.
+    """
 
     subprotocol: str | None
 
@@ -59,8 +62,6 @@ class Identity:
         Raises: Problem (400 two tokens, 401, 403 a foreign page, 503), StorageUnavailable, RedisUnavailable.
         """
         credentials = self._credentials(connection)
-        if credentials is None:
-            raise _token_needed()
         bearer = await self._bearers.user(credentials.token)
         return Caller(bearer.person, bearer.expires_at, credentials.subprotocol)
 
@@ -72,16 +73,12 @@ class Identity:
 
         Raises: Problem (400 two tokens, 403 a foreign page, 503), StorageUnavailable, RedisUnavailable.
         """
-        credentials = self._credentials(connection)
-        if credentials is None:
-            return Anonymous(None)
         try:
-            bearer = await self._bearers.user(credentials.token)
+            return await self.caller(connection)
         except Problem as problem:
             if problem.status is not HTTPStatus.UNAUTHORIZED:
                 raise
-            return Anonymous(credentials.subprotocol)
-        return Caller(bearer.person, bearer.expires_at, credentials.subprotocol)
+        return Anonymous(SUBPROTOCOL if SUBPROTOCOL in connection.scope.get("subprotocols", []) else None)
 
     async def guest(self, connection: HTTPConnection) -> Guest:
         """Whoever calls with a guest token, found where any token may stand; which room they want is not looked at.
@@ -89,15 +86,13 @@ class Identity:
         Raises: Problem (400 two tokens, 401, 403 a foreign page, 503).
         """
         credentials = self._credentials(connection)
-        if credentials is None:
-            raise _token_needed()
         claims = await self._bearers.guest(credentials.token)
         return Guest(claims.username, claims.email, claims.room_id, claims.expires_at, credentials.subprotocol)
 
-    def _credentials(self, connection: HTTPConnection) -> Credentials | None:
-        """The credential that counts, if there is any, of a page that may call.
+    def _credentials(self, connection: HTTPConnection) -> Credentials:
+        """The credential that counts, of a page that may call.
 
-        Raises: Problem (400, 403).
+        Raises: Problem (400, 401 none, 403).
         """
         found = find_credentials(connection)
         if self._origins.refuses(connection, found if isinstance(found, Credentials) else None):
@@ -106,10 +101,6 @@ class Identity:
             case Ambiguous():
                 raise Problem(HTTPStatus.BAD_REQUEST, "ambiguous_token", "Two different tokens were given.")
             case NoCredentials():
-                return None
+                raise unauthorized("A token is needed.")
             case Credentials():
                 return found
-
-
-def _token_needed() -> Problem:
-    return unauthorized("A token is needed.")

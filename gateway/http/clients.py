@@ -9,12 +9,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
+from auth.service_keys import ServiceKeys
 from gateway.clients import Clients
 from gateway.directs import Directs
 from gateway.http.answers import answer
 from gateway.http.bodies import invalid_text, read_body
 from gateway.http.parameters import path_id
-from gateway.http.service_keys import ServiceKeys
 from gateway.path_segment import path_segment
 from gateway.problems import forbidden, invalid_field
 

@@ -6,9 +6,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
+from auth.service_keys import ServiceKeys
 from gateway.health import Health
 from gateway.http.answers import NO_STORE, answer
-from gateway.http.service_keys import ServiceKeys
 from gateway.metrics import CONTENT_TYPE, Metrics
 from gateway.problems import forbidden, not_found
 from gateway.settings import Settings

@@ -5,11 +5,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute
 
+from auth.service_keys import ServiceKeys
 from gateway.http.answers import answer
 from gateway.http.bodies import read_body
 from gateway.http.message_fields import checked_text, id_reused, idempotency_key
 from gateway.http.resources import resource
-from gateway.http.service_keys import ServiceKeys
 from gateway.messages import MAX_CLIENT_MSG_ID, check_client_msg_id, new_client_msg_id
 from gateway.metrics import Metrics
 from gateway.problems import Problem, forbidden, invalid_field, unavailable

@@ -161,6 +161,7 @@ async def test_a_bad_expired_or_missing_credential_is_nobodys_where_anyone_may_c
         offered = connection(kind="websocket", subprotocols=["bearer", credential])
         assert await world.identity.anyone(offered) == Anonymous("bearer")
     assert await world.identity.anyone(connection()) == Anonymous(None)
+    assert await world.identity.anyone(connection(kind="websocket", subprotocols=["bearer"])) == Anonymous("bearer")
 
 
 async def test_a_foreign_page_may_not_come_anonymously_either(world: World) -> None:

@@ -9,9 +9,9 @@ import httpx
 import pytest
 from starlette.applications import Starlette
 
+from auth.service_keys import ServiceKeys
 from gateway.errors import QueueUnavailable
 from gateway.http.room_messages import RoomMessageRoutes
-from gateway.http.service_keys import ServiceKeys
 from gateway.problems import HANDLERS
 from gateway.room_store import RoomStore
 from gateway.rooms import MAX_ROOM_NAME, RoomInbox, RoomMessage
