@@ -45,6 +45,9 @@ class Figures:
     gaps_repaired: int
     faults: Counter[str]
     recovery_s: dict[str, Spread]
+    """By kind of fault: from when it struck until everybody was well, be it healed or not."""
+    aftermath_s: dict[str, Spread]
+    """By kind of fault: from when it was healed until everybody was well."""
 
 
 def ack_times(outcome: Outcome) -> list[tuple[float, float]]:
@@ -73,9 +76,12 @@ def figures(outcome: Outcome) -> Figures:
     found = lags(outcome)
     _, gaps_found, repaired = outcome.gaps[-1] if outcome.gaps else (0.0, 0.0, 0.0)
     recoveries: dict[str, list[float]] = {}
+    aftermaths: dict[str, list[float]] = {}
     for struck in outcome.struck:
+        if struck.recovered is not None:
+            recoveries.setdefault(struck.kind, []).append(struck.recovered - struck.began)
         if struck.healed is not None and struck.well is not None:
-            recoveries.setdefault(struck.kind, []).append(struck.well - struck.healed)
+            aftermaths.setdefault(struck.kind, []).append(struck.well - struck.healed)
     distinct = len({(d.chat, d.client, d.seq) for d in history.deliveries})
     return Figures(
         acked=len(history.acks),
@@ -90,6 +96,7 @@ def figures(outcome: Outcome) -> Figures:
         gaps_repaired=round(repaired),
         faults=Counter(struck.kind.value for struck in outcome.struck),
         recovery_s={kind: Spread.of(times) for kind, times in recoveries.items()},
+        aftermath_s={kind: Spread.of(times) for kind, times in aftermaths.items()},
     )
 
 

@@ -71,6 +71,10 @@ class Link:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
+    def lead_to(self, target_port: int) -> None:
+        """Connect new connections on to this port; those that are open stay where they are."""
+        self._target_port = target_port
+
     def delay(self, seconds: float) -> None:
         """Make whatever passes wait, each way."""
         self.upward.delay_s = self.downward.delay_s = seconds

@@ -15,6 +15,8 @@ TICK_S = 0.1
 SCRAPE_S = 1.0
 PATIENCE_S = 1.0
 """Somebody who waits longer than this for an answer is not well."""
+EFFECT_S = 0.3
+"""So long after a fault has begun, its effect can be seen."""
 _COUNTERS = {
     "found": re.compile(rb"^chat_gateway_gaps_total ([0-9.e+]+)$", re.M),
     "repaired": re.compile(rb"^chat_gateway_gap_events_repaired_total ([0-9.e+]+)$", re.M),
@@ -29,8 +31,10 @@ class Struck:
     place: int
     began: float
     healed: float | None = None
+    recovered: float | None = None
+    """When, after it had struck, everybody was connected, up to date and answered: perhaps before it was healed."""
     well: float | None = None
-    """When, after it was healed, everybody was connected, up to date and answered."""
+    """The same, after it was healed."""
 
 
 @dataclass
@@ -46,15 +50,22 @@ class Observer:
     _last: dict[tuple[int, str], float] = field(default_factory=dict)
     _total: dict[str, float] = field(default_factory=lambda: dict.fromkeys(_COUNTERS, 0.0))
 
+    def hit(self, struck: Struck) -> None:
+        """It struck only now."""
+        struck.began, struck.recovered = self.world.now, None
+
     async def watch_wellness(self) -> None:
         """For ever: note who has recovered from what."""
         while True:
             acked = dict(self.world.acked_seq)
             await asyncio.sleep(TICK_S)
             if self.is_well(acked):
+                now = self.world.now
                 for struck in self.struck:
-                    if struck.healed is not None and struck.well is None:
-                        struck.well = self.world.now
+                    if struck.recovered is None and now - struck.began > EFFECT_S:
+                        struck.recovered = now
+                    if struck.well is None and struck.healed is not None:
+                        struck.well = now
 
     def is_well(self, acked: dict[int, int]) -> bool:
         """Whether all are connected, have what was acknowledged a moment ago, and wait for no answer."""

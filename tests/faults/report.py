@@ -51,15 +51,18 @@ def _totals(found: Figures) -> list[list[str]]:
 
 
 def _faults(found: Figures) -> list[list[str]]:
-    rows = [["fault", "times", "well again after healing: p50 / p95 / p99 / max"]]
+    rows = [["fault", "times", "well again after it struck: p50 / p95 / max", "after it was healed: p50 / p95 / max"]]
     for kind, count in sorted(found.faults.items()):
-        spread = found.recovery_s.get(kind)
-        rows.append([kind, str(count), _spread(spread) if spread else "never"])
+        rows.append([kind, str(count), _recovery(found.recovery_s.get(kind)), _recovery(found.aftermath_s.get(kind))])
     return rows
 
 
+def _recovery(spread: Spread | None) -> str:
+    return "never" if spread is None else " / ".join(map(_seconds, (spread.p50, spread.p95, spread.most)))
+
+
 def _spread(spread: Spread) -> str:
-    return " / ".join(_seconds(value) for value in (spread.p50, spread.p95, spread.p99, spread.most))
+    return " / ".join(map(_seconds, (spread.p50, spread.p95, spread.p99, spread.most)))
 
 
 def _seconds(value: float) -> str:

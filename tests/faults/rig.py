@@ -62,6 +62,8 @@ class Rig:
     places: list[Place]
     nginx: ReloadableNginx
     redis: RedisServer
+    replica: RedisServer
+    """Of `redis`, which it may succeed."""
     postgres: PostgresServer
     database_url: str
     redis_lock: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -88,11 +90,12 @@ class Rig:
 @asynccontextmanager
 async def run_rig(folder: Path, mutation: Mutation | None = None, **settings: object) -> AsyncIterator[Rig]:
     """Start it all in `folder`, which another user (PostgreSQL's) must be able to reach; stop it on leaving."""
-    for name in ("redis", "postgres"):
+    for name in ("redis", "replica", "postgres"):
         (folder / name).mkdir()
     async with AsyncExitStack() as stack:
-        redis, postgres = RedisServer(folder / "redis"), await in_thread(lambda: PostgresServer(folder / "postgres"))
-        for server in (redis, postgres):
+        postgres = await in_thread(lambda: PostgresServer(folder / "postgres"))
+        redis, replica = RedisServer(folder / "redis"), RedisServer(folder / "replica")
+        for server in (postgres, redis, replica):
             stack.push_async_callback(in_thread, server.stop)
             await in_thread(server.start)
         database = await in_thread(postgres.create_database)
@@ -120,7 +123,7 @@ async def run_rig(folder: Path, mutation: Mutation | None = None, **settings: ob
         nginx = ReloadableNginx(folder / "nginx", [place.front.port for place in places])
         stack.push_async_callback(in_thread, nginx.stop)
         await in_thread(nginx.start)
-        yield Rig(places, nginx, redis, postgres, database)
+        yield Rig(places, nginx, redis, replica, postgres, database)
 
 
 async def in_thread(work: Callable[[], _T]) -> _T:

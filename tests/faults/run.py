@@ -21,10 +21,6 @@ from tests.faults.rig import Rig, User, run_rig
 from tests.faults.schedule import Planned
 
 HTTP_S = 10.0
-CALM_S = 30.0
-"""So long after the last fault everybody must be well again, at the latest."""
-QUIET_S = 6.0
-"""Then nothing happens for a time that is longer than any position check."""
 PROGRESS_S = 5.0
 
 
@@ -39,6 +35,19 @@ class Load:
     posters: int = 1
     rate: float = 30.0
     """Messages a second, over all senders, when nothing is wrong."""
+
+
+@dataclass(frozen=True)
+class Calm:
+    """How a run ends."""
+
+    within_s: float = 30.0
+    """So long after the last fault everybody must be well again, at the latest."""
+    quiet_s: float = 6.0
+    """Then nothing happens, for longer than any position check takes."""
+
+
+DEFAULT_CALM = Calm()
 
 
 @dataclass(frozen=True)
@@ -60,6 +69,7 @@ async def run(
     load: Load,
     seed: int,
     mutation: Mutation | None = None,
+    calm: Calm = Calm(),
 ) -> Outcome:
     """Carry the plan out in `folder`."""
     async with AsyncExitStack() as stack:
@@ -83,7 +93,7 @@ async def run(
         await asyncio.sleep(writing_s)
         world.is_writing = False
         await asyncio.gather(*strikes)
-        await _calm(world, observer)
+        await _come_to_rest(world, observer, calm)
         duration_s = world.now
         world.over.set()
         for member in members:
@@ -113,18 +123,18 @@ async def _strike(rig: Rig, observer: Observer, fault: Planned) -> None:
     struck = Struck(fault.kind, fault.place, world.now)
     observer.struck.append(struck)
     try:
-        await strike(rig, observer.members, fault)
+        await strike(rig, observer.members, fault, lambda: observer.hit(struck))
     except Exception as error:
         world.history.oddities.append(Oddity(world.now, 0, fault.kind, f"{type(error).__name__}: {error}"))
     struck.healed = world.now
 
 
-async def _calm(world: World, observer: Observer) -> None:
+async def _come_to_rest(world: World, observer: Observer, calm: Calm) -> None:
     """Wait until all is well, and then some; what is not well by then is for the checker."""
-    deadline = world.now + CALM_S
+    deadline = world.now + calm.within_s
     while world.now < deadline and not observer.is_well(world.acked_seq):
         await asyncio.sleep(0.1)
-    await asyncio.sleep(QUIET_S)
+    await asyncio.sleep(calm.quiet_s)
 
 
 async def _show_progress(world: World, observer: Observer) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tests.faults.crash_points import CrashPoint
-from tests.servers import Server, answers, find_binary, free_port
+from tests.servers import Server, _tethered, answers, find_binary, free_port
 
 ROOT = Path(__file__).parents[2]
 
@@ -28,8 +28,17 @@ class RigNode(Server):
             "PYTHONPATH": ROOT,
             "RIG_ORDERS": self._orders,
         }
-        words = [f"{name}={value}" for name, value in (environ | settings).items()]
-        super().__init__(["/usr/bin/env", *words, sys.executable, "-m", "tests.faults.node"], folder)
+        self._environ = environ | settings
+        super().__init__(self._program(), folder)
+
+    def _program(self, **more: object) -> list[str]:
+        words = [f"{name}={value}" for name, value in (self._environ | more).items()]
+        return ["/usr/bin/env", *words, sys.executable, "-m", "tests.faults.node"]
+
+    def set_clock(self, offset_s: float) -> None:
+        """From its next start on, its wall clock is so many seconds fast; its monotonic one is right."""
+        clock = {"LD_PRELOAD": find_faketime(), "FAKETIME": f"{offset_s:+.0f}s", "FAKETIME_DONT_FAKE_MONOTONIC": 1}
+        self._command = _tethered(self._program(**(clock if offset_s else {})), None)
 
     def is_up(self) -> bool:
         """Whether it lives; it may be degraded, as others may be down."""
@@ -56,6 +65,11 @@ class RigNode(Server):
         """
         assert self._process is not None
         return self._process.wait(timeout_s)
+
+
+def find_faketime() -> Path | None:
+    """The library that makes a process believe in another time, if it is installed."""
+    return next(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"), None)
 
 
 class ReloadableNginx(Server):

@@ -25,13 +25,13 @@ async def echo_through_link() -> AsyncIterator[tuple[Link, asyncio.StreamReader,
         finally:
             writer.close()
 
-    async with await asyncio.start_server(echo, "127.0.0.1", 0) as server:
-        async with Link(server.sockets[0].getsockname()[1]) as link, asyncio.timeout(TIMEOUT_S):
-            reader, writer = await asyncio.open_connection("127.0.0.1", link.port)
-            writer.write(b"a")
-            assert await reader.read(1) == b"a"
-            yield link, reader, writer
-            writer.close()
+    server = await asyncio.start_server(echo, "127.0.0.1", 0)
+    async with server, Link(server.sockets[0].getsockname()[1]) as link, asyncio.timeout(TIMEOUT_S):
+        reader, writer = await asyncio.open_connection("127.0.0.1", link.port)
+        writer.write(b"a")
+        assert await reader.read(1) == b"a"
+        yield link, reader, writer
+        writer.close()
 
 
 async def is_silent(reader: asyncio.StreamReader) -> bool:

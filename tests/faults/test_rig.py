@@ -1,0 +1,63 @@
+"""The rig run for real: the promise holds under faults, and the checker turns red when a rule is broken.
+
+By hand, and longer: `python -m tests.faults --minutes 10 --seed 1`.
+"""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.faults.directed import DIRECTED, run_directed
+from tests.faults.faults import possible_kinds
+from tests.faults.mutations import Mutation
+from tests.faults.report import summary
+from tests.faults.run import Load, run
+from tests.faults.schedule import plan
+from tests.servers import temporary_folder
+
+FULL_S = 600.0
+FULL_LOAD = Load(chats=30, members=8, rate=80)
+SHORT_S = 85.0
+"""With starting, healing and a quiet time, two minutes."""
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    folder = temporary_folder()
+    folder.chmod(0o755)
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.mark.timeout(300)
+async def test_two_minutes_of_faults_lose_nothing(folder: Path) -> None:
+    faults = plan(1, SHORT_S, possible_kinds())
+    outcome = await run(folder, faults, writing_s=SHORT_S, load=Load(), seed=1)
+    assert not outcome.violations, summary(outcome)
+    assert len(outcome.history.acks) > 500
+
+
+@pytest.mark.full
+@pytest.mark.timeout(1200)
+@pytest.mark.parametrize("seed", range(100, 110))
+async def test_ten_minutes_of_faults_lose_nothing(folder: Path, seed: int) -> None:
+    faults = plan(seed, FULL_S, possible_kinds())
+    outcome = await run(folder, faults, writing_s=FULL_S, load=FULL_LOAD, seed=seed)
+    assert not outcome.violations, summary(outcome)
+    assert len(outcome.struck) >= 20
+    assert len(outcome.history.acks) >= 30_000
+
+
+@pytest.mark.parametrize("mutation", Mutation)
+async def test_a_broken_rule_turns_the_checker_red(folder: Path, mutation: Mutation) -> None:
+    outcome = await run_directed(folder, DIRECTED[mutation], mutation)
+    assert DIRECTED[mutation].expected in {violation.rule for violation in outcome.violations}, summary(outcome)
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("mutation", Mutation)
+async def test_without_the_mutation_the_same_run_is_green(folder: Path, mutation: Mutation) -> None:
+    outcome = await run_directed(folder, DIRECTED[mutation], None)
+    assert not outcome.violations, summary(outcome)
