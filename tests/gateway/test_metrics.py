@@ -22,10 +22,13 @@ def used() -> Metrics:
     metrics.handled("chat", "message", 0.002)
     metrics.refused("chat", "message", "rate_limited")
     metrics.committed(12, 0.004)
+    metrics.transcribed(8, 0.003)
+    metrics.upstream_ended("closed")
     metrics.broadcast(2, 10, 900)
     metrics.gap(0)
     metrics.gap(5)
     metrics.page("memory")
+    metrics.notices("chat_added", 2)
     metrics.redis("reconnected")
     metrics.watch_queue(lambda: 4)
     metrics.queue_settled("stored")
@@ -43,6 +46,10 @@ def test_what_happens_is_counted() -> None:
     assert value(metrics, "commands_total", dialect="chat", command="message", outcome="rate_limited") == 1
     assert value(metrics, "ack_seconds_sum") == 0.002
     assert value(metrics, "commit_batch_events_sum") == 12
+    assert value(metrics, "transcript_batch_lines_sum") == 8
+    assert value(metrics, "transcript_commit_seconds_sum") == 0.003
+    assert value(metrics, "upstream_ends_total", end="closed") == 1
+    assert value(metrics, "notices_total", kind="chat_added") == 2
     assert value(metrics, "commit_seconds_sum") == 0.004
     assert value(metrics, "broadcast_pushes_total") == 2
     assert value(metrics, "broadcast_deliveries_total") == 10
