@@ -5,6 +5,7 @@ on, and that is what empties the queue.
 """
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -66,6 +67,9 @@ async def open_queue(
     On leaving, what is under way is finished first.
     """
     be_tolerant()
+    logging.getLogger("aiormq").setLevel(
+        logging.CRITICAL
+    )  # at each attempt it says, with a traceback, what Link says once
     publishing = Link(url, f"chat-gateway {node_id} publish", idle, lambda: events.link_lost("publish"))
     publisher = Publisher(publishing)
     consumer = Consumer(Desk(node_id, Directory(rooms), store, publisher, max_text_length, events.settled))
