@@ -3,6 +3,7 @@ between each node and whatever it talks to."""
 
 import asyncio
 import shutil
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -24,6 +25,8 @@ from tests.servers import PostgresServer, RedisServer, ServerFailed
 
 NODES = 3
 TOKEN_LIFETIME_S = 6 * 3600
+TOKEN_AGE_S = 900
+"""Tokens are from before: a node whose clock is slow rightly refuses those of the future."""
 _T = TypeVar("_T")
 
 
@@ -75,7 +78,7 @@ class Rig:
         async with open_database(self.database_url) as database:
             accounts, store = Accounts(database), Chats(database)
             key = await KeyRing(SigningKeys(database), TOKEN_LIFETIME_S).signing_key()
-            issuer = Issuer(TokenNames(), TOKEN_LIFETIME_S)
+            issuer = Issuer(TokenNames(), TOKEN_LIFETIME_S, lambda: time.time() - TOKEN_AGE_S)
             for chat in range(chats):
                 users = []
                 for number in range(members):
