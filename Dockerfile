@@ -19,7 +19,9 @@ RUN python -m compileall -q --invalidation-mode unchecked-hash gateway auth stor
     && chmod 0755 .venv/bin/chat-gateway
 
 FROM ${PYTHON}
-RUN python -m pip uninstall --yes --quiet --root-user-action ignore pip setuptools wheel
+# The second line: where seed 003's STATIC_PATH looks for the page.
+RUN python -m pip uninstall --yes --quiet --root-user-action ignore pip setuptools wheel \
+    && mkdir /project && ln -s /app/web /project/static
 COPY --from=build /app /app
 ENV PATH=/app/.venv/bin:$PATH \
     PYTHONPATH=/app \

@@ -1,0 +1,119 @@
+"""docker-compose.yml, by the very program that seed 003 names, and what stands beside the gateways there."""
+
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from gateway.settings import known_settings, load
+from tests.deploy.programs import ROOT, find_debian
+from tests.seeds.extract import seed_text
+
+IMAGE_OF_OURS = "chat-gateway:latest"
+SETTINGS = {known.name.upper() for known in known_settings()}
+
+
+@pytest.fixture(scope="module")
+def services(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """The services as compose sees them, with src/.env as in the example."""
+    folder = tmp_path_factory.mktemp("checkout")
+    shutil.copy(ROOT / "docker-compose.yml", folder)
+    shutil.copytree(ROOT / "deploy", folder / "deploy")
+    (folder / "src").mkdir()
+    shutil.copy(ROOT / "src/.env.example", folder / "src/.env")
+    command = [find_debian("docker-compose"), "-f", "docker-compose.yml", "config"]
+    ended = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=60)
+    assert ended.returncode == 0, ended.stderr
+    found: dict[str, Any] = yaml.safe_load(ended.stdout)["services"]
+    return found
+
+
+def _ours(services: dict[str, Any]) -> dict[str, Any]:
+    return {name: each for name, each in services.items() if each["image"] == IMAGE_OF_OURS}
+
+
+def test_everything_is_there(services: dict[str, Any]) -> None:
+    assert set(_ours(services)) == {"gateway", "auth", "migrate"}
+    assert set(services) - set(_ours(services)) == {
+        "nginx",
+        "db",
+        "redis",
+        "rabbitmq",
+        "prometheus",
+        "grafana",
+    }
+    assert services["gateway"]["scale"] == 2
+
+
+def test_every_variable_is_a_setting_or_somebodys_that_we_know(services: dict[str, Any]) -> None:
+    others = {"APP_PROXY_LINK", "APP_PROXY_PORT", "RABBITMQ_DEFAULT_USER", "RABBITMQ_DEFAULT_PASS"}
+    for name, each in _ours(services).items():
+        given = {key: str(value) for key, value in each["environment"].items()}
+        assert set(given) <= SETTINGS | others, name
+        settings = load(environ=given, folder=Path("/nowhere"))
+        assert settings.database_url == "postgres://postgres:postgres@db:5432/app"
+        assert settings.drain_delay_s + settings.drain_s + 8 < 45  # stop_grace_period
+    assert services["gateway"]["stop_grace_period"] == "45s"
+
+
+def test_the_environment_of_seed_003_works_as_it_stands(services: dict[str, Any]) -> None:
+    """Its own table of defaults, over ours."""
+    rows = [line.split("|") for line in seed_text(3).splitlines() if line.startswith("| `")]
+    seeds = {row[1].strip(" `"): row[3].strip(" `") for row in rows}
+    assert len(seeds) == 15
+    defaults = _env_file("deploy/compose.env")
+    both = defaults | {name: value for name, value in seeds.items() if value}
+    settings = load(environ=both | {"STATIC_PATH": ""}, folder=Path("/nowhere"))  # that folder is in the image alone
+    assert settings.database_url == "postgres://postgres:postgres@db:5432/app"
+    assert f"ln -s /app/web {seeds['STATIC_PATH']}" in (ROOT / "Dockerfile").read_text()
+    assert {name: value for name, value in both.items() if name in defaults and name != "LOG_FORMAT"} == {
+        name: value for name, value in defaults.items() if name != "LOG_FORMAT"
+    }
+    assert seeds["POSTGRES_HOST"] in services
+    assert seeds["APP_PROXY_LINK"] in services["gateway"]["networks"]["default"]["aliases"]
+
+
+def test_our_containers_may_do_nothing(services: dict[str, Any]) -> None:
+    for each in [*_ours(services).values(), services["nginx"]]:
+        assert each["read_only"] is True
+        assert each["cap_drop"] == ["ALL"]
+        assert each["security_opt"] == ["no-new-privileges:true"]
+
+
+def test_only_this_machine_reaches_the_ports(services: dict[str, Any]) -> None:
+    ports = {name: each["ports"] for name, each in services.items() if "ports" in each}
+    assert set(ports) == {"nginx", "prometheus", "grafana"}
+    assert all(str(port).startswith("127.0.0.1:") for published in ports.values() for port in published)
+
+
+def test_what_is_mounted_is_there(services: dict[str, Any]) -> None:
+    for each in services.values():
+        for volume in each.get("volumes", []):
+            source = str(volume).split(":")[0]
+            assert "/" not in source or Path(source).exists(), source
+
+
+def test_prometheus_takes_its_configuration_and_the_alerts() -> None:
+    command = [find_debian("promtool"), "check", "config", "--lint-fatal", ROOT / "deploy/prometheus/prometheus.yml"]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=30)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    scrape, _ = yaml.safe_load((ROOT / "deploy/prometheus/prometheus.yml").read_text())["scrape_configs"]
+    (discovery,) = scrape["dns_sd_configs"]
+    assert str(discovery["port"]) == _env_file("deploy/compose.env")["METRICS_PORT"]
+
+
+def test_grafana_is_shown_where_prometheus_and_the_dashboards_are(services: dict[str, Any]) -> None:
+    folder = ROOT / "deploy/grafana/provisioning"
+    (source,) = yaml.safe_load((folder / "datasources/prometheus.yml").read_text())["datasources"]
+    assert source["url"].split("//")[1].split(":")[0] in services
+    (provider,) = yaml.safe_load((folder / "dashboards/chat-gateway.yml").read_text())["providers"]
+    mounted = [str(volume).split(":")[1] for volume in services["grafana"]["volumes"]]
+    assert provider["options"]["path"] in mounted
+
+
+def _env_file(name: str) -> dict[str, str]:
+    lines = (ROOT / name).read_text().splitlines()
+    return dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))

@@ -1,0 +1,99 @@
+"""What is kustomize's alone: the components, the overlays, and the base beside the chart."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.deploy.programs import AGES, ROOT, Object, charted, kustomized, one, program, run
+from tests.deploy.schemas import check
+from tests.deploy.variants import COMPONENTS
+
+
+@pytest.mark.parametrize("age", AGES)
+@pytest.mark.parametrize("component", COMPONENTS)
+def test_each_component_goes_with_the_base(component: str, age: str, tmp_path: Path) -> None:
+    built = _with_base(component, age, tmp_path)
+    added = {each["kind"] for each in built} - {each["kind"] for each in kustomized("k8s/base", age)}
+    expected = {"httproute": {"HTTPRoute"}, "monitoring": {"ServiceMonitor", "PrometheusRule"}}
+    assert added == expected.get(component, {"Ingress"})
+    for each in built:
+        check(each, AGES[age])
+
+
+def _with_base(component: str, age: str, folder: Path) -> list[Object]:
+    """kustomize takes relative paths only, so the overlay stands beside a copy."""
+    shutil.copytree(ROOT / "k8s", folder / "k8s")
+    overlay = {"resources": ["../../k8s/base"], "components": [f"../../k8s/components/{component}"]}
+    (folder / "overlay/x").mkdir(parents=True)
+    header = {"apiVersion": "kustomize.config.k8s.io/v1beta1", "kind": "Kustomization"}
+    (folder / "overlay/x/kustomization.yaml").write_text(yaml.safe_dump(header | overlay))
+    return list(yaml.safe_load_all(run(program("kubectl", age), "kustomize", str(folder / "overlay/x"))))
+
+
+def test_one_file_is_one_object_and_every_file_is_used() -> None:
+    for folder in sorted({path.parent for path in (ROOT / "k8s").rglob("kustomization.yaml")}):
+        listed = set(yaml.safe_load((folder / "kustomization.yaml").read_text())["resources"])
+        there = {path.name for path in folder.glob("*.yaml")} - {"kustomization.yaml"}
+        assert there == {name for name in listed if not name.startswith("..")}
+        for name in there:
+            (found,) = yaml.safe_load_all((folder / name).read_text())
+            kind = name.removesuffix(".yaml").rpartition("-")[2]
+            assert found["kind"].lower().endswith({"hpa": "autoscaler", "pdb": "budget"}.get(kind, kind)), name
+
+
+def test_production_has_no_secret_of_its_own_and_only_names_of_examples() -> None:
+    built = kustomized("k8s/overlays/production")
+    assert "Secret" not in {each["kind"] for each in built}
+    assert {each["metadata"].get("namespace", "chat") for each in built} == {"chat"}
+    namespace = one(built, "Namespace", "chat")
+    assert namespace["metadata"]["labels"]["pod-security.kubernetes.io/enforce"] == "restricted"
+
+
+def test_development_needs_nothing_else() -> None:
+    built = kustomized("k8s/overlays/development")
+    kinds = {each["kind"] for each in built}
+    assert not {"HorizontalPodAutoscaler", "PodDisruptionBudget"} & kinds
+    (secret,) = [each for each in built if each["kind"] == "Secret"]
+    (container,) = one(built, "Deployment", "chat-gateway")["spec"]["template"]["spec"]["containers"]
+    wanted = [each["valueFrom"]["secretKeyRef"] for each in container["env"]]
+    assert {each["name"] for each in wanted} == {secret["metadata"]["name"]}  # the hash of its content is in its name
+    assert {each["key"] for each in wanted if not each.get("optional")} == set(secret["data"])
+
+
+def test_a_changed_setting_changes_the_name_that_pods_refer_to() -> None:
+    names = {
+        each["metadata"]["name"]
+        for folder in ("base", "overlays/production", "overlays/development")
+        for each in kustomized(f"k8s/{folder}")
+        if each["kind"] == "ConfigMap"
+    }
+    assert len(names) == 3
+
+
+def test_base_and_chart_are_of_one_mind() -> None:
+    """Two ways to the same thing: what one of them gets, the other must not miss."""
+    base, chart = kustomized("k8s/base"), charted()
+    for ours, theirs in (("chat-gateway", "demo-chat-gateway"), ("chat-auth", "demo-chat-gateway-auth")):
+        pods = []
+        for built, name in ((base, ours), (chart, theirs)):
+            (container,) = one(built, "Deployment", name)["spec"]["template"]["spec"]["containers"]
+            pods.append({key: container[key] for key in container if key not in ("image", "imagePullPolicy", "env")})
+            pods[-1]["envFrom"] = len(container["envFrom"])
+        assert pods[0] == pods[1]
+    scalers = [one(base, "HorizontalPodAutoscaler", "chat-gateway"), one(chart, "HorizontalPodAutoscaler", theirs[:17])]
+    for part in ("metrics", "behavior", "minReplicas", "maxReplicas"):
+        assert scalers[0]["spec"][part] == scalers[1]["spec"][part]
+
+
+def test_the_copies_of_the_alerts_are_copies() -> None:
+    """If this fails: scripts/alerts, and commit what it wrote."""
+    ended = subprocess.run([sys.executable, ROOT / "scripts/alerts", "--check"], capture_output=True, text=True)
+    assert ended.returncode == 0, ended.stderr
+    source = yaml.safe_load((ROOT / "deploy/prometheus/alerts.yml").read_text())
+    for built in (kustomized("k8s/overlays/production"), charted({"metrics": {"prometheusRule": {"enabled": True}}})):
+        (rule,) = [each for each in built if each["kind"] == "PrometheusRule"]
+        assert rule["spec"] == source

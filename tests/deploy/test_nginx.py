@@ -1,0 +1,158 @@
+"""The load balancer of docker-compose.yml, on a real nginx, in front of two real gateways.
+
+Debian's nginx is older than `resolve` in an upstream (1.27.3) and here is no Docker to resolve by, so the addresses are
+written in; every other line is what the container gets.
+"""
+
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from threading import Thread
+
+import httpx
+import pytest
+
+from tests.chat_client import ChatClient
+from tests.cluster import Cluster, run_cluster
+from tests.deploy.programs import ROOT, find_debian
+from tests.servers import Server, free_port
+
+SOURCE = ROOT / "deploy/nginx"
+AUTH_PATHS = ("/register", "/login", "/generate-token", "/api/v1/login/access-token", "/.well-known/jwks.json")
+
+
+class Balancer(Server):
+    """nginx with our two files."""
+
+    def __init__(self, folder: Path, gateways: Sequence[int], auth: int) -> None:
+        self.port = free_port()
+        self.url = f"127.0.0.1:{self.port}"
+        folder.mkdir()
+        chat = (SOURCE / "chat.conf.template").read_text()
+        for old, new in (
+            (
+                "server ${APP_PROXY_LINK}:${APP_PROXY_PORT} max_fails=0 resolve;",
+                " ".join(f"server 127.0.0.1:{port} max_fails=0;" for port in gateways),
+            ),
+            ("server auth:8001 max_fails=0 resolve;", f"server 127.0.0.1:{auth} max_fails=0;"),
+            ("listen 8000 ", f"listen {self.url} "),
+        ):
+            assert chat.count(old) == 1, old
+            chat = chat.replace(old, new)
+        (folder / "chat.conf").write_text(chat)
+        main = (SOURCE / "nginx.conf").read_text()
+        main = main.replace("/tmp/", f"{folder}/").replace("/etc/nginx/conf.d/*.conf", str(folder / "chat.conf"))
+        # as one user and one process; and no more files than a test may open
+        main = main.replace("30000", "4096").replace("65536", "10000")
+        (folder / "nginx.conf").write_text(main)
+        command = [find_debian("nginx"), "-e", "stderr", "-p", str(folder), "-c", str(folder / "nginx.conf")]
+        super().__init__([*command, "-g", "daemon off; master_process off;"], folder)
+
+    def is_up(self) -> bool:
+        """Whether it answers."""
+        try:
+            return httpx.get(f"http://{self.url}/livez", timeout=2).status_code == 200
+        except httpx.TransportError:
+            return False
+
+    @property
+    def log(self) -> str:
+        """Everything that it has logged."""
+        return (self.folder / "server.log").read_text()
+
+
+@contextmanager
+def _auth() -> Iterator[tuple[int, list[str]]]:
+    """Something in auth's place that keeps what it was asked, and for whom."""
+    asked: list[str] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            asked.append(f"{self.path} {self.headers['X-Forwarded-For']} {self.headers['X-Forwarded-Proto']}")
+            self.send_response(204)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    server = HTTPServer(("127.0.0.1", 0), Handler)
+    thread = Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield server.server_port, asked
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+@pytest.fixture
+async def cluster(tmp_path: Path, redis_url: str, sqlite_url: str) -> AsyncIterator[Cluster]:
+    async with run_cluster(tmp_path / "nodes", redis_url, sqlite_url, nodes=2) as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def asked_and_balancer(tmp_path: Path, cluster: Cluster) -> Iterator[tuple[list[str], Balancer]]:
+    with _auth() as (auth, asked):
+        balancer = Balancer(tmp_path / "nginx", [node.port for node in cluster.nodes], auth)
+        balancer.start()
+        try:
+            yield asked, balancer
+        finally:
+            balancer.stop()
+
+
+@pytest.fixture
+def balancer(asked_and_balancer: tuple[list[str], Balancer]) -> Balancer:
+    return asked_and_balancer[1]
+
+
+def _connections(cluster: Cluster) -> list[int]:
+    scraped = [httpx.get(f"{node.url}/metrics").text.splitlines() for node in cluster.nodes]
+    return [int(float(line.split()[1])) for lines in scraped for line in lines if line.startswith("chat_gateway_connections ")]  # fmt: skip  # noqa: E501
+
+
+async def test_sockets_go_where_there_are_fewest(cluster: Cluster, balancer: Balancer) -> None:
+    for number in range(10):
+        await cluster.sockets.enter_async_context(await ChatClient.connect(f"ws://{balancer.url}/ws/c{number}"))
+    assert _connections(cluster) == [5, 5]
+
+
+async def test_who_comes_while_a_gateway_is_gone_or_going_gets_another(cluster: Cluster, balancer: Balancer) -> None:
+    cluster.nodes[0].kill()
+    for number in range(4):
+        client = await ChatClient.connect(f"ws://{balancer.url}/ws/c{number}")
+        await cluster.sockets.enter_async_context(client)
+        await client.send(type="ping", id=1)
+        await client.next("pong")
+
+
+async def test_both_ends_of_a_chat_meet_and_no_token_is_logged(cluster: Cluster, balancer: Balancer) -> None:
+    ann, bob = await cluster.user(), await cluster.user()
+    chat = await cluster.chat(ann, bob)
+    clients = []
+    for user in (ann, bob):
+        client = await ChatClient.connect(f"ws://{balancer.url}/ws/chat/{chat}/?token={user.token}")
+        clients.append(await cluster.sockets.enter_async_context(client))
+        await client.next("connection_established")
+    await clients[0].send(type="message", text="Hello")
+    assert (await clients[1].next("message"))["data"]["text"] == "Hello"
+    for node in cluster.nodes:
+        node.kill()
+    httpx.get(f"http://{balancer.url}/ws/chat/{chat}/?token={ann.token}")
+    balancer.stop()
+    assert "/ws/chat/" in balancer.log
+    assert not [user for user in (ann, bob) if user.token in balancer.log]
+
+
+def test_auth_gets_its_own_urls_and_the_clients_true_address(
+    asked_and_balancer: tuple[list[str], Balancer], cluster: Cluster
+) -> None:
+    asked, balancer = asked_and_balancer
+    for path in AUTH_PATHS:
+        httpx.post(f"http://{balancer.url}{path}", headers={"X-Forwarded-For": "6.6.6.6"})
+    assert asked == [f"{path} 127.0.0.1 http" for path in AUTH_PATHS]
+    assert httpx.post(f"http://{balancer.url}/login/x").status_code in (404, 405)
+    assert len(asked) == len(AUTH_PATHS)
