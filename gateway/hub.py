@@ -18,6 +18,10 @@ from storage.records import ChatEvent
 logger = logging.getLogger("gateway.hub")
 
 
+Offer = Callable[[bytes], bool]
+"""Takes complete frames; never blocks. A subscriber that cannot take them closes itself, and False is returned."""
+
+
 class Subscriber(Protocol):
     """What the hub sees of a session's interest in a chat."""
 
@@ -35,8 +39,9 @@ class Subscriber(Protocol):
         """Whether an event by its own user is not for it, in a dialect without full echo; asked once an event."""
         ...
 
-    def offer(self, frames: bytes) -> bool:
-        """Take complete frames; never blocks. A subscriber that cannot take them closes itself and says False."""
+    @property
+    def offer(self) -> Offer:
+        """What takes complete frames for it, for as long as it is live."""
         ...
 
     def reset(self, last_seq: int, epoch: str) -> None:
@@ -44,18 +49,28 @@ class Subscriber(Protocol):
         ...
 
 
+class _Audience:
+    """A chat's live subscribers of one dialect, in order of arrival, each with what takes its frames."""
+
+    __slots__ = ("dialect", "offers")
+
+    def __init__(self, dialect: Dialect) -> None:
+        self.dialect = dialect
+        self.offers: dict[Subscriber, Offer] = {}
+
+
 class LocalChat:
     """One chat with subscribers on this node."""
 
-    __slots__ = ("chat_id", "epoch", "live", "pending", "present_count", "timeline", "waiting")
+    __slots__ = ("audiences", "chat_id", "epoch", "pending", "present_count", "timeline", "waiting")
 
     def __init__(self, chat_id: int) -> None:
         self.chat_id = chat_id
         self.timeline = Timeline()
         self.epoch = ""
         """Which history the timeline is of."""
-        self.live: dict[Subscriber, None] = {}
-        """Those at the timeline's position, in order of arrival."""
+        self.audiences: dict[str, _Audience] = {}
+        """Those at the timeline's position, by the name of their dialect."""
         self.waiting = 0
         """Subscriptions that are registered but still paging towards it."""
         self.present_count = 0
@@ -64,9 +79,14 @@ class LocalChat:
         """Pushes of this turn of the loop, each with the user it skips."""
 
     @property
+    def live(self) -> list[Subscriber]:
+        """All of those, as of now."""
+        return [subscriber for audience in self.audiences.values() for subscriber in audience.offers]
+
+    @property
     def is_needed(self) -> bool:
         """Whether anyone local is in the chat."""
-        return bool(self.live) or self.waiting > 0
+        return bool(self.audiences) or self.waiting > 0
 
 
 class Hub:
@@ -113,7 +133,11 @@ class Hub:
         """Make a registered subscription live: it gets what is broadcast from now on, and nothing from before."""
         self._flush_chat(local)
         local.waiting -= 1
-        local.live[subscriber] = None
+        dialect = subscriber.dialect
+        audience = local.audiences.get(dialect.name)
+        if audience is None:
+            audience = local.audiences[dialect.name] = _Audience(dialect)
+        audience.offers[subscriber] = subscriber.offer
 
     def give_up(self, local: LocalChat) -> bool:
         """Take back an `open` that will not join; True if nobody local is left, and the chat is forgotten."""
@@ -122,7 +146,12 @@ class Hub:
 
     def leave(self, local: LocalChat, subscriber: Subscriber) -> bool:
         """End a live subscription; True if nobody local is left, and the chat is forgotten."""
-        local.live.pop(subscriber, None)
+        name = subscriber.dialect.name
+        audience = local.audiences.get(name)
+        if audience is not None:
+            audience.offers.pop(subscriber, None)
+            if not audience.offers:
+                del local.audiences[name]
         return self._forget_if_unneeded(local)
 
     def _forget_if_unneeded(self, local: LocalChat) -> bool:
@@ -147,7 +176,7 @@ class Hub:
         local.timeline.restart(last_seq)
         self._on_forget(local.chat_id)
         self._flush_chat(local)
-        for subscriber in list(local.live):
+        for subscriber in local.live:
             subscriber.reset(last_seq, epoch)
 
     def _deliver(self, local: LocalChat, events: Iterable[ChatEvent]) -> None:
@@ -176,19 +205,14 @@ class Hub:
 
     def _flush_chat(self, local: LocalChat) -> None:
         pending, local.pending = local.pending, []
-        if not pending or not local.live:
+        if not pending or not local.audiences:
             return
-        encoded: dict[str, _Batch] = {}
         deliveries = size = 0
-        for subscriber in list(local.live):
-            dialect = subscriber.dialect
-            batch = encoded.get(dialect.name)
-            if batch is None:
-                batch = encoded[dialect.name] = _Batch(dialect, pending)
-            frames = batch.for_author(subscriber) if subscriber.user_id in batch.authors else batch.all
-            if frames and subscriber.offer(frames):
-                deliveries += len(pending)
-                size += len(frames)
+        for audience in list(local.audiences.values()):
+            batch = _Batch(audience.dialect, pending)
+            taken, sent = batch.push_to(audience)
+            deliveries += taken * len(pending)
+            size += sent
         self._on_flush(len(pending), deliveries, size)
 
 
@@ -208,8 +232,25 @@ class _Batch:
         self.all = b"".join([frame for frame, _, _ in self._frames])
         self.authors = {author_id for _, _, author_id in self._frames if author_id is not None}
 
-    def for_author(self, subscriber: Subscriber) -> bytes:
-        """All frames but those of pushes that an author's socket skips."""
+    def push_to(self, audience: _Audience) -> tuple[int, int]:
+        """Give everyone all frames but those that an author skips; how many took them, and how many bytes.
+
+        The loop that a delivery goes through: nothing in it is looked up that could be known before.
+        """
+        frames, authors = self.all, self.authors
+        taken = size = 0
+        if not authors:
+            if frames:
+                taken = sum([offer(frames) for offer in list(audience.offers.values())])
+            return taken, taken * len(frames)
+        for subscriber, offer in list(audience.offers.items()):
+            own = self._without_skipped(subscriber) if subscriber.user_id in authors else frames
+            if own and offer(own):
+                taken += 1
+                size += len(own)
+        return taken, size
+
+    def _without_skipped(self, subscriber: Subscriber) -> bytes:
         user_id = subscriber.user_id
         return b"".join(
             [

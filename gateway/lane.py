@@ -3,8 +3,10 @@
 Bytes of whole messages come in without a queue, framed bytes go out without an await.
 """
 
+import sys
 from typing import Protocol
 
+NO_LIMIT = sys.maxsize
 LANE = "chat_gateway.lane"
 """The ASGI scope's extension under which the transport offers its lane."""
 
@@ -28,8 +30,11 @@ class Lane(Protocol):
         """Send what comes in to `listener` from now on, what arrived since the handshake first."""
         ...
 
-    def write(self, frames: bytes) -> None:
-        """Write complete server frames; ignored once the socket is closing."""
+    def write(self, frames: bytes, limit: int = NO_LIMIT) -> bool:
+        """Write complete server frames; False, and nothing is written, if they and what is buffered exceed `limit`.
+
+        Ignored, and True, once the socket is closing.
+        """
         ...
 
     @property

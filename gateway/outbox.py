@@ -27,12 +27,11 @@ class Outbox:
         """Write complete frames; False if the client is too slow, and being closed for it."""
         if self._is_slow:
             return False
-        if self._lane.buffered + len(frames) > self._limit:
-            self._is_slow = True
-            self._on_slow()
-            return False
-        self._lane.write(frames)
-        return True
+        if self._lane.write(frames, self._limit):
+            return True
+        self._is_slow = True
+        self._on_slow()
+        return False
 
     async def room(self) -> bool:
         """Return once the client has taken most of what it was given; False if the socket is closing."""

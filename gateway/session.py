@@ -16,6 +16,7 @@ from gateway.codes import Close, Disconnect
 from gateway.dialects.base import Dialect, Request
 from gateway.errors import RedisUnavailable
 from gateway.frames import text_frame
+from gateway.hub import Offer
 from gateway.lane import Lane
 from gateway.messages import ErrorReply, Reply
 from gateway.metrics import Metrics
@@ -59,6 +60,8 @@ class Session(ABC):
         self._lane = lane
         self._metrics = metrics
         self._outbox = Outbox(lane, on_slow=self._on_slow)
+        self.offer: Offer = self._outbox.offer
+        """Takes complete frames; a full outbox closes this session as a slow consumer."""
         self._on_closed = on_closed
         self._waiting: deque[Request] = deque()
         self._worker: asyncio.Task[None] | None = None
@@ -115,10 +118,6 @@ class Session(ABC):
             self._lane.close(disconnect.code, disconnect.reason)
 
     # --- out
-
-    def offer(self, frames: bytes) -> bool:
-        """Hand complete frames to the outbox; a full one closes this session as a slow consumer."""
-        return self._outbox.offer(frames)
 
     async def room(self) -> bool:
         """Return once the outbox has room for a page; False if the socket is closed."""

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from gateway.codes import Disconnect
 from gateway.dialects.base import Dialect, Echo
-from gateway.hub import LocalChat
+from gateway.hub import LocalChat, Offer
 from gateway.messages import Reply, Reset
 from gateway.presence import Seat
 from gateway.since import Since
@@ -25,8 +25,9 @@ class Recipient(Protocol):
         """How it is spoken to."""
         ...
 
-    def offer(self, frames: bytes) -> bool:
-        """Take complete frames; never blocks, False if it cannot."""
+    @property
+    def offer(self) -> Offer:
+        """What takes complete frames for it; never blocks, False if it cannot."""
         ...
 
     def tell(self, reply: Reply) -> None:
@@ -144,9 +145,10 @@ class Subscription:
         self._sent.discard(event.client_msg_id)
         return is_own
 
-    def offer(self, frames: bytes) -> bool:
-        """Hand complete frames to the session's outbox; never blocks."""
-        return self.session.offer(frames)
+    @property
+    def offer(self) -> Offer:
+        """The session's outbox itself: a delivery takes no detour."""
+        return self.session.offer
 
     def reset(self, last_seq: int, epoch: str) -> None:
         """Tell the session that its positions in this chat are of another history; never blocks."""

@@ -12,6 +12,7 @@ import asyncio
 import logging
 from asyncio.transports import BaseTransport
 from collections import deque
+from os import write as write_to_kernel
 from typing import Any, Final
 
 from uvicorn._types import ASGISendEvent
@@ -23,7 +24,7 @@ from websockets.http11 import Request
 from websockets.protocol import State
 
 from gateway.fragments import BadMessage, Fragments
-from gateway.lane import LANE, LaneListener
+from gateway.lane import LANE, NO_LIMIT, LaneListener
 
 logger = logging.getLogger("gateway.transport")
 _quiet = logging.getLogger("gateway.transport.uvicorn")
@@ -63,6 +64,8 @@ class Transport(WebSocketsSansIOProtocol):
         self._closed: asyncio.Future[int] = self.loop.create_future()
         self._unread_pongs = 0
         self._handshake_timer: asyncio.TimerHandle | None = None
+        self._descriptor: int | None = None
+        """The socket's, where what is written to it goes out as it is."""
 
     # --- the lane
 
@@ -80,10 +83,27 @@ class Transport(WebSocketsSansIOProtocol):
         if self._closed.done():
             self._tell_closed()
 
-    def write(self, frames: bytes) -> None:
-        """Write complete server frames; ignored once the socket is closing."""
-        if not self.close_sent and not self.transport.is_closing():
-            self.transport.write(frames)
+    def write(self, frames: bytes, limit: int = NO_LIMIT) -> bool:
+        """Write complete server frames; False, and nothing is written, if they and what is buffered exceed `limit`.
+
+        With nothing buffered they go to the kernel from here: uvloop's own way there costs as much as the system call.
+        """
+        transport = self.transport
+        if self.close_sent or transport.is_closing():  # asked before each write: the descriptor may be another's by now
+            return True
+        buffered = transport.get_write_buffer_size()
+        if buffered + len(frames) > limit:
+            return False
+        if buffered == 0 and self._descriptor is not None:
+            try:
+                taken = write_to_kernel(self._descriptor, frames)
+            except OSError:  # full, or broken: the transport finds out and does what is to be done
+                taken = 0
+            if taken == len(frames):
+                return True
+            frames = frames[taken:]
+        transport.write(frames)
+        return True
 
     @property
     def buffered(self) -> int:
@@ -133,6 +153,8 @@ class Transport(WebSocketsSansIOProtocol):
     def connection_made(self, transport: BaseTransport) -> None:
         """A request is complete, and about to be upgraded."""
         super().connection_made(transport)
+        if transport.get_extra_info("ssl_object") is None:
+            self._descriptor = transport.get_extra_info("socket").fileno()
         self._handshake_timer = self.loop.call_later(HANDSHAKE_S, self._handshake_overdue)
 
     def connection_lost(self, exc: Exception | None) -> None:

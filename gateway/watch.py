@@ -5,6 +5,7 @@ from typing import Protocol
 
 from gateway.codes import Disconnect
 from gateway.dialects.base import Dialect, Request
+from gateway.hub import Offer
 from gateway.messages import ErrorReply, Established, Reply
 from gateway.refusals import NOT_SUBSCRIBED, not_in_chat
 from gateway.subscription import Subscription
@@ -15,8 +16,9 @@ class Watcher(Protocol):
 
     dialect: Dialect
 
-    def offer(self, frames: bytes) -> bool:
-        """Take complete frames; never blocks, False if it cannot."""
+    @property
+    def offer(self) -> Offer:
+        """What takes complete frames for it; never blocks, False if it cannot."""
         ...
 
     async def room(self) -> bool:
@@ -56,9 +58,10 @@ class Watch:
         """How it is spoken to."""
         return self._session.dialect
 
-    def offer(self, frames: bytes) -> bool:
-        """Hand complete frames to the session."""
-        return self._session.offer(frames)
+    @property
+    def offer(self) -> Offer:
+        """The session's."""
+        return self._session.offer
 
     async def room(self) -> bool:
         """Return once the session has room for a page; False if it is closed."""

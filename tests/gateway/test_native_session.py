@@ -35,13 +35,14 @@ class Lane:
 
     def attach(self, listener: object) -> None: ...
 
-    def write(self, frames: bytes) -> None:
+    def write(self, frames: bytes, limit: int = 0) -> bool:
         while frames:
             head, size = 2, frames[1]
             if size == 126:
                 head, size = 4, int.from_bytes(frames[2:4])
             self.told.append(orjson.loads(frames[head : head + size]))
             frames = frames[head + size :]
+        return True
 
     async def drained(self) -> bool:
         return True
