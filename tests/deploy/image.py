@@ -1,4 +1,4 @@
-"""Does what the Dockerfile says, in a root of Debian's packages instead of layers: no Docker engine runs with the tests.
+"""Does what the Dockerfile says in a root of Debian's packages instead of layers: no Docker engine runs with the tests.
 
 Knows just the instructions that our Dockerfile has. Needs root, debootstrap, chroot and unshare.
 """

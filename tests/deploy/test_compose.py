@@ -86,13 +86,13 @@ def test_our_containers_may_do_nothing(services: dict[str, Any]) -> None:
 def test_only_this_machine_reaches_the_ports(services: dict[str, Any]) -> None:
     ports = {name: each["ports"] for name, each in services.items() if "ports" in each}
     assert set(ports) == {"nginx", "prometheus", "grafana"}
-    assert all(str(port).startswith("127.0.0.1:") for published in ports.values() for port in published)
+    for port in [port for published in ports.values() for port in published]:
+        assert (port["host_ip"] if isinstance(port, dict) else port.split(":")[0]) == "127.0.0.1"
 
 
 def test_what_is_mounted_is_there(services: dict[str, Any]) -> None:
     for each in services.values():
-        for volume in each.get("volumes", []):
-            source = str(volume).split(":")[0]
+        for source, _ in _volumes(each):
             assert "/" not in source or Path(source).exists(), source
 
 
@@ -110,8 +110,15 @@ def test_grafana_is_shown_where_prometheus_and_the_dashboards_are(services: dict
     (source,) = yaml.safe_load((folder / "datasources/prometheus.yml").read_text())["datasources"]
     assert source["url"].split("//")[1].split(":")[0] in services
     (provider,) = yaml.safe_load((folder / "dashboards/chat-gateway.yml").read_text())["providers"]
-    mounted = [str(volume).split(":")[1] for volume in services["grafana"]["volumes"]]
-    assert provider["options"]["path"] in mounted
+    assert provider["options"]["path"] in [target for _, target in _volumes(services["grafana"])]
+
+
+def _volumes(service: dict[str, Any]) -> list[tuple[str, str]]:
+    """Source and target, in the short form of docker-compose 1 or the long one of 2."""
+    volumes = service.get("volumes", [])
+    return [
+        (each["source"], each["target"]) if isinstance(each, dict) else tuple(each.split(":")[:2]) for each in volumes
+    ]
 
 
 def _env_file(name: str) -> dict[str, str]:
