@@ -17,6 +17,7 @@ from gateway.settings import LogFormat
 _OURS: Final = ("gateway", "auth", "storage")
 _SECRETS: Final = re.compile(
     r"(?-i:eyJ)[\w-]{12,}(?:\.[\w-]*)*"  # a JWT; no boundary before it, since an escape like \n ends in a letter
+    r"|(?-i:tkt_)[\w-]{16,}"  # a one-use ticket
     r"|(?P<query>(?:token|ticket|password|secret|service-key)(?:=|\\?[\"']: ?\\?[\"']))[^&\s\"'\\]+"  # also as a key
     r"|(?P<header>bearer[ ,]+)[\w.~+/-]{8,}=*"
     r"|(?P<url>://)[^/?#@\s\"'\\]+(?=@)",  # the user and password of a database's URL

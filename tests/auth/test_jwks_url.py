@@ -42,7 +42,7 @@ async def test_the_document_at_the_url_is_read(jwks: JwksServer) -> None:
         b"HTTP/1.1 200 OK\r\n\r\n{}",
         b'HTTP/1.1 200 OK\r\n\r\n{"keys": {}}',
         b"HTTP/1.1 200 OK\r\n\r\n" + b"[" * 100_000,
-        b"HTTP/1.1 200 OK\r\n\r\n" + b" " * (MAX_BYTES + 1),
+        b'HTTP/1.1 200 OK\r\n\r\n{"keys": []}' + b" " * MAX_BYTES,
         b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{",
         b"no HTTP at all\r\n\r\n",
     ],

@@ -145,6 +145,7 @@ def test_no_token_reaches_a_line(lines_of: SetUp, log_format: LogFormat, text: s
     ("text", "left"),
     [
         ("Bearer abcdefgh.ijkl", "Bearer [redacted]"),
+        ("wss://a/b tkt_AbC-0123_456789xyz", "wss://a/b [redacted]"),
         ("?ticket=abc123&x=1", "?ticket=[redacted]&x=1"),
         ("refresh_token=abc", "refresh_token=[redacted]"),
         ("password=hunter2 next", "password=[redacted] next"),
