@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from tests.faults.checker import Rule
+from tests.faults.observer import Struck
 from tests.faults.run import Outcome
 
 
@@ -27,8 +28,23 @@ class Spread:
 
 
 @dataclass(frozen=True)
+class Aftermath:
+    """What a kind of fault did."""
+
+    times: int
+    recovery_s: Spread
+    """From when it struck until everybody was well and stayed so, be it healed or not."""
+    after_healing_s: Spread
+    """From when it was healed until everybody was well."""
+    ack_s: Spread
+    """Ack latency of what was first offered while it lasted."""
+    reconnects: float
+    """On average, while it lasted."""
+
+
+@dataclass(frozen=True)
 class Figures:
-    """What the table at the end shows."""
+    """What the tables at the end show."""
 
     acked: int
     attempted: int
@@ -43,11 +59,7 @@ class Figures:
     """From the sender's acknowledgement to each first delivery to another client."""
     gaps_found: int
     gaps_repaired: int
-    faults: Counter[str]
-    recovery_s: dict[str, Spread]
-    """By kind of fault: from when it struck until everybody was well, be it healed or not."""
-    aftermath_s: dict[str, Spread]
-    """By kind of fault: from when it was healed until everybody was well."""
+    faults: dict[str, Aftermath]
 
 
 def ack_times(outcome: Outcome) -> list[tuple[float, float]]:
@@ -73,30 +85,41 @@ def lags(outcome: Outcome) -> list[tuple[float, float]]:
 def figures(outcome: Outcome) -> Figures:
     """All of them."""
     history = outcome.history
-    found = lags(outcome)
     _, gaps_found, repaired = outcome.gaps[-1] if outcome.gaps else (0.0, 0.0, 0.0)
-    recoveries: dict[str, list[float]] = {}
-    aftermaths: dict[str, list[float]] = {}
-    for struck in outcome.struck:
-        if struck.recovered is not None:
-            recoveries.setdefault(struck.kind, []).append(struck.recovered - struck.began)
-        if struck.healed is not None and struck.well is not None:
-            aftermaths.setdefault(struck.kind, []).append(struck.well - struck.healed)
     distinct = len({(d.chat, d.client, d.seq) for d in history.deliveries})
+    acks = ack_times(outcome)
+    kinds: dict[str, list[Struck]] = {}
+    for struck in outcome.struck:
+        kinds.setdefault(struck.kind.value, []).append(struck)
     return Figures(
         acked=len(history.acks),
         attempted=len(history.attempts),
         deliveries=len(history.deliveries),
         repeated=len(history.deliveries) - distinct,
-        reconnects=history.reconnects,
+        reconnects=len(history.reconnects),
         violations=Counter(violation.rule for violation in outcome.violations),
-        ack_s=Spread.of(seconds for _, seconds in ack_times(outcome)),
-        lag_s=Spread.of(seconds for _, seconds in found),
+        ack_s=Spread.of(seconds for _, seconds in acks),
+        lag_s=Spread.of(seconds for _, seconds in lags(outcome)),
         gaps_found=round(gaps_found),
         gaps_repaired=round(repaired),
-        faults=Counter(struck.kind.value for struck in outcome.struck),
-        recovery_s={kind: Spread.of(times) for kind, times in recoveries.items()},
-        aftermath_s={kind: Spread.of(times) for kind, times in aftermaths.items()},
+        faults={kind: _aftermath(of_kind, acks, history.reconnects) for kind, of_kind in sorted(kinds.items())},
+    )
+
+
+def _aftermath(faults: Sequence[Struck], acks: Sequence[tuple[float, float]], reconnects: Sequence[float]) -> Aftermath:
+    windows = [(fault.began, fault.healed) for fault in faults if fault.healed is not None]
+
+    def is_within(at: float) -> bool:
+        return any(began <= at <= healed for began, healed in windows)
+
+    return Aftermath(
+        times=len(faults),
+        recovery_s=Spread.of(fault.recovered - fault.began for fault in faults if fault.recovered is not None),
+        after_healing_s=Spread.of(
+            fault.well - fault.healed for fault in faults if fault.well is not None and fault.healed is not None
+        ),
+        ack_s=Spread.of(seconds for at, seconds in acks if is_within(at - seconds)),
+        reconnects=sum(map(is_within, reconnects)) / len(faults),
     )
 
 

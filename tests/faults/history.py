@@ -72,7 +72,8 @@ class History:
     """By chat and reader: the whole history, read over HTTP when all was over."""
     ends: dict[tuple[int, str], int] = field(default_factory=dict)
     """By chat and client: the last seq it was pushed, when all had been quiet for a while."""
-    reconnects: int = 0
+    reconnects: list[float] = field(default_factory=list)
+    """When a client began to connect once more."""
 
     def write(self, path: Path) -> None:
         """All of it as JSON Lines."""

@@ -15,8 +15,6 @@ TICK_S = 0.1
 SCRAPE_S = 1.0
 PATIENCE_S = 1.0
 """Somebody who waits longer than this for an answer is not well."""
-EFFECT_S = 0.3
-"""So long after a fault has begun, its effect can be seen."""
 _COUNTERS = {
     "found": re.compile(rb"^chat_gateway_gaps_total ([0-9.e+]+)$", re.M),
     "repaired": re.compile(rb"^chat_gateway_gap_events_repaired_total ([0-9.e+]+)$", re.M),
@@ -32,9 +30,9 @@ class Struck:
     began: float
     healed: float | None = None
     recovered: float | None = None
-    """When, after it had struck, everybody was connected, up to date and answered: perhaps before it was healed."""
+    """Since when everybody was connected, up to date and answered: perhaps long before it was healed."""
     well: float | None = None
-    """The same, after it was healed."""
+    """When this was so after it was healed; from then on it is over."""
 
 
 @dataclass
@@ -59,13 +57,12 @@ class Observer:
         while True:
             acked = dict(self.world.acked_seq)
             await asyncio.sleep(TICK_S)
-            if self.is_well(acked):
-                now = self.world.now
-                for struck in self.struck:
-                    if struck.recovered is None and now - struck.began > EFFECT_S:
-                        struck.recovered = now
-                    if struck.well is None and struck.healed is not None:
-                        struck.well = now
+            now, is_well = self.world.now, self.is_well(acked)
+            for struck in self.struck:
+                if struck.well is None:
+                    struck.recovered = (struck.recovered or now) if is_well else None
+                    if struck.healed is not None:
+                        struck.well = struck.recovered and now
 
     def is_well(self, acked: dict[int, int]) -> bool:
         """Whether all are connected, have what was acknowledged a moment ago, and wait for no answer."""

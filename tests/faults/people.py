@@ -113,9 +113,9 @@ class Member:
         attempt, is_first = 0, True
         while not self._world.over.is_set():
             if not is_first:
-                self._world.history.reconnects += 1
+                self._world.history.reconnects.append(self._world.now)
             is_first = False
-            opened, hint_s = self._world.now, 0.0
+            opened, hint_s = self._world.now, None
             try:
                 async with connect(
                     self._address(),
@@ -138,15 +138,18 @@ class Member:
                 self._socket, self.is_live = None, False
             if self._world.over.is_set():
                 return
-            attempt = 0 if self._world.now - opened > SETTLED_S else attempt + 1
-            await asyncio.sleep(hint_s or random.uniform(0, min(BACKOFF_CAP_S, BACKOFF_BASE_S * 2**attempt)))
+            if hint_s is not None or self._world.now - opened > SETTLED_S:
+                attempt = 0  # it went well, or was ended politely: no reason to be shy
+            jitter_s = random.uniform(0, min(BACKOFF_CAP_S, BACKOFF_BASE_S * 2**attempt))
+            attempt += 1
+            await asyncio.sleep((hint_s or 0.0) + jitter_s)
 
     def _address(self) -> str:
         since = f"{self._epoch}:{self.seq}" if self._epoch else str(self.seq)
         return f"{self._world.url.replace('http', 'ws')}/ws/chat/{self.chat}/?since={urllib.parse.quote(since)}"
 
-    async def _live(self, socket: ClientConnection) -> float:
-        """Read until it closes; returns how long the server wants us to wait."""
+    async def _live(self, socket: ClientConnection) -> float | None:
+        """Read until it closes; returns how long we are asked to wait, if we were sent away politely."""
         writer = asyncio.create_task(self._write(socket)) if self._writes else None
         try:
             async for payload in socket:
@@ -164,7 +167,7 @@ class Member:
             self._world.odd(self.chat, self.name, f"closed for good with {code} {socket.close_reason}")
         if code == 4000:
             return float(orjson.loads(socket.close_reason or "{}").get("retry_after_ms", 0)) / 1000
-        return 0.0
+        return None
 
     def _take(self, frame: dict[str, Any]) -> None:
         match frame["type"]:

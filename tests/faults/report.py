@@ -1,6 +1,10 @@
 """What a run has to say for itself, in Markdown; the same on the terminal and in the report's folder."""
 
+import math
+from dataclasses import asdict
 from pathlib import Path
+
+import orjson
 
 from tests.faults.checker import Rule
 from tests.faults.figures import Figures, Spread, figures, table
@@ -12,9 +16,11 @@ SHOWN = 20
 
 
 def write_report(outcome: Outcome, folder: Path) -> None:
-    """`report.md` with its pictures, and the history as `history.jsonl`."""
+    """`report.md` with its pictures, its figures and faults as JSON, and the history as `history.jsonl`."""
     pictures = "".join(f"\n![{name.removesuffix('.svg')}]({name})\n" for name in draw(outcome, folder))
     (folder / "report.md").write_text(f"# Fault run\n\n{summary(outcome)}{pictures}")
+    (folder / "figures.json").write_bytes(orjson.dumps(asdict(figures(outcome)), option=orjson.OPT_INDENT_2))
+    (folder / "faults.json").write_bytes(orjson.dumps([asdict(struck) for struck in outcome.struck]))
     outcome.history.write(folder / "history.jsonl")
 
 
@@ -51,14 +57,18 @@ def _totals(found: Figures) -> list[list[str]]:
 
 
 def _faults(found: Figures) -> list[list[str]]:
-    rows = [["fault", "times", "well again after it struck: p50 / p95 / max", "after it was healed: p50 / p95 / max"]]
-    for kind, count in sorted(found.faults.items()):
-        rows.append([kind, str(count), _recovery(found.recovery_s.get(kind)), _recovery(found.aftermath_s.get(kind))])
+    """Times as median / 95th percentile."""
+    head = ["fault", "times", "all well again after", "after it was healed", "acks meanwhile", "reconnects"]
+    rows = [head]
+    for kind, did in found.faults.items():
+        spreads = map(_short, (did.recovery_s, did.after_healing_s, did.ack_s))
+        rows.append([kind, str(did.times), *spreads, f"{did.reconnects:.0f}"])
     return rows
 
 
-def _recovery(spread: Spread | None) -> str:
-    return "never" if spread is None else " / ".join(map(_seconds, (spread.p50, spread.p95, spread.most)))
+def _short(spread: Spread) -> str:
+    """The median and the 95th percentile."""
+    return "" if math.isnan(spread.p50) else f"{_seconds(spread.p50)} / {_seconds(spread.p95)}"
 
 
 def _spread(spread: Spread) -> str:

@@ -126,6 +126,7 @@ http {{
       proxy_pass http://replicas;
       proxy_http_version 1.1;
       proxy_connect_timeout 2s;
+      proxy_next_upstream error timeout http_503;
       proxy_set_header Host $http_host;
       proxy_set_header Upgrade $http_upgrade;
       proxy_set_header Connection $connection_upgrade;
