@@ -71,6 +71,11 @@ class Health:
         return State.READY
 
     @property
+    def is_alive(self) -> bool:
+        """Whether it can still become well by itself; if not, a restart (with its drain) is the only help."""
+        return not self._failures
+
+    @property
     def is_ready(self) -> bool:
         """Whether new connections should come here."""
         return self.state in _IS_READY

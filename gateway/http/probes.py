@@ -34,8 +34,10 @@ class ProbeRoutes:
         ]
 
     async def _livez(self, _: Request) -> Response:
-        """The loop turns, and that is all it says: a restart would not bring Redis or the database back."""
-        return answer({"status": "alive", "node": self._node_id})
+        """The loop turns, and no task has died that only a restart brings back; one would not bring back Redis."""
+        if self._health.is_alive:
+            return answer({"status": "alive", "node": self._node_id})
+        return answer(self._health.report() | {"node": self._node_id}, HTTPStatus.SERVICE_UNAVAILABLE)
 
     async def _readyz(self, _: Request) -> Response:
         status = HTTPStatus.OK if self._health.is_ready else HTTPStatus.SERVICE_UNAVAILABLE

@@ -37,12 +37,21 @@ class Probed:
             return await http.get(f"http://chat.example:{port}{path}", **options)
 
 
-async def test_a_node_that_turns_is_alive_whatever_else_is_wrong() -> None:
+async def test_a_node_whose_servers_are_away_is_alive_for_a_restart_would_not_bring_them_back() -> None:
     probed = Probed(PRODUCTION)
     probed.broker.down = True
-    probed.failures.append("position check")
+    probed.health.store_answered(False)
+    probed.health.drain()
     answer = await probed.get("/livez")
     assert (answer.status_code, answer.json()) == (200, {"status": "alive", "node": "n1"})
+
+
+async def test_a_node_that_only_a_restart_can_help_asks_for_one() -> None:
+    probed = Probed(PRODUCTION)
+    probed.failures.append("position check")
+    answer = await probed.get("/livez")
+    assert answer.status_code == 503
+    assert (answer.json()["status"], answer.json()["failed"]) == ("broken", ["position check"])
 
 
 async def test_readiness_follows_the_node_s_health() -> None:
