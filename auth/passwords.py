@@ -16,6 +16,7 @@ from auth.workers import Workers
 
 # OWASP Password Storage Cheat Sheet, argon2id: m = 19 MiB, t = 2, p = 1.
 _OWASP: Final = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
+MOST_THREADS: Final = 8  # a container sees all cores of its host, and would need memory for each
 WAITING: Final = 256  # about five seconds of work on one core: a crowd may come at once
 
 
@@ -32,7 +33,9 @@ class Passwords:
 
     def __init__(self, hasher: PasswordHasher = _OWASP, *, threads: int | None = None, waiting: int = WAITING) -> None:
         self._hasher = hasher
-        self._workers = Workers("password", threads=threads or max(1, (os.cpu_count() or 1) - 1), waiting=waiting)
+        spare_cores = (os.cpu_count() or 1) - 1
+        threads = threads or min(MOST_THREADS, max(1, spare_cores))
+        self._workers = Workers("password", threads=threads, waiting=waiting)
         self._dummy = hasher.hash(secrets.token_urlsafe(16))
 
     async def hash(self, password: str) -> str:

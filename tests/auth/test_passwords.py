@@ -11,7 +11,7 @@ import pytest
 from argon2 import PasswordHasher
 
 from auth.errors import Overloaded
-from auth.passwords import Passwords
+from auth.passwords import MOST_THREADS, Passwords
 from auth.workers import Workers
 
 CHEAP = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
@@ -118,6 +118,19 @@ async def test_few_hash_at_once_some_wait_and_the_rest_are_refused_at_once() -> 
     assert hasher.most_running <= 2
     assert threading.current_thread().name not in hasher.threads
     await passwords.verify(PASSWORD, None)
+
+
+async def test_a_host_of_many_cores_does_not_take_memory_for_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.cpu_count", lambda: 64)
+    hasher = CountingHasher()
+    passwords = Passwords(hasher)
+    accepted = [asyncio.create_task(passwords.verify(PASSWORD, None)) for _ in range(20)]
+    async with asyncio.timeout(10):
+        while hasher.most_running < MOST_THREADS:  # the hasher counts in other threads
+            await asyncio.sleep(0.01)
+    hasher.gate.set()
+    await asyncio.gather(*accepted)
+    assert hasher.most_running == MOST_THREADS
 
 
 async def test_a_caller_that_leaves_frees_its_place_only_when_its_work_is_done() -> None:
