@@ -1,8 +1,8 @@
 """Judges a history: pure functions, each of which returns the violations of one rule (docs/delivery.md).
 
 acked − stored = ∅; stored − attempted = ∅; nothing stored twice; each client's seqs strictly increase without a hole
-once repetitions are removed; all agree on (chat, seq) → message; one sender's order is kept; whoever is connected has
-caught up.
+once repetitions are removed; all agree on (chat, seq) → event; one sender's order is kept; whoever is connected has
+caught up; and the text of a message is what its last edit or deletion made of it.
 """
 
 from collections import Counter
@@ -23,6 +23,7 @@ class Rule(StrEnum):
     DISAGREEMENT = "disagreement"
     ORDER = "order"
     BEHIND = "behind"
+    TEXT = "text"
     ODDITY = "oddity"
 
 
@@ -79,7 +80,7 @@ def _phantoms(history: History) -> Iterator[Violation]:
 
 
 def _duplicates(history: History) -> Iterator[Violation]:
-    """One message stored as two."""
+    """One event stored as two."""
     for chat, found in _stored(history).items():
         for key, count in Counter(s.key for s in found).items():
             if count > 1:
@@ -136,6 +137,17 @@ def _stragglers(history: History) -> Iterator[Violation]:
             yield Violation(Rule.BEHIND, chat, f"{client} ended at {seq} of {last_seq}")
 
 
+def _texts(history: History) -> Iterator[Violation]:
+    """Somebody found a message in another state than its last event left it in."""
+    deletions = {(attempt.chat, attempt.key) for attempt in history.attempts if attempt.is_deletion}
+    for (chat, reader), found in history.reads.items():
+        present = {s.message_id: "" if (chat, s.key) in deletions else s.key for s in found}
+        for s in found:
+            if s.text != present[s.message_id]:
+                expected = present[s.message_id]
+                yield Violation(Rule.TEXT, chat, f"{reader} reads {s.text!r} at {s.seq}, and not {expected!r}")
+
+
 def _oddities(history: History) -> Iterator[Violation]:
     for oddity in history.oddities:
         yield Violation(Rule.ODDITY, oddity.chat, f"{oddity.client} at {oddity.at:.3f}: {oddity.what}")
@@ -149,5 +161,6 @@ _RULES: tuple[Callable[[History], Iterator[Violation]], ...] = (
     _disagreements,
     _disorder,
     _stragglers,
+    _texts,
     _oddities,
 )

@@ -232,6 +232,10 @@ def _deafen(link: Link) -> None:
     link.stall(link.downward)
 
 
+def _mute(link: Link) -> None:
+    link.stall(link.upward)
+
+
 def _slow_down(link: Link) -> None:
     link.delay(SLOW_S)
 
@@ -280,6 +284,7 @@ _ACTS: dict[Kind, Act] = {
     Kind.REDIS_KILL_PUBSUB: _redis_command("CLIENT", "KILL", "TYPE", "pubsub"),
     Kind.REDIS_BLACKHOLE: _on_link(_redis_link, Link.stall),
     Kind.REDIS_DEAF: _on_link(_redis_link, _deafen),
+    Kind.REDIS_MUTE: _on_link(_redis_link, _mute),
     Kind.REDIS_FAILOVER: _redis_failover,
     Kind.REDIS_SLOW: _on_link(_redis_link, _slow_down),
     Kind.REDIS_RESET: _on_link(_redis_link, Link.reset),
@@ -294,6 +299,7 @@ _ACTS: dict[Kind, Act] = {
     Kind.NGINX_RELOAD: _nginx_reload,
     Kind.CLIENTS_RESET: _on_link(_front, Link.reset),
     Kind.CLIENTS_BLACKHOLE: _on_link(_front, Link.stall),
+    Kind.CLIENTS_DEAF: _on_link(_front, _deafen),
     Kind.CLIENTS_SLOW: _on_link(_front, _throttle),
     Kind.STALLED_READERS: _stalled_readers,
     Kind.STORM: _storm,

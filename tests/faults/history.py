@@ -1,7 +1,7 @@
 """What happened in a run, as its clients saw it: every attempt, acknowledgement and delivery, and what was stored.
 
-Times are monotonic seconds since the start of the run. A message is known by its `key`, which is both its client_msg_id
-and its text: so it is recognised even if the system under test loses the one or the other.
+Times are monotonic seconds since the start of the run. An event (a message, an edit, a deletion) is known by its `key`,
+its client_msg_id. The text of a message, or what it is edited to, is the key of that event.
 """
 
 from collections.abc import Iterator
@@ -13,12 +13,13 @@ import orjson
 
 
 class Attempt(NamedTuple):
-    """A sender offered a message for the first time."""
+    """A sender offered an event for the first time."""
 
     at: float
     chat: int
     sender: int
     key: str
+    is_deletion: bool = False
 
 
 class Ack(NamedTuple):
@@ -32,7 +33,7 @@ class Ack(NamedTuple):
 
 
 class Delivery(NamedTuple):
-    """A client was pushed a message, live or on coming back; repeated ones too."""
+    """A client was pushed an event, live or on coming back; repeated ones too."""
 
     at: float
     chat: int
@@ -43,12 +44,13 @@ class Delivery(NamedTuple):
 
 
 class Stored(NamedTuple):
-    """A message as one reader found it in the chat's history at the end."""
+    """An event as one reader found it in the chat's history at the end, with the present text of its message."""
 
     seq: int
     message_id: int
     sender: int
     key: str
+    text: str
 
 
 class Oddity(NamedTuple):

@@ -16,6 +16,8 @@ from storage.commit_postgres import CALL, PostgresCommit
 from storage.records import ChatEvent, NewEvent
 
 UNCOMMITTED_S = 0.1
+SUFFIX = "~"
+"""What follows it in a stored client_msg_id is not the client's, but NO_UNIQUE_KEY's."""
 
 
 class Mutation(StrEnum):
@@ -91,8 +93,8 @@ def _no_unique_key() -> None:
     columns = commit_postgres._columns
 
     def forgetful(event: NewEvent) -> tuple[object, ...]:
-        chat, sender, _, *rest = columns(event)
-        return chat, sender, uuid.uuid4().hex, *rest
+        chat, sender, client_msg_id, *rest = columns(event)
+        return chat, sender, f"{client_msg_id}{SUFFIX}{uuid.uuid4().hex}", *rest
 
     commit_postgres._columns = forgetful
 

@@ -14,8 +14,11 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
 
 from tests.faults.history import Ack, Attempt, Delivery, History, Oddity, Stored
+from tests.faults.mutations import SUFFIX
 from tests.faults.rig import User
 
+EDITS, DELETIONS = 0.1, 0.05
+"""Shares of what the writers send by WebSocket."""
 BACKOFF_BASE_S = 0.5
 BACKOFF_CAP_S = 20.0
 SETTLED_S = 5.0
@@ -59,7 +62,7 @@ class World:
 
 
 class Sender:
-    """A sender's messages: one is under way at a time, so that their order is theirs (delivery.md, client rule)."""
+    """A sender's events: one is under way at a time, so that their order is theirs (delivery.md, client rule)."""
 
     def __init__(self, world: World, chat: int, user: User, name: str) -> None:
         self._world = world
@@ -67,23 +70,47 @@ class Sender:
         self.user = user
         self.name = name
         self._count = 0
+        self._latest: int | None = None
+        """The message to edit or delete."""
         self.under_way: str | None = None
+        """The key of what is offered and not acknowledged."""
+        self.command: dict[str, object] = {}
+        """It as a WebSocket command."""
         self.since = 0.0
-        """When the message under way was first offered."""
+        """When it was first offered."""
 
-    def compose(self) -> str:
-        """The next message's key."""
+    def compose(self) -> None:
+        """Begin the next message."""
         self._count += 1
-        self.under_way = f"{self.name}.{self._count}"
-        self.since = self._world.now
-        self._world.history.attempts.append(Attempt(self.since, self.chat, self.user.id, self.under_way))
-        return self.under_way
+        key = f"{self.name}.{self._count}"
+        self._begin(key, {"type": "message", "text": key, "client_msg_id": key})
+
+    def compose_anything(self) -> None:
+        """Begin the next message, edit or deletion."""
+        lot = self._world.random.random()
+        if self._latest is None or lot > EDITS + DELETIONS:
+            self.compose()
+            return
+        self._count += 1
+        key = f"{self.name}.{self._count}"
+        if lot > DELETIONS:
+            self._begin(key, {"type": "edit_message", "id": self._latest, "text": key, "client_msg_id": key})
+        else:
+            self._begin(key, {"type": "delete_message", "id": self._latest, "client_msg_id": key})
+            self._latest = None
+
+    def _begin(self, key: str, command: dict[str, object]) -> None:
+        self.under_way, self.command, self.since = key, command, self._world.now
+        is_deletion = command["type"] == "delete_message"
+        self._world.history.attempts.append(Attempt(self.since, self.chat, self.user.id, key, is_deletion))
 
     def settle(self, key: str, seq: int, message_id: int) -> bool:
-        """The message with this key was found stored; False if it is not the one under way."""
+        """The event with this key was found stored; False if it is not the one under way."""
         if key != self.under_way:
             return False
         self._world.ack(self.chat, key, seq, message_id)
+        if self.command["type"] == "message":
+            self._latest = message_id
         self.under_way = None
         return True
 
@@ -186,7 +213,7 @@ class Member:
                 self._world.odd(self.chat, self.name, f"{frame}")
 
     def _take_message(self, message: dict[str, Any], *, is_answer: bool) -> None:
-        seq, key = message["seq"], message["text"]
+        seq, key = message["seq"], key_of(message)
         if not is_answer:
             delivery = Delivery(self._world.now, self.chat, self.name, seq, message["id"], key)
             self._world.history.deliveries.append(delivery)
@@ -201,10 +228,9 @@ class Member:
                     await self._world.pause()
                     if not self._world.is_writing:
                         return
-                    self.sender.compose()
-                key = self.sender.under_way
+                    self.sender.compose_anything()
                 self._acked.clear()
-                await socket.send(orjson.dumps({"type": "message", "text": key, "client_msg_id": key}).decode())
+                await socket.send(orjson.dumps(self.sender.command).decode())
                 async with asyncio.timeout(ANSWER_S):
                     await self._acked.wait()
                 await asyncio.sleep(max(0.0, self._held_until - self._world.now))
@@ -264,6 +290,12 @@ class Poster:
         return False
 
 
+def key_of(message: dict[str, Any]) -> str:
+    """The key of the event that a message's object tells of."""
+    client_msg_id: str = message["client_msg_id"]
+    return client_msg_id.partition(SUFFIX)[0]
+
+
 async def read_history(world: World, http: httpx.AsyncClient, chat: int, user: User) -> None:
     """Read the chat from its first message to its last, as any client can."""
     found: list[Stored] = []
@@ -275,7 +307,7 @@ async def read_history(world: World, http: httpx.AsyncClient, chat: int, user: U
         )
         answer.raise_for_status()
         page = answer.json()["messages"]
-        found += [Stored(m["seq"], m["id"], m["sender"]["id"], m["text"]) for m in page]
+        found += [Stored(m["seq"], m["id"], m["sender"]["id"], key_of(m), m["text"]) for m in page]
         if len(page) < PAGE:
             world.history.reads[chat, f"m{user.id}"] = found
             return

@@ -23,7 +23,8 @@ def good() -> History:
     history.deliveries.append(Delivery(5, CHAT, "bob", 2, 102, "bob.1"))
     for reader in ("ann", "bob"):
         stored = [
-            Stored(place, 100 + place, sender, key) for place, key, sender in zip((1, 2, 3), KEYS, SENDERS, strict=True)
+            Stored(place, 100 + place, sender, key, key)
+            for place, key, sender in zip((1, 2, 3), KEYS, SENDERS, strict=True)
         ]
         history.reads[CHAT, reader] = stored
         history.ends[CHAT, reader] = 3
@@ -49,7 +50,7 @@ def forget_the_chat(history: History) -> None:
 
 def store_what_nobody_sent(history: History) -> None:
     for found in history.reads.values():
-        found.append(Stored(4, 104, ANN, "ann.3"))
+        found.append(Stored(4, 104, ANN, "ann.3", "ann.3"))
 
 
 def store_it_as_anothers(history: History) -> None:
@@ -63,7 +64,7 @@ def push_what_is_not_stored(history: History) -> None:
 
 def store_it_twice(history: History) -> None:
     for found in history.reads.values():
-        found.append(Stored(4, 104, ANN, "ann.2"))
+        found.append(Stored(4, 104, ANN, "ann.2", "ann.2"))
 
 
 def skip_a_push(history: History) -> None:
@@ -96,6 +97,33 @@ def refuse_bob(history: History) -> None:
     history.oddities.append(Oddity(1, CHAT, "bob", "closed for good with 4409"))
 
 
+def lose_an_edit(history: History) -> None:
+    edit(history)
+    for found in history.reads.values():
+        found[0] = found[0]._replace(text="ann.1")
+
+
+def show_what_was_deleted(history: History) -> None:
+    edit(history)
+    history.attempts[-1] = history.attempts[-1]._replace(is_deletion=True)
+
+
+def edit(history: History) -> None:
+    """Ann edits her first message."""
+    history.attempts.append(Attempt(6, CHAT, ANN, "ann.3"))
+    history.acks.append(Ack(6, CHAT, "ann.3", 4, 101))
+    for reader, found in history.reads.items():
+        found[0] = found[0]._replace(text="ann.3")
+        found.append(Stored(4, 101, ANN, "ann.3", "ann.3"))
+        history.ends[reader] = 4
+
+
+def test_an_edited_message_is_green() -> None:
+    history = good()
+    edit(history)
+    assert check(history) == []
+
+
 def test_a_good_history_is_green() -> None:
     assert check(good()) == []
 
@@ -124,6 +152,8 @@ def test_what_was_not_acknowledged_may_be_stored_or_not() -> None:
         (show_another_message_at_a_place, Rule.DISAGREEMENT),
         (turn_ann_around, Rule.ORDER),
         (leave_bob_behind, Rule.BEHIND),
+        (lose_an_edit, Rule.TEXT),
+        (show_what_was_deleted, Rule.TEXT),
         (refuse_bob, Rule.ODDITY),
     ],
 )
