@@ -64,6 +64,15 @@ def test_development_needs_nothing_else() -> None:
     assert {each["key"] for each in wanted if not each.get("optional")} == set(secret["data"])
 
 
+def test_the_readmes_selector_finds_the_migration_and_its_policy() -> None:
+    wanted = "app.kubernetes.io/component=migration"
+    assert f"--selector {wanted}" in (ROOT / "k8s/README.md").read_text()
+    name, _, value = wanted.partition("=")
+    built = kustomized("k8s/overlays/production")
+    found = [each["kind"] for each in built if each["metadata"].get("labels", {}).get(name) == value]
+    assert sorted(found) == ["Job", "NetworkPolicy"]
+
+
 def test_a_changed_setting_changes_the_name_that_pods_refer_to() -> None:
     names = {
         each["metadata"]["name"]
