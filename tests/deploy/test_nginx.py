@@ -4,6 +4,7 @@ Debian's nginx is older than `resolve` in an upstream (1.27.3) and here is no Do
 written in; every other line is what the container gets.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -115,9 +116,24 @@ def _connections(cluster: Cluster) -> list[int]:
 
 
 async def test_sockets_go_where_there_are_fewest(cluster: Cluster, balancer: Balancer) -> None:
-    for number in range(10):
-        await cluster.sockets.enter_async_context(await ChatClient.connect(f"ws://{balancer.url}/ws/c{number}"))
-    assert _connections(cluster) == [5, 5]
+    async def connect(number: int) -> ChatClient:
+        client = await ChatClient.connect(f"ws://{balancer.url}/ws/c{number}")
+        return await cluster.sockets.enter_async_context(client)
+
+    def node(client: ChatClient) -> str:
+        assert client.socket.response is not None
+        return client.socket.response.headers["X-Gateway-Node"]
+
+    clients = [await connect(number) for number in range(8)]
+    assert _connections(cluster) == [4, 4]
+    leaving = [client for client in clients if node(client) == node(clients[0])]
+    for client in leaving:
+        await client.close()
+    async with asyncio.timeout(10):
+        while sum(_connections(cluster)) != 4:
+            await asyncio.sleep(0.01)
+    came = [await connect(number) for number in range(8, 12)]
+    assert [node(client) for client in came] == [node(leaving[0])] * 4
 
 
 async def test_who_comes_while_a_gateway_is_gone_or_going_gets_another(cluster: Cluster, balancer: Balancer) -> None:
