@@ -45,7 +45,7 @@ class SharedLoginLimits:
                 for limit in limits_on(account, address):
                     if wait_ms := await self._run(limit, count):
                         break
-        except (RedisError, OSError, TimeoutError) as error:
+        except (RedisError, OSError, RuntimeError) as error:  # uvloop's for a transport that was reset meanwhile
             if not self._away:
                 log.warning("login_limits_local", extra={"fields": {"error": type(error).__name__}})
             self._away = True

@@ -50,7 +50,8 @@ class Stream:
             _, writer = _take_over(connection)
             if writer is not None:
                 writer.transport.abort()
-            if isinstance(error, RedisError | OSError):  # TimeoutError is an OSError
+            # TimeoutError is an OSError; RuntimeError is what uvloop says of a transport that was reset meanwhile.
+            if isinstance(error, RedisError | OSError | RuntimeError):
                 raise StreamBroken(type(error).__name__) from error
             raise
         reader, writer = _take_over(connection)

@@ -1,0 +1,56 @@
+"""A connection that is reset while it is being made: what a balancer in front of a dead Redis does."""
+
+import asyncio
+import socket
+import struct
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+import uvloop
+
+from gateway.redis.stream import Stream, StreamBroken
+
+TRIES = 20
+DAWDLE_S = 0.001
+ABORTIVE = struct.pack("ii", 1, 0)  # SO_LINGER with 0 s: close means RST
+
+
+@pytest.fixture
+def resetting_port() -> Iterator[int]:
+    """A port of 127.0.0.1 that accepts every connection and resets it at once."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            while True:
+                try:
+                    connection, _ = listener.accept()
+                except OSError:
+                    return
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, ABORTIVE)
+                connection.close()
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        yield listener.getsockname()[1]
+        listener.shutdown(socket.SHUT_RDWR)
+        thread.join()
+
+
+def test_a_reset_while_connecting_is_a_broken_stream_on_uvloop_too(resetting_port: int) -> None:
+    async def connect() -> None:
+        loop = asyncio.get_running_loop()
+
+        def dawdle() -> None:
+            """In a loop this slow, the reset has arrived before the next step is taken."""
+            time.sleep(DAWDLE_S)
+            loop.call_soon(dawdle)
+
+        dawdle()
+        for _ in range(TRIES):
+            with pytest.raises(StreamBroken):
+                await Stream.open(f"redis://127.0.0.1:{resetting_port}/0")
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(connect())
