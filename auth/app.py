@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from http import HTTPStatus
+from typing import TypedDict
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -11,11 +12,13 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from auth.accounts import Accounts
+from auth.api_pages import api_pages
 from auth.attempts import LoginLimits
 from auth.guests import Guests
 from auth.keys import KeyRing, KeyStore
 from auth.login import Login
 from auth.oauth2 import TokenEndpoint
+from auth.operation import Caller, operation
 from auth.passwords import Passwords
 from auth.problems import Problem
 from auth.registration import Registration
@@ -57,13 +60,21 @@ def create_app(service: AuthService) -> Starlette:
         finally:
             service.close()
 
+    routes = [*service.routes(), Route("/livez", _livez, methods=["GET"])]
     return Starlette(
-        routes=[*service.routes(), Route("/livez", _livez, methods=["GET"])],
+        routes=[*routes, *api_pages(routes)],
         exception_handlers={HTTPException: _on_http_error, Exception: _on_surprise},
         lifespan=lifespan,
     )
 
 
+class Alive(TypedDict):
+    """This process runs."""
+
+    status: str
+
+
+@operation("Whether this process should run on.", Caller.ANYBODY, {200: Alive})
 async def _livez(_: Request) -> Response:
     """The loop turns. No /readyz: what auth needs, all its replicas share, and its own 503 says when to retry."""
     return Response(b'{"status":"alive"}', headers={"Cache-Control": "no-store"}, media_type="application/json")

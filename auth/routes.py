@@ -1,8 +1,9 @@
 """Every URL of auth, on one screen."""
 
 from collections.abc import Awaitable, Callable
+from functools import wraps
 from http import HTTPStatus
-from typing import Any
+from typing import Any, TypedDict
 
 import msgspec
 import orjson
@@ -17,6 +18,7 @@ from auth.errors import Overloaded
 from auth.guests import Guests
 from auth.keys import KeyRing
 from auth.login import Granted, Limited, Login, WrongCredentials
+from auth.operation import Caller, operation
 from auth.problems import Problem
 from auth.registration import Registration
 from auth.service_keys import ServiceKeys
@@ -50,6 +52,41 @@ class NewGuest(msgspec.Struct):
     room_id: str
 
 
+class PasswordGrant(msgspec.Struct):
+    """Form of `POST /api/v1/login/access-token` (RFC 6749 §4.3.2)."""
+
+    username: str
+    password: str
+    grant_type: str = "password"
+
+
+class Account(TypedDict):
+    """A new account."""
+
+    id: int
+    login: str
+
+
+class AccessToken(TypedDict):
+    """A token, good for `expires_in` seconds."""
+
+    access_token: str
+    token_type: str
+    expires_in: int
+
+
+class GuestToken(TypedDict):
+    """A token for one room."""
+
+    token: str
+
+
+class KeySet(TypedDict):
+    """A JWK Set."""
+
+    keys: list[dict[str, str]]
+
+
 class AuthRoutes:
     """The HTTP side of registration, login, guests and keys: JSON, and problem JSON where something is wrong."""
 
@@ -81,6 +118,15 @@ class AuthRoutes:
             Route("/.well-known/jwks.json", _answers_problems(self.jwks), methods=["GET"]),
         ]
 
+    @operation(
+        "Make an account.",
+        Caller.ANYBODY,
+        {201: Account},
+        {409: "login_taken", 503: "unavailable"},
+        body=NewAccount,
+        example={"login": "ann", "password": "correct horse"},
+        details="Login: 3 to 64 letters, digits and `._@+-`. Password: 8 to 128 characters, and not the login.",
+    )
     async def register(self, request: Request) -> Response:
         """201 with the new user; 409 if the login is taken; 422 with every broken rule."""
         new = await read_json(request, NewAccount)
@@ -89,6 +135,14 @@ class AuthRoutes:
             raise problems.broken_rules(outcome)
         return _json({"id": outcome.id, "login": outcome.username}, HTTPStatus.CREATED)
 
+    @operation(
+        "Get an access token, in the body and as a cookie.",
+        Caller.ANYBODY,
+        {200: AccessToken},
+        {401: "invalid_credentials", 429: "rate_limited", 503: "unavailable"},
+        body=Credentials,
+        example={"login": "ann", "password": "correct horse"},
+    )
     async def login(self, request: Request) -> Response:
         """A token, in the body and as a cookie."""
         given = await read_json(request, Credentials)
@@ -110,6 +164,21 @@ class AuthRoutes:
                 )
                 return response
 
+    @operation(
+        "Get an access token by form (OAuth2's password grant).",
+        Caller.ANYBODY,
+        {200: AccessToken},
+        {
+            400: "invalid_form, invalid_request, unsupported_grant_type, invalid_scope",
+            401: "invalid_credentials, invalid_client",
+            429: "rate_limited",
+            503: "unavailable",
+        },
+        body=PasswordGrant,
+        is_form=True,
+        example={"username": "user@example.com", "password": "password123"},
+        details="What is refused has OAuth2's `error` and `error_description` too (RFC 6749 §5.2).",
+    )
     async def access_token(self, request: Request) -> Response:
         """The same by form. No cookie: any site may make a browser post a form, and so log its user in as another."""
         answer = await self._token_endpoint.answer(await read_form(request), self._address(request))
@@ -119,6 +188,14 @@ class AuthRoutes:
         detail = answer.body.get("error_description", "This grant is not supported.")
         raise Problem(HTTPStatus(answer.status), code, detail, members=answer.body)
 
+    @operation(
+        "Get a guest's token for one room, good for an hour.",
+        Caller.GUEST,
+        {200: GuestToken},
+        {503: "unavailable"},
+        body=NewGuest,
+        example={"username": "user1", "email": "user1@example.com", "room_id": "room1"},
+    )
     async def generate_token(self, request: Request) -> Response:
         """A token for one room, for whoever may let guests in: anyone if ALLOW_GUESTS, else who has a service key."""
         if not (self._is_open_to_guests or self._service_keys.has(request)):
@@ -129,6 +206,12 @@ class AuthRoutes:
             raise problems.broken_rules(outcome)
         return _json({"token": outcome})
 
+    @operation(
+        "The public keys that verify our tokens (RFC 7517).",
+        Caller.ANYBODY,
+        {200: KeySet},
+        {503: "unavailable"},
+    )
     async def jwks(self, request: Request) -> Response:
         """The public keys; may be cached for a minute, half of what a new key waits before it signs."""
         response = _json(await self._keys.jwks())
@@ -156,6 +239,7 @@ async def _answer(endpoint: Endpoint, request: Request) -> Response | Problem:
 
 
 def _answers_problems(endpoint: Endpoint) -> Endpoint:
+    @wraps(endpoint)
     async def answer(request: Request) -> Response:
         outcome = await _answer(endpoint, request)
         return outcome.response() if isinstance(outcome, Problem) else outcome
@@ -166,6 +250,7 @@ def _answers_problems(endpoint: Endpoint) -> Endpoint:
 def _answers_oauth2_problems(endpoint: Endpoint) -> Endpoint:
     """OAuth2 clients look for `error` and `error_description` (RFC 6749 §5.2), which stand beside our own members."""
 
+    @wraps(endpoint)
     async def answer(request: Request) -> Response:
         outcome = await _answer(endpoint, request)
         if not isinstance(outcome, Problem):

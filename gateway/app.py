@@ -15,6 +15,7 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.routing import BaseRoute
 
+from auth.api_pages import api_pages
 from auth.outside import OutsideVerifier
 from auth.service_keys import ServiceKeys
 from auth.tokens import PublicKeys, Verifier
@@ -196,6 +197,20 @@ async def open_app(
         upstream = Upstream(settings.echo_proxy_url) if settings.is_proxy else None
         service_keys = ServiceKeys(settings.service_keys)
         native = NativeSessions(node, lobby, feed, metrics, NativeDialect(settings.max_text_length))
+        http: list[BaseRoute] = [
+            *ChatRoutes(identity, membership, node).routes(),
+            *MemberRoutes(identity, membership, node).routes(),
+            *MessageRoutes(identity, membership, log, node, metrics, settings.max_text_length).routes(),
+            *PresenceRoutes(identity, membership, redis.presence).routes(),
+            *ClientRoutes(service_keys, redis.clients, Directs(redis.clients, redis.broker)).routes(),
+            *LinkRoutes(identity, redis.tickets, settings.public_url).routes(),
+            *RoomMessageRoutes(
+                inbox, service_keys, metrics, settings.max_text_length, is_open=settings.allow_guests
+            ).routes(),
+            *TranscriptRoutes(identity, transcripts).routes(),
+            *ProbeRoutes(health, metrics, node_id, settings).routes(),
+            *auth_routes,
+        ]
         app = Starlette(
             routes=[
                 *web_socket_routes(
@@ -212,18 +227,8 @@ async def open_app(
                     public=PublicEntrance(identity, public, PublicChannel(database, membership)),
                     client=ClientEntrance(identity, native),
                 ),
-                *ChatRoutes(identity, membership, node).routes(),
-                *MemberRoutes(identity, membership, node).routes(),
-                *MessageRoutes(identity, membership, log, node, metrics, settings.max_text_length).routes(),
-                *PresenceRoutes(identity, membership, redis.presence).routes(),
-                *ClientRoutes(service_keys, redis.clients, Directs(redis.clients, redis.broker)).routes(),
-                *LinkRoutes(identity, redis.tickets, settings.public_url).routes(),
-                *RoomMessageRoutes(
-                    inbox, service_keys, metrics, settings.max_text_length, is_open=settings.allow_guests
-                ).routes(),
-                *TranscriptRoutes(identity, transcripts).routes(),
-                *ProbeRoutes(health, metrics, node_id, settings).routes(),
-                *auth_routes,
+                *http,
+                *api_pages(http),
                 *page_routes(settings.static_path),
             ],
             exception_handlers=HANDLERS,

@@ -63,4 +63,4 @@ def page_routes(folder: Path) -> Sequence[BaseRoute]:
     async def page(_: object) -> FileResponse:
         return FileResponse(folder / "index.html")
 
-    return [Route("/", page), Mount("/static", StaticFiles(directory=folder))]
+    return [Route("/", page, include_in_schema=False), Mount("/static", StaticFiles(directory=folder))]

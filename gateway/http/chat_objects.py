@@ -1,9 +1,10 @@
 """Chats and members as the API shows them."""
 
+from gateway.http.shapes import ChatObject, MemberObject
 from storage.records import Chat, Member
 
 
-def chat_object(chat: Chat) -> dict[str, object]:
+def chat_object(chat: Chat) -> ChatObject:
     """A chat with all its members."""
     return {
         "id": chat.id,
@@ -14,7 +15,7 @@ def chat_object(chat: Chat) -> dict[str, object]:
     }
 
 
-def member_object(member: Member) -> dict[str, object]:
+def member_object(member: Member) -> MemberObject:
     """A member, and how far it has read."""
     person = member.person
     return {

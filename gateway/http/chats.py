@@ -10,12 +10,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute
 
+from auth.operation import Caller, operation
 from gateway.http.answers import answer
 from gateway.http.bodies import read_body
 from gateway.http.chat_objects import chat_object
 from gateway.http.members import MemberBody, MembershipListener
 from gateway.http.parameters import path_id
 from gateway.http.resources import resource
+from gateway.http.shapes import ChatList, ChatObject, OwnChatObject
 from gateway.identity import Identity
 from gateway.membership import Membership
 from gateway.problems import invalid_field, not_found
@@ -33,7 +35,7 @@ class ChatBody(Struct):
     """What a new chat should be."""
 
     kind: ChatKind
-    title: Annotated[str, Meta(max_length=MAX_TITLE, pattern=r"\A[^\x00]*\Z")] = ""
+    title: Annotated[str, Meta(max_length=MAX_TITLE, pattern=r"^[^\x00]*$")] = ""
     members: Annotated[Sequence[MemberBody], Meta(max_length=MAX_MEMBERS)] = ()
 
 
@@ -52,11 +54,22 @@ class ChatRoutes:
             resource("/api/v1/chats/{chat_id}", GET=self._show),
         ]
 
+    @operation("List one's chats.", Caller.USER, {200: ChatList})
     async def _list(self, request: Request) -> Response:
         caller = await self._identity.caller(request)
         chats = await self._membership.chats_of(caller.person.id)
-        return answer({"chats": [chat_object(chat) | {"unread": chat.unread} for chat in chats]})
+        own: list[OwnChatObject] = [{**chat_object(chat), "unread": chat.unread} for chat in chats]
+        return answer(ChatList(chats=own))
 
+    @operation(
+        "Make a chat; the caller is a member of it.",
+        Caller.USER,
+        {201: ChatObject, 200: ChatObject},
+        body=ChatBody,
+        example={"kind": "group", "title": "Friends", "members": [{"login": "bob"}]},
+        details="A second `direct` chat of the same two is the first one, with 200. A member is named by `user_id` or "
+        "by `login`; the caller may list itself to take a role.",
+    )
     async def _create(self, request: Request) -> Response:
         caller = await self._identity.caller(request)
         body = await read_body(request, ChatBody)
@@ -72,6 +85,7 @@ class ChatRoutes:
             logger.info("chat_created", extra={"fields": {"chat_id": chat.id, "user_id": caller.person.id}})
         return answer(chat_object(chat), HTTPStatus.CREATED if is_new else HTTPStatus.OK)
 
+    @operation("Look at a chat, with every member's read position.", Caller.USER, {200: ChatObject}, {404: "not_found"})
     async def _show(self, request: Request) -> Response:
         caller = await self._identity.caller(request)
         chat = await self._membership.chat(path_id(request, "chat_id"), caller.person.id)

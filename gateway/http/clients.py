@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 from http import HTTPStatus
+from typing import Annotated
 
 import msgspec
 import orjson
@@ -9,12 +10,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
+from auth.operation import Caller, operation
 from auth.service_keys import ServiceKeys
 from gateway.clients import Clients
 from gateway.directs import Directs
 from gateway.http.answers import answer
 from gateway.http.bodies import invalid_text, read_body
 from gateway.http.parameters import path_id
+from gateway.http.shapes import ClientList, Sent
 from gateway.path_segment import path_segment
 from gateway.problems import forbidden, invalid_field
 
@@ -25,7 +28,7 @@ _SEND = "/send"
 class DirectBody(msgspec.Struct):
     """What to say: any JSON, which goes to the clients as it is."""
 
-    data: msgspec.Raw
+    data: Annotated[msgspec.Raw, msgspec.Meta(extra_json_schema={"description": "any JSON"})]
 
 
 class ClientRoutes:
@@ -44,6 +47,7 @@ class ClientRoutes:
             Route(_CLIENTS + "{client_id:path}" + _SEND, self._send_to_client, methods=["POST"]),
         ]
 
+    @operation("Which clients of a user are connected.", Caller.SERVICE, {200: ClientList}, {404: "not_found"})
     async def _list(self, request: Request) -> Response:
         self._check_key(request)
         clients = [
@@ -56,11 +60,28 @@ class ClientRoutes:
         ]
         return answer({"clients": clients})
 
+    @operation(
+        "Say something to all of a user's clients, wherever they are connected.",
+        Caller.SERVICE,
+        {202: Sent},
+        {404: "not_found", 422: "invalid_text"},
+        body=DirectBody,
+        example={"data": {"any": "JSON"}},
+        details='It arrives as `{"type": "direct", "data": …}`.',
+    )
     async def _send_to_user(self, request: Request) -> Response:
         self._check_key(request)
         user_id = path_id(request, "user_id")
         return _sent(await self._directs.to_user(user_id, await _read_json(request)))
 
+    @operation(
+        "Say something to every client of this name, wherever it is connected.",
+        Caller.SERVICE,
+        {202: Sent},
+        {404: "not_found", 422: "invalid_text"},
+        body=DirectBody,
+        example={"data": {"any": "JSON"}},
+    )
     async def _send_to_client(self, request: Request) -> Response:
         self._check_key(request)
         client_id = path_segment(request, _CLIENTS, _SEND)

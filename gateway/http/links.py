@@ -6,8 +6,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
+from auth.operation import Caller, operation
 from gateway.credentials import QUERY
 from gateway.http.answers import answer
+from gateway.http.shapes import Link
 from gateway.identity import Identity
 from gateway.tickets import Tickets
 
@@ -27,9 +29,11 @@ class LinkRoutes:
         """The routes."""
         return [Route("/echo_ws", self._echo, methods=["GET"]), Route("/pub_ws", self._public, methods=["GET"])]
 
+    @operation("A link to the echo channel.", Caller.USER, {200: Link})
     async def _echo(self, request: Request) -> Response:
         return await self._link(request, ECHO)
 
+    @operation("A link to the public channel.", Caller.USER, {200: Link})
     async def _public(self, request: Request) -> Response:
         return await self._link(request, PUBLIC)
 

@@ -10,11 +10,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
+from auth.operation import Caller, operation
 from gateway.codes import ErrorCode
 from gateway.http.answers import answer
 from gateway.http.bodies import read_body
 from gateway.http.chat_objects import member_object
 from gateway.http.parameters import path_id
+from gateway.http.shapes import MemberObject
 from gateway.identity import Identity
 from gateway.membership import Membership
 from gateway.messages import MAX_ID
@@ -43,7 +45,7 @@ class MemberBody(Struct):
     """A user to add, named by id or by login, and its role."""
 
     user_id: Annotated[int, Meta(ge=1, le=MAX_ID)] | None = None
-    login: Annotated[str, Meta(min_length=1, max_length=MAX_LOGIN, pattern=r"\A[^\x00]*\Z")] | None = None
+    login: Annotated[str, Meta(min_length=1, max_length=MAX_LOGIN, pattern=r"^[^\x00]*$")] | None = None
     role: Role | None = None
 
     def new_member(self) -> NewMember:
@@ -71,6 +73,15 @@ class MemberRoutes:
             Route("/api/v1/chats/{chat_id}/members/{user_id}", self._remove, methods=["DELETE"]),
         ]
 
+    @operation(
+        "Add a member; only the chat's creator may, and whoever joins a public chat.",
+        Caller.USER,
+        {201: MemberObject, 200: MemberObject},
+        {403: "forbidden", 404: "not_found", 409: "conflict"},
+        body=MemberBody,
+        example={"login": "bob"},
+        details="200 if the user is a member already.",
+    )
     async def _add(self, request: Request) -> Response:
         actor = (await self._identity.caller(request)).person
         chat_id = path_id(request, "chat_id")
@@ -89,6 +100,13 @@ class MemberRoutes:
             self._changed("member_added", chat_id, actor.id, member.person.id, removed=False)
         return answer(member_object(member), HTTPStatus.CREATED if is_new else HTTPStatus.OK)
 
+    @operation(
+        "End a membership: the creator ends anyone's, anyone its own.",
+        Caller.USER,
+        {204: None},
+        {403: "forbidden", 404: "not_found", 409: "conflict"},
+        details="What the member sends is refused at once; what it receives ends within 5 s, on every node.",
+    )
     async def _remove(self, request: Request) -> Response:
         actor = (await self._identity.caller(request)).person
         chat_id, user_id = path_id(request, "chat_id"), path_id(request, "user_id")

@@ -1,13 +1,26 @@
 """What every call that posts a message reads from it."""
 
 from http import HTTPStatus
+from typing import Annotated
 
+from msgspec import Meta
 from starlette.requests import Request
 
+from auth.operation import Parameter
 from gateway.codes import ErrorCode
 from gateway.http.bodies import invalid_text
 from gateway.messages import MAX_CLIENT_MSG_ID, check_client_msg_id, check_text
 from gateway.problems import Problem, invalid_field
+
+IDEMPOTENCY_KEY = Parameter(
+    "Idempotency-Key",
+    "the message's id: the same one again is the same message, for ever",
+    {"type": "string", "minLength": 1, "maxLength": MAX_CLIENT_MSG_ID, "pattern": r"^[\x21-\x7e]+$"},
+    place="header",
+)
+
+Text = Annotated[object, Meta(extra_json_schema={"type": "string", "minLength": 1})]
+"""Anything, for `checked_text` to say what is wrong with it; documented as the text that it must be."""
 
 
 def checked_text(text: object, max_length: int) -> str:

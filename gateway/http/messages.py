@@ -8,17 +8,20 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute
 
+from auth.operation import Caller, Parameter, operation
 from gateway.chat_log import ChatLog
 from gateway.http.answers import answer
 from gateway.http.bodies import read_body
-from gateway.http.message_fields import checked_text, id_reused, idempotency_key
+from gateway.http.message_fields import IDEMPOTENCY_KEY, Text, checked_text, id_reused, idempotency_key
 from gateway.http.parameters import path_id, query_number
 from gateway.http.resources import resource
+from gateway.http.shapes import MessageObject, MessagePage
 from gateway.http.sight import see_chat
 from gateway.identity import Identity
 from gateway.membership import Membership
 from gateway.messages import (
     MAX_HISTORY,
+    MAX_ID,
     RateLimited,
     message_object,
     new_client_msg_id,
@@ -28,6 +31,12 @@ from gateway.problems import Problem, forbidden, invalid_field, not_found, rate_
 from storage.records import Committed, EventKind, NewEvent, Outcome, Person, Refusal
 
 DEFAULT_LIMIT: Final = 50
+
+
+LIMIT = Parameter("limit", "how many at most", {"type": "integer", "minimum": 1, "maximum": MAX_HISTORY})
+_SEQ = {"type": "integer", "minimum": 0, "maximum": MAX_ID}
+_AFTER = Parameter("after_seq", "only what came after this seq", _SEQ)
+_BEFORE = Parameter("before_seq", "only messages that were created before this seq", _SEQ)
 
 
 class Poster(Protocol):
@@ -44,7 +53,7 @@ class Poster(Protocol):
 class MessageBody(Struct):
     """A message to post; what its text must be is said by `check_text`, whatever the dialect."""
 
-    text: object = None
+    text: Text = None
 
 
 class MessageRoutes:
@@ -70,6 +79,15 @@ class MessageRoutes:
         """The routes."""
         return [resource("/api/v1/chats/{chat_id}/messages", GET=self._read, POST=self._post)]
 
+    @operation(
+        "Read a chat's messages.",
+        Caller.USER,
+        {200: MessagePage},
+        {404: "not_found", 422: "invalid_field"},
+        parameters=(_AFTER, _BEFORE, LIMIT),
+        details="The newest, ascending; or those before a seq; or, with `after_seq`, the events after one, each as a "
+        "message in its present state.",
+    )
     async def _read(self, request: Request) -> Response:
         caller = await self._identity.caller(request)
         chat_id = path_id(request, "chat_id")
@@ -91,6 +109,22 @@ class MessageRoutes:
             }
         )
 
+    @operation(
+        "Post a message.",
+        Caller.USER,
+        {201: MessageObject, 200: MessageObject},
+        {
+            403: "forbidden",
+            404: "not_found",
+            409: "id_reused",
+            422: "empty_text, text_too_long, invalid_text",
+            429: "rate_limited",
+        },
+        parameters=(IDEMPOTENCY_KEY,),
+        body=MessageBody,
+        example={"text": "Привет, как дела?"},
+        details="With an Idempotency-Key, a retry stores nothing: 200 and the first answer.",
+    )
     async def _post(self, request: Request) -> Response:
         caller = await self._identity.caller(request)
         try:

@@ -6,9 +6,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
+from auth.operation import Caller, operation
 from auth.service_keys import ServiceKeys
 from gateway.health import Health
 from gateway.http.answers import NO_STORE, answer
+from gateway.http.shapes import Alive, Readiness
 from gateway.metrics import CONTENT_TYPE, Metrics
 from gateway.problems import forbidden, not_found
 from gateway.settings import Settings
@@ -33,16 +35,25 @@ class ProbeRoutes:
             Route("/metrics", self._show_metrics, methods=["GET"]),
         ]
 
+    @operation("Whether this process should run on.", Caller.ANYBODY, {200: Alive, 503: Readiness})
     async def _livez(self, _: Request) -> Response:
         """The loop turns, and no task has died that only a restart brings back; one would not bring back Redis."""
         if self._health.is_alive:
             return answer({"status": "alive", "node": self._node_id})
         return answer(self._health.report() | {"node": self._node_id}, HTTPStatus.SERVICE_UNAVAILABLE)
 
+    @operation("Whether new connections should come here.", Caller.ANYBODY, {200: Readiness, 503: Readiness})
     async def _readyz(self, _: Request) -> Response:
         status = HTTPStatus.OK if self._health.is_ready else HTTPStatus.SERVICE_UNAVAILABLE
         return answer(self._health.report() | {"node": self._node_id}, status)
 
+    @operation(
+        "Everything that is counted and measured, for Prometheus.",
+        Caller.ANYBODY,
+        {200: "text/plain"},
+        {403: "forbidden", 404: "not_found"},
+        details="In production with a service key, or on METRICS_PORT alone.",
+    )
     async def _show_metrics(self, request: Request) -> Response:
         self._admit(request)
         return Response(self._metrics.exposition(), headers={**NO_STORE, "Content-Type": CONTENT_TYPE})

@@ -18,4 +18,5 @@ def resource(path: str, **endpoints: Endpoint) -> Route:
     async def endpoint(request: Request) -> Response:
         return await endpoints["GET" if request.method == "HEAD" else request.method](request)
 
+    endpoint.endpoints = endpoints  # type: ignore[attr-defined]  # for auth.openapi
     return Route(path, endpoint, methods=list(endpoints))

@@ -5,11 +5,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute
 
+from auth.operation import Caller, operation
 from auth.service_keys import ServiceKeys
 from gateway.http.answers import answer
 from gateway.http.bodies import read_body
-from gateway.http.message_fields import checked_text, id_reused, idempotency_key
+from gateway.http.message_fields import IDEMPOTENCY_KEY, Text, checked_text, id_reused, idempotency_key
 from gateway.http.resources import resource
+from gateway.http.shapes import RoomMessageAccepted
 from gateway.messages import MAX_CLIENT_MSG_ID, check_client_msg_id, new_client_msg_id
 from gateway.metrics import Metrics
 from gateway.problems import Problem, forbidden, invalid_field, unavailable
@@ -21,7 +23,7 @@ class RoomMessageBody(Struct):
     """A message to send; what its content must be is said by `check_text`, as everywhere."""
 
     room_id: str
-    content: object = None
+    content: Text = None
     client_msg_id: str | None = None
 
 
@@ -41,6 +43,16 @@ class RoomMessageRoutes:
         """The routes."""
         return [resource("/message", POST=self._post)]
 
+    @operation(
+        "Send a message to everyone in a room.",
+        Caller.GUEST,
+        {200: RoomMessageAccepted},
+        {409: "id_reused", 422: "empty_text, text_too_long, invalid_text"},
+        parameters=(IDEMPOTENCY_KEY,),
+        body=RoomMessageBody,
+        example={"room_id": "room1", "content": "Hello, Room!"},
+        details="It is durable when this is answered, whoever listens; the room is made if need be.",
+    )
     async def _post(self, request: Request) -> Response:
         try:
             message = await self._read(request)

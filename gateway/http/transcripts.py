@@ -6,13 +6,17 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
+from auth.operation import Caller, Parameter, operation
 from gateway.http.answers import answer
-from gateway.http.messages import DEFAULT_LIMIT
+from gateway.http.messages import DEFAULT_LIMIT, LIMIT
 from gateway.http.parameters import query_number
+from gateway.http.shapes import TranscriptLine, TranscriptPage
 from gateway.identity import Identity
-from gateway.messages import MAX_HISTORY
+from gateway.messages import MAX_HISTORY, MAX_ID
 from gateway.transcripts import Transcripts
 from storage.records import Line
+
+_AFTER = Parameter("after", "the `next` of the page before", {"type": "integer", "minimum": 0, "maximum": MAX_ID})
 
 
 class TranscriptRoutes:
@@ -26,6 +30,13 @@ class TranscriptRoutes:
         """The route."""
         return [Route("/history", self._history, methods=["GET"])]
 
+    @operation(
+        "What the caller said in the echo channel, and was told there.",
+        Caller.USER,
+        {200: TranscriptPage},
+        {422: "invalid_field"},
+        parameters=(_AFTER, LIMIT),
+    )
     async def _history(self, request: Request) -> Response:
         caller = await self._identity.caller(request)
         after = query_number(request, "after") or 0
@@ -34,7 +45,7 @@ class TranscriptRoutes:
         return answer({"messages": [_line_object(line) for line in page.lines], "next": page.next})
 
 
-def _line_object(line: Line) -> dict[str, object]:
+def _line_object(line: Line) -> TranscriptLine:
     """A line as clients see it; JSON has no bytes, so those of a binary message come in base64."""
     return {
         "id": line.id,
