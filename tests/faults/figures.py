@@ -4,7 +4,6 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from tests.faults.checker import Rule
 from tests.faults.observer import Struck
 from tests.faults.run import Outcome
 
@@ -52,7 +51,8 @@ class Figures:
     repeated: int
     """Pushes of what the client had already: at-least-once on the wire."""
     reconnects: int
-    violations: Counter[Rule]
+    violations: dict[str, int]
+    """By rule."""
     ack_s: Spread
     """From the first offer of a message to its acknowledgement, through whatever happened meanwhile."""
     lag_s: Spread
@@ -97,7 +97,7 @@ def figures(outcome: Outcome) -> Figures:
         deliveries=len(history.deliveries),
         repeated=len(history.deliveries) - distinct,
         reconnects=len(history.reconnects),
-        violations=Counter(violation.rule for violation in outcome.violations),
+        violations=dict(Counter(violation.rule.value for violation in outcome.violations)),
         ack_s=Spread.of(seconds for _, seconds in acks),
         lag_s=Spread.of(seconds for _, seconds in lags(outcome)),
         gaps_found=round(gaps_found),

@@ -43,7 +43,7 @@ def _verdict(outcome: Outcome) -> str:
 
 def _totals(found: Figures) -> list[list[str]]:
     rows = [["what", "figure"], ["attempted", f"{found.attempted:,}"], ["acknowledged", f"{found.acked:,}"]]
-    rows += [[str(rule), f"{found.violations[rule]:,}"] for rule in Rule]
+    rows += [[str(rule), f"{found.violations.get(rule, 0):,}"] for rule in Rule]
     return [
         *rows,
         ["ack latency p50 / p95 / p99 / max", _spread(found.ack_s)],

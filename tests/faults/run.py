@@ -11,6 +11,7 @@ from typing import Any
 
 import httpx
 
+from tests.faults import aftermath
 from tests.faults.checker import Violation, check
 from tests.faults.faults import strike
 from tests.faults.history import History, Oddity
@@ -94,6 +95,8 @@ async def run(
         world.is_writing = False
         await asyncio.gather(*strikes)
         await _come_to_rest(world, observer, calm)
+        if mutation is None:
+            await aftermath.look(world, rig, members, http)
         duration_s = world.now
         world.over.set()
         for member in members:

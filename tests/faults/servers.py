@@ -45,9 +45,9 @@ class RigNode(Server):
         return answers(self.port, b"GET /livez HTTP/1.1\r\nHost: rig\r\nConnection: close\r\n\r\n", b"HTTP/1.1 200")
 
     @property
-    def is_running(self) -> bool:
-        """Whether there is a process."""
-        return self._process is not None and self._process.poll() is None
+    def log(self) -> str:
+        """Everything that it has logged, over all its lives."""
+        return (self.folder / "server.log").read_text(errors="replace")
 
     def order_crash(self, point: CrashPoint, number: int) -> None:
         """Make it kill itself at the `number`th passing of this point from now on."""
