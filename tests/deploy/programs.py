@@ -66,10 +66,12 @@ def charted(values: Mapping[str, Any] | None = None, *options: str, age: str = "
     return objects(helm("template", values, *options, age=age))
 
 
-def helm(verb: str, values: Mapping[str, Any] | None = None, *options: str, age: str = "newest") -> str:
+def helm(
+    verb: str, values: Mapping[str, Any] | None = None, *options: str, age: str = "newest", chart: Path = CHART
+) -> str:
     """What `helm template demo …` and the like print. The values go through a file, as people's do."""
     name = [] if verb == "lint" else ["demo"]
-    command = [program("helm", age), verb, *name, str(CHART), "--values", "-", *options]
+    command = [program("helm", age), verb, *name, str(chart), "--values", "-", *options]
     said = json.dumps(values or {})
     ended = subprocess.run(command, capture_output=True, text=True, timeout=60, input=said, env={"HOME": "/nowhere"})
     if ended.returncode != 0:

@@ -1,6 +1,7 @@
 """The chart by itself: what it renders by default, what it refuses and how, and its own test against a real gateway."""
 
 import os
+import shutil
 import subprocess
 import sys
 from itertools import pairwise
@@ -10,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.cluster import run_cluster
-from tests.deploy.programs import AGES, ROOT, Refused, charted, helm, one
+from tests.deploy.programs import AGES, CHART, ROOT, Refused, charted, helm, objects, one
 from tests.deploy.variants import VALUES
 
 
@@ -167,6 +168,19 @@ async def test_its_own_test_gets_a_pong_from_a_real_gateway(tmp_path: Path, redi
         ended = subprocess.run([sys.executable, "-c", script], env=environ, capture_output=True, text=True, timeout=30)
     assert ended.returncode == 0, ended.stderr
     assert "pong" in ended.stdout
+
+
+def test_dashboards_come_as_they_are(tmp_path: Path) -> None:
+    chart = tmp_path / "chart"
+    shutil.copytree(CHART, chart)
+    for old in (chart / "dashboards").glob("*.json"):
+        old.unlink()
+    dashboard = '{"title": "{{ instance }} $__rate_interval"}'
+    (chart / "dashboards/chat.json").write_text(dashboard)
+    built = objects(helm("template", {"metrics": {"dashboards": {"enabled": True}}}, chart=chart))
+    config = one(built, "ConfigMap", "demo-chat-gateway-dashboards")
+    assert config["data"] == {"chat.json": dashboard}
+    assert config["metadata"]["labels"]["grafana_dashboard"] == "1"
 
 
 def test_the_schema_and_the_readme_know_every_setting_and_value_of_now() -> None:

@@ -99,8 +99,8 @@ def test_base_and_chart_are_of_one_mind() -> None:
 
 
 def test_the_copies_of_the_alerts_are_copies() -> None:
-    """If this fails: scripts/alerts, and commit what it wrote."""
-    ended = subprocess.run([sys.executable, ROOT / "scripts/alerts", "--check"], capture_output=True, text=True)
+    """If this fails: scripts/monitoring, and commit what it wrote."""
+    ended = subprocess.run([sys.executable, ROOT / "scripts/monitoring", "--check"], capture_output=True, text=True)
     assert ended.returncode == 0, ended.stderr
     source = yaml.safe_load((ROOT / "deploy/prometheus/alerts.yml").read_text())
     for built in (kustomized("k8s/overlays/production"), charted({"metrics": {"prometheusRule": {"enabled": True}}})):
