@@ -19,7 +19,7 @@ IDEMPOTENCY_KEY = Parameter(
     place="header",
 )
 
-Text = Annotated[object, Meta(extra_json_schema={"type": "string", "minLength": 1})]
+Text = Annotated[object, Meta(extra_json_schema={"type": "string"})]
 """Anything, for `checked_text` to say what is wrong with it; documented as the text that it must be."""
 
 

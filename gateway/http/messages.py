@@ -53,7 +53,7 @@ class Poster(Protocol):
 class MessageBody(Struct):
     """A message to post; what its text must be is said by `check_text`, whatever the dialect."""
 
-    text: Text = None
+    text: Text = ""
 
 
 class MessageRoutes:

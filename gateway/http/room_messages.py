@@ -23,7 +23,7 @@ class RoomMessageBody(Struct):
     """A message to send; what its content must be is said by `check_text`, as everywhere."""
 
     room_id: str
-    content: Text = None
+    content: Text = ""
     client_msg_id: str | None = None
 
 

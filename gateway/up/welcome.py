@@ -20,6 +20,7 @@ def welcome(settings: Settings, replica_ports: Sequence[int]) -> str:
 
   Try next
     open {url} in two windows, and talk
+    open {url}/docs for the HTTP API
     curl {url}/readyz
 
   Ctrl+C ends everything.

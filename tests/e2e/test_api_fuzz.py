@@ -1,0 +1,52 @@
+"""The whole HTTP API under everything that its own document allows, and much that it does not.
+
+No answer may be a 5xx, lack from the document, or be of another shape than it says there. What is not checked: that all
+that the schemas allow is accepted, since some rules (a password is not the login) are none of JSON Schema's.
+"""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.e2e.system import System
+
+KEY = "a service key of the fuzz test"
+PASSWORD = "a long enough passphrase"
+CHECKS = (
+    "not_a_server_error",
+    "status_code_conformance",
+    "content_type_conformance",
+    "response_schema_conformance",
+    "response_headers_conformance",
+    "unsupported_method",
+)
+
+
+@pytest.fixture(autouse=True)
+def settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of the system, which inherits this process's environment."""
+    monkeypatch.setenv("SERVICE_KEYS", KEY)
+    monkeypatch.setenv("MESSAGES_PER_MINUTE", "0")
+
+
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("examples", [20, pytest.param(200, marks=pytest.mark.full)])
+def test_every_answer_is_one_that_the_document_knows(system: System, tmp_path: Path, examples: int) -> None:
+    url = system.replica_urls[0]
+    person = {"login": "fuzz", "password": PASSWORD}
+    for login in ("fuzz", "bob"):
+        httpx.post(f"{url}/register", json=person | {"login": login}).raise_for_status()
+    token = httpx.post(f"{url}/login", json=person).json()["access_token"]
+    headers = {"Authorization": f"Bearer {token}", "X-Service-Key": KEY}
+    for kind in ("group", "public"):  # so that the smallest ids are of something
+        chat = {"kind": kind, "members": [{"login": "bob"}]}
+        httpx.post(f"{url}/api/v1/chats", json=chat, headers=headers).raise_for_status()
+
+    words = [word for name, value in headers.items() for word in ("-H", f"{name}: {value}")]
+    options = ["--seed", "1", "-n", str(examples), "--continue-on-failure", "-c", ",".join(CHECKS)]
+    command = [str(Path(sys.executable).with_name("schemathesis")), "run", f"{url}/openapi.json", *words, *options]
+    run = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert run.returncode == 0, run.stdout[-8000:]
