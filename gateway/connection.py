@@ -4,11 +4,12 @@ Refusals are decided before accept. A browser hides the answer to a refused hand
 calling (an `Origin` is present) the socket is accepted and closed with the code; any other client gets problem JSON.
 """
 
+import asyncio
 import logging
 import time
 from http import HTTPStatus
 
-from starlette.websockets import WebSocket
+from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from gateway.codes import Close
 from gateway.credentials import SUBPROTOCOL
@@ -46,13 +47,34 @@ class Connections:
         try:
             if self._drain.is_closing:
                 raise unavailable()
-            entry = await entrance.enter(websocket)
+            entry = await self._enter(websocket, entrance)
+        except WebSocketDisconnect:
+            self._metrics.turned_away(entrance.name, "gone")
         except (StorageUnavailable, RedisUnavailable):
             await self._refuse(websocket, entrance, unavailable())
         except Problem as problem:
             await self._refuse(websocket, entrance, problem)
         else:
             await self._run(websocket, entrance, entry)
+
+    async def _enter(self, websocket: WebSocket, entrance: Entrance) -> Entry:
+        """The entry, unless the client leaves before: what goes on when the database answers at last would put out the
+        socket by which the same user has come in elsewhere meanwhile.
+
+        Raises: what `enter` raises; WebSocketDisconnect.
+        """
+        lane: Lane = websocket.scope["extensions"][LANE]
+        entering = asyncio.ensure_future(entrance.enter(websocket))
+        leaving = asyncio.ensure_future(lane.wait_closed())
+        leaving.add_done_callback(lambda _: entering.cancel())
+        try:
+            return await entering
+        except asyncio.CancelledError:
+            if leaving.done():
+                raise WebSocketDisconnect(1006) from None
+            raise
+        finally:
+            leaving.cancel()
 
     async def _refuse(self, websocket: WebSocket, entrance: Entrance, problem: Problem) -> None:
         self._metrics.turned_away(entrance.name, problem.code)

@@ -185,18 +185,24 @@ async def _postgres_terminate(rig: Rig, _: Sequence[Member], fault: Planned, hit
             await link.close()
 
 
-async def _postgres_locks(rig: Rig, _: Sequence[Member], fault: Planned, hit: Hit) -> None:
-    """Somebody else's transaction sits on a third of the chats."""
-    async with rig.postgres_lock:
-        link = await asyncpg.connect(rig.database_url)
-        try:
-            async with link.transaction():
-                await link.fetch("SELECT FROM chats WHERE id % 3 = $1 FOR UPDATE", fault.place)
-                await asyncio.sleep(fault.duration_s)
-        finally:
-            await link.close()
+def _postgres_lock(statement: str) -> Act:
+    """Somebody else's transaction sits on what the statement locks."""
+
+    async def act(rig: Rig, _: Sequence[Member], fault: Planned, hit: Hit) -> None:
+        async with rig.postgres_lock:
+            link = await asyncpg.connect(rig.database_url)
+            try:
+                async with link.transaction():
+                    await link.execute(statement)
+                    await asyncio.sleep(fault.duration_s)
+            finally:
+                await link.close()
+
+    return act
 
 
+_LOCK_CHATS = "SELECT FROM chats WHERE id % 3 = 0 FOR UPDATE"
+_LOCK_MEMBERSHIPS = "LOCK TABLE memberships IN ACCESS EXCLUSIVE MODE"
 _TERMINATE = """SELECT pg_terminate_backend(pid) FROM pg_stat_activity
     WHERE application_name = 'chat-gateway' AND pid <> pg_backend_pid() AND random() < 0.5"""
 
@@ -291,7 +297,8 @@ _ACTS: dict[Kind, Act] = {
     Kind.POSTGRES_RESTART: _postgres_restart,
     Kind.POSTGRES_PAUSE: _postgres_pause,
     Kind.POSTGRES_TERMINATE: _postgres_terminate,
-    Kind.POSTGRES_LOCKS: _postgres_locks,
+    Kind.POSTGRES_LOCKS: _postgres_lock(_LOCK_CHATS),
+    Kind.POSTGRES_TABLE_LOCK: _postgres_lock(_LOCK_MEMBERSHIPS),
     Kind.POSTGRES_BLACKHOLE: _on_link(_postgres_link, Link.stall),
     Kind.POSTGRES_DEAF: _on_link(_postgres_link, _deafen),
     Kind.POSTGRES_SLOW: _on_link(_postgres_link, _slow_down),

@@ -34,6 +34,7 @@ class Kind(StrEnum):
     POSTGRES_PAUSE = "PostgreSQL SIGSTOP"
     POSTGRES_TERMINATE = "pg_terminate_backend storm"
     POSTGRES_LOCKS = "chat rows locked by others"
+    POSTGRES_TABLE_LOCK = "a table locked, as by a migration"
     POSTGRES_BLACKHOLE = "PostgreSQL link silent"
     POSTGRES_DEAF = "PostgreSQL link deaf, one way"
     POSTGRES_SLOW = "PostgreSQL link slow"

@@ -14,7 +14,7 @@ from tests.faults.faults import possible_kinds
 from tests.faults.mutations import Mutation
 from tests.faults.report import summary
 from tests.faults.run import Load, run
-from tests.faults.schedule import plan
+from tests.faults.schedule import Kind, Planned, plan
 from tests.servers import temporary_folder
 
 FULL_S = 600.0
@@ -60,4 +60,16 @@ async def test_a_broken_rule_turns_the_checker_red(folder: Path, mutation: Mutat
 @pytest.mark.parametrize("mutation", Mutation)
 async def test_without_the_mutation_the_same_run_is_green(folder: Path, mutation: Mutation) -> None:
     outcome = await run_directed(folder, DIRECTED[mutation], None)
+    assert not outcome.violations, summary(outcome)
+
+
+async def test_a_handshake_whose_client_has_gone_puts_nobody_out(folder: Path) -> None:
+    """It waits for the database while its client is let in elsewhere, and must not take the seat when it goes on."""
+    faults = [
+        Planned(0.5, Kind.STORM, 0, 1.0, 1),  # so that every node has as many connections as there are handshakes
+        Planned(2.0, Kind.POSTGRES_BLACKHOLE, 0, 4.0, 1),
+        Planned(2.1, Kind.STORM, 0, 1.0, 1),  # a third of all clients come to the node that waits
+        Planned(4.5, Kind.CLIENTS_RESET, 0, 1.0, 1),  # and are passed on to others
+    ]
+    outcome = await run(folder, faults, writing_s=8.0, load=Load(chats=4, members=7), seed=0)
     assert not outcome.violations, summary(outcome)
