@@ -7,6 +7,7 @@ calling (an `Origin` is present) the socket is accepted and closed with the code
 import asyncio
 import logging
 import time
+from contextlib import suppress
 from http import HTTPStatus
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
@@ -64,13 +65,19 @@ class Connections:
         Raises: what `enter` raises; WebSocketDisconnect.
         """
         lane: Lane = websocket.scope["extensions"][LANE]
-        entering = asyncio.ensure_future(entrance.enter(websocket))
         leaving = asyncio.ensure_future(lane.wait_closed())
-        leaving.add_done_callback(lambda _: entering.cancel())
         try:
-            return await entering
-        except asyncio.CancelledError:
-            if leaving.done():
+            # In this very task: between the taking of a seat and the registering of its session no turn may pass.
+            async with asyncio.timeout(None) as stay:
+
+                def give_up(_: object) -> None:
+                    with suppress(RuntimeError):  # it has just ended by itself
+                        stay.reschedule(0)
+
+                leaving.add_done_callback(give_up)
+                return await entrance.enter(websocket)
+        except TimeoutError:
+            if stay.expired():
                 raise WebSocketDisconnect(1006) from None
             raise
         finally:

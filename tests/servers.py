@@ -176,12 +176,14 @@ class PostgresServer(Server):
     def pause(self) -> None:
         """SIGSTOP the postmaster and every backend."""
         for pid in [self.pid, *_children(self.pid)]:
-            os.kill(pid, signal.SIGSTOP)
+            with suppress(ProcessLookupError):  # a backend that has ended meanwhile
+                os.kill(pid, signal.SIGSTOP)
 
     def resume(self) -> None:
         """SIGCONT all of them."""
         for pid in [*_children(self.pid), self.pid]:
-            os.kill(pid, signal.SIGCONT)
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGCONT)
 
 
 class NginxServer(Server):
