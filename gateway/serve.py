@@ -5,6 +5,7 @@ Keeps invariant 8: uvicorn closes every socket at once when it is told to exit, 
 """
 
 import asyncio
+import gc
 import logging
 import signal
 import socket
@@ -29,6 +30,8 @@ DRAIN_MARGIN_S: Final = 5.0
 SHUTDOWN_S: Final = 3
 """For requests that are still being answered when the drain is over."""
 BACKLOG: Final = 2048
+COLLECTIONS: Final = (5_000, 20, 20)
+"""New objects before a collection of the newest, and how many of those before one of the older; see `gc`."""
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:
@@ -66,6 +69,17 @@ async def _nothing() -> None:
     """An application that nobody needs to leave politely."""
 
 
+def _settle() -> None:
+    """What is here now stays for ever: leave it out of every collection, and collect in larger steps.
+
+    Measured, 3,000 members connecting: collections took 45 % of the time without this, most of it in looking through the
+    modules again and again; full ones held the loop for 0.3 s.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*COLLECTIONS)
+
+
 class Server(uvicorn.Server):
     """uvicorn, with a gate at its start and a drain before its end.
 
@@ -84,6 +98,7 @@ class Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """uvicorn's, and then the gate is told."""
         await super().startup(sockets)
+        _settle()
         self._gate.listening()
 
     async def main_loop(self) -> None:
