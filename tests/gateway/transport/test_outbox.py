@@ -78,12 +78,38 @@ async def _until_close(client: RawClient) -> list[Received]:
 
 async def test_the_limit_is_exact() -> None:
     app = LaneApp()
-    async with running(app) as server, await RawClient.open(server.port):
+    frame = b"\x82\x7e" + (996).to_bytes(2) + bytes(996)
+    async with running(app) as server, await RawClient.open(server.port, receive_buffer=4096):
         listener = await app.listener()
-        assert Slow(listener, limit=1_000).outbox.offer(b"\x82\x7e" + (996).to_bytes(2) + bytes(996))
-        await until(lambda: listener.lane.buffered == 0)
-        slow = Slow(listener, limit=1_000)
-        assert slow.outbox.offer(b"\x82\x7e" + (997).to_bytes(2) + bytes(997)) is False
+        while not listener.lane.buffered:  # the client does not read
+            listener.lane.write(PAGE)
+            await asyncio.sleep(0)
+        await until(lambda: is_full(listener))
+        buffered = listener.lane.buffered
+        assert Slow(listener, limit=buffered + 1_000).outbox.offer(frame)
+        assert listener.lane.buffered == buffered + 1_000
+        slow = Slow(listener, limit=buffered + 1_999)
+        assert slow.outbox.offer(frame) is False
+        assert slow.calls == 1
+
+
+def is_full(listener: Listener) -> bool:
+    """Whether the kernel takes no more."""
+    before = listener.lane.buffered
+    listener.lane.write(PAGE)
+    return listener.lane.buffered == before + len(PAGE)
+
+
+async def test_an_empty_outbox_takes_one_write_of_any_size_and_a_full_one_nothing() -> None:
+    app = LaneApp()
+    large = PAGE * 200
+    async with running(app) as server, await RawClient.open(server.port, receive_buffer=4096) as client:
+        slow = Slow(await app.listener())
+        assert slow.outbox.offer(large)
+        frames = [await client.read() for _ in range(200)]
+        assert {frame.payload for frame in frames if frame} == {b"x" * 60_000}
+        assert slow.outbox.offer(large)
+        assert slow.outbox.offer(PAGE) is False
         assert slow.calls == 1
 
 
