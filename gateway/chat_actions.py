@@ -28,7 +28,7 @@ from storage.records import Committed, EventKind, NewEvent, Outcome, Person
 
 
 class Answers(Protocol):
-    """The session that asks; nothing here blocks."""
+    """The session that asks; nothing but `room` blocks."""
 
     def answer(self, reply: Reply, request: Request | None) -> None:
         """Write the answer."""
@@ -40,6 +40,10 @@ class Answers(Protocol):
 
     def done(self, request: Request, seconds: float | None = None) -> None:
         """Count a command that was carried out."""
+        ...
+
+    async def room(self) -> bool:
+        """Return once its outbox has room for a page; False if it is closed."""
         ...
 
 
@@ -129,15 +133,17 @@ class ChatActions:
         self._session.done(request)
 
     async def history(self, request: Request, chat_id: int, command: GetHistory, last_seq: int) -> None:
-        """Answer with stored messages.
+        """Answer with a page of stored messages, once the session has room for it.
 
         Raises: StorageUnavailable.
         """
-        log = self._node.log
+        if not await self._session.room():
+            return
+        history = self._node.history
         if command.after_seq is not None:
-            events = await log.events_after(chat_id, command.after_seq, command.limit)
+            events = await history.after(chat_id, command.after_seq, command.limit, last_seq)
         else:
-            events = await log.messages_before(chat_id, command.before_seq, command.limit)
+            events = await history.before(chat_id, command.before_seq, command.limit)
         self._session.answer(HistoryPage(chat_id, events, last_seq), request)
         self._session.done(request)
 

@@ -15,6 +15,7 @@ from gateway.chat_log import ChatLog
 from gateway.errors import RedisUnavailable
 from gateway.evictions import Evictions
 from gateway.feed import Feed
+from gateway.history import History
 from gateway.hub import Hub, LocalChat
 from gateway.membership import Membership
 from gateway.messages import (
@@ -72,6 +73,7 @@ class Node:
         self.membership = membership
         self.presence = presence
         self.tasks = tasks
+        self.history = History(hub, log, pages)
         self._hub = hub
         self._roster = roster
         self._broker = broker

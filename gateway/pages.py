@@ -83,8 +83,13 @@ class _Page:
             payload = dialect.push(event)
             frames.append(b"" if payload is None else text_frame(payload))
             self.size += FRAME_BYTES + len(frames[-1])
+        events = self.beyond(seq)
+        return Replay(events, frames[len(frames) - len(events) :])
+
+    def beyond(self, seq: int) -> list[ChatEvent]:
+        """What comes after `seq`."""
         start = max(0, seq + 1 - self.events[0].seq) if self.events else 0
-        return Replay(self.events[start:], frames[start:])
+        return self.events[start:]
 
 
 class _Reading:
@@ -121,19 +126,30 @@ class Pages:
 
         Raises: StorageUnavailable.
         """
+        page = await self._page(chat_id, seq)
+        before = page.size
+        replay = page.after(seq, dialect)
+        if self._pages.get((chat_id, seq // PAGE)) is page:
+            self._grow(page.size - before)
+        return replay
+
+    async def events_after(self, chat_id: int, seq: int) -> Sequence[ChatEvent]:
+        """The same, without frames.
+
+        Raises: StorageUnavailable.
+        """
+        return (await self._page(chat_id, seq)).beyond(seq)
+
+    async def _page(self, chat_id: int, seq: int) -> _Page:
+        """The page with what comes after `seq`."""
         key = chat_id, seq // PAGE
         page = self._pages.get(key)
         if page is None or not page.reaches(seq + 1):
             self._on_page("store")
-            page = await self._read(key, seq + 1)
-        else:
-            self._on_page("memory")
-            self._pages.move_to_end(key)
-        before = page.size
-        replay = page.after(seq, dialect)
-        if self._pages.get(key) is page:
-            self._grow(page.size - before)
-        return replay
+            return await self._read(key, seq + 1)
+        self._on_page("memory")
+        self._pages.move_to_end(key)
+        return page
 
     async def _read(self, key: _Key, seq: int) -> _Page:
         while True:

@@ -10,6 +10,7 @@ from starlette.routing import BaseRoute
 
 from auth.operation import Caller, Parameter, operation
 from gateway.chat_log import ChatLog
+from gateway.history import first_within, last_within
 from gateway.http.answers import answer
 from gateway.http.bodies import read_body
 from gateway.http.message_fields import IDEMPOTENCY_KEY, Text, checked_text, id_reused, idempotency_key
@@ -86,7 +87,7 @@ class MessageRoutes:
         {404: "not_found", 422: "invalid_field"},
         parameters=(_AFTER, _BEFORE, LIMIT),
         details="The newest, ascending; or those before a seq; or, with `after_seq`, the events after one, each as a "
-        "message in its present state.",
+        "message in its present state. A page ends at 512 KiB, so that it may be shorter: only an empty one is the end.",
     )
     async def _read(self, request: Request) -> Response:
         caller = await self._identity.caller(request)
@@ -97,9 +98,9 @@ class MessageRoutes:
         if after is not None and before is not None:
             raise invalid_field("after_seq and before_seq exclude each other.")
         if after is not None:
-            events = await self._log.events_after(chat_id, after, limit)
+            events = first_within(await self._log.events_after(chat_id, after, limit))
         else:
-            events = await self._log.messages_before(chat_id, before, limit)
+            events = last_within(await self._log.messages_before(chat_id, before, limit))
         return answer(
             {
                 "messages": [message_object(event) for event in events],
