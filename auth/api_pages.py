@@ -53,7 +53,7 @@ def api_pages(routes: Iterable[BaseRoute]) -> list[BaseRoute]:
 
     Raises: UndocumentedRoute.
     """
-    described = document(routes, title="chat-gateway", version=_version(), description=_DESCRIPTION)
+    described = document(routes, title="chat-gateway", version=api_version(), description=_DESCRIPTION)
     files = Path(str((find_spec("offapi") or _missing()).origin)).parent
 
     async def page(_: Request) -> Response:
@@ -69,15 +69,16 @@ def api_pages(routes: Iterable[BaseRoute]) -> list[BaseRoute]:
         return Route(f"/docs/{name}", answer, include_in_schema=False)
 
     return [
-        _json("/openapi.json", described),
-        _json("/postman.json", collection(described)),
+        json_page("/openapi.json", described),
+        json_page("/postman.json", collection(described)),
         Route("/docs", page, include_in_schema=False),
         Route("/docs/start.js", start, include_in_schema=False),
         *(file(name, media_type) for name, media_type in _FILES.items()),
     ]
 
 
-def _json(path: str, content: Mapping[str, Any]) -> Route:
+def json_page(path: str, content: Mapping[str, Any]) -> Route:
+    """A document for everybody, encoded once."""
     body = orjson.dumps(content)
 
     async def answer(_: Request) -> Response:
@@ -86,7 +87,8 @@ def _json(path: str, content: Mapping[str, Any]) -> Route:
     return Route(path, answer, include_in_schema=False)
 
 
-def _version() -> str:
+def api_version() -> str:
+    """Of this program, as its documents name it."""
     try:
         return metadata.version("chat-gateway")
     except metadata.PackageNotFoundError:  # run from a folder where it is not installed

@@ -15,10 +15,11 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.routing import BaseRoute
 
-from auth.api_pages import api_pages
+from auth.api_pages import api_pages, api_version, json_page
 from auth.outside import OutsideVerifier
 from auth.service_keys import ServiceKeys
 from auth.tokens import PublicKeys, Verifier
+from gateway.asyncapi.document import document
 from gateway.bearers import Bearers, Outside
 from gateway.connection import Connections
 from gateway.dialects.chat import ChatDialect
@@ -229,6 +230,14 @@ async def open_app(
                 ),
                 *http,
                 *api_pages(http),
+                json_page(
+                    "/asyncapi.json",
+                    document(
+                        version=api_version(),
+                        public_url=settings.public_url,
+                        max_text_length=settings.max_text_length,
+                    ),
+                ),
                 *page_routes(settings.static_path),
             ],
             exception_handlers=HANDLERS,

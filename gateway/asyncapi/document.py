@@ -1,0 +1,168 @@
+"""The AsyncAPI 3.0 document, put together from what is said of each family."""
+
+import inspect
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import msgspec
+
+from gateway.asyncapi.chat import CHAT, PUBLIC
+from gateway.asyncapi.echo import ECHO
+from gateway.asyncapi.family import JSON, Access, Family, Frame
+from gateway.asyncapi.fields import schema_of
+from gateway.asyncapi.meanings import CLOSES, ERRORS, STANDARD_CLOSES
+from gateway.asyncapi.native import NATIVE
+from gateway.asyncapi.room import ROOM
+from gateway.asyncapi.service import SERVICE, SUPPORT
+from gateway.codes import Close, ErrorCode
+
+FAMILIES: Final = (NATIVE, CHAT, SERVICE, SUPPORT, ROOM, ECHO, PUBLIC)
+
+_DESCRIPTION: Final = """\
+The WebSocket side of the gateway; the HTTP side is in `/openapi.json`. It is written as the gateway sees it: it
+*receives* commands and *sends* what a channel's client gets.
+
+**Messages** are one JSON object each, in a text message of at most 64 KiB. Keys may be added to any of them: ignore
+those that you do not know. Times are UTC. Every URL is served with and without a trailing slash.
+
+**Coming back.** Every event of a chat (a message, an edit, a deletion) has a `seq`: 1, 2, 3 … without holes. With
+`?since=<seq>` or `?since=<epoch>:<seq>` what has a higher seq is told first, then `caught_up`, then what is live: no
+gap and no duplicate, at any age. `reset` in place of that says that the position is of another history: reload.
+
+**Tokens** may come as `Authorization: Bearer …`, as the query parameter `token`, as the subprotocol pair
+`bearer, <token>` (the answer is `bearer`), or as the cookie `access_token`, which counts only where no other is given
+and the `Origin` is allowed. Two different tokens are refused. A one-use ticket, valid for 30 s, may stand wherever a
+user's token may: `GET /echo_ws` and `GET /pub_ws` answer links that have one.
+
+**Refusals** come before the socket opens, as problem JSON (RFC 9457) with HTTP status 400 (two tokens), 401, 403, 404,
+409 or 503. A page cannot read that, so where there is an `Origin` the socket is opened and closed with the code that
+means the same. A page of a foreign origin gets HTTP 403 all the same.
+
+**Close codes.** 4000–4399: come back by yourself, with full jitter. 4400–4999: do not, until something has changed.
+
+| code | come back? | meaning |
+|---|---|---|
+"""
+
+_SECURITY: Final[Mapping[Access, tuple[str, ...]]] = {
+    Access.USER: ("bearer", "query", "subprotocol", "cookie"),
+    Access.GUEST: ("bearer", "query", "subprotocol", "cookie"),
+    Access.ANYBODY: (),
+}
+_SCHEMES: Final = {
+    "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
+    "query": {"type": "httpApiKey", "in": "query", "name": "token"},
+    "subprotocol": {
+        "type": "httpApiKey",
+        "in": "header",
+        "name": "Sec-WebSocket-Protocol",
+        "description": "The pair `bearer, <token>`: `new WebSocket(url, ['bearer', token])`.",
+    },
+    "cookie": {"type": "httpApiKey", "in": "cookie", "name": "access_token"},
+}
+_TOKENS: Final[Mapping[Access, str]] = {
+    Access.USER: "A user's access token, or a one-use ticket.",
+    Access.GUEST: "A guest's token for this room.",
+    Access.ANYBODY: "A user's access token, or a one-use ticket. Without a valid one the client is anonymous.",
+}
+
+
+def document(*, version: str, public_url: str, max_text_length: int) -> dict[str, Any]:
+    """The document of every family. `public_url` is where clients find the gateway; "" if that is not known."""
+    frames = {frame.shape: frame for family in FAMILIES for frame in (*family.commands, *family.frames)}
+    shapes = sorted(frames, key=lambda shape: shape.__name__)
+    payloads, schemas = msgspec.json.schema_components(
+        shapes, schema_hook=lambda kind: schema_of(kind, max_text_length), ref_template="#/components/schemas/{name}"
+    )
+    schemas[ErrorCode.__name__]["description"] = "\n".join(f"- `{code}`: {ERRORS[code]}" for code in ErrorCode)
+    return {
+        "asyncapi": "3.0.0",
+        "info": {"title": "chat-gateway", "version": version, "description": _DESCRIPTION + _close_table()},
+        "defaultContentType": JSON,
+        "servers": {"gateway": _server(public_url)},
+        "channels": {family.name: _channel(family) for family in FAMILIES},
+        "operations": {name: operation for family in FAMILIES for name, operation in _operations(family)},
+        "components": {
+            "schemas": schemas,
+            "messages": {
+                shape.__name__: _message(frames[shape], payload)
+                for shape, payload in zip(shapes, payloads, strict=True)
+            },
+            "securitySchemes": _SCHEMES,
+        },
+    }
+
+
+def _close_table() -> str:
+    ours = [(code.value, "yes" if code.may_reconnect else "no", CLOSES[code]) for code in Close]
+    standard = [(code, "yes" if code == 1006 else "no", meaning) for code, meaning in STANDARD_CLOSES.items()]
+    return "".join(f"| {code} | {back} | {meaning} |\n" for code, back, meaning in standard + ours)
+
+
+def _server(public_url: str) -> dict[str, Any]:
+    if not public_url:
+        host = {"default": "localhost:8000", "description": "Wherever this document came from."}
+        return {"host": "{host}", "protocol": "ws", "variables": {"host": host}}
+    url = urlsplit(public_url)
+    server = {"host": url.netloc, "protocol": "wss" if url.scheme == "https" else "ws"}
+    return server | {"pathname": url.path} if url.path.strip("/") else server
+
+
+def _channel(family: Family) -> dict[str, Any]:
+    names = dict.fromkeys(frame.shape.__name__ for frame in (*family.commands, *family.frames))
+    query = {"token": {"type": "string", "description": _TOKENS[family.access]}}
+    if family.takes_since:
+        query["since"] = {
+            "type": "string",
+            "pattern": "^(.*:)?[0-9]{1,19}$",
+            "description": "The last seq that the client has, alone or behind its epoch and a colon.",
+        }
+    channel = {
+        "address": family.address,
+        "title": family.title,
+        "description": family.description,
+        "messages": {name: {"$ref": f"#/components/messages/{name}"} for name in names},
+        "bindings": {
+            "ws": {"method": "GET", "query": {"type": "object", "properties": query}, "bindingVersion": "0.1.0"}
+        },
+        "x-close-codes": [_close(code) for code in sorted(family.closes)],
+    }
+    parameters = {name: {"description": meaning} for name, meaning in family.parameters.items()}
+    return channel | {"parameters": parameters} if parameters else channel
+
+
+def _close(code: Close) -> dict[str, Any]:
+    return {"code": code.value, "name": code.name.lower(), "reconnect": code.may_reconnect, "meaning": CLOSES[code]}
+
+
+def _operations(family: Family) -> Iterable[tuple[str, dict[str, Any]]]:
+    for name, action, frames, summary in (
+        ("commands", "receive", family.commands, "What a client may say."),
+        ("frames", "send", family.frames, "What a client is told."),
+    ):
+        if not frames:
+            continue
+        channel = f"#/channels/{family.name}"
+        operation = {
+            "action": action,
+            "channel": {"$ref": channel},
+            "summary": summary,
+            "messages": [{"$ref": f"{channel}/messages/{frame.shape.__name__}"} for frame in frames],
+        }
+        security = [{"$ref": f"#/components/securitySchemes/{name}"} for name in _SECURITY[family.access]]
+        yield f"{family.name}-{name}", operation | {"security": security} if security else operation
+
+
+def _message(frame: Frame, payload: Mapping[str, Any]) -> dict[str, Any]:
+    said = inspect.cleandoc(frame.shape.__doc__ or "")
+    message = {
+        "name": frame.shape.__name__,
+        "title": re.sub(r"(?<=[a-z])(?=[A-Z])", " ", frame.shape.__name__),
+        "summary": said,
+        "contentType": frame.content_type,
+        "payload": payload,
+    }
+    examples = [{"payload": example} for example in frame.examples]
+    return message | {"examples": examples} if examples else message
