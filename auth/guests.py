@@ -13,7 +13,8 @@ MAX_USERNAME: Final = 64
 MAX_EMAIL: Final = 254  # RFC 5321 §4.5.3.1.3, without the angle brackets
 MAX_ROOM_ID: Final = 255
 
-_EMAIL: Final = re.compile(r"[^@\s]+@[^@\s]+")
+EMAIL_PATTERN: Final = r"^[^@\s]+@[^@\s]+$"
+_EMAIL: Final = re.compile(EMAIL_PATTERN)
 
 log = logging.getLogger("auth")
 

@@ -5,12 +5,13 @@ Whoever adds a route without saying what it takes gets an error here, and not a 
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, NotRequired, TypedDict
 
 import msgspec
 from starlette.routing import BaseRoute, Route
 
 from auth.operation import Caller, Operation, Parameter
+from auth.rules import BrokenRule
 
 JSON = "application/json"
 FORM = "application/x-www-form-urlencoded"
@@ -36,13 +37,9 @@ _CALLER_REFUSALS: dict[Caller, dict[int, str]] = {
     Caller.SERVICE: {403: "forbidden", 503: "unavailable"},
     Caller.GUEST: {403: "forbidden", 503: "unavailable"},
 }
-_BODY_REFUSALS = {
-    400: "invalid_json, incomplete",
-    408: "timeout",
-    413: "too_large",
-    415: "unsupported_media_type",
-    422: "invalid_field",
-}
+_BODY_REFUSALS = {400: "incomplete", 408: "timeout", 413: "too_large", 415: "unsupported_media_type"}
+_FORM_REFUSALS = _BODY_REFUSALS | {400: "incomplete, invalid_form"}
+_JSON_REFUSALS = _BODY_REFUSALS | {400: "incomplete, invalid_json", 422: "invalid_field"}
 _MEANINGS = {
     200: "Done.",
     201: "Made.",
@@ -57,18 +54,24 @@ _MEANINGS = {
     413: "The body is too large.",
     415: "The body is of another type.",
     422: "A value is not what it must be.",
-    429: "Too often; `retry_after_s` says when again.",
+    429: "Too often; `Retry-After` says when again.",
     503: "Not possible at the moment; `Retry-After` says when again.",
 }
+_RETRY_AFTER = {"Retry-After": {"required": True, "description": "in seconds", "schema": {"type": "integer"}}}
 
 
-class Problem(msgspec.Struct):
-    """Every answer but success (RFC 9457). `code` is stable; `detail` is for people."""
+class Problem(TypedDict):
+    """Every answer but success (RFC 9457). `code` is stable; `detail` is for people.
+
+    `retry_after_s` is in whole seconds; `errors` names every rule that a new account breaks.
+    """
 
     title: str
     status: int
     code: str
     detail: str
+    retry_after_s: NotRequired[int]
+    errors: NotRequired[list[BrokenRule]]
 
 
 class UndocumentedRoute(Exception):
@@ -81,7 +84,7 @@ def document(routes: Iterable[BaseRoute], *, title: str, version: str, descripti
     Raises: UndocumentedRoute.
     """
     paths: dict[str, dict[str, Any]] = {}
-    said = [one for route in routes if isinstance(route, Route) and route.include_in_schema for one in _of(route)]
+    said = [one for route in routes for one in _of(route)]
     shapes = {shape for _, _, operation in said for shape in _shapes(operation)} | {Problem}
     ordered = sorted(shapes, key=lambda shape: shape.__name__)
     schemas, components = msgspec.json.schema_components(ordered, ref_template=_SCHEMA)
@@ -98,8 +101,15 @@ def document(routes: Iterable[BaseRoute], *, title: str, version: str, descripti
     }
 
 
-def _of(route: Route) -> Iterable[tuple[str, str, Operation]]:
-    """The path, method and operation of each method of a route."""
+def _of(route: BaseRoute) -> Iterable[tuple[str, str, Operation]]:
+    """The path, method and operation of each method of a route; none if it is for people.
+
+    Raises: UndocumentedRoute.
+    """
+    if not isinstance(route, Route):
+        raise UndocumentedRoute(repr(route))
+    if not route.include_in_schema:
+        return
     by_method: Mapping[str, Any] = getattr(route.endpoint, "endpoints", {})
     for method in sorted((route.methods or set()) - UNSAID):
         operation = getattr(by_method.get(method, route.endpoint), "operation", None)
@@ -114,11 +124,7 @@ def _shapes(operation: Operation) -> Sequence[type]:
 
 
 def _operation(method: str, path: str, operation: Operation, schemas: Mapping[type, Any]) -> dict[str, Any]:
-    refusals: dict[int, str] = {403: "forbidden_origin"}
-    _add(refusals, _CALLER_REFUSALS[operation.caller])
-    if operation.body is not None:
-        _add(refusals, _BODY_REFUSALS)
-    _add(refusals, operation.refusals)
+    refusals = _codes(operation)
     described: dict[str, Any] = {
         "operationId": _identifier(method, path),
         "summary": operation.summary,
@@ -142,9 +148,16 @@ def _operation(method: str, path: str, operation: Operation, schemas: Mapping[ty
     return described
 
 
-def _add(refusals: dict[int, str], more: Mapping[int, str]) -> None:
-    for status, codes in more.items():
-        refusals[status] = f"{refusals[status]}, {codes}" if status in refusals else codes
+def _codes(operation: Operation) -> dict[int, list[str]]:
+    """The codes of each status but success, each once."""
+    refusals: list[Mapping[int, str]] = [{403: "forbidden_origin"}, _CALLER_REFUSALS[operation.caller]]
+    if operation.body is not None:
+        refusals.append(_FORM_REFUSALS if operation.is_form else _JSON_REFUSALS)
+    found: dict[int, list[str]] = {}
+    for status, codes in (refusal for some in [*refusals, operation.refusals] for refusal in some.items()):
+        known = found.setdefault(status, [])
+        known += [code for code in codes.split(", ") if code not in known]
+    return found
 
 
 def _answer(status: int, shape: type | str | None, schemas: Mapping[type, Any]) -> dict[str, Any]:
@@ -155,9 +168,15 @@ def _answer(status: int, shape: type | str | None, schemas: Mapping[type, Any]) 
     return {"description": _MEANINGS[status], "content": {JSON: {"schema": schemas[shape]}}}
 
 
-def _refusal(status: int, codes: str, schemas: Mapping[type, Any]) -> dict[str, Any]:
-    described = f"{_MEANINGS[status]} `code`: {codes}."
-    return {"description": described, "content": {PROBLEM: {"schema": schemas[Problem]}}}
+def _refusal(status: int, codes: Sequence[str], schemas: Mapping[type, Any]) -> dict[str, Any]:
+    these = {"properties": {"status": {"const": status}, "code": {"enum": codes}}}
+    described: dict[str, Any] = {
+        "description": f"{_MEANINGS[status]} `code`: {', '.join(codes)}.",
+        "content": {PROBLEM: {"schema": {"allOf": [schemas[Problem], these]}}},
+    }
+    if status in (429, 503):
+        described["headers"] = _RETRY_AFTER
+    return described
 
 
 def _parameter(parameter: Parameter) -> dict[str, Any]:
@@ -167,14 +186,10 @@ def _parameter(parameter: Parameter) -> dict[str, Any]:
 
 def _in_path(path: str) -> list[dict[str, Any]]:
     """Ids of what is stored are integers; other names are any text."""
-    numbers = ("chat_id", "user_id")
+    number = {"schema": {"type": "integer", "minimum": 1}, "example": 1}
+    text = {"schema": {"type": "string", "minLength": 1}, "example": "a-client"}
     return [
-        {
-            "name": name,
-            "in": "path",
-            "required": True,
-            "schema": {"type": "integer", "minimum": 1} if name in numbers else {"type": "string", "minLength": 1},
-        }
+        {"name": name, "in": "path", "required": True} | (number if name in ("chat_id", "user_id") else text)
         for name in re.findall(r"{(\w+)}", path)
     ]
 

@@ -55,7 +55,7 @@ def _url(path: str, parameters: Any) -> dict[str, Any]:
         for one in parameters
         if one["in"] == "query"
     ]
-    variables = [{"key": one["name"], "value": ""} for one in parameters if one["in"] == "path"]
+    variables = [{"key": one["name"], "value": str(one["example"])} for one in parameters if one["in"] == "path"]
     return {
         "raw": "{{baseUrl}}" + template,
         "host": ["{{baseUrl}}"],

@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable
 from functools import wraps
 from http import HTTPStatus
-from typing import Any, TypedDict
+from typing import Annotated, Any, TypedDict
 
 import msgspec
 import orjson
@@ -11,11 +11,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from auth import oauth2, problems
+from auth import oauth2, problems, rules
 from auth.addresses import client_address, is_https
 from auth.bodies import read_form, read_json
 from auth.errors import Overloaded
-from auth.guests import Guests
+from auth.guests import EMAIL_PATTERN, MAX_EMAIL, MAX_ROOM_ID, MAX_USERNAME, Guests
 from auth.keys import KeyRing
 from auth.login import Granted, Limited, Login, WrongCredentials
 from auth.operation import Caller, operation
@@ -28,13 +28,21 @@ from storage.errors import LoginTaken, StorageUnavailable
 Endpoint = Callable[[Request], Awaitable[Response]]
 
 
+def _text(**schema: object) -> msgspec.Meta:
+    """What a text must be, for the document only: the rules themselves name everything that is wrong at once."""
+    return msgspec.Meta(extra_json_schema=schema)
+
+
+Name = Annotated[str, _text(maxLength=rules.MAX_NAME)]
+
+
 class NewAccount(msgspec.Struct):
     """Body of `POST /register`."""
 
-    login: str
-    password: str
-    first_name: str = ""
-    last_name: str = ""
+    login: Annotated[str, _text(pattern=rules.LOGIN_PATTERN)]
+    password: Annotated[str, _text(minLength=rules.MIN_PASSWORD, maxLength=rules.MAX_PASSWORD)]
+    first_name: Name = ""
+    last_name: Name = ""
 
 
 class Credentials(msgspec.Struct):
@@ -47,9 +55,9 @@ class Credentials(msgspec.Struct):
 class NewGuest(msgspec.Struct):
     """Body of `POST /generate-token`."""
 
-    username: str
-    email: str
-    room_id: str
+    username: Annotated[str, _text(minLength=1, maxLength=MAX_USERNAME)]
+    email: Annotated[str, _text(maxLength=MAX_EMAIL, pattern=EMAIL_PATTERN)]
+    room_id: Annotated[str, _text(minLength=1, maxLength=MAX_ROOM_ID)]
 
 
 class PasswordGrant(msgspec.Struct):
@@ -169,8 +177,8 @@ class AuthRoutes:
         Caller.ANYBODY,
         {200: AccessToken},
         {
-            400: "invalid_form, invalid_request, unsupported_grant_type, invalid_scope",
-            401: "invalid_credentials, invalid_client",
+            400: "invalid_request, invalid_credentials, unsupported_grant_type, invalid_scope",
+            401: "invalid_client",
             429: "rate_limited",
             503: "unavailable",
         },

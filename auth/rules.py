@@ -5,11 +5,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-MAX_LOGIN: Final = 64
+MIN_PASSWORD: Final = 8
 MAX_PASSWORD: Final = 128
 MAX_NAME: Final = 150
 
-_LOGIN: Final = re.compile(r"[A-Za-z0-9._@+-]{3,64}")
+LOGIN_PATTERN: Final = "^[A-Za-z0-9._@+-]{3,64}$"
+_LOGIN: Final = re.compile(LOGIN_PATTERN)
 
 # The most used passwords of 8 characters or more that no other rule catches. Seed 000's own example is not among them:
 # its client must run unchanged.
@@ -57,8 +58,8 @@ def _broken_by_password(password: str, login: str) -> Iterator[BrokenRule]:
     def broken(code: str, detail: str) -> BrokenRule:
         return BrokenRule("password", code, detail)
 
-    if len(password) < 8:
-        yield broken("too_short", "A password has at least 8 characters.")
+    if len(password) < MIN_PASSWORD:
+        yield broken("too_short", f"A password has at least {MIN_PASSWORD} characters.")
     if len(password) > MAX_PASSWORD:
         yield broken("too_long", f"A password has at most {MAX_PASSWORD} characters.")
     if password.casefold() == login.casefold():

@@ -1,5 +1,6 @@
 """What every call that posts a message reads from it."""
 
+import re
 from http import HTTPStatus
 from typing import Annotated
 
@@ -12,10 +13,11 @@ from gateway.http.bodies import invalid_text
 from gateway.messages import MAX_CLIENT_MSG_ID, check_client_msg_id, check_text
 from gateway.problems import Problem, invalid_field
 
+_KEY = re.compile(r"^[\t\x20-\x7e]*[\x21-\x7e][\t\x20-\x7e]*$")
 IDEMPOTENCY_KEY = Parameter(
     "Idempotency-Key",
     "the message's id: the same one again is the same message, for ever",
-    {"type": "string", "minLength": 1, "maxLength": MAX_CLIENT_MSG_ID, "pattern": r"^[\x21-\x7e]+$"},
+    {"type": "string", "minLength": 1, "maxLength": MAX_CLIENT_MSG_ID, "pattern": _KEY.pattern},
     place="header",
 )
 
@@ -47,7 +49,7 @@ def idempotency_key(request: Request) -> str | None:
     Raises: Problem (422 for what can be none).
     """
     key = request.headers.get("idempotency-key")
-    if key is not None and not (key.isascii() and check_client_msg_id(key)):
+    if key is not None and not (_KEY.fullmatch(key) and check_client_msg_id(key)):
         raise invalid_field(f"Idempotency-Key has 1 to {MAX_CLIENT_MSG_ID} ASCII characters.")
     return key
 

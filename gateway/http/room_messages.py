@@ -1,6 +1,8 @@
 """`POST /message` of seed 002: a message for a room, durable when it is answered, whoever listens."""
 
-from msgspec import Struct
+from typing import Annotated
+
+from msgspec import Meta, Struct
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute
@@ -22,9 +24,11 @@ from storage.records import Refusal
 class RoomMessageBody(Struct):
     """A message to send; what its content must be is said by `check_text`, as everywhere."""
 
-    room_id: str
+    room_id: Annotated[str, Meta(extra_json_schema={"minLength": 1, "maxLength": MAX_ROOM_NAME})]
     content: Text = ""
-    client_msg_id: str | None = None
+    client_msg_id: Annotated[str, Meta(extra_json_schema={"minLength": 1, "maxLength": MAX_CLIENT_MSG_ID})] | None = (
+        None
+    )
 
 
 class RoomMessageRoutes:

@@ -2,13 +2,15 @@
 
 from typing import Any, TypedDict
 
+import httpx
 import msgspec
 import pytest
 from openapi_spec_validator import validate
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
+from starlette.routing import Mount, Route
 
+from auth.app import AuthService, create_app
 from auth.openapi import UndocumentedRoute, document
 from auth.operation import Caller, Parameter, operation
 from auth.postman import collection
@@ -81,7 +83,26 @@ def test_an_operation_has_what_its_endpoint_says() -> None:
     problem = ["application/problem+json"]
     assert answers.pop("200") == ["application/json"]
     assert answers == dict.fromkeys(["400", "401", "403", "404", "408", "413", "415", "422", "503"], problem)
-    assert "ambiguous_token, invalid_json, incomplete" in said["responses"]["400"]["description"]
+
+
+def codes(answer: dict[str, Any]) -> list[str]:
+    """The `code`s that a refusal may have."""
+    _, these = answer["content"]["application/problem+json"]["schema"]["allOf"]
+    found: list[str] = these["properties"]["code"]["enum"]
+    return found
+
+
+def test_a_refusal_names_the_codes_that_it_may_have_and_no_others() -> None:
+    (said,) = made()["paths"]["/api/v1/questions/{user_id}/{name}"].values()
+    refusals = {status: codes(answer) for status, answer in said["responses"].items() if status != "200"}
+    assert refusals["400"] == ["ambiguous_token", "incomplete", "invalid_json"]
+    assert refusals["404"] == ["not_found"]
+    assert said["responses"]["400"]["description"].endswith("`code`: ambiguous_token, incomplete, invalid_json.")
+
+
+def test_who_is_to_come_later_is_told_when() -> None:
+    (said,) = made()["paths"]["/hush"].values()
+    assert said["responses"]["503"]["headers"]["Retry-After"]["required"] is True
 
 
 def test_types_are_described_as_they_validate() -> None:
@@ -99,6 +120,21 @@ def test_a_route_that_says_nothing_is_an_error() -> None:
         document([Route("/unsaid", unsaid)], title="t", version="1", description="d")
 
 
+def test_what_is_no_plain_route_cannot_be_forgotten() -> None:
+    with pytest.raises(UndocumentedRoute, match="Mount"):
+        document([Mount("/more", routes=ROUTES)], title="t", version="1", description="d")
+
+
+async def test_auth_alone_documents_its_own_routes(memory_service: AuthService) -> None:
+    transport = httpx.ASGITransport(create_app(memory_service))
+    async with httpx.AsyncClient(transport=transport, base_url="http://auth.example") as http:
+        alone = (await http.get("/openapi.json")).json()
+        assert (await http.get("/docs")).status_code == 200
+    validate(alone)
+    own = {route.path for route in memory_service.routes() if isinstance(route, Route)}
+    assert set(alone["paths"]) == own | {"/livez"}
+
+
 def test_a_collection_has_a_request_for_each_operation() -> None:
     folders = {folder["name"]: folder["item"] for folder in collection(made())["item"]}
     assert set(folders) == {"questions", "hush"}
@@ -106,7 +142,7 @@ def test_a_collection_has_a_request_for_each_operation() -> None:
     request = item["request"]
     assert (item["name"], request["method"]) == ("Ask.", "POST")
     assert request["url"]["raw"] == "{{baseUrl}}/api/v1/questions/:user_id/:name"
-    assert [variable["key"] for variable in request["url"]["variable"]] == ["user_id", "name"]
+    assert request["url"]["variable"] == [{"key": "user_id", "value": "1"}, {"key": "name", "value": "a-client"}]
     assert request["auth"]["bearer"][0]["value"] == "{{token}}"
     assert msgspec.json.decode(request["body"]["raw"]) == {"text": "why?"}
     (quiet,) = folders["hush"]

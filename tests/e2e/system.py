@@ -1,6 +1,6 @@
 """The whole system, as a user has it: `chat-gateway up` with two replicas, and a load balancer in front of them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,11 +18,11 @@ class System:
 
 
 @contextmanager
-def run_system(folder: Path) -> Iterator[System]:
-    """Ready when this is entered, gone when it is left."""
+def run_system(folder: Path, environ: Mapping[str, str] | None = None) -> Iterator[System]:
+    """Ready when this is entered, gone when it is left. `environ` are settings of its own."""
     for name in ("up", "nginx"):
         (folder / name).mkdir()
-    up = Up(folder / "up", program=("-m", "gateway.cli"))
+    up = Up(folder / "up", program=("-m", "gateway.cli"), environ=environ)
     try:
         up.start()
         balancer = NginxServer(folder / "nginx", up.own_ports())

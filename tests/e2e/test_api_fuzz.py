@@ -6,15 +6,17 @@ that the schemas allow is accepted, since some rules (a password is not the logi
 
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import pytest
 
-from tests.e2e.system import System
+from tests.e2e.system import System, run_system
 
 KEY = "a service key of the fuzz test"
 PASSWORD = "a long enough passphrase"
+SETTINGS = {"SERVICE_KEYS": KEY, "MESSAGES_PER_MINUTE": "0"}
 CHECKS = (
     "not_a_server_error",
     "status_code_conformance",
@@ -22,14 +24,18 @@ CHECKS = (
     "response_schema_conformance",
     "response_headers_conformance",
     "unsupported_method",
+    "negative_data_rejection",
+    "ignored_auth",
 )
 
 
-@pytest.fixture(autouse=True)
-def settings(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of the system, which inherits this process's environment."""
-    monkeypatch.setenv("SERVICE_KEYS", KEY)
-    monkeypatch.setenv("MESSAGES_PER_MINUTE", "0")
+@pytest.fixture
+def system(tmp_path: Path) -> Iterator[System]:
+    """A system that lets this test call whatever it wants, as often as it wants."""
+    folder = tmp_path / "system"
+    folder.mkdir()
+    with run_system(folder, SETTINGS) as running:
+        yield running
 
 
 @pytest.mark.timeout(900)
@@ -50,3 +56,4 @@ def test_every_answer_is_one_that_the_document_knows(system: System, tmp_path: P
     command = [str(Path(sys.executable).with_name("schemathesis")), "run", f"{url}/openapi.json", *words, *options]
     run = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert run.returncode == 0, run.stdout[-8000:]
+    assert "Authentication failed" not in run.stdout, run.stdout  # some operation was never let do anything
