@@ -22,6 +22,7 @@ from auth.tokens import PublicKeys, Verifier
 from gateway.asyncapi.document import document
 from gateway.bearers import Bearers, Outside
 from gateway.connection import Connections
+from gateway.departures import LINGER_S
 from gateway.dialects.chat import ChatDialect
 from gateway.dialects.native import NativeDialect
 from gateway.dialects.public import PublicDialect
@@ -85,8 +86,6 @@ if TYPE_CHECKING:
 
 CHECK_WHILE_REDIS_IS_DOWN_S = 1.0
 """Then the position check is what delivers other nodes' messages (delivery.md 7)."""
-LINGER_S = 5.0
-"""How long a drained node's users still count as present, so that those who come back elsewhere do not flap."""
 
 
 def new_node_id() -> str:
@@ -169,6 +168,7 @@ async def open_app(
         stack.push_async_callback(vital.close)
         vital.spawn(repair.run(), "position check")
         vital.spawn(feed.run(), "users' feed")
+        vital.spawn(node.departures.run(), "departures")
         vital.spawn(expire(clients), "token expiry")
         vital.spawn(measure_loop_lag(metrics.loop_lag), "loop lag")
         metrics.watch(lambda: len(clients), lambda: len(hub), lambda: health.is_ready, lambda: pages.size)
@@ -189,7 +189,12 @@ async def open_app(
         trusted = Outside(outside, Identities(database)) if outside is not None else None
         bearers = Bearers(Verifier(public_keys), Accounts(database), redis.tickets, trusted)
         identity = Identity(bearers, origins)
-        drain = Drain(clients, delay_s=settings.drain_delay_s, drain_s=settings.drain_s)
+        drain = Drain(
+            clients,
+            delay_s=settings.drain_delay_s,
+            drain_s=settings.drain_s,
+            on_closing=node.departures.expect_back,
+        )
         connections = Connections(clients=clients, drain=drain, metrics=metrics)
         chat = Sessions(node, metrics, ChatDialect(settings.max_text_length))
         public = Sessions(node, metrics, PublicDialect(settings.max_text_length))
@@ -248,7 +253,7 @@ async def open_app(
             health.drain()
             finish = [queue.finish()] if queue is not None else []
             await asyncio.gather(*finish, drain.run())
-            await redis.presence.stop(LINGER_S)
+            await redis.presence.stop(LINGER_S + drain.return_s)
 
         app.state.drain = leave
         app.state.hurry = drain.hurry

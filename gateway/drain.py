@@ -6,7 +6,7 @@ Starts from our own SIGTERM, because uvicorn closes every socket at once before 
 import asyncio
 import logging
 import random
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import Protocol
 
 import orjson
@@ -34,16 +34,27 @@ class Leaving(Protocol):
 class Drain:
     """Sends this node's sessions away, once.
 
-    `sessions` is the live register: those who come during the delay are sent away too.
+    `sessions` is the live register: those who come during the delay are sent away too. `on_closing(within_s)` hears
+    before the first of them in how many seconds all of them will be told to come back.
     """
 
-    def __init__(self, sessions: Collection[Leaving], *, delay_s: float, drain_s: float) -> None:
+    def __init__(
+        self,
+        sessions: Collection[Leaving],
+        *,
+        delay_s: float,
+        drain_s: float,
+        on_closing: Callable[[float], None] = lambda _: None,
+    ) -> None:
         self._sessions = sessions
+        self._on_closing = on_closing
         self._delay_s = delay_s
         self._drain_s = drain_s
         self._hurry = asyncio.Event()
         self.is_closing = False
         """Whether new sockets are refused."""
+        self.return_s = 0.0
+        """How long the clients that were sent away may stay away, at most."""
 
     def hurry(self) -> None:
         """Skip every wait that is left: a second signal."""
@@ -63,6 +74,8 @@ class Drain:
 
     async def _send_away(self, count: int) -> None:
         window_ms = min(MAX_RETURN_MS, MIN_RETURN_MS + RETURN_MS_PER_SESSION * count)
+        self.return_s = window_ms / 1000
+        self._on_closing(self.return_s)
         sessions = list(self._sessions)
         size = max(1, -(-len(sessions) // BATCHES))
         pause_s = 0 if count <= BATCHES else self._drain_s * CLOSING_SHARE / BATCHES

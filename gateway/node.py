@@ -12,6 +12,7 @@ from collections.abc import Collection
 from gateway import publications
 from gateway.broker import Broker
 from gateway.chat_log import ChatLog
+from gateway.departures import Departures
 from gateway.errors import RedisUnavailable
 from gateway.evictions import Evictions
 from gateway.feed import Feed
@@ -30,7 +31,7 @@ from gateway.messages import (
     may_be_retry,
 )
 from gateway.pages import Pages
-from gateway.presence import Entered, Presence, Seat
+from gateway.presence import Entered, Left, Presence, Seat
 from gateway.rate_limits import Admitted, RateLimits
 from gateway.repair import Repair
 from gateway.resume import Resume
@@ -44,8 +45,6 @@ logger = logging.getLogger("gateway.node")
 
 LARGE_CHAT = 50
 """Above this many users present there are no join, leave, typing and receipt pushes (protocol.md, seed 004)."""
-LINGER_S = 5.0
-"""How long after an abnormal end a user still counts as present, so that a reconnect does not flap."""
 
 
 class Node:
@@ -82,6 +81,7 @@ class Node:
         self._evictions = evictions
         self._feed = feed
         self._resume = Resume(hub, pages, repair)
+        self.departures = Departures(presence, self._on_left)
         self._opening: dict[int, asyncio.Task[None]] = {}
 
     # --- entering and leaving
@@ -168,21 +168,20 @@ class Node:
         is_empty = self._hub.leave(local, subscription) if subscription.is_live else self._hub.give_up(local)
         if is_empty:
             self._broker.unsubscribe(local.chat_id)
-        if subscription.seat is not None:
-            self.tasks.spawn(self._free_seat(subscription.seat, 0 if at_once else LINGER_S), "leave chat")
-
-    async def _free_seat(self, seat: Seat, delay_s: float) -> None:
-        await asyncio.sleep(delay_s)
-        try:
-            left = await self.presence.leave(seat)
-        except RedisUnavailable:
-            return  # presence itself clears the seat when Redis is back
-        if left.last:
-            self._publish(PresenceChange(seat.chat_id, seat.user_id, seat.username, "leave", left.count))
+        if subscription.seat is None:
+            return
+        if at_once:
+            self.departures.leave(subscription.seat)
+        else:
+            self.departures.linger(subscription.seat)
 
     def free_seat(self, seat: Seat) -> None:
         """Give back a seat for which no session was registered."""
-        self.tasks.spawn(self._free_seat(seat, 0), "free seat")
+        self.departures.leave(seat)
+
+    def _on_left(self, seat: Seat, left: Left) -> None:
+        if left.last:
+            self._publish(PresenceChange(seat.chat_id, seat.user_id, seat.username, "leave", left.count))
 
     # --- publishing
 

@@ -71,7 +71,7 @@ class PresenceListener(Protocol):
     """Who is told what presence finds on its own; synchronous, must not block."""
 
     def on_gone(self, chat_id: int, user_id: int, username: str, count: int) -> None:
-        """The sweeper cleared a dead node's seat, and the user is gone from the chat."""
+        """A seat was cleared that a dead node, or this one in an outage, had left behind: the user is gone."""
         ...
 
     def on_entered(self, seat: Seat, entered: Entered) -> None:
@@ -103,6 +103,17 @@ class Presence(Protocol):
 
         Raises: RedisUnavailable (the seat is then cleared when Redis is back, or with the node's lease).
         """
+        ...
+
+    async def loosen(self, seat: Seat) -> None:
+        """An exclusive seat's socket is gone: its user stays present, but may come again, by whatever rule.
+
+        Ends within about 1 s, and if Redis is away, it is done when it is back.
+        """
+        ...
+
+    def give_up(self, seat: Seat) -> None:
+        """Give the seat back as soon as may be; `on_gone` follows if its user is gone by it. Never blocks."""
         ...
 
     async def members(self, chat_id: int) -> list[Present]:

@@ -87,7 +87,7 @@ class MessageRoutes:
         {404: "not_found", 422: "invalid_field"},
         parameters=(_AFTER, _BEFORE, LIMIT),
         details="The newest, ascending; or those before a seq; or, with `after_seq`, the events after one, each as a "
-        "message in its present state. A page ends at 512 KiB, so that it may be shorter: only an empty one is the end.",
+        "message in its present state. A page ends at 512 KiB, so it may be shorter: only an empty one is the end.",
     )
     async def _read(self, request: Request) -> Response:
         caller = await self._identity.caller(request)

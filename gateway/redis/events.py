@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-Happening = Literal["reconnected", "publish_dropped", "probe_failed", "lease_lost", "node_swept"]
+Happening = Literal["reconnected", "publish_dropped", "probe_failed", "lease_lost", "lease_abandoned", "node_swept"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,8 @@
 """A node's lease: the one key that says that it lives, whatever number of seats it holds.
 
-Invariant: a lease that was lost never comes back; the node takes another one, with another name. So whoever clears what
-a dead lease left behind cannot hit what the same node has asserted anew.
+Invariants: a lease that was lost, or abandoned, never comes back; the node takes another one, with another name. So
+whoever clears what a dead lease left behind cannot hit what the same node has asserted anew. No name is known to others
+before its lease is there: they would take the node for dead.
 """
 
 import asyncio
@@ -46,13 +47,15 @@ class Lease:
         self._is_held = False
         self._is_shortened = False
         self.interval_s = interval_s
-        self.name = self._name()
+        self.is_abandoned = False
+        """Whether seats were left under this name for the sweepers."""
+        self.name = self._name(self._term)
         """What this node's seats bear."""
-        self.lost: str | None = None
-        """The name of the last lease that was lost."""
+        self.lost: set[str] = set()
+        """The names of leases that were lost, until all of the node's seats bear the present one's."""
 
-    def _name(self) -> str:
-        return f"{self._node_id}.{self._term}"
+    def _name(self, term: int) -> str:
+        return f"{self._node_id}.{term}"
 
     async def renew(self) -> bool:
         """Extend the lease; False if there was none (any more): it is a new one from now on.
@@ -61,21 +64,26 @@ class Lease:
         """
         if self._is_shortened:
             return True
-        if self._is_held:
+        if self._is_held and not self.is_abandoned:
             kept = await self._link.call("SET", lease_key(self.name), 1, "XX", "PX", self._lease_ms)
             if kept is not None or self._is_shortened:
                 self._link.send("SADD", NODES, self.name)  # that one key may have been lost by itself
                 for key in (NODES, chats_key(self.name)):
                     self._link.send("EXPIRE", key, BACKSTOP_S)
                 return True
-            self._term += 1
-        name = self._name()
-        self._link.send("SADD", NODES, name)
+        name = self._name(self._term + 1) if self._is_held else self.name
         await self._link.call("SET", lease_key(name), 1, "PX", self._lease_ms)
-        self.lost = self.name if self._is_held else None
-        self.name, self._is_held = name, True
+        if self._is_held:
+            self.lost.add(self.name)
+            self._term += 1
+        self.name, self._is_held, self.is_abandoned = name, True, False
+        self._link.send("SADD", NODES, name)
         self._link.send("EXPIRE", NODES, BACKSTOP_S)
         return False
+
+    def abandon(self) -> None:
+        """Take another lease at the next renewal: what bears this one's name is then for the sweepers to clear."""
+        self.is_abandoned = True
 
     async def shorten(self, seconds: float) -> None:
         """Let it run out soon, and extend it no more.

@@ -1,12 +1,15 @@
 """This node's own seats: what it has in Redis, what it is not sure of, and what it still has to give back."""
 
 from collections import Counter, OrderedDict
+from dataclasses import replace
 from itertools import islice
 
 from gateway.presence import Seat
 
 Key = tuple[int, str]
 """Chat and connection: what tells seats apart."""
+MAX_OWED = 10_000
+"""What an outage of Redis may pile up, beside the seats that there are."""
 
 
 class LocalSeat:
@@ -35,13 +38,13 @@ class LocalSeats:
     def clear(self) -> None:
         """This node has no seats any more."""
         self._seats.clear()
-        self._chats.clear()
+        self._chats = Counter(chat_id for chat_id, _ in self._owed)
         self._doubtful.clear()
 
     def add(self, seat: Seat) -> LocalSeat:
         """From now on the seat is this node's."""
         key = seat.chat_id, seat.connection_id
-        self._owed.pop(key, None)
+        self.settle(seat)
         if key not in self._seats:
             self._chats[seat.chat_id] += 1
         local = self._seats[key] = LocalSeat(seat)
@@ -51,18 +54,27 @@ class LocalSeats:
         """From now on it is not."""
         key = seat.chat_id, seat.connection_id
         self._doubtful.pop(key, None)
-        if self._seats.pop(key, None) is None:
-            return
-        self._chats[seat.chat_id] -= 1
-        if not self._chats[seat.chat_id]:
-            del self._chats[seat.chat_id]
+        if self._seats.pop(key, None) is not None:
+            self._uncount(seat.chat_id)
+
+    def _uncount(self, chat_id: int) -> None:
+        self._chats[chat_id] -= 1
+        if not self._chats[chat_id]:
+            del self._chats[chat_id]
+
+    def loosen(self, seat: Seat) -> LocalSeat | None:
+        """Make it no more exclusive than any; None if it is not this node's."""
+        local = self._seats.get((seat.chat_id, seat.connection_id))
+        if local is not None:
+            local.seat = replace(seat, exclusive=False)
+        return local
 
     def holds(self, local: LocalSeat) -> bool:
         """Whether it is still this node's."""
         return self._seats.get((local.seat.chat_id, local.seat.connection_id)) is local
 
     def is_in(self, chat_id: int) -> bool:
-        """Whether this node has any seat in the chat."""
+        """Whether this node has any seat in the chat, or owes one there."""
         return chat_id in self._chats
 
     # --- what Redis may not have
@@ -95,11 +107,20 @@ class LocalSeats:
 
     # --- what Redis should not have
 
-    def owe(self, seat: Seat) -> None:
-        """Redis may have a seat that is not this node's any more."""
+    def owe(self, seat: Seat) -> bool:
+        """Redis may have a seat that is not this node's any more; False if too many are owed already."""
         key = seat.chat_id, seat.connection_id
-        if key not in self._seats:
+        if key not in self._seats and key not in self._owed:
+            if len(self._owed) >= MAX_OWED:
+                return False
             self._owed[key] = seat
+            self._chats[seat.chat_id] += 1
+        return True
+
+    def owe_nothing(self) -> None:
+        """Others give back what is owed."""
+        for seat in list(self._owed.values()):
+            self.settle(seat)
 
     def owed(self, most: int) -> list[Seat]:
         """Some of the seats to give back; each stays owed until `settle`."""
@@ -107,4 +128,5 @@ class LocalSeats:
 
     def settle(self, seat: Seat) -> None:
         """Redis does not have it."""
-        self._owed.pop((seat.chat_id, seat.connection_id), None)
+        if self._owed.pop((seat.chat_id, seat.connection_id), None) is not None:
+            self._uncount(seat.chat_id)

@@ -52,7 +52,7 @@ class RedisPresence:
             self._upkeep.hurry()
             raise
         except BaseException:  # cancelled: nobody will give the seat back, if it was taken
-            self._give_up(seat)
+            self.give_up(seat)
             raise
         if entered is None:
             self._seats.remove(seat)
@@ -75,16 +75,28 @@ class RedisPresence:
         try:
             left = await self._table.free(seat)
         except BaseException:
-            self._give_up(seat)
+            self.give_up(seat)
             raise
         self._upkeep.forget_chat(seat.chat_id)
         return left
 
-    def _give_up(self, seat: Seat) -> None:
-        """Let the upkeep give the seat back: we do not know whether Redis has it."""
+    async def loosen(self, seat: Seat) -> None:
+        """See `Presence`."""
+        local = self._seats.loosen(seat)
+        if local is None:
+            return  # it was taken over meanwhile
+        try:
+            _, is_current = await self._claimant.take(local.seat, claim=local.claim)
+        except RedisUnavailable:
+            is_current = False
+        if not is_current and self._seats.holds(local):
+            self._seats.doubt(local)
+            self._upkeep.hurry()
+
+    def give_up(self, seat: Seat) -> None:
+        """See `Presence`: we may not know whether Redis has it."""
         self._seats.remove(seat)
-        self._seats.owe(seat)
-        self._upkeep.hurry()
+        self._upkeep.owe(seat)
 
     async def members(self, chat_id: int) -> list[Present]:
         """Users present now, longest first, seats of dead nodes left out."""

@@ -42,7 +42,8 @@ class Sweeper:
             await asyncio.sleep(self._interval_s * random.uniform(0.9, 1.0))  # noqa: S311 - spreads load
             try:
                 known = {node.decode() for node in await self._link.call("SMEMBERS", NODES)}
-                for node in known - await self._lease.alive(known):
+                # What this node lost itself is about to bear its new name, and its users have not left.
+                for node in known - await self._lease.alive(known) - self._lease.lost:
                     await self._sweep(node, listener)
             except RedisUnavailable:
                 continue

@@ -45,7 +45,6 @@ class Upkeep:
         self._seats = seats
         self._events = events
         self._due = asyncio.Event()
-        self._lost_lease: str | None = None
         self._returned: list[tuple[LocalSeat, Entered]] = []
         """Whose leaving was told to everybody, if the lost lease was swept."""
 
@@ -61,16 +60,24 @@ class Upkeep:
             await asyncio.sleep(self._lease.interval_s * random.uniform(0.9, 1.0))  # noqa: S311 - spreads load
 
     def _on_new_lease(self) -> None:
-        if self._lease.lost is not None:
+        if self._lease.lost:
             self._events.happened("lease_lost")
             logger.warning("lease_lost", extra={"fields": {"seats": len(self._seats)}})
-            self._lost_lease = self._lease.lost
         self._seats.doubt_all()
         self.hurry()
 
     def hurry(self) -> None:
         """There is something to settle."""
         self._due.set()
+
+    def owe(self, seat: Seat) -> None:
+        """Have the seat given back. Too many, and all go with the lease instead: sweepers clear what bears its name."""
+        if not self._seats.owe(seat):
+            self._seats.owe_nothing()
+            self._lease.abandon()
+            self._events.happened("lease_abandoned")
+            logger.warning("lease_abandoned")
+        self.hurry()
 
     async def settle(self, listener: PresenceListener) -> None:
         """Give back what is owed and assert what is doubtful, for ever."""
@@ -105,27 +112,28 @@ class Upkeep:
 
     def forget_chat(self, chat_id: int) -> None:
         """Nothing has to be swept there once this node has no seat left in the chat."""
-        if not self._seats.is_in(chat_id):
+        if not self._seats.is_in(chat_id) and not self._lease.is_abandoned:
             self._link.send("SREM", chats_key(self._lease.name), chat_id)
 
     async def _assert(self, listener: PresenceListener) -> None:
         while doubtful := self._seats.doubtful(BATCH):
             await asyncio.gather(*(self._assert_one(local, listener) for local in doubtful))
-        if self._lost_lease is None:
+        if not self._lease.lost:
             return
         # Only now: a sweep that begins later finds nothing of ours any more.
-        was_swept = await self._link.call("GETDEL", swept_key(self._lost_lease)) is not None
-        returned, self._returned, self._lost_lease = self._returned, [], None
+        lost = sorted(self._lease.lost)
+        swept = await asyncio.gather(*(self._link.call("GETDEL", swept_key(name)) for name in lost))
+        self._lease.lost.difference_update(lost)
+        returned, self._returned = self._returned, []
         for local, entered in returned:
-            if was_swept and self._seats.holds(local):
+            if any(swept) and self._seats.holds(local):
                 listener.on_entered(local.seat, entered)
 
     async def _assert_one(self, local: LocalSeat, listener: PresenceListener) -> None:
         seat = local.seat
         entered, is_current = await self._claimant.take(seat, claim=local.claim)
         if not self._seats.holds(local):
-            self._seats.owe(seat)  # it was given back while this was under way
-            self.hurry()
+            self.owe(seat)  # it was given back while this was under way
             return
         if is_current:
             self._seats.trust(local)
@@ -138,5 +146,5 @@ class Upkeep:
             listener.on_entered(seat, entered)
         elif entered.displaced or entered.crowded_out:
             listener.on_entered(seat, replace(entered, first=False))
-        elif entered.first and self._lost_lease is not None:
+        elif entered.first and self._lease.lost:
             self._returned.append((local, entered))
