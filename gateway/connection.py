@@ -115,5 +115,4 @@ class Connections:
             raise
         self._metrics.accepted(entrance.name)
         logger.info("connected", extra={"fields": {"dialect": entrance.name, **client.log_fields}})
-        client.attach()
-        await lane.wait_closed()
+        client.attach()  # and from here on the socket needs no task of ours

@@ -63,9 +63,9 @@ class Session(ABC):
         self.offer: Offer = self._outbox.offer
         """Takes complete frames; a full outbox closes this session as a slow consumer."""
         self._on_closed = on_closed
-        self._waiting: deque[Request] = deque()
+        self._waiting: list[Request] = []
         self._worker: asyncio.Task[None] | None = None
-        self._refusals: deque[float] = deque(maxlen=MAX_REFUSALS)
+        self._refusals: deque[float] | None = None
         self._is_attached = False
         self._closing: Disconnect | None = None
 
@@ -135,6 +135,8 @@ class Session(ABC):
         self._metrics.refused(self.dialect.name, request.name if request else "unknown", error.code)
         logger.info("command_refused", extra={"fields": self.log_fields | {"code": error.code}})
         now = time.monotonic()
+        if self._refusals is None:
+            self._refusals = deque(maxlen=MAX_REFUSALS)
         self._refusals.append(now)
         if len(self._refusals) == MAX_REFUSALS and now - self._refusals[0] <= REFUSAL_WINDOW_S:
             self.close(Disconnect(Close.ABUSE, "too many refused commands"))
@@ -169,7 +171,7 @@ class Session(ABC):
     async def _work(self) -> None:
         try:
             while self._waiting:
-                request = self._waiting.popleft()
+                request = self._waiting.pop(0)
                 if len(self._waiting) == MAX_WAITING // 2:
                     self._lane.resume_reading()
                 try:

@@ -17,6 +17,7 @@ from typing import Any, Final
 
 from uvicorn._types import ASGISendEvent
 from uvicorn.config import Config
+from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from uvicorn.server import ServerState
 from websockets.frames import CloseCode, Frame, Opcode
@@ -38,6 +39,17 @@ MAX_UNREAD_PONGS: Final = 64 * 1024
 """Bytes of pongs that a peer may ask for while it does not read them."""
 
 
+class _NoQueue:
+    """Where the events go that no application asks for any more."""
+
+    def put_nowait(self, event: object) -> None:
+        """Forget it."""
+
+
+_NO_QUEUE: Any = _NoQueue()
+_NO_SCOPE: Any = {}
+
+
 class Transport(WebSocketsSansIOProtocol):
     """One socket. Meets `gateway.lane.Lane`, which is in the ASGI scope's extensions under `LANE`."""
 
@@ -57,7 +69,7 @@ class Transport(WebSocketsSansIOProtocol):
         self._fragments = Fragments(config.ws_max_size)
         self._listener: LaneListener | None = None
         self._lane_paused = False
-        self._held: deque[tuple[bytes, bool]] = deque()
+        self._held: deque[tuple[bytes, bool]] | None = None
         """Whole messages of the read during which the listener paused: at most what one read brings."""
         self._our_code: int | None = None
         self._told_closed = False
@@ -140,7 +152,7 @@ class Transport(WebSocketsSansIOProtocol):
         self.transport.write(b"".join(self.conn.data_to_send()))
         self.close_sent = True
         self.stop_keepalive()
-        self._held.clear()
+        self._held = None
         self.resume_reading()  # the peer's CLOSE is waited for
         self._abort_later()
 
@@ -160,7 +172,7 @@ class Transport(WebSocketsSansIOProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """The socket is gone."""
         self._cancel_handshake_timer()
-        self._held.clear()
+        self._held = None
         super().connection_lost(exc)
         self._closed.set_result(self._close_code())
         self._tell_closed()
@@ -272,9 +284,31 @@ class Transport(WebSocketsSansIOProtocol):
             self.handshake_complete = True
 
     async def run_asgi(self) -> None:
-        """The application's task; when it returns, the socket is closed."""
-        await super().run_asgi()
+        """The application's task. When it returns, the socket is closed; but where a listener has the lane, it goes on
+        without a task, and without all that only the handshake needed (half of what a connection weighs).
+        """
+        try:
+            await self.app(self.scope, self.receive, self.send)
+        except ClientDisconnected:
+            pass
+        except BaseException:
+            logger.exception("application_failed")
+            self.send_500_response()
+        else:
+            if self._listener is not None:
+                self._let_go()
+                return
+            if not self.handshake_complete:
+                logger.error("handshake_unanswered")
+                self.send_500_response()
+        if self.close_timer is None:
+            self.transport.close()
         self._abort_later()
+
+    def _let_go(self) -> None:
+        self.scope = _NO_SCOPE
+        self.queue = _NO_QUEUE
+        del self.response
 
     # --- within
 
@@ -292,6 +326,7 @@ class Transport(WebSocketsSansIOProtocol):
 
     def _take(self, listener: LaneListener, message: bytes, is_text: bool) -> None:
         if self._lane_paused:
+            self._held = self._held or deque()
             self._held.append((message, is_text))
         else:
             self._deliver(listener, message, is_text)
@@ -322,7 +357,7 @@ class Transport(WebSocketsSansIOProtocol):
         """Say no more, but read on: to close with bytes unread resets the connection, and our CLOSE is lost with it."""
         self.disconnected = True  # for the application
         self.stop_keepalive()
-        self._held.clear()
+        self._held = None
         self.resume_reading()
         self._resume_after_queueing()
         self._abort_later()

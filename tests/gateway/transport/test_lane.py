@@ -7,11 +7,12 @@ import struct
 from collections.abc import Awaitable, Callable
 
 import pytest
+from starlette.types import Receive, Scope, Send
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
 from gateway.frames import text_frame
-from gateway.lane import Lane
+from gateway.lane import LANE, Lane
 from tests.gateway.transport.server import LaneApp, Listener, echo, running, until
 from tests.gateway.transport.wire import (
     BINARY,
@@ -293,3 +294,28 @@ async def test_the_end_of_the_server_is_1012_for_everyone() -> None:
         await server.stop()
         assert [one.code for client in (first, second) for one in await client.read_all()] == [1012, 1012]
         assert [listener.closes for listener in app.listeners] == [[1012], [1012]]
+
+
+async def test_an_application_that_returns_after_attaching_leaves_the_socket_to_its_listener() -> None:
+    listeners: list[Listener] = []
+    has_returned = asyncio.Event()
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await receive()
+        listener = Listener(scope["extensions"][LANE], echo)
+        await send({"type": "websocket.accept"})
+        listener.lane.attach(listener)
+        listeners.append(listener)
+        asyncio.get_running_loop().call_soon(has_returned.set)
+
+    async with running(app) as server, await RawClient.open(server.port) as client:
+        await has_returned.wait()
+        await asyncio.sleep(0)
+        assert [task for task in asyncio.all_tasks() if "run_asgi" in repr(task.get_coro())] == []
+        await client.send(frame(TEXT, b"still here"))
+        received = await client.read()
+        assert received is not None
+        assert received.payload == b"still here"
+        await client.send(close(1000))
+        await until(lambda: listeners[0].closes)
+        assert listeners[0].closes == [1000]
