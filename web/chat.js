@@ -204,7 +204,8 @@ export class Chat extends EventTarget {
 
   #closed(code, reason = "") {
     const wasGood = this.state === "live" && Date.now() - this.#liveSince >= SETTLED_MS;
-    if (wasGood) this.#attempt = 0;
+    // A replica that leaves politely is no failure, however soon it comes after the last one's leaving.
+    if (wasGood || code === 4000) this.#attempt = 0;
     this.#abandon("waiting");
     this.closeCode = code;
     if (code >= 4400 && code < 5000) {
