@@ -19,8 +19,7 @@ from auth.openapi import document
 from auth.postman import collection
 
 _DESCRIPTION = """\
-The HTTP side of the gateway. Every answer names its replica in `X-Gateway-Node`; every error is problem JSON (RFC 9457)
-with a stable `code`. The same as a Postman collection: `/postman.json`.
+Every error is problem JSON (RFC 9457) with a stable `code`. The same as a Postman collection: `/postman.json`.
 """
 _START = 'SwaggerUIBundle({url: "openapi.json", dom_id: "#ui", deepLinking: true, validatorUrl: null});'
 _PAGE = """<!doctype html>
@@ -48,12 +47,22 @@ _HEADERS = {
 }
 
 
-def api_pages(routes: Iterable[BaseRoute]) -> list[BaseRoute]:
+def api_pages(
+    routes: Iterable[BaseRoute], *, title: str, about: str, everywhere: Mapping[int, str] | None = None
+) -> list[BaseRoute]:
     """The document of these routes, as OpenAPI and as a Postman collection; the page that shows it, and its files.
+
+    `about` is said of the whole; `everywhere` are the refusals (a status and its codes) that any route may answer with.
 
     Raises: UndocumentedRoute.
     """
-    described = document(routes, title="chat-gateway", version=api_version(), description=_DESCRIPTION)
+    described = document(
+        routes,
+        title=title,
+        version=api_version(),
+        description=f"{about}\n\n{_DESCRIPTION}",
+        everywhere=everywhere or {},
+    )
     files = Path(str((find_spec("offapi") or _missing()).origin)).parent
 
     async def page(_: Request) -> Response:

@@ -62,7 +62,7 @@ def create_app(service: AuthService) -> Starlette:
 
     routes = [*service.routes(), Route("/livez", _livez, methods=["GET"])]
     return Starlette(
-        routes=[*routes, *api_pages(routes)],
+        routes=[*routes, *api_pages(routes, title="chat-gateway auth", about="Accounts and tokens.")],
         exception_handlers={HTTPException: _on_http_error, Exception: _on_surprise},
         lifespan=lifespan,
     )

@@ -78,8 +78,10 @@ class UndocumentedRoute(Exception):
     """A route whose endpoint does not say what it takes and answers."""
 
 
-def document(routes: Iterable[BaseRoute], *, title: str, version: str, description: str) -> dict[str, Any]:
-    """The document of every route that is for programs.
+def document(
+    routes: Iterable[BaseRoute], *, title: str, version: str, description: str, everywhere: Mapping[int, str]
+) -> dict[str, Any]:
+    """The document of every route that is for programs; `everywhere` are refusals that each may answer with.
 
     Raises: UndocumentedRoute.
     """
@@ -91,7 +93,7 @@ def document(routes: Iterable[BaseRoute], *, title: str, version: str, descripti
     names = dict(zip(ordered, schemas, strict=True))
     for path, method, operation in said:
         template = re.sub(r"{(\w+):\w+}", r"{\1}", path)
-        paths.setdefault(template, {})[method.lower()] = _operation(method, template, operation, names)
+        paths.setdefault(template, {})[method.lower()] = _operation(method, template, operation, names, everywhere)
     return {
         "openapi": "3.1.0",
         "info": {"title": title, "version": version, "description": description},
@@ -123,8 +125,10 @@ def _shapes(operation: Operation) -> Sequence[type]:
     return answers if operation.body is None else [*answers, operation.body]
 
 
-def _operation(method: str, path: str, operation: Operation, schemas: Mapping[type, Any]) -> dict[str, Any]:
-    refusals = _codes(operation)
+def _operation(
+    method: str, path: str, operation: Operation, schemas: Mapping[type, Any], everywhere: Mapping[int, str]
+) -> dict[str, Any]:
+    refusals = _codes(operation, everywhere)
     described: dict[str, Any] = {
         "operationId": _identifier(method, path),
         "summary": operation.summary,
@@ -148,9 +152,9 @@ def _operation(method: str, path: str, operation: Operation, schemas: Mapping[ty
     return described
 
 
-def _codes(operation: Operation) -> dict[int, list[str]]:
+def _codes(operation: Operation, everywhere: Mapping[int, str]) -> dict[int, list[str]]:
     """The codes of each status but success, each once."""
-    refusals: list[Mapping[int, str]] = [{403: "forbidden_origin"}, _CALLER_REFUSALS[operation.caller]]
+    refusals = [everywhere, _CALLER_REFUSALS[operation.caller]]
     if operation.body is not None:
         refusals.append(_FORM_REFUSALS if operation.is_form else _JSON_REFUSALS)
     found: dict[int, list[str]] = {}

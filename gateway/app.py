@@ -44,7 +44,7 @@ from gateway.gate import Gate
 from gateway.health import Health
 from gateway.http.chats import ChatRoutes
 from gateway.http.clients import ClientRoutes
-from gateway.http.edge import Edge
+from gateway.http.edge import ABOUT, REFUSALS, Edge
 from gateway.http.links import LinkRoutes
 from gateway.http.members import MemberRoutes
 from gateway.http.messages import MessageRoutes
@@ -234,7 +234,7 @@ async def open_app(
                     client=ClientEntrance(identity, native),
                 ),
                 *http,
-                *api_pages(http),
+                *api_pages(http, title="chat-gateway", about=ABOUT, everywhere=REFUSALS),
                 json_page(
                     "/asyncapi.json",
                     document(

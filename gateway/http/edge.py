@@ -5,6 +5,7 @@ a login. WebSocket handshakes of theirs are refused at their own door, where the
 """
 
 from http import HTTPStatus
+from typing import Final
 
 from starlette.datastructures import MutableHeaders
 from starlette.requests import Request
@@ -17,6 +18,12 @@ from gateway.problems import internal, not_found
 
 DENIAL = "websocket.http.response"
 """The ASGI extension by which a handshake can be refused with an answer of one's own."""
+
+ABOUT: Final = """\
+The HTTP side of the gateway; `/asyncapi.json` has the WebSockets. Every answer names its replica in `X-Gateway-Node`.
+"""
+REFUSALS: Final = {HTTPStatus.FORBIDDEN.value: "forbidden_origin"}
+"""What is said here of every route, for the API's document."""
 
 _PREFLIGHT = {
     "Access-Control-Allow-Methods": "GET, POST, DELETE",

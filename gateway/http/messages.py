@@ -8,36 +8,27 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute
 
-from auth.operation import Caller, Parameter, operation
+from auth.operation import Caller, operation
 from gateway.chat_log import ChatLog
 from gateway.history import first_within, last_within
 from gateway.http.answers import answer
 from gateway.http.bodies import read_body
 from gateway.http.message_fields import IDEMPOTENCY_KEY, Text, checked_text, id_reused, idempotency_key
-from gateway.http.parameters import path_id, query_number
+from gateway.http.parameters import QueryNumber, path_id
 from gateway.http.resources import resource
 from gateway.http.shapes import MessageObject, MessagePage
 from gateway.http.sight import see_chat
 from gateway.identity import Identity
 from gateway.membership import Membership
-from gateway.messages import (
-    MAX_HISTORY,
-    MAX_ID,
-    RateLimited,
-    message_object,
-    new_client_msg_id,
-)
+from gateway.messages import MAX_HISTORY, RateLimited, message_object, new_client_msg_id
 from gateway.metrics import Metrics
 from gateway.problems import Problem, forbidden, invalid_field, not_found, rate_limited, unavailable
 from storage.records import Committed, EventKind, NewEvent, Outcome, Person, Refusal
 
 DEFAULT_LIMIT: Final = 50
-
-
-LIMIT = Parameter("limit", "how many at most", {"type": "integer", "minimum": 1, "maximum": MAX_HISTORY})
-_SEQ = {"type": "integer", "minimum": 0, "maximum": MAX_ID}
-_AFTER = Parameter("after_seq", "only what came after this seq", _SEQ)
-_BEFORE = Parameter("before_seq", "only messages that were created before this seq", _SEQ)
+LIMIT: Final = QueryNumber("limit", f"how many at most; if not given, {DEFAULT_LIMIT}", 1, MAX_HISTORY)
+_AFTER: Final = QueryNumber("after_seq", "only what came after this seq")
+_BEFORE: Final = QueryNumber("before_seq", "only messages that were created before this seq")
 
 
 class Poster(Protocol):
@@ -85,7 +76,7 @@ class MessageRoutes:
         Caller.USER,
         {200: MessagePage},
         {404: "not_found", 422: "invalid_field"},
-        parameters=(_AFTER, _BEFORE, LIMIT),
+        parameters=(_AFTER.said, _BEFORE.said, LIMIT.said),
         details="The newest, ascending; or those before a seq; or, with `after_seq`, the events after one, each as a "
         "message in its present state. A page ends at 512 KiB, so it may be shorter: only an empty one is the end.",
     )
@@ -93,8 +84,8 @@ class MessageRoutes:
         caller = await self._identity.caller(request)
         chat_id = path_id(request, "chat_id")
         sight = await see_chat(self._membership, chat_id, caller.person.id)
-        after, before = query_number(request, "after_seq"), query_number(request, "before_seq")
-        limit = query_number(request, "limit", 1, MAX_HISTORY) or DEFAULT_LIMIT
+        after, before = _AFTER.read(request), _BEFORE.read(request)
+        limit = LIMIT.read(request) or DEFAULT_LIMIT
         if after is not None and before is not None:
             raise invalid_field("after_seq and before_seq exclude each other.")
         if after is not None:

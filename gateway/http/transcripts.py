@@ -6,17 +6,16 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from auth.operation import Caller, Parameter, operation
+from auth.operation import Caller, operation
 from gateway.http.answers import answer
 from gateway.http.messages import DEFAULT_LIMIT, LIMIT
-from gateway.http.parameters import query_number
+from gateway.http.parameters import QueryNumber
 from gateway.http.shapes import TranscriptLine, TranscriptPage
 from gateway.identity import Identity
-from gateway.messages import MAX_HISTORY, MAX_ID
 from gateway.transcripts import Transcripts
 from storage.records import Line
 
-_AFTER = Parameter("after", "the `next` of the page before", {"type": "integer", "minimum": 0, "maximum": MAX_ID})
+_AFTER = QueryNumber("after", "the `next` of the page before")
 
 
 class TranscriptRoutes:
@@ -35,12 +34,12 @@ class TranscriptRoutes:
         Caller.USER,
         {200: TranscriptPage},
         {422: "invalid_field"},
-        parameters=(_AFTER, LIMIT),
+        parameters=(_AFTER.said, LIMIT.said),
     )
     async def _history(self, request: Request) -> Response:
         caller = await self._identity.caller(request)
-        after = query_number(request, "after") or 0
-        limit = query_number(request, "limit", 1, MAX_HISTORY) or DEFAULT_LIMIT
+        after = _AFTER.read(request) or 0
+        limit = LIMIT.read(request) or DEFAULT_LIMIT
         page = await self._transcripts.page(caller.person.id, after, limit)
         return answer({"messages": [_line_object(line) for line in page.lines], "next": page.next})
 

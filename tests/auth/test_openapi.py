@@ -59,7 +59,7 @@ ROUTES = [
 
 
 def made() -> dict[str, Any]:
-    return document(ROUTES, title="t", version="1", description="d")
+    return document(ROUTES, title="t", version="1", description="d", everywhere={403: "forbidden_origin"})
 
 
 def test_it_is_valid_openapi() -> None:
@@ -117,12 +117,12 @@ def test_pages_for_people_are_left_out() -> None:
 
 def test_a_route_that_says_nothing_is_an_error() -> None:
     with pytest.raises(UndocumentedRoute, match="GET /unsaid"):
-        document([Route("/unsaid", unsaid)], title="t", version="1", description="d")
+        document([Route("/unsaid", unsaid)], title="t", version="1", description="d", everywhere={})
 
 
 def test_what_is_no_plain_route_cannot_be_forgotten() -> None:
     with pytest.raises(UndocumentedRoute, match="Mount"):
-        document([Mount("/more", routes=ROUTES)], title="t", version="1", description="d")
+        document([Mount("/more", routes=ROUTES)], title="t", version="1", description="d", everywhere={})
 
 
 async def test_auth_alone_documents_its_own_routes(memory_service: AuthService) -> None:
