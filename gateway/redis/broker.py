@@ -58,6 +58,7 @@ class RedisBroker:
         """Chats whose `subscribe` returned before it was confirmed: they may have missed something by then."""
         self._unpublished: deque[tuple[float, bytes, bytes]] = deque(maxlen=MAX_UNPUBLISHED)
         self._has_unpublished = asyncio.Event()
+        self._has_flushed = asyncio.Event()
 
     # --- readiness
 
@@ -159,6 +160,13 @@ class RedisBroker:
                 self._unpublished.popleft()
             else:
                 self._has_unpublished.clear()
+                self._has_flushed.set()
+
+    async def flushed(self) -> None:
+        """Return once nothing waits for Redis to be back."""
+        while self._unpublished:
+            self._has_flushed.clear()
+            await self._has_flushed.wait()
 
     # --- the connection
 

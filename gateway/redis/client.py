@@ -1,9 +1,11 @@
 """Opens the rooms that live in Redis, over one URL, and closes them in order."""
 
+import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 from gateway.broker import BrokerListener
+from gateway.errors import RedisUnavailable
 from gateway.presence import PresenceListener
 from gateway.redis.broker import RedisBroker
 from gateway.redis.clients import RedisClients
@@ -13,6 +15,9 @@ from gateway.redis.presence import RedisPresence
 from gateway.redis.rate_limits import RedisRateLimits
 from gateway.redis.tickets import RedisTickets
 from gateway.tasks import Tasks
+
+FLUSH_S = 1.0
+"""On closing: for what was published last."""
 
 __all__ = ["RedisEvents", "RedisRooms", "open_redis"]
 
@@ -41,6 +46,15 @@ class RedisRooms:
         self.tasks.spawn(self.presence.sweep(presence_listener), "presence sweep")
 
 
+    async def close(self) -> None:
+        """Let what was handed over reach Redis, if it answers, and end."""
+        with suppress(RedisUnavailable, TimeoutError):
+            async with asyncio.timeout(FLUSH_S):
+                await self.broker.flushed()
+                await self.link.call("PING")  # its answer comes after those to all commands before
+        await self.tasks.close()
+
+
 class _Interruptible:
     """The listener, and presence told too when something may have been missed: a takeover, perhaps."""
 
@@ -64,4 +78,4 @@ async def open_redis(
     try:
         yield rooms
     finally:
-        await rooms.tasks.close()
+        await rooms.close()

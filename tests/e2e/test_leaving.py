@@ -89,9 +89,7 @@ async def talk(client: ChatClient, name: str) -> list[str]:
         return said
 
 
-async def test_a_second_signal_ends_a_drain_that_would_take_long(
-    tmp_path: Path, redis_url: str, sqlite_url: str
-) -> None:
+async def test_a_second_signal_ends_a_long_drain(tmp_path: Path, redis_url: str, sqlite_url: str) -> None:
     settings = {"DRAIN_DELAY_S": 60, "DRAIN_S": 60}
     async with run_cluster(tmp_path, redis_url, sqlite_url, nodes=1, **settings) as cluster:
         ann = await cluster.user("ann")

@@ -4,8 +4,11 @@ import asyncio
 
 import redis
 
+from gateway.redis.client import FLUSH_S, open_redis
+from gateway.redis.events import RedisEvents
 from tests.gateway.redis.nodes import PROBE_INTERVAL_S, open_node
 from tests.gateway.redis.proxy import open_proxy
+from tests.gateway.redis.scripted import scripted_redis
 from tests.gateway.redis.waiting import eventually
 from tests.servers import RedisServer
 
@@ -64,6 +67,51 @@ async def test_subscribe_directly_after_unsubscribe_holds(redis_url: str) -> Non
             a.broker.unsubscribe(1)
     assert a.ear.heard == [(1, b"%d" % round_) for round_ in range(300)]
     assert a.ear.interruptions == 0
+
+
+async def test_only_the_last_subscribes_confirmation_counts(redis_url: str) -> None:
+    async with scripted_redis() as server, open_node(redis_url, subscription_url=server.url, wait=False) as node:
+        await eventually(lambda: len(server.asked) == 2)  # the node's own channels
+        server.confirm(2)
+        impatient = asyncio.create_task(node.broker.subscribe(1))
+        await eventually(lambda: len(server.asked) == 3)
+        node.broker.unsubscribe(1)
+        await eventually(lambda: len(server.asked) == 4)
+        patient = asyncio.create_task(node.broker.subscribe(1))
+        await eventually(lambda: len(server.asked) == 5)
+        assert [verb for verb, _ in server.asked[2:]] == ["subscribe", "unsubscribe", "subscribe"]
+        await asyncio.wait_for(impatient, 0.5)  # who has left is let go
+        server.confirm()  # the first, which the UNSUBSCRIBE behind it takes back
+        node.broker.unsubscribe(2)  # what is answered by then has been read
+        await eventually(lambda: node.broker._unconfirmed[b"chat:1"] == 1)
+        assert not patient.done()
+        server.confirm(2)
+        await asyncio.wait_for(patient, 0.5)
+        assert node.ear.interruptions == 0
+
+
+async def test_what_was_published_last_reaches_the_others_though_the_node_ends(redis_url: str) -> None:
+    events = RedisEvents()
+    async with open_node(redis_url, "a") as a:
+        await a.broker.subscribe(1)
+        for round_ in range(3):
+            async with open_redis(redis_url, f"b{round_}", messages_per_minute=0, events=events) as rooms:
+                await eventually(lambda rooms=rooms: rooms.link.is_up)  # type: ignore[misc]
+                rooms.tasks.spawn(rooms.broker.flush(), "flush")
+                for number in range(1000):
+                    rooms.broker.publish(1, b"%d" % number + bytes(10_000))  # more than the kernel takes at once
+            await eventually(lambda round_=round_: len(a.ear.heard) == 1000 * (round_ + 1), 5)  # type: ignore[misc]
+
+
+async def test_a_node_ends_in_time_though_redis_is_away_and_much_waits_for_it(redis_server: RedisServer) -> None:
+    async with open_redis(redis_server.url, "b", messages_per_minute=0, events=RedisEvents()) as rooms:
+        await eventually(lambda: rooms.link.is_up)
+        rooms.tasks.spawn(rooms.broker.flush(), "flush")
+        redis_server.kill()
+        await eventually(lambda: not rooms.link.is_up)
+        rooms.broker.publish(1, b"x")
+        started = asyncio.get_running_loop().time()
+    assert asyncio.get_running_loop().time() - started < FLUSH_S + 0.5
 
 
 async def test_nothing_is_heard_after_unsubscribe(redis_url: str) -> None:
