@@ -78,8 +78,8 @@ async def seen(server: RedisServer) -> AsyncIterator[list[str]]:
     commands: list[str] = []
 
     async def listen(monitor: redis.asyncio.client.Monitor) -> None:
-        async for command in monitor.listen():
-            commands.append(command["command"])
+        while True:
+            commands.append((await monitor.next_command())["command"])
 
     async with redis.asyncio.Redis(port=server.port) as client, client.monitor() as monitor:
         listening = asyncio.create_task(listen(monitor))
