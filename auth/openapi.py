@@ -190,10 +190,11 @@ def _parameter(parameter: Parameter) -> dict[str, Any]:
 
 def _in_path(path: str) -> list[dict[str, Any]]:
     """Ids of what is stored are integers; other names are any text."""
-    number = {"schema": {"type": "integer", "minimum": 1}, "example": 1}
-    text = {"schema": {"type": "string", "minLength": 1}, "example": "a-client"}
+    number, text = {"type": "integer", "minimum": 1}, {"type": "string", "minLength": 1}
+    ids = {"chat_id": 1, "user_id": 2}
     return [
-        {"name": name, "in": "path", "required": True} | (number if name in ("chat_id", "user_id") else text)
+        {"name": name, "in": "path", "required": True}
+        | {"schema": number if name in ids else text, "example": ids.get(name, f"a-{name}")}
         for name in re.findall(r"{(\w+)}", path)
     ]
 

@@ -142,7 +142,7 @@ def test_a_collection_has_a_request_for_each_operation() -> None:
     request = item["request"]
     assert (item["name"], request["method"]) == ("Ask.", "POST")
     assert request["url"]["raw"] == "{{baseUrl}}/api/v1/questions/:user_id/:name"
-    assert request["url"]["variable"] == [{"key": "user_id", "value": "1"}, {"key": "name", "value": "a-client"}]
+    assert request["url"]["variable"] == [{"key": "user_id", "value": "2"}, {"key": "name", "value": "a-name"}]
     assert request["auth"]["bearer"][0]["value"] == "{{token}}"
     assert msgspec.json.decode(request["body"]["raw"]) == {"text": "why?"}
     (quiet,) = folders["hush"]
