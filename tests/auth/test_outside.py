@@ -25,7 +25,7 @@ ALGORITHMS = {"RSA": "RS256", "EC": "ES256", "OKP": "Ed25519", "oct": "HS256"}
 
 def token(key: Key, header: Mapping[str, Any] | None = None, drop: str = "", **claims: Any) -> str:
     """A token of the outside issuer's, but for what is given."""
-    content = {"iss": "https://main.example", "aud": "chat", "sub": "u-1", "exp": NOW + 600, **claims}
+    content = {"iss": "https://main.example", "aud": "chat", "sub": "u-1", "exp": NOW + 7200, **claims}
     content.pop(drop, None)
     full = {"alg": ALGORITHMS[key.key_type], "typ": "JWT", **({"kid": key.kid} if key.kid else {}), **(header or {})}
     registry = jws.JWSRegistry(algorithms=[full["alg"]], strict_check_header=False)
@@ -60,7 +60,7 @@ async def refusal(of: OutsideVerifier, given: str) -> Reason:
 @pytest.mark.parametrize("key", [RSA, EC, ED], ids=lambda key: key.kid)
 async def test_a_token_of_a_published_key_says_who(key: Key) -> None:
     claims = await verifier(RSA, EC, ED).verify(token(key))
-    assert claims == OutsideClaims("https://main.example", "u-1", "u-1", NOW + 600)
+    assert claims == OutsideClaims("https://main.example", "u-1", "u-1", NOW + 7200)
 
 
 async def test_eddsa_is_known_by_its_old_name_too() -> None:

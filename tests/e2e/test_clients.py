@@ -44,7 +44,11 @@ async def until_known(cluster: Cluster, user: User, *client_ids: str, timeout_s:
     """The user's clients once they are these."""
 
     async def are_known() -> bool:
-        return sorted(client["client_id"] for client in await clients_of(cluster, user)) == sorted(client_ids)
+        try:
+            known = await clients_of(cluster, user)
+        except AssertionError:  # 503 while Redis is away
+            return False
+        return sorted(client["client_id"] for client in known) == sorted(client_ids)
 
     await eventually_async(are_known, timeout_s)
     return await clients_of(cluster, user)

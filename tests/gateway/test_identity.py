@@ -45,7 +45,7 @@ def identity(*people: Person | None) -> Identity:
     return identity_of(Bearers(Verifier(keys), Few(*people), TICKETS))
 
 
-def token(user: Person = ANN, lifetime_s: int = 600) -> str:
+def token(user: Person = ANN, lifetime_s: int = 7200) -> str:
     return Issuer(TokenNames(), lifetime_s, now=lambda: NOW).issue(KEY, user.id, user.username)
 
 
@@ -57,7 +57,7 @@ async def refusal(of: Identity, *headers: tuple[str, str]) -> Problem:
 
 async def test_the_caller_is_who_the_token_names_as_the_database_knows_them() -> None:
     caller = await identity(ANN).caller(connection(kind="websocket", subprotocols=["bearer", token()]))
-    assert caller == Caller(ANN, int(NOW) + 600, "bearer")
+    assert caller == Caller(ANN, int(NOW) + 7200, "bearer")
 
 
 async def test_a_user_who_is_gone_is_nobody() -> None:

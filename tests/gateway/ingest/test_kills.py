@@ -34,6 +34,7 @@ async def test_a_consumer_killed_at_any_step_loses_nothing_and_doubles_nothing(
     command = [sys.executable, "-m", "tests.gateway.ingest.mortal", database_url, amqp_url, step, FATAL]
     process = await asyncio.create_subprocess_exec(*command)
     assert await asyncio.wait_for(process.wait(), 30) == -signal.SIGKILL
+    await peer.until_consumed_by(0)  # the broker has noticed, and what was not acknowledged is in the queue again
     async with open_node(database_url) as node:
         async with running(node, amqp_url) as here:
             await until_stored(node, "room1", TEXTS)
