@@ -12,8 +12,8 @@ Id = Annotated[int, Meta(ge=1, le=MAX_ID)]
 Seq = Annotated[int, Meta(ge=0, le=MAX_ID)]
 Limit = Annotated[int, Meta(ge=1, le=MAX_HISTORY)]
 ClientMsgId = Annotated[str, Meta(min_length=1, max_length=MAX_CLIENT_MSG_ID, pattern=_NO_NUL)]
-Ref = Annotated[int, Meta(ge=-MAX_ID, le=MAX_ID)] | str
-"""What a command is numbered with."""
+Ref = Annotated[int, Meta(extra_json_schema={"minimum": -(2**63), "maximum": 2**64 - 1})] | str
+"""What a command is numbered with: as an integer, one that orjson reads as such."""
 
 
 class Text:

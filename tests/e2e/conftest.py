@@ -6,9 +6,18 @@ from pathlib import Path
 import pytest
 
 from tests.browser import chromium
+from tests.documented_sockets import documented_sockets
 from tests.e2e.system import System, run_system
 
 __all__ = ["chromium", "system"]
+
+
+@pytest.fixture(autouse=True)
+def documented() -> Iterator[None]:
+    """Whatever a socket of the test is told is in the AsyncAPI document."""
+    with documented_sockets() as faults:
+        yield
+    assert faults == []
 
 
 @pytest.fixture

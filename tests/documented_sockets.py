@@ -1,0 +1,80 @@
+"""Holds every socket of a test, in this process and in its browsers, against the AsyncAPI document."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.async_api import Browser, BrowserContext, Page, WebSocket
+from websockets.asyncio.client import ClientConnection
+
+from tests.documented import channel_of, closes_of, is_asked, is_told
+
+
+@contextmanager
+def documented_sockets() -> Iterator[list[str]]:
+    """What no document knows of, as it happens: messages told, close codes, and what pages asked."""
+    faults: list[str] = []
+
+    def told(path: str, payload: str | bytes) -> None:
+        channel = channel_of(path)
+        if channel is not None and not is_told(channel, payload):
+            faults.append(f"{channel} told {payload!r}")
+
+    def asked(path: str, payload: str | bytes) -> None:
+        channel = channel_of(path)
+        if channel is not None and not is_asked(channel, payload):
+            faults.append(f"{channel} was asked {payload!r}")
+
+    with pytest.MonkeyPatch.context() as patch:
+        _watch_connections(patch, told, faults)
+        _watch_pages(patch, told, asked)
+        yield faults
+
+
+def _watch_connections(patch: pytest.MonkeyPatch, told: Any, faults: list[str]) -> None:
+    recv, connection_lost = ClientConnection.recv, ClientConnection.connection_lost
+
+    async def recv_and_check(self: ClientConnection, decode: bool | None = None) -> str | bytes:
+        payload = await recv(self, decode)
+        if self.request is not None:
+            told(self.request.path, payload)
+        return payload
+
+    def check_close(self: ClientConnection, exc: Exception | None) -> None:
+        connection_lost(self, exc)
+        close = self.protocol.close_rcvd
+        if self.request is None or close is None or close.code < 4000 or not self.protocol.close_rcvd_then_sent:
+            return
+        channel = channel_of(self.request.path)
+        if channel is not None and close.code not in closes_of(channel):
+            faults.append(f"{channel} closed with {close.code}")
+
+    patch.setattr(ClientConnection, "recv", recv_and_check)
+    patch.setattr(ClientConnection, "connection_lost", check_close)
+
+
+def _watch_pages(patch: pytest.MonkeyPatch, told: Any, asked: Any) -> None:
+    new_context, new_page = Browser.new_context, Browser.new_page
+
+    def watch_socket(socket: WebSocket) -> None:
+        path = urlsplit(socket.url).path
+        socket.on("framereceived", lambda payload: told(path, payload))
+        socket.on("framesent", lambda payload: asked(path, payload))
+
+    def watch(page: Page) -> None:
+        page.on("websocket", watch_socket)
+
+    async def context_of_watched_pages(self: Browser, **options: Any) -> BrowserContext:
+        context = await new_context(self, **options)
+        context.on("page", watch)
+        return context
+
+    async def watched_page(self: Browser, **options: Any) -> Page:
+        page = await new_page(self, **options)
+        watch(page)
+        return page
+
+    patch.setattr(Browser, "new_context", context_of_watched_pages)
+    patch.setattr(Browser, "new_page", watched_page)

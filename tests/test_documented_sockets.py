@@ -1,0 +1,78 @@
+"""The tests' own watch over sockets sees what no document knows of."""
+
+import contextlib
+
+import pytest
+from playwright.async_api import Browser
+from websockets.asyncio.client import connect
+from websockets.asyncio.server import ServerConnection, serve
+from websockets.exceptions import ConnectionClosedError
+
+from tests.browser import chromium
+from tests.documented_sockets import documented_sockets
+
+__all__ = ["chromium"]
+
+PONG = '{"type":"pong"}'
+
+
+async def behave(connection: ServerConnection) -> None:
+    """Say what is asked to be said, and close with the first number."""
+    async for payload in connection:
+        if isinstance(payload, str) and payload.isdecimal():
+            await connection.close(int(payload))
+            return
+        await connection.send(payload)
+
+
+async def say(path: str, *payloads: str | bytes, close: int = 1000) -> list[str]:
+    """What is found fault with in a socket that is told this, and closed."""
+    with documented_sockets() as faults:
+        async with serve(behave, "127.0.0.1", 0) as server:
+            port = server.sockets[0].getsockname()[1]
+            async with connect(f"ws://127.0.0.1:{port}{path}", proxy=None) as socket:
+                for payload in (*payloads, str(close)):
+                    await socket.send(payload)
+                with contextlib.suppress(ConnectionClosedError):  # as codes of ours are to the library
+                    async for _ in socket:
+                        pass
+    return faults
+
+
+@pytest.mark.parametrize("path", ["/ws/chat/1/", "/ws/service-chats/1?since=3", "/ws/anybody", "/channels/public"])
+async def test_a_documented_message_and_close_are_in_order(path: str) -> None:
+    assert await say(path, PONG) == await say(path, PONG, close=4000) == []
+
+
+@pytest.mark.parametrize(
+    "payload",
+    ['{"type":"pong","more":1}', '{"type":"ping"}', "{}", "[]", '{"type":"error","message":"a","code":"odd"}', b"{}"],
+)
+async def test_an_undocumented_message_is_seen(payload: str | bytes) -> None:
+    assert await say("/ws/chat/1/", payload) == [f"chat told {payload!r}"]
+
+
+async def test_an_undocumented_close_is_seen() -> None:
+    assert await say("/ws/chat/1/", close=4410) == ["chat closed with 4410"]
+    assert await say("/updates/a", close=4410) == []
+
+
+async def test_the_echo_and_what_is_no_url_of_ours_may_say_anything() -> None:
+    for path in ("/channels/echo", "/", "/elsewhere/chat/1"):
+        assert await say(path, "anything") == await say(path, b"\xff") == []
+
+
+async def test_a_pages_sockets_are_watched_in_both_directions(chromium: Browser) -> None:
+    with documented_sockets() as faults:
+        async with serve(behave, "127.0.0.1", 0) as server:
+            url = f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}/ws/chat/1/"
+            for page in (await chromium.new_page(), await (await chromium.new_context()).new_page()):
+                await page.evaluate(
+                    """(url) => new Promise((done) => {
+                        const socket = new WebSocket(url);
+                        socket.onopen = () => socket.send('{"type":"ping"}');
+                        socket.onmessage = () => done();
+                    })""",
+                    url,
+                )
+    assert faults == ["""chat told '{"type":"ping"}'"""] * 2
