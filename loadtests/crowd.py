@@ -1,0 +1,89 @@
+"""The users of one worker: their seats, which the usher deals, and what they can vouch for at the end."""
+
+import threading
+import time
+from collections import defaultdict
+from dataclasses import asdict
+from itertools import count
+from queue import Empty, Queue
+from typing import Any, Final
+
+from locust.env import Environment
+from locust.exception import StopUser
+from locust.runners import Runner
+
+from loadtests.measure import Measure
+from loadtests.member import Member
+from loadtests.seats import Kind, Seat
+
+SETTLE_S: Final = 10.0
+"""The longest wait, when nobody writes any more, for what is not yet acknowledged."""
+SEAT_WAIT_S: Final = 30.0
+
+
+class Crowd:
+    """Made once a process. Talks with the usher by Locust's messages, which within one process are calls."""
+
+    def __init__(self, environment: Environment, runner: Runner) -> None:
+        self.measure = Measure(environment.events.request)
+        self.members: set[Member] = set()
+        self.is_settling = False
+        self._runner = runner
+        self._acked: dict[int, dict[int, str]] = defaultdict(dict)
+        self._asked: dict[int, Queue[Any]] = {}
+        self._numbers = count()
+        runner.register_message("seat", self._seated)
+        runner.register_message("storm", self._storm)
+        runner.register_message("settle", self._settle, concurrent=True)
+        environment.events.test_start.add_listener(self._start)
+
+    def take(self, kind: Kind) -> Seat:
+        """A seat that nobody else has until it is given back; blocks.
+
+        Raises: StopUser if there is none.
+        """
+        number = next(self._numbers)
+        answer = self._asked[number] = Queue()
+        self._runner.send_message("seat_wanted", {"kind": kind.value, "number": number})
+        try:
+            fields = answer.get(timeout=SEAT_WAIT_S)
+        except Empty:
+            fields = None
+        finally:
+            del self._asked[number]
+        if fields is None:
+            raise StopUser(f"there is no {kind} seat: --users says how many are made")
+        return Seat(**fields | {"kind": kind})
+
+    def give_back(self, seat: Seat) -> None:
+        """For the next one who comes."""
+        self._runner.send_message("seat_left", asdict(seat))
+
+    def acked(self, chat_id: int, seq: int, stamp: str) -> None:
+        """The target has promised that this message is stored."""
+        self._acked[chat_id][seq] = stamp
+
+    def _start(self, **_: object) -> None:
+        self.is_settling = False
+        self._acked.clear()
+
+    def _seated(self, msg: Any, **_: object) -> None:
+        if (waiting := self._asked.get(msg.data["number"])) is not None:
+            waiting.put(msg.data["seat"])
+
+    def _storm(self, **_: object) -> None:
+        for member in list(self.members):
+            member.drop()
+
+    def _settle(self, **_: object) -> None:
+        """Nobody writes any more; once all is acknowledged, tell the usher what was."""
+        self.is_settling = True
+        for member in list(self.members):
+            member.come_back()
+        deadline = time.monotonic() + SETTLE_S
+        while any(member.unacked for member in list(self.members)) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        for member in list(self.members):
+            threading.Thread(target=member.close, daemon=True).start()
+        acked = [(chat_id, list(stamps.items())) for chat_id, stamps in self._acked.items()]
+        self._runner.send_message("settled", {"acked": acked})

@@ -1,0 +1,93 @@
+"""What `locust -f` is given: options, the users, and who composes the rest. loadtests/README.md says how to run it."""
+
+import logging
+from pathlib import Path
+from typing import Any
+
+from locust import events
+from locust.argument_parser import LocustArgumentParser
+from locust.env import Environment
+from locust.runners import Runner, WorkerRunner
+from locust.stats import RequestStats, StatsEntry
+
+from loadtests.accounts import Accounts
+from loadtests.crowd import Crowd
+from loadtests.measure import HTTP, WS, Name
+from loadtests.seats import Kind, plan
+from loadtests.thresholds import Figures, Thresholds, shortcomings
+from loadtests.users import Lurker, Publisher, Reconnector, RoomTalker, Seated, Talker
+from loadtests.usher import Usher
+
+__all__ = ["Lurker", "Publisher", "Reconnector", "RoomTalker", "Talker"]
+
+BROKEN_PROMISES = ((WS, Name.GAP), (WS, Name.DUPLICATE), (WS, Name.UNACKED), (HTTP, Name.LOST))
+
+logger = logging.getLogger("loadtests")
+logging.getLogger("httpx").setLevel(logging.WARNING)  # it tells of every request
+
+
+def _options(parser: LocustArgumentParser) -> None:
+    own = parser.add_argument_group("Chats and thresholds")
+
+    def option(name: str, kind: type, default: Any, text: str) -> None:
+        variable = f"LOAD_{name.upper().replace('-', '_')}"
+        own.add_argument(f"--{name}", type=kind, default=default, env_var=variable, help=f"{text} (default: {default})")
+
+    option("pace", float, 12.0, "mean seconds between a writer's messages; below 11 the target needs another limit")
+    option("room-size", int, 100, "members of a room, 1 to 1000")
+    option("accounts-file", str, ".data/load-accounts.json", "where accounts are kept for the next run")
+    option("max-ack-p99-ms", float, 500.0, "fail if the 99th percentile of acks is above")
+    option("max-delivery-p99-ms", float, 500.0, "fail if the 99th percentile of deliveries is above")
+    option("max-failure-ratio", float, 0.0, "fail if a larger share of all requests failed")
+
+
+def _compose(environment: Environment, runner: Runner, **_: object) -> None:
+    """Before the run's clock starts: people, chats, and who talks with whom."""
+    options = environment.parsed_options
+    assert options is not None
+    if not isinstance(runner, WorkerRunner):
+        if not environment.host or not options.num_users:
+            raise SystemExit("A load test needs --host and --users: accounts and chats are made before it starts.")
+        environment.host = environment.host.rstrip("/")
+        weights = dict.fromkeys(Kind, 0.0)
+        for user_class in environment.user_classes:
+            assert issubclass(user_class, Seated)
+            weights[user_class.kind] += user_class.weight
+        accounts = Accounts(environment.host, Path(options.accounts_file))
+        usher = Usher(environment, runner, accounts.seats(plan(options.num_users, weights, options.room_size)))
+        environment.events.quitting.add_listener(lambda **_: _judge(environment, usher))
+    Seated.crowd = Crowd(environment, runner)
+
+
+def _judge(environment: Environment, usher: Usher) -> None:
+    usher.conclude()  # after Ctrl+C: Locust then stops its users only later
+    options = environment.parsed_options
+    assert options is not None
+    thresholds = Thresholds(options.max_ack_p99_ms, options.max_delivery_p99_ms, options.max_failure_ratio)
+    sentences = list(shortcomings(_figures(environment.stats), thresholds))
+    for sentence in sentences:
+        logger.error("Not met: %s", sentence)
+    if not sentences:
+        logger.info("All thresholds are met")
+    environment.process_exit_code = 1 if sentences else 0
+
+
+def _figures(stats: RequestStats) -> Figures:
+    def line(name: str, kind: str) -> StatsEntry:
+        """Not `stats.get`, which would add it to the report."""
+        return stats.entries.get((name, kind)) or StatsEntry(stats, name, kind)
+
+    ack, posted, delivery = line(Name.ACK, WS), line("message", "POST"), line(Name.DELIVERY, WS)
+    return Figures(
+        acks=ack.num_requests + posted.num_requests,
+        ack_p99_ms=max(one.get_response_time_percentile(0.99) for one in (ack, posted)),
+        deliveries=delivery.num_requests,
+        delivery_p99_ms=delivery.get_response_time_percentile(0.99),
+        requests=stats.total.num_requests,
+        failures=stats.total.num_failures,
+        broken_promises=sum(line(name, kind).num_failures for kind, name in BROKEN_PROMISES),
+    )
+
+
+events.init_command_line_parser.add_listener(_options)
+events.init.add_listener(_compose)

@@ -1,0 +1,17 @@
+"""Storm: everybody is there, loses the connection at once, as when a node or a balancer dies, and comes back."""
+
+from loadtests.profiles import STORM_AT
+from loadtests.shapes.profiled import Profiled
+
+
+class Storm(Profiled):
+    """The shape."""
+
+    has_struck = False
+
+    def users(self, over: float, peak: int) -> int:
+        """All of them; once, on the way, the order to lose the connection."""
+        if over >= STORM_AT and not self.has_struck and self.runner is not None:
+            self.has_struck = True
+            self.runner.send_message("storm")
+        return peak

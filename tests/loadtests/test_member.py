@@ -1,0 +1,116 @@
+"""A member before a server that breaks its promises: each breach must become a failure."""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import orjson
+from websockets.sync.server import ServerConnection, serve
+
+from loadtests.measure import Measure
+from loadtests.member import Member
+from loadtests.seats import Kind, Seat
+from tests.servers import wait_until
+
+SEAT = Seat(Kind.ROOM, "ann", "secret", "token", 1)
+Script = Callable[[ServerConnection], None]
+
+
+class Report:
+    """Locust's request event, as far as Measure knows it."""
+
+    def __init__(self) -> None:
+        self.well: list[str] = []
+        self.failed: list[str] = []
+
+    def fire(self, *, name: str, exception: Exception | None, **_: object) -> None:
+        (self.failed if exception else self.well).append(name)
+
+
+@contextmanager
+def _member(script: Script) -> Iterator[tuple[Member, Report, list[tuple[int, str]]]]:
+    """A member of chat 1 on a server that follows the script on each connection."""
+    report, acked = Report(), []
+    with serve(script, "127.0.0.1", 0) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.socket.getsockname()[1]}"
+        measure = Measure(report)  # type: ignore[arg-type]
+        member = Member(SEAT, url, measure, lambda seq, stamp: acked.append((seq, stamp)), lambda: "renewed")
+        assert member.enter(5)
+        yield member, report, acked
+        member.close()
+        server.shutdown()
+
+
+def _tell(socket: ServerConnection, **frame: Any) -> None:
+    socket.send(orjson.dumps(frame).decode())
+
+
+def _greet(socket: ServerConnection, last_seq: int) -> None:
+    _tell(socket, type="connection_established", last_seq=last_seq)
+
+
+def _push(socket: ServerConnection, seq: int, stamp: str = "foreign") -> None:
+    _tell(socket, type="message", data={"seq": seq, "client_msg_id": stamp})
+
+
+def _until_closed(socket: ServerConnection) -> None:
+    for _ in socket:
+        pass
+
+
+def test_a_hole_and_a_repetition_are_failures() -> None:
+    def script(socket: ServerConnection) -> None:
+        _greet(socket, 3)
+        for seq in (4, 6, 6, 7):
+            _push(socket, seq)
+        _until_closed(socket)
+
+    with _member(script) as (_, report, _acked):
+        wait_until(lambda: len(report.failed) >= 2, "both are told", 5)
+    assert report.failed == ["gap", "duplicate"]
+
+
+def test_what_was_not_acknowledged_is_sent_again_with_the_same_id_and_the_late_ack_counts() -> None:
+    seen: list[str] = []
+
+    def script(socket: ServerConnection) -> None:
+        _greet(socket, 0)
+        if not seen:  # takes the message, and dies without a word of it
+            seen.append(orjson.loads(socket.recv())["client_msg_id"])
+            socket.socket.shutdown(2)
+            return
+        assert socket.request is not None
+        assert socket.request.path.endswith("?since=0")
+        seen.append(orjson.loads(socket.recv())["client_msg_id"])
+        _push(socket, 1, seen[0])
+        _tell(socket, type="caught_up", seq=1)
+        _until_closed(socket)
+
+    with _member(script) as (member, report, acked):
+        member.say("Hello")
+        wait_until(lambda: bool(acked), "the ack", 5)
+    assert seen[0] == seen[1]
+    assert acked == [(1, seen[0])]
+    assert "ack after a reconnect" in report.well
+    assert report.failed == ["closed"], "an end without a close frame"
+
+
+def test_a_drain_is_no_failure_and_a_message_without_an_ack_at_the_end_is_one() -> None:
+    connections: list[str] = []
+
+    def script(socket: ServerConnection) -> None:
+        connections.append("")
+        _greet(socket, 0)
+        if len(connections) == 1:
+            socket.close(4000, '{"retry_after_ms":1}')
+            return
+        _tell(socket, type="caught_up", seq=0)
+        _until_closed(socket)
+
+    with _member(script) as (member, report, _acked):
+        wait_until(lambda: "resume" in report.well, "it is back", 5)
+        assert report.failed == []
+        member.say("Hello")
+    assert report.failed == ["unacked"]

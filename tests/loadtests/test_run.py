@@ -1,0 +1,51 @@
+"""The load test itself, against the whole system: what it says, and what its exit code says."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.system import System, run_system
+from tests.loadtests.headless import Outcome, outcome, start_locust
+
+# The machine is shared: how fast it is, is not the question here.
+PATIENT = ("--max-ack-p99-ms", "10000", "--max-delivery-p99-ms", "10000")
+BROKEN = (("WS", "gap"), ("WS", "duplicate"), ("WS", "unacked"), ("HTTP", "lost"))
+
+
+@pytest.fixture(scope="module")
+def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
+    """One for all of these."""
+    with run_system(tmp_path_factory.mktemp("system")) as running:
+        yield running
+
+
+def _run(folder: Path, system: System, *options: str, users: int, seconds: int, shape: str = "") -> Outcome:
+    process = start_locust(folder, system.url, *options, users=users, rate=20, seconds=seconds, shape=shape)
+    return outcome(folder, process)
+
+
+def test_fifty_users_lose_nothing(system: System, tmp_path: Path) -> None:
+    run = _run(tmp_path, system, "--pace", "6", *PATIENT, users=50, seconds=20)
+    assert run.exit_code == 0, run.output
+    assert "All thresholds are met" in run.output
+    assert run.line("WS", "delivery").requests > 200
+    assert run.line("WS", "ack").requests > 40
+    assert run.line("WS", "resume").requests > 0, "the reconnectors were away and came back"
+    assert run.line("POST", "message").requests > 0
+    assert all(run.line(*name).failures == 0 for name in BROKEN)
+    assert "WS" in run.html.read_text()
+
+
+def test_a_threshold_that_is_not_met_makes_the_exit_code_1(system: System, tmp_path: Path) -> None:
+    options = ("--pace", "2", "--max-ack-p99-ms", "10000", "--max-delivery-p99-ms", "0.001")
+    run = _run(tmp_path, system, *options, users=10, seconds=6)
+    assert run.exit_code == 1, run.output
+    assert "Not met: p99 of deliveries is" in run.output
+
+
+def test_a_storm_over_two_workers_is_survived_without_a_gap(system: System, tmp_path: Path) -> None:
+    run = _run(tmp_path, system, "--processes", "2", "--pace", "3", *PATIENT, users=20, seconds=10, shape="storm")
+    assert run.exit_code == 0, run.output
+    assert run.line("WS", "resume").requests >= 18, "all but the publisher lost their connection"
+    assert run.line("WS", "delivery").requests > 50
