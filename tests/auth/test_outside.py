@@ -76,8 +76,8 @@ async def test_a_token_of_the_shared_secret_needs_no_kid() -> None:
 
 
 async def test_a_plain_token_is_enough_where_no_issuer_is_configured() -> None:
-    plain = jwt.encode({"alg": "HS256"}, {"sub": "ann", "exp": NOW + 60}, OctKey.import_key(SECRET))
-    assert await verifier(issuer="", audience="").verify(plain) == OutsideClaims("", "ann", "ann", NOW + 60)
+    plain = jwt.encode({"alg": "HS256"}, {"sub": "ann", "exp": NOW + 7200}, OctKey.import_key(SECRET))
+    assert await verifier(issuer="", audience="").verify(plain) == OutsideClaims("", "ann", "ann", NOW + 7200)
     assert await refusal(verifier(), plain) is Reason.MISSING_CLAIM
 
 
@@ -122,7 +122,7 @@ async def test_a_name_that_is_none_is_refused_even_where_any_issuer_will_do(iss:
 
 
 async def test_a_subject_that_cannot_be_stored_is_refused() -> None:
-    payload = json.dumps({"iss": "https://main.example", "aud": "chat", "sub": "\ud800", "exp": NOW + 60})
+    payload = json.dumps({"iss": "https://main.example", "aud": "chat", "sub": "\ud800", "exp": NOW + 7200})
     given = jws.serialize_compact({"alg": "HS256"}, payload, OctKey.import_key(SECRET))
     assert await refusal(verifier(), given) is Reason.BAD_SUBJECT
 
