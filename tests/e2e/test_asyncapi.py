@@ -10,8 +10,8 @@ from tests.cluster import run_cluster
 
 async def test_a_node_describes_its_websockets_to_anybody(tmp_path: Path, redis_url: str, sqlite_url: str) -> None:
     settings = {"PUBLIC_URL": "https://chat.example.com", "MAX_TEXT_LENGTH": 7}
-    async with run_cluster(tmp_path, redis_url, sqlite_url, nodes=1, **settings) as cluster, httpx.AsyncClient() as http:
-        answer = await http.get(f"{cluster.nodes[0].url}/asyncapi.json")
+    async with run_cluster(tmp_path, redis_url, sqlite_url, nodes=1, **settings) as cluster:
+        answer = httpx.get(f"{cluster.nodes[0].url}/asyncapi.json")
         assert (answer.status_code, answer.headers["Content-Type"]) == (200, "application/json")
         version = answer.json()["info"]["version"]
         assert answer.json() == document(version=version, public_url="https://chat.example.com", max_text_length=7)

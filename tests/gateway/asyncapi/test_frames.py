@@ -1,0 +1,105 @@
+"""The document knows every push and every reply in every dialect, and nothing else."""
+
+from datetime import UTC, datetime
+from typing import get_args
+
+import orjson
+import pytest
+
+from gateway.asyncapi.document import FAMILIES
+from gateway.codes import ErrorCode
+from gateway.dialects.base import Dialect, Request
+from gateway.dialects.chat import ChatDialect
+from gateway.dialects.native import NativeDialect
+from gateway.dialects.public import PublicDialect
+from gateway.dialects.room import RoomDialect
+from gateway.dialects.service import ServiceDialect
+from gateway.messages import (
+    CaughtUp,
+    Done,
+    ErrorReply,
+    Established,
+    Greeting,
+    HistoryPage,
+    MessagesRead,
+    Ping,
+    Pong,
+    PresenceChange,
+    PresenceCount,
+    PresenceState,
+    Present,
+    Push,
+    Reply,
+    Reset,
+    SendMessage,
+    Stored,
+    Typing,
+)
+from gateway.notices import ChatActivity, ChatAdded, ChatRemoved, Direct
+from storage.records import ChatEvent, EventKind, Person
+from tests.documented import is_documented, messages_of, validator
+
+DIALECTS: dict[str, tuple[Dialect, ...]] = {
+    "chat": (ChatDialect(),),
+    "public": (PublicDialect(),),
+    "native": (NativeDialect(),),
+    "service": (ServiceDialect(), ServiceDialect(resumes=True)),
+    "support": (ServiceDialect(), ServiceDialect(resumes=True)),
+    "room": (RoomDialect("room1"), RoomDialect("room1", resumes=True)),
+}
+"""All that may speak in a channel."""
+
+ANN = Person(1, "ann")
+EVENT = ChatEvent(5, 7, EventKind.MESSAGE, 123, ANN, "Hi", datetime(2024, 1, 15, tzinfo=UTC), False, False, "c1")
+PUSHES: tuple[Push, ...] = (
+    EVENT,
+    Typing(5, ANN, is_typing=True),
+    MessagesRead(5, ANN, 7),
+    PresenceChange(5, 1, "ann", "leave", 2),
+    PresenceCount(5, 51),
+)
+ERRORS = tuple(ErrorReply(code, "No", retry_after_s) for code in ErrorCode for retry_after_s in (None, 1.5))
+ANSWERS: tuple[Reply, ...] = (
+    Established(5, "node-1", 7, "e1"),
+    Stored(EVENT, duplicate=False),
+    Stored(EVENT, duplicate=True),
+    Done(),
+    HistoryPage(5, [EVENT], 7),
+    PresenceState(5, [Present(1, "ann", 1_700_000_000)]),
+    *ERRORS,
+)
+UNASKED: tuple[Reply, ...] = (CaughtUp(5, 7, "e1"), Reset(5, 7, "e1"), *ERRORS)
+NATIVE_ANSWERS: tuple[Reply, ...] = (Greeting("a client", None, "Hi"), Greeting("a client", 1, "Hi"))
+NATIVE_NOTICES: tuple[Reply, ...] = (
+    ChatAdded(5),
+    ChatRemoved(5),
+    ChatActivity(5, 7),
+    Direct(b'{"any":["JSON",null]}'),
+)
+REFS = (None, 0, "q")
+
+
+def test_nothing_that_can_be_told_is_left_out_here() -> None:
+    replies = (*ANSWERS, Pong(), *UNASKED, *NATIVE_ANSWERS, *NATIVE_NOTICES)
+    assert {type(push) for push in PUSHES} == set(get_args(Push))
+    assert {type(reply) for reply in replies} == set(get_args(Reply))
+    assert set(DIALECTS) == {family.name for family in FAMILIES} - {"echo"}
+
+
+@pytest.mark.parametrize("channel", DIALECTS)
+def test_a_client_is_told_what_is_documented_and_nothing_else(channel: str) -> None:
+    is_native = channel == "native"
+    alone = (Pong(), *NATIVE_ANSWERS) if is_native else (Pong(),)
+    said: list[bytes | None] = []
+    for dialect in DIALECTS[channel]:
+        said += [dialect.push(push) for push in PUSHES]
+        said += [dialect.reply(reply, None) for reply in (*UNASKED, *(NATIVE_NOTICES if is_native else ()))]
+        for ref in REFS:
+            said += [dialect.reply(reply, Request(SendMessage("Hi", "c1"), "message", 5, ref)) for reply in ANSWERS]
+            said += [dialect.reply(reply, Request(Ping(), "ping", None, ref)) for reply in alone]
+    frames = [orjson.loads(payload) for payload in said if payload is not None]
+    for frame in frames:
+        assert is_documented(channel, "send", frame), frame
+    for name, message in messages_of(channel, "send").items():
+        documented = validator([message["payload"]])
+        assert any(documented.is_valid(frame) for frame in frames), f"{name} is never told"
