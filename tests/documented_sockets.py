@@ -1,6 +1,6 @@
 """Holds every socket of a test, in this process and in its browsers, against the AsyncAPI document."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urlsplit
@@ -9,12 +9,16 @@ import pytest
 from playwright.async_api import Browser, BrowserContext, Page, WebSocket
 from websockets.asyncio.client import ClientConnection
 
-from tests.documented import channel_of, closes_of, is_asked, is_told
+from tests.documented import channel_of, closes_of, is_told
+
+
+Told = Callable[[str, str | bytes], None]
+"""Takes the path of a socket, and what came over it."""
 
 
 @contextmanager
 def documented_sockets() -> Iterator[list[str]]:
-    """What no document knows of, as it happens: messages told, close codes, and what pages asked."""
+    """What no document knows of, as it happens: messages told, and close codes."""
     faults: list[str] = []
 
     def told(path: str, payload: str | bytes) -> None:
@@ -22,18 +26,13 @@ def documented_sockets() -> Iterator[list[str]]:
         if channel is not None and not is_told(channel, payload):
             faults.append(f"{channel} told {payload!r}")
 
-    def asked(path: str, payload: str | bytes) -> None:
-        channel = channel_of(path)
-        if channel is not None and not is_asked(channel, payload):
-            faults.append(f"{channel} was asked {payload!r}")
-
     with pytest.MonkeyPatch.context() as patch:
         _watch_connections(patch, told, faults)
-        _watch_pages(patch, told, asked)
+        _watch_pages(patch, told)
         yield faults
 
 
-def _watch_connections(patch: pytest.MonkeyPatch, told: Any, faults: list[str]) -> None:
+def _watch_connections(patch: pytest.MonkeyPatch, told: Told, faults: list[str]) -> None:
     recv, connection_lost = ClientConnection.recv, ClientConnection.connection_lost
 
     async def recv_and_check(self: ClientConnection, decode: bool | None = None) -> str | bytes:
@@ -55,13 +54,12 @@ def _watch_connections(patch: pytest.MonkeyPatch, told: Any, faults: list[str]) 
     patch.setattr(ClientConnection, "connection_lost", check_close)
 
 
-def _watch_pages(patch: pytest.MonkeyPatch, told: Any, asked: Any) -> None:
+def _watch_pages(patch: pytest.MonkeyPatch, told: Told) -> None:
     new_context, new_page = Browser.new_context, Browser.new_page
 
     def watch_socket(socket: WebSocket) -> None:
         path = urlsplit(socket.url).path
         socket.on("framereceived", lambda payload: told(path, payload))
-        socket.on("framesent", lambda payload: asked(path, payload))
 
     def watch(page: Page) -> None:
         page.on("websocket", watch_socket)

@@ -46,7 +46,15 @@ async def test_a_documented_message_and_close_are_in_order(path: str) -> None:
 
 @pytest.mark.parametrize(
     "payload",
-    ['{"type":"pong","more":1}', '{"type":"ping"}', "{}", "[]", '{"type":"error","message":"a","code":"odd"}', b"{}"],
+    [
+        '{"type":"pong","more":1}',
+        '{"type":"ping"}',
+        "{}",
+        "[]",
+        "no JSON",
+        '{"type":"error","message":"a","code":"odd"}',
+        b"{}",
+    ],
 )
 async def test_an_undocumented_message_is_seen(payload: str | bytes) -> None:
     assert await say("/ws/chat/1/", payload) == [f"chat told {payload!r}"]
@@ -62,7 +70,7 @@ async def test_the_echo_and_what_is_no_url_of_ours_may_say_anything() -> None:
         assert await say(path, "anything") == await say(path, b"\xff") == []
 
 
-async def test_a_pages_sockets_are_watched_in_both_directions(chromium: Browser) -> None:
+async def test_a_pages_sockets_are_watched_too(chromium: Browser) -> None:
     with documented_sockets() as faults:
         async with serve(behave, "127.0.0.1", 0) as server:
             url = f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}/ws/chat/1/"
