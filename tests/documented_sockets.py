@@ -11,7 +11,6 @@ from websockets.asyncio.client import ClientConnection
 
 from tests.documented import channel_of, closes_of, is_told
 
-
 Told = Callable[[str, str | bytes], None]
 """Takes the path of a socket, and what came over it."""
 
