@@ -1,11 +1,7 @@
-"""The load balancer of docker-compose.yml, on a real nginx, in front of two real gateways.
-
-Debian's nginx is older than `resolve` in an upstream (1.27.3) and here is no Docker to resolve by, so the addresses are
-written in; every other line is what the container gets.
-"""
+"""The load balancer of docker-compose.yml in front of two real gateways."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -16,51 +12,9 @@ import pytest
 
 from tests.chat_client import ChatClient
 from tests.cluster import Cluster, run_cluster
-from tests.deploy.programs import ROOT, find_debian
-from tests.servers import Server, free_port
+from tests.deploy.balancer import Balancer
 
-SOURCE = ROOT / "deploy/nginx"
 AUTH_PATHS = ("/register", "/login", "/generate-token", "/api/v1/login/access-token", "/.well-known/jwks.json")
-
-
-class Balancer(Server):
-    """nginx with our two files."""
-
-    def __init__(self, folder: Path, gateways: Sequence[int], auth: int) -> None:
-        self.port = free_port()
-        self.url = f"127.0.0.1:{self.port}"
-        folder.mkdir()
-        chat = (SOURCE / "chat.conf.template").read_text()
-        for old, new in (
-            (
-                "server ${APP_PROXY_LINK}:${APP_PROXY_PORT} max_fails=0 resolve;",
-                " ".join(f"server 127.0.0.1:{port} max_fails=0;" for port in gateways),
-            ),
-            ("server auth:8001 max_fails=0 resolve;", f"server 127.0.0.1:{auth} max_fails=0;"),
-            ("listen 8000 ", f"listen {self.url} "),
-        ):
-            assert chat.count(old) == 1, old
-            chat = chat.replace(old, new)
-        (folder / "chat.conf").write_text(chat)
-        main = (SOURCE / "nginx.conf").read_text()
-        main = main.replace("/tmp/", f"{folder}/").replace("/etc/nginx/conf.d/*.conf", str(folder / "chat.conf"))
-        # as one user and one process; and no more files than a test may open
-        main = main.replace("30000", "4096").replace("65536", "10000")
-        (folder / "nginx.conf").write_text(main)
-        command = [find_debian("nginx"), "-e", "stderr", "-p", str(folder), "-c", str(folder / "nginx.conf")]
-        super().__init__([*command, "-g", "daemon off; master_process off;"], folder)
-
-    def is_up(self) -> bool:
-        """Whether it answers."""
-        try:
-            return httpx.get(f"http://{self.url}/livez", timeout=2).status_code == 200
-        except httpx.TransportError:
-            return False
-
-    @property
-    def log(self) -> str:
-        """Everything that it has logged."""
-        return (self.folder / "server.log").read_text()
 
 
 @contextmanager
