@@ -53,6 +53,7 @@ class ChatSocket:
                 timeout=CONNECT_TIMEOUT_S,
                 header=[f"Authorization: Bearer {token}"],
                 enable_multithread=True,  # the reader answers pings while a user sends
+                suppress_origin=True,  # who has one is refused by a close code, on which no balancer can act
                 skip_utf8_validation=True,  # orjson does it; the pure Python one costs more than all the rest
                 sockopt=[(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)],
             )

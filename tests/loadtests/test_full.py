@@ -1,0 +1,136 @@
+"""Many users over two gateways behind nginx, both restarted one after the other in the middle: nothing is lost."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from playwright.async_api import Browser
+
+from storage.migrate import migrate
+from tests.browser import chromium
+from tests.cluster import GatewayNode
+from tests.deploy.balancer import Balancer
+from tests.loadtests.headless import outcome, start_locust
+from tests.loadtests.prometheus import PrometheusServer
+from tests.servers import RedisServer, Server, answers, free_port, wait_until
+
+__all__ = ["chromium"]
+
+USERS = 2000
+RATE = 50
+SECONDS = 150
+SETUP_S = 900
+"""Two argon2 hashes a user, on two cores."""
+GRAPHS = {
+    "chat_gateway_connections": "connections of each gateway",
+    "sum(rate(chat_gateway_broadcast_deliveries_total[5s]))": "deliveries a second",
+    "histogram_quantile(0.99, sum by (le) (rate(chat_gateway_ack_seconds_bucket[10s])))": "p99 of acks",
+    "sum by (code) (rate(chat_gateway_closes_total[5s]))": "closes a second by code",
+}
+DOCS = Path(__file__).parents[2] / "docs/load"
+
+
+class Auth(Server):
+    """`chat-gateway auth`, which hashes all those passwords apart from the gateways."""
+
+    def __init__(self, folder: Path, **settings: object) -> None:
+        folder.mkdir()
+        self.port = free_port()
+        environ = {"APP_ENV": "development", "APP_HOST": "127.0.0.1", "AUTH_PORT": self.port} | settings
+        words = [f"{name}={value}" for name, value in environ.items()]
+        super().__init__(["/usr/bin/env", *words, sys.executable, "-m", "gateway.cli", "auth"], folder)
+
+    def is_up(self) -> bool:
+        """Whether it lives."""
+        return answers(self.port, b"GET /livez HTTP/1.1\r\nHost: auth\r\nConnection: close\r\n\r\n", b"HTTP/1.1 200")
+
+
+class Gateway(GatewayNode):
+    """A node that can be asked to leave."""
+
+    def roll(self) -> None:
+        """SIGTERM, until it has drained and ended; then start it again, until it is ready."""
+        os.kill(self.pid, signal.SIGTERM)
+        assert self._process is not None
+        assert self._process.wait(60) == 0, self.log
+        self.start()
+
+
+@dataclass(frozen=True)
+class Fleet:
+    """What is tested, and who watches it."""
+
+    url: str
+    gateways: tuple[Gateway, ...]
+    prometheus: PrometheusServer
+
+    @property
+    def connections(self) -> float:
+        """Over all gateways, as last scraped."""
+        return self.prometheus.value("sum(chat_gateway_connections)")
+
+
+@pytest.fixture
+async def fleet(tmp_path: Path, redis_server: RedisServer, postgres_url: str) -> AsyncIterator[Fleet]:
+    """Two gateways and auth behind compose's nginx, over real servers."""
+    await migrate(postgres_url)
+    with ExitStack() as stack:
+        settings = {"REDIS_URL": redis_server.url, "DATABASE_URL": postgres_url, "DRAIN_DELAY_S": 1, "DRAIN_S": 10}
+        gateways = tuple(Gateway(tmp_path / f"gateway-{number}", **settings) for number in range(2))
+        ports = [gateway.port for gateway in gateways]
+        auth = Auth(tmp_path / "auth", REDIS_URL=redis_server.url, DATABASE_URL=postgres_url)
+        balancer, prometheus = (
+            Balancer(tmp_path / "nginx", ports, auth.port),
+            PrometheusServer(tmp_path / "prom", ports),
+        )
+        for server in (*gateways, auth, balancer, prometheus):
+            stack.callback(server.stop)
+            server.start()
+        yield Fleet(f"http://{balancer.url}", gateways, prometheus)
+
+
+async def _photograph(browser: Browser, prometheus: PrometheusServer, file: Path) -> None:
+    """The graphs of the last minutes."""
+    page = await browser.new_page(viewport={"width": 1200, "height": 3040})
+    await page.goto(prometheus.graphs(list(GRAPHS), minutes=SECONDS // 60 + 2))
+    await page.wait_for_load_state("networkidle")
+    await page.screenshot(path=str(file))
+
+
+def _run(folder: Path, fleet: Fleet) -> subprocess.Popen[str]:
+    # Two cores carry the gateways, the database and the load: no figure of this run is a promise about time.
+    options = ("--processes", "2", "--max-ack-p99-ms", "5000", "--max-delivery-p99-ms", "5000")
+    return start_locust(folder, fleet.url, *options, users=USERS, rate=RATE, seconds=SECONDS)
+
+
+@pytest.mark.full
+@pytest.mark.timeout(SETUP_S + SECONDS + 300)
+async def test_a_rolling_restart_under_two_thousand_users_loses_nothing(
+    tmp_path: Path, fleet: Fleet, chromium: Browser
+) -> None:
+    process = _run(tmp_path, fleet)
+    try:
+        connected = 0.9 * USERS  # publishers have no sockets, and some reconnectors are away
+        wait_until(lambda: process.poll() is not None or fleet.connections > connected, "all are there", SETUP_S)
+        for gateway in fleet.gateways:
+            gateway.roll()
+            wait_until(lambda: process.poll() is not None or fleet.connections > connected, "they are back", 60)
+        run = outcome(tmp_path, process)
+    finally:
+        process.kill()
+    assert all("Traceback" not in gateway.log for gateway in fleet.gateways)
+    assert run.exit_code == 0, run.output
+    acked = run.line("WS", "ack").requests + run.line("POST", "message").requests
+    assert acked > USERS
+    assert run.line("WS", "delivery").requests > acked
+    assert run.line("WS", "resume").requests > USERS, "each connection was sent away by one gateway or the other"
+    DOCS.mkdir(exist_ok=True)
+    shutil.copy(run.html, DOCS / "rolling-restart.html")
+    await _photograph(chromium, fleet.prometheus, DOCS / "rolling-restart.png")
