@@ -20,11 +20,14 @@ def serving_config(url: str, pool_size: int) -> dict[str, Any]:
 
 
 def migrating_config(url: str) -> dict[str, Any]:
-    """Tortoise's own engines: building an index may take longer than any bound that suits a request.
+    """On PostgreSQL Tortoise's own engine: building an index may take longer than any bound that suits a request.
 
     Raises: ValueError if the URL is of another kind.
     """
-    return _config(*_parsed(url))
+    dialect, connection = _parsed(url)
+    if dialect == "sqlite":
+        connection["engine"] = "storage.sqlite"
+    return _config(dialect, connection)
 
 
 def _parsed(url: str) -> tuple[str, dict[str, Any]]:

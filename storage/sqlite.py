@@ -1,10 +1,12 @@
 """Tortoise's engine for SQLite, with write transactions that take their turn at the file lock."""
 
+import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import aiosqlite
 from tortoise.backends.base.client import BaseDBAsyncClient
 from tortoise.backends.sqlite.client import SqliteClient, SqliteTransactionWrapper
 
@@ -25,6 +27,26 @@ class LockedSqliteClient(SqliteClient):
     def __init__(self, file_path: str, **options: Any) -> None:
         super().__init__(file_path, **options)
         self._write_lock = write_lock(file_path)
+
+    async def create_connection(self, with_db: bool) -> None:
+        """Open the file; see Tortoise's own. What a failed or cancelled one began has ended when this returns.
+
+        aiosqlite tells its thread to end then, but does not wait: the thread would answer a loop that is closed by now.
+        """
+        if self._connection is not None:
+            return
+        connection = aiosqlite.connect(self.filename, isolation_level=None)
+        try:
+            await connection
+        except BaseException:
+            connection._thread.join()
+            raise
+        self._connection = connection
+        connection.row_factory = sqlite3.Row
+        for name, value in self.pragmas.items():
+            async with connection.execute(f"PRAGMA {name}={value}"):
+                pass
+        await self._post_connect()
 
     @asynccontextmanager
     async def transactional(self) -> AsyncIterator[BaseDBAsyncClient]:

@@ -2,11 +2,14 @@
 
 import asyncio
 import sys
+import threading
 from asyncio.subprocess import PIPE, Process
 from pathlib import Path
 
 import pytest
 
+from storage.database import open_database
+from storage.errors import StorageUnavailable
 from storage.file_lock import FileLock
 from storage.migrate import migrate
 from tests.storage.nodes import message, open_node
@@ -74,3 +77,33 @@ async def test_it_is_in_wal_mode_with_foreign_keys(sqlite_url: str) -> None:
         assert await pragma("journal_mode") == "wal"
         assert await pragma("foreign_keys") == 1
         assert await pragma("synchronous") == 2
+
+
+def test_a_failed_or_cancelled_open_leaves_no_thread_that_answers_a_closed_loop(
+    sqlite_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asyncio.run(migrate(sqlite_url))
+    failures: list[object] = []
+    monkeypatch.setattr(threading, "excepthook", failures.append)
+    before = set(threading.enumerate())
+    for turns in range(60):
+        asyncio.run(cancelled_open(sqlite_url, turns % 12))
+        with pytest.raises(StorageUnavailable):
+            asyncio.run(open_and_close(f"sqlite://{tmp_path}/absent/x.db"))
+    for thread in set(threading.enumerate()) - before:
+        thread.join(5)
+    assert failures == []
+
+
+async def open_and_close(url: str) -> None:
+    async with open_database(url):
+        pass
+
+
+async def cancelled_open(url: str, turns: int) -> None:
+    """Cancelled after so many turns of the loop."""
+    opening = asyncio.create_task(open_and_close(url))
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    opening.cancel()
+    await asyncio.gather(opening, return_exceptions=True)
