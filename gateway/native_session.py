@@ -176,7 +176,8 @@ class NativeSession(Session):
         watch = self._watches.get(chat_id)
         if watch is not None and watch.subscription.local.timeline.is_started:
             subscription = watch.subscription
-            return Sight(subscription.local.timeline.last_seq, "", is_member=subscription.seat is not None)
+            local = subscription.local
+            return Sight(local.timeline.last_seq, local.epoch, is_member=subscription.seat is not None)
         return await look(self._node.membership, chat_id, self.person.id if self.person else None)
 
     # --- subscriptions
@@ -186,7 +187,10 @@ class NativeSession(Session):
             self.refuse(_TOO_MANY, request)
             return
         user = self.person
-        sight = await look(self._node.membership, chat_id, user.id if user else None)
+        if chat_id in self._watches and self._watches[chat_id].subscription.seat is not None:
+            sight = await self._look(chat_id)  # a member is one until evicted: it may begin anew without the store
+        else:
+            sight = await look(self._node.membership, chat_id, user.id if user else None)
         if sight is None:
             self.refuse(not_in_chat(), request)
             return
