@@ -12,6 +12,8 @@ COPY gateway gateway
 COPY auth auth
 COPY storage storage
 COPY web web
+# For the version that the program says it is.
+COPY pyproject.toml ./
 # Compiled here, as nothing can be written there; by content, as copying may change times.
 RUN python -m compileall -q --invalidation-mode unchecked-hash gateway auth storage \
     && printf '#!/app/.venv/bin/python\nimport sys\n\nfrom gateway.cli import main\n\nsys.exit(main())\n' \

@@ -5,7 +5,6 @@ only its folder is looked up.
 """
 
 from collections.abc import Iterable, Mapping
-from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from starlette.routing import BaseRoute, Route
 
 from auth.openapi import document
 from auth.postman import collection
+from auth.version import program_version
 
 _DESCRIPTION = """\
 Every error is problem JSON (RFC 9457) with a stable `code`. The same as a Postman collection: `/postman.json`.
@@ -59,7 +59,7 @@ def api_pages(
     described = document(
         routes,
         title=title,
-        version=api_version(),
+        version=program_version(),
         description=f"{about}\n\n{_DESCRIPTION}",
         everywhere=everywhere or {},
     )
@@ -94,14 +94,6 @@ def json_page(path: str, content: Mapping[str, Any]) -> Route:
         return Response(body, headers={"Cache-Control": "no-cache"}, media_type="application/json")
 
     return Route(path, answer, include_in_schema=False)
-
-
-def api_version() -> str:
-    """Of this program, as its documents name it."""
-    try:
-        return metadata.version("chat-gateway")
-    except metadata.PackageNotFoundError:  # run from a folder where it is not installed
-        return "unknown"
 
 
 def _missing() -> Any:

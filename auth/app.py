@@ -1,6 +1,6 @@
 """The composition of auth: builds every object, and the application for a process of its own."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from http import HTTPStatus
 from typing import TypedDict
@@ -14,6 +14,7 @@ from starlette.routing import BaseRoute, Route
 from auth.accounts import Accounts
 from auth.api_pages import api_pages
 from auth.attempts import LoginLimits
+from auth.events import SILENT, AuthEvents
 from auth.guests import Guests
 from auth.keys import KeyRing, KeyStore
 from auth.login import Login
@@ -30,19 +31,31 @@ from auth.tokens import GuestIssuer, Issuer
 class AuthService:
     """Auth over somebody's storage and limits, which stay the caller's to close."""
 
-    def __init__(self, accounts: Accounts, keys: KeyStore, limits: LoginLimits, settings: AuthSettings) -> None:
+    def __init__(
+        self,
+        accounts: Accounts,
+        keys: KeyStore,
+        limits: LoginLimits,
+        settings: AuthSettings,
+        events: AuthEvents = SILENT,
+    ) -> None:
         self.key_ring = KeyRing(keys, settings.longest_token_s)
-        self._passwords = Passwords()
+        self._passwords = Passwords(on_hashed=events.hashed)
         issuer = Issuer(settings.token_names, settings.token_lifetime_s)
-        login = Login(accounts, self._passwords, limits, self.key_ring, issuer)
+        login = Login(accounts, self._passwords, limits, self.key_ring, issuer, events.login)
         self._token_endpoint = TokenEndpoint(login)
-        registration = Registration(accounts, self._passwords)
-        guests = Guests(self.key_ring, GuestIssuer(settings.token_names))
+        registration = Registration(accounts, self._passwords, events.registered)
+        guests = Guests(self.key_ring, GuestIssuer(settings.token_names), events.guest)
         self._routes = AuthRoutes(registration, login, self._token_endpoint, guests, self.key_ring, settings)
 
     def routes(self) -> list[BaseRoute]:
         """For `create_app`, or to stand among the routes of another application."""
         return self._routes.routes()
+
+    @property
+    def hashing(self) -> int:
+        """How many passwords are hashed now or wait for it."""
+        return self._passwords.under_way
 
     def close(self) -> None:
         """Let go of the threads; does not block."""
@@ -50,8 +63,8 @@ class AuthService:
         self._passwords.close()
 
 
-def create_app(service: AuthService) -> Starlette:
-    """An application of auth alone; it closes the service when it stops."""
+def create_app(service: AuthService, beside: Sequence[BaseRoute] = ()) -> Starlette:
+    """An application of auth alone, and what else its process serves; it closes the service when it stops."""
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
@@ -60,7 +73,7 @@ def create_app(service: AuthService) -> Starlette:
         finally:
             service.close()
 
-    routes = [*service.routes(), Route("/livez", _livez, methods=["GET"])]
+    routes = [*service.routes(), Route("/livez", _livez, methods=["GET"]), *beside]
     return Starlette(
         routes=[*routes, *api_pages(routes, title="chat-gateway auth", about="Accounts and tokens.")],
         exception_handlers={HTTPException: _on_http_error, Exception: _on_surprise},

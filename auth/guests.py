@@ -2,7 +2,7 @@
 
 import logging
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Final
 
 from auth.keys import KeyRing
@@ -22,9 +22,10 @@ log = logging.getLogger("auth")
 class Guests:
     """Gives out guest tokens; who may ask is the route's to say."""
 
-    def __init__(self, keys: KeyRing, issuer: GuestIssuer) -> None:
+    def __init__(self, keys: KeyRing, issuer: GuestIssuer, on_issued: Callable[[], None] = lambda: None) -> None:
         self._keys = keys
         self._issuer = issuer
+        self._on_issued = on_issued
 
     async def token(self, username: str, email: str, room_id: str) -> str | list[BrokenRule]:
         """A guest token, or every rule that was broken.
@@ -34,6 +35,7 @@ class Guests:
         if broken := [*_broken_rules(username, email, room_id)]:
             return broken
         token = self._issuer.issue(await self._keys.signing_key(), username, email, room_id)
+        self._on_issued()
         log.info("guest_token_issued")
         return token
 

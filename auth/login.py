@@ -1,10 +1,13 @@
 """Logging in: a login and a password against an access token, with failures limited."""
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from auth.accounts import Accounts
 from auth.attempts import LoginLimits
+from auth.errors import Overloaded
+from auth.events import LoginResult
 from auth.keys import KeyRing
 from auth.passwords import Passwords
 from auth.rules import is_login
@@ -36,19 +39,27 @@ class Limited:
 
 
 LoginOutcome = Granted | WrongCredentials | Limited
+_RESULTS: dict[type[LoginOutcome], LoginResult] = {Granted: "granted", WrongCredentials: "wrong", Limited: "limited"}
 
 
 class Login:
     """The one way to an access token, whatever format the question came in."""
 
     def __init__(
-        self, accounts: Accounts, passwords: Passwords, limits: LoginLimits, keys: KeyRing, issuer: Issuer
+        self,
+        accounts: Accounts,
+        passwords: Passwords,
+        limits: LoginLimits,
+        keys: KeyRing,
+        issuer: Issuer,
+        on_result: Callable[[LoginResult], None] = lambda _: None,
     ) -> None:
         self._accounts = accounts
         self._passwords = passwords
         self._limits = limits
         self._keys = keys
         self._issuer = issuer
+        self._on_result = on_result
 
     async def attempt(self, login: str, password: str, address: str) -> LoginOutcome:
         """Check the password, and issue a token if it is right.
@@ -57,6 +68,18 @@ class Login:
 
         Raises: StorageUnavailable, Overloaded.
         """
+        try:
+            outcome = await self._attempt(login, password, address)
+        except StorageUnavailable:
+            self._on_result("unavailable")
+            raise
+        except Overloaded:
+            self._on_result("overloaded")
+            raise
+        self._on_result(_RESULTS[type(outcome)])
+        return outcome
+
+    async def _attempt(self, login: str, password: str, address: str) -> LoginOutcome:
         if wait_s := await self._limits.wait_s(login, address):
             return self._limited(wait_s, address)
         # What can be no login is not looked up (it may hold what a database refuses), but takes as long.

@@ -5,14 +5,18 @@ An unknown user costs the same as a known one: `verify` without a hash checks a 
 
 import os
 import secrets
+import time
 import unicodedata
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeVar
 
 from argon2 import PasswordHasher
 from argon2.exceptions import VerificationError
 
 from auth.workers import Workers
+
+T = TypeVar("T")
 
 # OWASP Password Storage Cheat Sheet, argon2id: m = 19 MiB, t = 2, p = 1.
 _OWASP: Final = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
@@ -29,10 +33,21 @@ class Verdict:
 
 
 class Passwords:
-    """Hashes and verifies in threads of its own: by default one core is left to the event loop."""
+    """Hashes and verifies in threads of its own: by default one core is left to the event loop.
 
-    def __init__(self, hasher: PasswordHasher = _OWASP, *, threads: int | None = None, waiting: int = WAITING) -> None:
+    `on_hashed` hears the seconds that each took, the wait for a thread included.
+    """
+
+    def __init__(
+        self,
+        hasher: PasswordHasher = _OWASP,
+        *,
+        threads: int | None = None,
+        waiting: int = WAITING,
+        on_hashed: Callable[[float], None] = lambda _: None,
+    ) -> None:
         self._hasher = hasher
+        self._on_hashed = on_hashed
         spare_cores = (os.cpu_count() or 1) - 1
         threads = threads or min(MOST_THREADS, max(1, spare_cores))
         self._workers = Workers("password", threads=threads, waiting=waiting)
@@ -43,14 +58,25 @@ class Passwords:
 
         Raises: Overloaded.
         """
-        return await self._workers.run(lambda: self._hasher.hash(_normal(password)))
+        return await self._run(lambda: self._hasher.hash(_normal(password)))
 
     async def verify(self, password: str, stored: str | None) -> Verdict:
         """Check against the stored hash; None (an unknown user) takes as long and never matches.
 
         Raises: Overloaded.
         """
-        return await self._workers.run(lambda: self._verify(_normal(password), stored))
+        return await self._run(lambda: self._verify(_normal(password), stored))
+
+    @property
+    def under_way(self) -> int:
+        """How many are hashed now or wait for it."""
+        return self._workers.under_way
+
+    async def _run(self, call: Callable[[], T]) -> T:
+        started = time.perf_counter()
+        answer = await self._workers.run(call)
+        self._on_hashed(time.perf_counter() - started)
+        return answer
 
     def close(self) -> None:
         """Let go of the threads."""

@@ -1,6 +1,7 @@
 """Making an account."""
 
 import logging
+from collections.abc import Callable
 
 from auth.accounts import Accounts
 from auth.passwords import Passwords
@@ -13,9 +14,12 @@ log = logging.getLogger("auth")
 class Registration:
     """Open to anyone who keeps the rules."""
 
-    def __init__(self, accounts: Accounts, passwords: Passwords) -> None:
+    def __init__(
+        self, accounts: Accounts, passwords: Passwords, on_registered: Callable[[], None] = lambda: None
+    ) -> None:
         self._accounts = accounts
         self._passwords = passwords
+        self._on_registered = on_registered
 
     async def register(
         self, login: str, password: str, first_name: str = "", last_name: str = ""
@@ -28,5 +32,6 @@ class Registration:
             return broken
         password_hash = await self._passwords.hash(password)
         person = await self._accounts.create(login, password_hash, first_name, last_name)
+        self._on_registered()
         log.info("registered", extra={"fields": {"user_id": person.id}})
         return person

@@ -17,6 +17,8 @@ class Workers:
     def __init__(self, name: str, *, threads: int, waiting: int) -> None:
         self._executor = ThreadPoolExecutor(max_workers=threads, thread_name_prefix=name)
         self._places = threading.BoundedSemaphore(threads + waiting)
+        self.under_way = 0
+        """Calls that were taken and have not been answered, as the event loop sees it."""
 
     async def run(self, call: Callable[[], T]) -> T:
         """What `call` returns or raises. If the caller is cancelled, a call that has begun runs on and keeps its place.
@@ -27,7 +29,11 @@ class Workers:
             raise Overloaded
         future = self._executor.submit(call)
         future.add_done_callback(self._leave)
-        return await asyncio.wrap_future(future)
+        self.under_way += 1
+        try:
+            return await asyncio.wrap_future(future)
+        finally:
+            self.under_way -= 1
 
     def close(self) -> None:
         """Drop what waits and let go of the threads, without waiting for calls that are under way."""

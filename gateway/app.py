@@ -15,10 +15,11 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.routing import BaseRoute
 
-from auth.api_pages import api_pages, api_version, json_page
+from auth.api_pages import api_pages, json_page
 from auth.outside import OutsideVerifier
 from auth.service_keys import ServiceKeys
 from auth.tokens import PublicKeys, Verifier
+from auth.version import program_version
 from gateway.asyncapi.document import document
 from gateway.bearers import Bearers, Outside
 from gateway.connection import Connections
@@ -45,6 +46,7 @@ from gateway.health import Health
 from gateway.http.chats import ChatRoutes
 from gateway.http.clients import ClientRoutes
 from gateway.http.edge import ABOUT, REFUSALS, Edge
+from gateway.http.exposition import MetricsRoutes
 from gateway.http.links import LinkRoutes
 from gateway.http.members import MemberRoutes
 from gateway.http.messages import MessageRoutes
@@ -101,6 +103,7 @@ async def open_app(
     *,
     node_id: str,
     gate: Gate,
+    metrics: Metrics,
     auth_routes: Sequence[BaseRoute] = (),
     outside: OutsideVerifier | None = None,
 ) -> AsyncIterator[Starlette]:
@@ -108,7 +111,7 @@ async def open_app(
 
     Raises: StorageUnavailable. Redis may be away: the node then starts degraded.
     """
-    metrics, roster, clients = Metrics(), Roster(), dict[Client, float]()
+    roster, clients = Roster(), dict[Client, float]()
     membership = Chats(database)
     evictions = Evictions(roster, membership)
     async with AsyncExitStack() as stack:
@@ -118,26 +121,31 @@ async def open_app(
                 settings.redis_url,
                 node_id,
                 messages_per_minute=settings.messages_per_minute,
-                events=RedisEvents(happened=metrics.redis, task_failed=lambda name, _: failures.append(name)),
+                events=RedisEvents(
+                    happened=metrics.redis.happened,
+                    task_failed=lambda name, _: failures.append(name),
+                    answered=metrics.redis.answered,
+                    probed=metrics.redis.probed,
+                ),
             )
         )
         health = Health(redis.broker, gate, failures)
-        log = await stack.enter_async_context(open_chat_log(database, metrics.committed))
-        transcripts = await stack.enter_async_context(open_transcripts(database, metrics.transcribed))
+        log = await stack.enter_async_context(open_chat_log(database, metrics.delivery.committed))
+        transcripts = await stack.enter_async_context(open_transcripts(database, metrics.delivery.transcribed))
         tasks = Tasks()
         stack.push_async_callback(tasks.close)
-        pages = Pages(log, tasks, on_page=metrics.page)
-        hub = Hub(metrics.broadcast, on_event=pages.add, on_forget=pages.forget)
+        pages = Pages(log, tasks, on_page=metrics.delivery.page)
+        hub = Hub(metrics.delivery.broadcast, on_event=pages.add, on_forget=pages.forget)
         repair = Repair(
             hub,
             log,
             tasks,
             on_members_changed=evictions.recheck,
-            on_gap=metrics.gap,
+            on_gap=metrics.delivery.gap,
             on_checked=health.store_answered,
             interval_s=lambda: CHECK_WHILE_REDIS_IS_DOWN_S if redis.broker.down else INTERVAL_S,
         )
-        lobby = Lobby(redis.clients, metrics.notices)
+        lobby = Lobby(redis.clients, metrics.clients.notices)
         feed = Feed(node_id, lobby, membership, redis.broker)
         node = Node(
             node_id=node_id,
@@ -161,7 +169,7 @@ async def open_app(
             node=node,
             lobby=lobby,
             feed=feed,
-            on_bad=metrics.bad_publications.inc,
+            on_bad=metrics.delivery.bad_publications.inc,
         )
         redis.start(intake, intake)
         vital = Tasks(on_failure=lambda name, _: failures.append(name))
@@ -170,8 +178,7 @@ async def open_app(
         vital.spawn(feed.run(), "users' feed")
         vital.spawn(node.departures.run(), "departures")
         vital.spawn(expire(clients), "token expiry")
-        vital.spawn(measure_loop_lag(metrics.loop_lag), "loop lag")
-        metrics.watch(lambda: len(clients), lambda: len(hub), lambda: health.is_ready, lambda: pages.size)
+        vital.spawn(measure_loop_lag(metrics.process.loop_lag), "loop lag")
 
         rooms = Rooms(database)
         queue = await _open_queue(stack, settings, node_id, rooms, node, metrics, failures)
@@ -179,7 +186,13 @@ async def open_app(
         if queue is not None:
             inbox = queue.inbox
             health.watch_queue(lambda: queue.is_up)
-            metrics.watch_queue(lambda: queue.unacked)
+        metrics.clients.watch(clients, lambda: redis.presence.seats)
+        metrics.delivery.watch(
+            chats=lambda: len(hub), gaps=hub.count_gaps, kept=lambda: pages.size, waiting=lambda: log.waiting
+        )
+        metrics.redis.watch(lambda: redis.broker.unpublished)
+        metrics.servers.watch(lambda: health.dependencies)
+        metrics.process.watch(ready=lambda: health.is_ready, draining=lambda: health.is_draining)
 
         origins = Origins(
             settings.allowed_origins,
@@ -195,26 +208,27 @@ async def open_app(
             drain_s=settings.drain_s,
             on_closing=node.departures.expect_back,
         )
-        connections = Connections(clients=clients, drain=drain, metrics=metrics)
-        chat = Sessions(node, metrics, ChatDialect(settings.max_text_length))
-        public = Sessions(node, metrics, PublicDialect(settings.max_text_length))
-        service = Sessions(node, metrics, ServiceDialect(settings.max_text_length))
-        resuming = Sessions(node, metrics, ServiceDialect(settings.max_text_length, resumes=True))
+        connections = Connections(clients=clients, drain=drain, metrics=metrics.clients)
+        chat = Sessions(node, metrics.clients, ChatDialect(settings.max_text_length))
+        public = Sessions(node, metrics.clients, PublicDialect(settings.max_text_length))
+        service = Sessions(node, metrics.clients, ServiceDialect(settings.max_text_length))
+        resuming = Sessions(node, metrics.clients, ServiceDialect(settings.max_text_length, resumes=True))
         upstream = Upstream(settings.echo_proxy_url) if settings.is_proxy else None
         service_keys = ServiceKeys(settings.service_keys)
-        native = NativeSessions(node, lobby, feed, metrics, NativeDialect(settings.max_text_length))
+        native = NativeSessions(node, lobby, feed, metrics.clients, NativeDialect(settings.max_text_length))
         http: list[BaseRoute] = [
             *ChatRoutes(identity, membership, node).routes(),
             *MemberRoutes(identity, membership, node).routes(),
-            *MessageRoutes(identity, membership, log, node, metrics, settings.max_text_length).routes(),
+            *MessageRoutes(identity, membership, log, node, metrics.clients, settings.max_text_length).routes(),
             *PresenceRoutes(identity, membership, redis.presence).routes(),
             *ClientRoutes(service_keys, redis.clients, Directs(redis.clients, redis.broker)).routes(),
             *LinkRoutes(identity, redis.tickets, settings.public_url).routes(),
             *RoomMessageRoutes(
-                inbox, service_keys, metrics, settings.max_text_length, is_open=settings.allow_guests
+                inbox, service_keys, metrics.clients, settings.max_text_length, is_open=settings.allow_guests
             ).routes(),
             *TranscriptRoutes(identity, transcripts).routes(),
-            *ProbeRoutes(health, metrics, node_id, settings).routes(),
+            *ProbeRoutes(health, node_id).routes(),
+            *MetricsRoutes(metrics.registry, settings).routes(),
             *auth_routes,
         ]
         app = Starlette(
@@ -228,8 +242,8 @@ async def open_app(
                     support=ServiceEntrance(
                         identity, service, resuming, ChatKind.SUPPORT, frozenset({Role.SUPPORT, Role.CLIENT})
                     ),
-                    echo=EchoEntrance(identity, Echo(transcripts, tasks, metrics, upstream)),
-                    room=RoomEntrance(identity, rooms, node, metrics),
+                    echo=EchoEntrance(identity, Echo(transcripts, tasks, metrics.clients, upstream)),
+                    room=RoomEntrance(identity, rooms, node, metrics.clients),
                     public=PublicEntrance(identity, public, PublicChannel(database, membership)),
                     client=ClientEntrance(identity, native),
                 ),
@@ -238,7 +252,7 @@ async def open_app(
                 json_page(
                     "/asyncapi.json",
                     document(
-                        version=api_version(),
+                        version=program_version(),
                         public_url=settings.public_url,
                         max_text_length=settings.max_text_length,
                     ),
@@ -272,14 +286,14 @@ async def _open_queue(
     """The durable queue of AMQP_URL, if there is one; closed with the stack."""
     if not settings.amqp_url:
         return None
-    from gateway.ingest.queue import QueueEvents, open_queue  # a tenth of a second that others need not wait
+    from gateway.ingest.queue import OUTCOMES, QueueEvents, open_queue  # a tenth of a second that others need not wait
 
     events = QueueEvents(
-        settled=metrics.queue_settled,
-        link_lost=metrics.queue_link_lost,
+        settled=metrics.queue.settled,
+        link_lost=metrics.queue.link_lost,
         task_failed=lambda name, _: failures.append(name),
     )
-    return await stack.enter_async_context(
+    queue = await stack.enter_async_context(
         open_queue(
             settings.amqp_url,
             node_id=node_id,
@@ -289,3 +303,5 @@ async def _open_queue(
             events=events,
         )
     )
+    metrics.queue.watch(lambda: queue.unacked, OUTCOMES)
+    return queue

@@ -9,12 +9,15 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from redis.asyncio import Redis
 
 from auth.app import AuthService
+from auth.events import AuthEvents
 from auth.jwks_url import open_jwks_url
 from auth.keys import KeyRing
 from auth.outside import OutsideVerifier
 from auth.settings import AuthSettings
 from auth.shared_attempts import SharedLoginLimits
 from auth.tokens import PublicKeys
+from gateway.metrics.auth import AuthMetrics
+from gateway.metrics.exposition import Registry
 from gateway.settings import Settings
 from storage.accounts import Accounts
 from storage.database import Database
@@ -22,12 +25,15 @@ from storage.keys import SigningKeys
 
 
 @asynccontextmanager
-async def open_auth(settings: Settings, database: Database) -> AsyncIterator[AuthService]:
-    """The service over `database`, with a connection to Redis of its own; Redis may be away."""
+async def open_auth(settings: Settings, database: Database, registry: Registry) -> AsyncIterator[AuthService]:
+    """The service over `database`, counted in `registry`, with a connection to Redis of its own; Redis may be away."""
+    metrics = AuthMetrics(registry)
+    events = AuthEvents(metrics.login, metrics.registered, metrics.guest, metrics.hashed)
     async with Redis.from_url(settings.redis_url) as redis:
         service = AuthService(
-            Accounts(database), SigningKeys(database), SharedLoginLimits(redis), _auth_settings(settings)
+            Accounts(database), SigningKeys(database), SharedLoginLimits(redis), _auth_settings(settings), events
         )
+        metrics.watch(lambda: service.hashing)
         try:
             yield service
         finally:

@@ -18,7 +18,7 @@ from gateway.messages import (
     Stored,
     new_client_msg_id,
 )
-from gateway.metrics import Metrics
+from gateway.metrics.clients import ClientMetrics
 from gateway.node import Node
 from gateway.rate_limits import Admitted
 from gateway.refusals import REFUSALS, rate_limited
@@ -50,7 +50,7 @@ class Answers(Protocol):
 class ChatActions:
     """One person's. Whether they may is the caller's to check, but for what is stored: the commit does."""
 
-    def __init__(self, node: Node, metrics: Metrics, person: Person, session: Answers) -> None:
+    def __init__(self, node: Node, metrics: ClientMetrics, person: Person, session: Answers) -> None:
         self._node = node
         self._metrics = metrics
         self._person = person
@@ -63,19 +63,20 @@ class ChatActions:
 
         Raises: StorageUnavailable.
         """
+        started = time.perf_counter()
         event = self._event(chat_id, command)
         verdict = await self._node.admit(event)
         if isinstance(verdict, RateLimited):
             self._metrics.rate_limited.inc()
             self._session.refuse(rate_limited(verdict), request)
         else:
-            self._submit(request, event, verdict, by)
+            self._submit(request, event, verdict, by, started)
 
     def change(
         self, request: Request, chat_id: int, command: EditMessage | DeleteMessage, by: Subscription | None = None
     ) -> None:
         """Edit or delete a message; the answer follows."""
-        self._submit(request, self._event(chat_id, command), None, by)
+        self._submit(request, self._event(chat_id, command), None, by, time.perf_counter())
 
     def _event(self, chat_id: int, command: SendMessage | EditMessage | DeleteMessage) -> NewEvent:
         client_msg_id = command.client_msg_id or new_client_msg_id()
@@ -88,9 +89,14 @@ class ChatActions:
             case DeleteMessage():
                 return NewEvent(chat_id, self._person, client_msg_id, EventKind.DELETE, "", command.message_id)
 
-    def _submit(self, request: Request, event: NewEvent, admitted: Admitted | None, by: Subscription | None) -> None:
-        started = time.perf_counter()
-
+    def _submit(
+        self,
+        request: Request,
+        event: NewEvent,
+        admitted: Admitted | None,
+        by: Subscription | None,
+        started: float,
+    ) -> None:
         def done(outcome: Outcome) -> None:
             if isinstance(outcome, Committed):
                 self._session.answer(Stored(outcome.event, outcome.duplicate), request)

@@ -16,7 +16,7 @@ from gateway.messages import (
     SendMessage,
     SetTyping,
 )
-from gateway.metrics import Metrics
+from gateway.metrics.clients import ClientMetrics
 from gateway.node import Node
 from gateway.placed_session import PlacedSession
 from gateway.session import Session
@@ -35,7 +35,7 @@ class ChatSession(PlacedSession):
         dialect: Dialect,
         person: Person,
         expires_at: float,
-        metrics: Metrics,
+        metrics: ClientMetrics,
         on_closed: Callable[[Session, int], None],
         home: Place,
     ) -> None:

@@ -163,12 +163,14 @@ async def _run_gateway(
 ) -> None:
     from gateway.app import open_app
     from gateway.auth_mount import open_auth, open_outside, public_keys
+    from gateway.metrics import Metrics
     from gateway.serve import serve
     from storage.database import open_database
 
+    metrics = Metrics()
     async with AsyncExitStack() as stack:
-        database = await stack.enter_async_context(open_database(settings.database_url))
-        auth = await stack.enter_async_context(open_auth(settings, database)) if with_auth else None
+        database = await stack.enter_async_context(open_database(settings.database_url, metrics.database.waited))
+        auth = await stack.enter_async_context(open_auth(settings, database, metrics.registry)) if with_auth else None
         app = await stack.enter_async_context(
             open_app(
                 settings,
@@ -176,6 +178,7 @@ async def _run_gateway(
                 public_keys(settings, database),
                 node_id=node_id,
                 gate=gate,
+                metrics=metrics,
                 auth_routes=[] if auth is None else auth.routes(),
                 outside=await stack.enter_async_context(open_outside(settings)),
             )
@@ -189,18 +192,33 @@ def _auth(options: argparse.Namespace) -> int:
     settings = configuration.load(_flags(APP_HOST=options.host, AUTH_PORT=options.port))
     _set_up_logging(settings, "auth")
     _need_redis(settings)
-    run(_run_auth(settings, [_bound(settings.app_host, settings.auth_port)]))
+    ports = [port for port in (settings.auth_port, settings.metrics_port) if port is not None]
+    run(_run_auth(settings, [_bound(settings.app_host, port) for port in ports]))
     return 0
 
 
 async def _run_auth(settings: Settings, sockets: list[socket.socket]) -> None:
     from auth.app import create_app
     from gateway.auth_mount import open_auth
+    from gateway.http.exposition import MetricsRoutes
+    from gateway.loop_lag import measure_loop_lag
+    from gateway.metrics import DatabaseMetrics, ProcessMetrics, Registry
     from gateway.serve import serve
+    from gateway.tasks import Tasks
     from storage.database import open_database
 
-    async with open_database(settings.database_url) as database, open_auth(settings, database) as auth:
-        await serve(create_app(auth), settings, sockets, OwnGate(), websockets="none")
+    registry = Registry()
+    process = ProcessMetrics(registry)
+    async with AsyncExitStack() as stack:
+        database = await stack.enter_async_context(
+            open_database(settings.database_url, DatabaseMetrics(registry).waited)
+        )
+        auth = await stack.enter_async_context(open_auth(settings, database, registry))
+        tasks = Tasks()
+        stack.push_async_callback(tasks.close)
+        tasks.spawn(measure_loop_lag(process.loop_lag), "loop lag")
+        app = create_app(auth, MetricsRoutes(registry, settings).routes())
+        await serve(app, settings, sockets, OwnGate(), websockets="none")
 
 
 def _migrate(options: argparse.Namespace) -> int:

@@ -19,7 +19,7 @@ from gateway.entrances.base import Client, Entrance, Entry
 from gateway.errors import RedisUnavailable
 from gateway.identity import ForeignPage
 from gateway.lane import LANE, Lane
-from gateway.metrics import Metrics
+from gateway.metrics.clients import DRAINING, ClientMetrics
 from gateway.problems import Problem, unavailable
 from storage.errors import StorageUnavailable
 
@@ -38,16 +38,17 @@ _CLOSES = {
 class Connections:
     """The door of this node. `clients` is the register of those who are in."""
 
-    def __init__(self, *, clients: dict[Client, float], drain: Drain, metrics: Metrics) -> None:
+    def __init__(self, *, clients: dict[Client, float], drain: Drain, metrics: ClientMetrics) -> None:
         self._clients = clients
         self._drain = drain
         self._metrics = metrics
 
     async def serve(self, websocket: WebSocket, entrance: Entrance) -> None:
         """One socket, from handshake to end."""
+        if self._drain.is_closing:
+            await self._refuse(websocket, entrance, unavailable(), DRAINING)
+            return
         try:
-            if self._drain.is_closing:
-                raise unavailable()
             entry = await self._enter(websocket, entrance)
         except WebSocketDisconnect:
             self._metrics.turned_away(entrance.name, "gone")
@@ -83,8 +84,10 @@ class Connections:
         finally:
             leaving.cancel()
 
-    async def _refuse(self, websocket: WebSocket, entrance: Entrance, problem: Problem) -> None:
-        self._metrics.turned_away(entrance.name, problem.code)
+    async def _refuse(
+        self, websocket: WebSocket, entrance: Entrance, problem: Problem, outcome: str | None = None
+    ) -> None:
+        self._metrics.turned_away(entrance.name, outcome or problem.code)
         logger.info("refused", extra={"fields": {"dialect": entrance.name, "code": problem.code}})
         if "origin" not in websocket.headers or isinstance(problem, ForeignPage):
             await websocket.send_denial_response(problem.response())
@@ -99,7 +102,7 @@ class Connections:
 
         def forget(client: Client, code: int) -> None:
             started = self._clients.pop(client)
-            self._metrics.closed(code)
+            self._metrics.closed(entrance.name, code)
             fields = {"dialect": entrance.name, **client.log_fields, "code": code}
             fields["seconds"] = round(time.monotonic() - started, 1)
             logger.info("disconnected", extra={"fields": fields})

@@ -15,7 +15,7 @@ from gateway.codes import Close, Disconnect
 from gateway.conversation import WINDOW_BYTES, Conversation, Message
 from gateway.frames import binary_frame, text_frame
 from gateway.lane import Lane
-from gateway.metrics import Metrics
+from gateway.metrics.clients import ClientMetrics
 from gateway.outbox import Outbox
 from gateway.tasks import Tasks
 from gateway.transcripts import Transcripts
@@ -55,6 +55,11 @@ class EchoSession:
     def log_fields(self) -> dict[str, object]:
         """Who it is, for the log."""
         return {"user_id": self._user_id, "session_id": self._conversation.session_id}
+
+    @property
+    def buffered(self) -> int:
+        """Bytes that the client has not taken yet."""
+        return self._lane.buffered
 
     def attach(self) -> None:
         """Start: the handshake is complete, messages come in from here on."""
@@ -187,7 +192,7 @@ class Echo:
 
     transcripts: Transcripts
     tasks: Tasks
-    metrics: Metrics
+    metrics: ClientMetrics
     upstream: Upstream | None
 
     def session(self, lane: Lane, user_id: int, expires_at: float, on_closed: OnClosed) -> EchoSession:

@@ -52,6 +52,21 @@ class Health:
         self._is_queue_up = is_up
 
     @property
+    def is_draining(self) -> bool:
+        """Whether it is leaving."""
+        return self._is_draining
+
+    @property
+    def dependencies(self) -> dict[str, bool]:
+        """What it stands on, and whether that answers; `subscription` is this node's own ear in Redis."""
+        return {
+            "redis": not self._broker.down,
+            "subscription": not self._broker.deaf,
+            "database": not self._is_store_down,
+            **({} if self._is_queue_up is None else {"queue": self._is_queue_up()}),
+        }
+
+    @property
     def _is_queue_down(self) -> bool:
         return self._is_queue_up is not None and not self._is_queue_up()
 

@@ -6,7 +6,7 @@ framed once, and all that came for a chat in one turn of the loop leaves in one 
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Protocol
 
 from gateway.dialects.base import Dialect, Echo
@@ -98,7 +98,7 @@ class Hub:
 
     def __init__(
         self,
-        on_flush: Callable[[int, int, int], None] = lambda *_: None,
+        on_flush: Callable[[Sequence[Push], int, int], None] = lambda *_: None,
         *,
         on_event: Callable[[ChatEvent], None] = lambda _: None,
         on_forget: Callable[[int], None] = lambda _: None,
@@ -116,6 +116,10 @@ class Hub:
     def chats(self) -> Iterator[LocalChat]:
         """Every chat with local subscribers, as of now."""
         return iter(list(self._chats.values()))
+
+    def count_gaps(self) -> int:
+        """How many chats hold something that cannot be delivered yet; looks at each, so it is for now and then."""
+        return sum(local.timeline.has_gap for local in self._chats.values())
 
     def __len__(self) -> int:
         return len(self._chats)
@@ -213,7 +217,7 @@ class Hub:
             taken, sent = batch.push_to(audience)
             deliveries += taken * len(pending)
             size += sent
-        self._on_flush(len(pending), deliveries, size)
+        self._on_flush([push for push, _ in pending], deliveries, size)
 
 
 class _Batch:

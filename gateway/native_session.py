@@ -29,7 +29,7 @@ from gateway.messages import (
     Subscribe,
     Unsubscribe,
 )
-from gateway.metrics import Metrics
+from gateway.metrics.clients import ClientMetrics
 from gateway.node import Node
 from gateway.notices import Notice
 from gateway.presence import Seat
@@ -65,7 +65,7 @@ class NativeSession(Session):
         client_id: str,
         connection_id: str,
         expires_at: float,
-        metrics: Metrics,
+        metrics: ClientMetrics,
         on_closed: Callable[[Session, int], None],
     ) -> None:
         super().__init__(

@@ -6,7 +6,7 @@ from gateway.codes import Close, Disconnect
 from gateway.dialects.base import Dialect
 from gateway.lane import Lane
 from gateway.messages import Reply
-from gateway.metrics import Metrics
+from gateway.metrics.clients import ClientMetrics
 from gateway.node import Node
 from gateway.session import Session
 from gateway.subscription import Place
@@ -25,7 +25,7 @@ class PlacedSession(Session):
         dialect: Dialect,
         person: Person | None,
         expires_at: float,
-        metrics: Metrics,
+        metrics: ClientMetrics,
         on_closed: Callable[[Session, int], None],
         home: Place,
     ) -> None:

@@ -19,7 +19,7 @@ from gateway.frames import text_frame
 from gateway.hub import Offer
 from gateway.lane import Lane
 from gateway.messages import ErrorReply, Reply
-from gateway.metrics import Metrics
+from gateway.metrics.clients import ClientMetrics
 from gateway.node import Node
 from gateway.outbox import Outbox
 from gateway.refusals import UNAVAILABLE
@@ -47,7 +47,7 @@ class Session(ABC):
         person: Person | None,
         connection_id: str,
         expires_at: float,
-        metrics: Metrics,
+        metrics: ClientMetrics,
         on_closed: Callable[["Session", int], None],
     ) -> None:
         self.dialect = dialect
@@ -73,6 +73,11 @@ class Session(ABC):
     def log_fields(self) -> dict[str, object]:
         """Who it is, for the log."""
         return {"user_id": self.person.id if self.person else None, "connection_id": self.connection_id}
+
+    @property
+    def buffered(self) -> int:
+        """Bytes that the client has not taken yet."""
+        return self._lane.buffered
 
     # --- what the kinds of session say
 

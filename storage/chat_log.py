@@ -62,6 +62,11 @@ class StoredChatLog:
             SELECT epoch, id, last_seq, members_version FROM history LEFT JOIN chats ON id {database.among("$1")}"""
         self._epoch_sql = f"SELECT {database.epoch_sql} AS epoch FROM store_identity s"
 
+    @property
+    def waiting(self) -> int:
+        """How many events wait for a commit, in all pipelines."""
+        return sum(pipeline.waiting for pipeline in self._pipelines)
+
     def submit(self, event: NewEvent, done: OnOutcome) -> None:
         """Queue an event for the next group commit; `done` gets the outcome after COMMIT."""
         if not is_id(event.chat_id):

@@ -8,7 +8,8 @@ rare writes never use up the connections that commits need; CancelledError passe
 import asyncio
 import json
 import re
-from collections.abc import AsyncIterator, Iterable
+import time
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from functools import lru_cache
 from typing import Any, cast
@@ -37,8 +38,9 @@ class Database:
 
     epoch_sql: str  # the epoch in SQL, see `storage.epoch`
 
-    def __init__(self, context: TortoiseContext) -> None:
+    def __init__(self, context: TortoiseContext, on_wait: Callable[[float], None]) -> None:
         self._context = context
+        self._on_wait = on_wait
         self._turns = asyncio.Semaphore(READERS)
         self._client: PostgresClient | LockedSqliteClient = cast(Any, context.db())  # serving_config's engines
 
@@ -60,8 +62,16 @@ class Database:
         """
         entered = _current_context.set(self._context)
         try:
-            async with asyncio.timeout(BOUND_S), self._turns:
-                yield self._client
+            async with asyncio.timeout(BOUND_S):
+                started = time.perf_counter()
+                try:
+                    await self._turns.acquire()
+                finally:
+                    self._on_wait(time.perf_counter() - started)
+                try:
+                    yield self._client
+                finally:
+                    self._turns.release()
         except Exception as error:
             if is_outage(error):
                 raise StorageUnavailable(str(error) or type(error).__name__) from error
@@ -133,16 +143,17 @@ def _with_question_marks(sql: str) -> str:
 
 
 @asynccontextmanager
-async def open_database(url: str) -> AsyncIterator[Database]:
+async def open_database(url: str, on_wait: Callable[[float], None] = lambda _: None) -> AsyncIterator[Database]:
     """The database at `url` (`sqlite:///absolute/path`, `postgres://…` or `postgresql://…`), closed on leaving.
 
+    `on_wait` hears for how many seconds each use of `session` waited for its turn.
     Raises: StorageUnavailable if it cannot be reached, ValueError if the URL is of another kind.
     """
     context = TortoiseContext()
     try:
         with context:  # the context variable is the caller's again before `yield`: `session` sets it where it is needed
             await context.init(serving_config(url, pool_size=READERS + COMMITTERS))
-        database = Database(context)
+        database = Database(context, on_wait)
         database.epoch_sql = await epoch_expression(database)  # connects, so that a wrong URL shows now
         yield database
     finally:

@@ -41,6 +41,11 @@ class Pipeline:
         self._waiting.append((event, done))
         self._stirred.set()
 
+    @property
+    def waiting(self) -> int:
+        """How many events wait for the next batch."""
+        return len(self._waiting)
+
     def close(self) -> None:
         """Take no more; `run` returns when all that was taken is committed."""
         self._closing = True

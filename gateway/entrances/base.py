@@ -22,6 +22,11 @@ class Client(Protocol):
         """Who it is, for the log: ids, never a token."""
         ...
 
+    @property
+    def buffered(self) -> int:
+        """Bytes that the client has not taken yet."""
+        ...
+
     def attach(self) -> None:
         """Start: the handshake is complete, messages come in from here on."""
         ...

@@ -12,7 +12,7 @@ from gateway.feed import Feed
 from gateway.identity import Anonymous, Caller, Identity
 from gateway.lane import Lane
 from gateway.lobby import Lobby
-from gateway.metrics import Metrics
+from gateway.metrics.clients import ClientMetrics
 from gateway.native_session import NativeSession
 from gateway.node import Node
 from gateway.path_segment import path_segment
@@ -25,7 +25,7 @@ class NativeSessions:
     node: Node
     lobby: Lobby
     feed: Feed
-    metrics: Metrics
+    metrics: ClientMetrics
     dialect: Dialect
 
 

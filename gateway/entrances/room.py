@@ -13,7 +13,7 @@ from gateway.entrances.base import Entry, OnClosed
 from gateway.entrances.sessions import SessionEntry
 from gateway.identity import Guest, Identity
 from gateway.lane import Lane
-from gateway.metrics import Metrics
+from gateway.metrics.clients import ClientMetrics
 from gateway.node import Node
 from gateway.presence import Seat, guest_id
 from gateway.problems import Problem, forbidden
@@ -33,7 +33,7 @@ class RoomEntrance:
     identity: Identity
     rooms: Rooms
     node: Node
-    metrics: Metrics
+    metrics: ClientMetrics
 
     @property
     def name(self) -> str:

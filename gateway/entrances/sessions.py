@@ -7,7 +7,7 @@ from gateway.chat_session import ChatSession
 from gateway.dialects.base import Dialect
 from gateway.entrances.base import Client, OnClosed
 from gateway.lane import Lane
-from gateway.metrics import Metrics
+from gateway.metrics.clients import ClientMetrics
 from gateway.node import Node
 from gateway.subscription import Place
 from storage.records import Person
@@ -18,7 +18,7 @@ class Sessions:
     """Makes sessions of one dialect on this node."""
 
     node: Node
-    metrics: Metrics
+    metrics: ClientMetrics
     dialect: Dialect
 
     def entry(

@@ -1,5 +1,6 @@
 """Messages over HTTP: read a chat's log page by page, and post to it."""
 
+import time
 from http import HTTPStatus
 from typing import Final, Protocol
 
@@ -10,6 +11,7 @@ from starlette.routing import BaseRoute
 
 from auth.operation import Caller, operation
 from gateway.chat_log import ChatLog
+from gateway.codes import ErrorCode
 from gateway.history import first_within, last_within
 from gateway.http.answers import answer
 from gateway.http.bodies import read_body
@@ -21,8 +23,9 @@ from gateway.http.sight import see_chat
 from gateway.identity import Identity
 from gateway.membership import Membership
 from gateway.messages import MAX_HISTORY, RateLimited, message_object, new_client_msg_id
-from gateway.metrics import Metrics
+from gateway.metrics.clients import ClientMetrics
 from gateway.problems import Problem, forbidden, invalid_field, not_found, rate_limited, unavailable
+from storage.errors import StorageUnavailable
 from storage.records import Committed, EventKind, NewEvent, Outcome, Person, Refusal
 
 DEFAULT_LIMIT: Final = 50
@@ -57,7 +60,7 @@ class MessageRoutes:
         membership: Membership,
         log: ChatLog,
         poster: Poster,
-        metrics: Metrics,
+        metrics: ClientMetrics,
         max_text_length: int,
     ) -> None:
         self._identity = identity
@@ -119,12 +122,16 @@ class MessageRoutes:
     )
     async def _post(self, request: Request) -> Response:
         caller = await self._identity.caller(request)
+        started = time.perf_counter()
         try:
             committed = await self._store(request, caller.person)
         except Problem as problem:
             self._metrics.refused("http", "message", problem.code)
             raise
-        self._metrics.handled("http", "message")
+        except StorageUnavailable:
+            self._metrics.refused("http", "message", ErrorCode.UNAVAILABLE)
+            raise
+        self._metrics.handled("http", "message", time.perf_counter() - started)
         return answer(message_object(committed.event), HTTPStatus.OK if committed.duplicate else HTTPStatus.CREATED)
 
     async def _store(self, request: Request, sender: Person) -> Committed:

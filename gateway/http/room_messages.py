@@ -1,5 +1,6 @@
 """`POST /message` of seed 002: a message for a room, durable when it is answered, whoever listens."""
 
+import time
 from typing import Annotated
 
 from msgspec import Meta, Struct
@@ -9,15 +10,18 @@ from starlette.routing import BaseRoute
 
 from auth.operation import Caller, operation
 from auth.service_keys import ServiceKeys
+from gateway.codes import ErrorCode
+from gateway.errors import QueueUnavailable
 from gateway.http.answers import answer
 from gateway.http.bodies import read_body
 from gateway.http.message_fields import IDEMPOTENCY_KEY, Text, checked_text, id_reused, idempotency_key
 from gateway.http.resources import resource
 from gateway.http.shapes import RoomMessageAccepted
 from gateway.messages import MAX_CLIENT_MSG_ID, check_client_msg_id, new_client_msg_id
-from gateway.metrics import Metrics
+from gateway.metrics.clients import ClientMetrics
 from gateway.problems import Problem, forbidden, invalid_field, unavailable
 from gateway.rooms import MAX_ROOM_NAME, RoomInbox, RoomMessage, is_room_name
+from storage.errors import StorageUnavailable
 from storage.records import Refusal
 
 
@@ -35,7 +39,13 @@ class RoomMessageRoutes:
     """`/message`. Without `is_open`, callers need a service key; texts have at most `max_text_length` code points."""
 
     def __init__(
-        self, inbox: RoomInbox, service_keys: ServiceKeys, metrics: Metrics, max_text_length: int, *, is_open: bool
+        self,
+        inbox: RoomInbox,
+        service_keys: ServiceKeys,
+        metrics: ClientMetrics,
+        max_text_length: int,
+        *,
+        is_open: bool,
     ) -> None:
         self._inbox = inbox
         self._service_keys = service_keys
@@ -58,13 +68,17 @@ class RoomMessageRoutes:
         details="It is durable when this is answered, whoever listens; the room is made if need be.",
     )
     async def _post(self, request: Request) -> Response:
+        started = time.perf_counter()
         try:
             message = await self._read(request)
             await self._hand_in(message)
         except Problem as problem:
             self._metrics.refused("http", "room_message", problem.code)
             raise
-        self._metrics.handled("http", "room_message")
+        except (StorageUnavailable, QueueUnavailable):
+            self._metrics.refused("http", "room_message", ErrorCode.UNAVAILABLE)
+            raise
+        self._metrics.handled("http", "room_message", time.perf_counter() - started)
         return answer({"status": f"Message sent to room: {message.room}"})
 
     async def _read(self, request: Request) -> RoomMessage:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from gateway.ingest.consumer import Consumer
 from gateway.ingest.consumption import Desk
 from gateway.ingest.directory import Directory
+from gateway.ingest.inbound import Reason
 from gateway.ingest.link import Link
 from gateway.ingest.publisher import Publisher, idle
 from gateway.ingest.tolerance import be_tolerant
@@ -20,6 +21,8 @@ from gateway.room_store import Store
 from gateway.rooms import Rooms
 from gateway.tasks import Tasks
 
+OUTCOMES = ("stored", "duplicate", *(reason.value for reason in Reason))
+"""What `settled` may be told."""
 START_S = 2.0
 """On opening, for the first connections; without them the node starts degraded."""
 

@@ -49,6 +49,8 @@ class RedisBroker:
         self._stream: Stream | None = None
         self._is_whole = self._was_whole = False
         self._silent_probes = 0
+        self._probed_at = 0.0
+        """When the first of them was sent."""
         self._wanted: set[int] = set()
         self._changes: dict[int, bool] = {}
         """What to tell Redis at the end of this turn: chat → subscribe (True) or unsubscribe."""
@@ -71,6 +73,11 @@ class RedisBroker:
     def down(self) -> bool:
         """Whether the command link has no answer either."""
         return not self._link.is_up
+
+    @property
+    def unpublished(self) -> int:
+        """How many publications wait for Redis."""
+        return len(self._unpublished)
 
     # --- subscriptions
 
@@ -204,6 +211,8 @@ class RedisBroker:
             for reply in await stream.read():
                 match reply:
                     case [b"message", self._own_channel, b""]:
+                        if self._silent_probes:
+                            self._events.probed(asyncio.get_running_loop().time() - self._probed_at)
                         self._silent_probes = 0
                     case [b"message", self._own_channel | b"nodes", bytes() as payload]:
                         announcements.append(payload)
@@ -259,6 +268,8 @@ class RedisBroker:
                 self._is_whole = False
                 stream.close()
             elif stream is not None and self._link.send("PUBLISH", self._own_channel, b""):
+                if not self._silent_probes:
+                    self._probed_at = asyncio.get_running_loop().time()
                 self._silent_probes += 1
             else:
                 self._silent_probes = 0  # without the command link there is no probe, and silence proves nothing

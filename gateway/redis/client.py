@@ -26,7 +26,7 @@ class RedisRooms:
     """The broker, presence, clients, limits and tickets of one node. They work only once `start` was called."""
 
     def __init__(self, url: str, node_id: str, messages_per_minute: int, events: RedisEvents) -> None:
-        self.link = Link(url)
+        self.link = Link(url, events.answered)
         self.broker = RedisBroker(url, self.link, node_id, events)
         self.presence = RedisPresence(self.link, node_id, events)
         self.clients = RedisClients(self.link, node_id)
@@ -44,7 +44,6 @@ class RedisRooms:
         self.tasks.spawn(self.presence.keep(), "presence lease")
         self.tasks.spawn(self.presence.settle(presence_listener), "presence upkeep")
         self.tasks.spawn(self.presence.sweep(presence_listener), "presence sweep")
-
 
     async def close(self) -> None:
         """Let what was handed over reach Redis, if it answers, and end."""

@@ -8,6 +8,7 @@ import asyncio
 import hashlib
 import logging
 from collections import deque
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -44,10 +45,14 @@ class Script:
 
 
 class Link:
-    """One connection for all commands of a node. `run` is its owner task."""
+    """One connection for all commands of a node. `run` is its owner task.
 
-    def __init__(self, url: str) -> None:
+    `on_answered` hears, once a read, for how many seconds the oldest command that it answers had waited.
+    """
+
+    def __init__(self, url: str, on_answered: Callable[[float], None] = lambda _: None) -> None:
         self._url = url
+        self._on_answered = on_answered
         self._stream: Stream | None = None
         self._under_way: deque[tuple[float, asyncio.Future[Any] | None]] = deque()
         self._unwritten: list[bytes] = []
@@ -141,6 +146,8 @@ class Link:
             except StreamBroken as error:
                 logger.warning("redis_link_lost", extra={"fields": {"error": str(error)}})
                 return
+            if self._under_way:
+                self._on_answered(asyncio.get_running_loop().time() - self._under_way[0][0])
             for reply in replies:
                 _, future = self._under_way.popleft()
                 if future is not None and not future.done():

@@ -41,6 +41,11 @@ class RedisPresence:
         self._upkeep = Upkeep(link, self._lease, self._claimant, self._table, self._seats, events)
         self._sweeper = Sweeper(link, self._lease, self._table, events, interval_s=sweep_interval_s)
 
+    @property
+    def seats(self) -> int:
+        """How many seats this node holds."""
+        return len(self._seats)
+
     async def enter(self, seat: Seat, *, reject_second: bool = False) -> Entered | None:
         """See `Presence`. The seat is known here before the first await, so that nothing gets lost on the way."""
         local = self._seats.add(seat)

@@ -110,7 +110,7 @@ async def echo_server(upstream_url: str | None = None, *, holds: bool = False) -
     """An echo over transcripts of the test's; with a URL, proxied to there."""
     transcripts, tasks, metrics = FakeTranscripts(holds=holds), Tasks(), Metrics()
     upstream = None if upstream_url is None else Upstream(upstream_url)
-    app = EchoServer(Echo(transcripts, tasks, metrics, upstream), transcripts, metrics)
+    app = EchoServer(Echo(transcripts, tasks, metrics.clients, upstream), transcripts, metrics)
     try:
         async with running(app) as app.server:
             yield app

@@ -1,11 +1,54 @@
 """Metrics: names, units, and labels that do not grow."""
 
 import re
+import subprocess
+import time
+import tomllib
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import get_args
 
 from prometheus_client.parser import text_string_to_metric_families
 
+from auth.events import LoginResult
+from auth.version import program_version
 from gateway.codes import Close
-from gateway.metrics import CONTENT_TYPE, Metrics
+from gateway.ingest.queue import OUTCOMES
+from gateway.messages import Typing
+from gateway.metrics import Metrics
+from gateway.metrics.auth import LOGIN_OUTCOMES, AuthMetrics
+from gateway.metrics.clients import DIALECTS
+from gateway.metrics.exposition import CONTENT_TYPE
+from gateway.metrics.servers import REDIS_EVENTS
+from gateway.redis.events import Happening
+from storage.records import ChatEvent, EventKind, Person
+from tests.servers import find_binary
+
+ANN = Person(1, "ann", "", "")
+
+
+class FakeClient:
+    """A client that has not taken so many bytes."""
+
+    def __init__(self, buffered: int) -> None:
+        self.buffered = buffered
+
+
+def event(seconds_ago: float, kind: EventKind = EventKind.MESSAGE) -> ChatEvent:
+    """An event of a message that was stored so long ago."""
+    stored_at = datetime.fromtimestamp(time.time() - seconds_ago, UTC)
+    return ChatEvent(
+        chat_id=1,
+        seq=1,
+        kind=kind,
+        message_id=1,
+        sender=ANN,
+        text="hi",
+        created_at=stored_at,
+        is_edited=False,
+        is_deleted=False,
+        client_msg_id="a",
+    )
 
 
 def value(metrics: Metrics, sample: str, **labels: str) -> float | None:
@@ -13,88 +56,161 @@ def value(metrics: Metrics, sample: str, **labels: str) -> float | None:
 
 
 def used() -> Metrics:
-    """Metrics after everything has happened once."""
+    """Metrics of a node with auth in it, after everything has happened once."""
     metrics = Metrics()
-    metrics.watch(lambda: 3, lambda: 2, lambda: True, lambda: 1000)
-    metrics.accepted("chat")
-    metrics.turned_away("chat", "unauthorized")
-    metrics.closed(Close.DRAIN)
-    metrics.handled("chat", "message", 0.002)
-    metrics.refused("chat", "message", "rate_limited")
-    metrics.committed(12, 0.004)
-    metrics.transcribed(8, 0.003)
-    metrics.upstream_ended("closed")
-    metrics.broadcast(2, 10, 900)
-    metrics.gap(0)
-    metrics.gap(5)
-    metrics.page("memory")
-    metrics.notices("chat_added", 2)
-    metrics.redis("reconnected")
-    metrics.watch_queue(lambda: 4)
-    metrics.queue_settled("stored")
-    metrics.queue_link_lost("publish")
-    metrics.loop_lag(0.25)
+    clients, delivery = metrics.clients, metrics.delivery
+    clients.watch([FakeClient(10), FakeClient(5)], lambda: 7)
+    clients.accepted("chat")
+    clients.accepted("chat")
+    clients.turned_away("chat", "unauthorized")
+    clients.closed("chat", Close.DRAIN)
+    clients.handled("chat", "message", 0.002)
+    clients.refused("chat", "message", "rate_limited")
+    clients.upstream_ended("closed")
+    clients.notices("chat_added", 2)
+    delivery.watch(chats=lambda: 2, gaps=lambda: 1, kept=lambda: 1000, waiting=lambda: 6)
+    delivery.committed(12, 0.004)
+    delivery.transcribed(8, 0.003)
+    delivery.broadcast([event(0.2), event(100, EventKind.EDIT), Typing(1, ANN, True)], 10, 900)
+    delivery.gap(0)
+    delivery.gap(5)
+    delivery.page("memory")
+    metrics.redis.watch(lambda: 3)
+    metrics.redis.happened("reconnected")
+    metrics.redis.answered(0.001)
+    metrics.redis.probed(0.002)
+    metrics.database.waited(0.003)
+    metrics.servers.watch(lambda: {"redis": True, "database": False})
+    metrics.queue.watch(lambda: 4, OUTCOMES)
+    metrics.queue.settled("stored")
+    metrics.queue.link_lost("publish")
+    metrics.process.watch(ready=lambda: True, draining=lambda: False)
+    metrics.process.loop_lag(0.25)
+    auth = AuthMetrics(metrics.registry)
+    auth.watch(lambda: 9)
+    auth.login("granted")
+    auth.registered()
+    auth.guest()
+    auth.hashed(0.02)
     return metrics
 
 
 def test_what_happens_is_counted() -> None:
     metrics = used()
-    assert value(metrics, "handshakes_total", dialect="chat", outcome="accepted") == 1
+    assert value(metrics, "connections", dialect="chat") == 1
+    assert value(metrics, "handshakes_total", dialect="chat", outcome="accepted") == 2
     assert value(metrics, "handshakes_total", dialect="chat", outcome="unauthorized") == 1
     assert value(metrics, "closes_total", code="4000") == 1
     assert value(metrics, "commands_total", dialect="chat", command="message", outcome="ok") == 1
     assert value(metrics, "commands_total", dialect="chat", command="message", outcome="rate_limited") == 1
-    assert value(metrics, "ack_seconds_sum") == 0.002
+    assert value(metrics, "ack_seconds_sum", dialect="chat") == 0.002
     assert value(metrics, "commit_batch_events_sum") == 12
     assert value(metrics, "transcript_batch_lines_sum") == 8
     assert value(metrics, "transcript_commit_seconds_sum") == 0.003
     assert value(metrics, "upstream_ends_total", end="closed") == 1
     assert value(metrics, "notices_total", kind="chat_added") == 2
     assert value(metrics, "commit_seconds_sum") == 0.004
-    assert value(metrics, "broadcast_pushes_total") == 2
+    assert value(metrics, "broadcast_pushes_total") == 3
     assert value(metrics, "broadcast_deliveries_total") == 10
     assert value(metrics, "broadcast_bytes_total") == 900
     assert value(metrics, "gaps_total") == 1
     assert value(metrics, "gap_events_repaired_total") == 5
     assert value(metrics, "replay_pages_total", source="memory") == 1
     assert value(metrics, "redis_events_total", event="reconnected") == 1
-    assert value(metrics, "event_loop_lag_seconds") == 0.25
+    assert value(metrics, "redis_wait_seconds_sum") == 0.001
+    assert value(metrics, "redis_probe_seconds_sum") == 0.002
+    assert value(metrics, "database_wait_seconds_sum") == 0.003
+    assert value(metrics, "event_loop_lag_seconds_sum") == 0.25
+    assert value(metrics, "auth_logins_total", outcome="granted") == 1
+    assert value(metrics, "auth_registrations_total") == 1
+    assert value(metrics, "auth_guest_tokens_total") == 1
+    assert value(metrics, "auth_hash_seconds_sum") == 0.02
 
 
 def test_what_is_watched_is_read_at_each_scrape() -> None:
-    metrics, connections = Metrics(), [1]
-    metrics.watch(lambda: len(connections), lambda: 2, lambda: False, lambda: 1000)
-    assert (value(metrics, "connections"), value(metrics, "chats"), value(metrics, "ready")) == (1, 2, 0)
-    connections.append(1)
-    assert value(metrics, "connections") == 2
+    metrics, clients = Metrics(), [FakeClient(10)]
+    metrics.clients.watch(clients, lambda: 7)
+    assert (value(metrics, "outbox_bytes"), value(metrics, "outbox_largest_bytes")) == (10, 10)
+    clients.append(FakeClient(20))
+    assert (value(metrics, "outbox_bytes"), value(metrics, "outbox_largest_bytes")) == (30, 20)
+    clients.clear()
+    assert (value(metrics, "outbox_bytes"), value(metrics, "outbox_largest_bytes")) == (0, 0)
+    metrics = used()
+    assert (value(metrics, "ready"), value(metrics, "draining"), value(metrics, "seats")) == (1, 0, 7)
+    assert (value(metrics, "chats"), value(metrics, "gaps_open"), value(metrics, "commit_waiting_events")) == (2, 1, 6)
+    assert value(metrics, "dependency_up", dependency="redis") == 1
+    assert value(metrics, "dependency_up", dependency="database") == 0
+    assert (value(metrics, "redis_unpublished"), value(metrics, "queue_unacked")) == (3, 4)
+    assert value(metrics, "auth_hashing") == 9
+
+
+def test_the_lag_is_that_of_messages_by_the_store_s_time() -> None:
+    metrics = used()
+    assert value(metrics, "delivery_lag_seconds_count") == 1
+    assert 0.2 <= (value(metrics, "delivery_lag_seconds_sum") or 0) < 2
+    ahead = Metrics()
+    ahead.delivery.broadcast([event(-5)], 1, 1)
+    assert value(ahead, "delivery_lag_seconds_sum") == 0
 
 
 def test_a_command_that_stores_nothing_has_no_ack() -> None:
     metrics = Metrics()
-    metrics.handled("chat", "ping")
-    assert value(metrics, "ack_seconds_count") == 0
+    metrics.clients.handled("chat", "ping")
+    assert value(metrics, "ack_seconds_count", dialect="chat") is None
+
+
+def test_what_should_never_happen_stands_at_0_so_that_its_first_time_is_an_increase() -> None:
+    metrics = Metrics()
+    for dialect in DIALECTS:
+        assert value(metrics, "handshakes_total", dialect=dialect, outcome="unavailable") == 0
+        assert value(metrics, "connections", dialect=dialect) == 0
+    metrics.clients.handled("chat", "message", 0.1)
+    assert value(metrics, "commands_total", dialect="chat", command="message", outcome="unavailable") == 0
+    assert get_args(Happening) == REDIS_EVENTS
+    assert value(metrics, "redis_events_total", event="publish_dropped") == 0
+    metrics.queue.watch(lambda: 0, OUTCOMES)
+    assert value(metrics, "queue_messages_total", outcome="not_stored") == 0
+    assert get_args(LoginResult) == LOGIN_OUTCOMES
 
 
 def test_names_follow_prometheus_conventions() -> None:
-    families = list(text_string_to_metric_families(used().exposition().decode()))
-    assert len(families) > 15
+    families = list(text_string_to_metric_families(used().registry.exposition().decode()))
+    assert len(families) > 40
     for family in families:
-        if family.name.endswith("_created"):  # the client's own, one beside each counter
-            continue
-        assert re.fullmatch(r"chat_gateway_[a-z_]+", family.name)
+        assert re.fullmatch(r"(chat_gateway|process)_[a-z_]+", family.name)
         assert family.documentation.endswith("."), family.name
-        assert not family.name.endswith(("_total", "_count", "_sum", "_bucket", "_info_info")), family.name
+        assert not family.name.endswith(("_total", "_count", "_sum", "_bucket", "_info_info", "_created")), family.name
         assert not re.search(r"_(ms|milliseconds|minutes|kb|counter|gauge|histogram)(_|$)", family.name)
         samples = {sample.name for sample in family.samples}
         if family.type == "counter":
             assert samples == {f"{family.name}_total"}
+        assert not any(name.endswith("_created") for name in samples)
     assert CONTENT_TYPE.startswith("text/plain")
+
+
+def test_promtool_has_nothing_to_say() -> None:
+    command = [find_binary("promtool"), "check", "metrics"]
+    ended = subprocess.run(command, input=used().registry.exposition(), capture_output=True, timeout=30)
+    assert (ended.returncode, ended.stdout + ended.stderr) == (0, b"")
+
+
+def test_a_process_shows_what_it_takes_of_its_host() -> None:
+    text = Metrics().registry.exposition().decode()
+    for name in ("cpu_seconds_total", "resident_memory_bytes", "open_fds", "max_fds", "start_time_seconds"):
+        assert re.search(rf"^process_{name} [0-9.e+]+$", text, re.M), name
+
+
+def test_the_version_is_the_project_s_own() -> None:
+    pyproject = Path(__file__).parents[2] / "pyproject.toml"
+    assert program_version() == tomllib.loads(pyproject.read_text())["project"]["version"]
+    assert 'chat_gateway_build_info{python="3' in Metrics().registry.exposition().decode()
+    assert f'version="{program_version()}"' in Metrics().registry.exposition().decode()
 
 
 def test_close_codes_that_clients_make_up_count_as_one() -> None:
     metrics = Metrics()
     for code in [*range(1000), *range(1016, 5000), 65_535]:
-        metrics.closed(code)
+        metrics.clients.closed("chat", code)
     labels = {
         sample.labels["code"]
         for family in metrics.registry.collect()
@@ -106,5 +222,5 @@ def test_close_codes_that_clients_make_up_count_as_one() -> None:
 
 def test_two_nodes_in_one_process_count_apart() -> None:
     one, other = Metrics(), Metrics()
-    one.accepted("chat")
-    assert value(other, "handshakes_total", dialect="chat", outcome="accepted") is None
+    one.clients.accepted("chat")
+    assert value(other, "handshakes_total", dialect="chat", outcome="accepted") == 0

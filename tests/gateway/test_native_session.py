@@ -156,7 +156,7 @@ class World:
             client_id="c",
             connection_id="connection",
             expires_at=0,
-            metrics=Metrics(),
+            metrics=Metrics().clients,
             on_closed=lambda *_: None,
         )
         self.session.attach()

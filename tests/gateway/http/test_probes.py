@@ -9,6 +9,7 @@ from starlette.applications import Starlette
 
 from gateway.gate import OwnGate
 from gateway.health import Health
+from gateway.http.exposition import MetricsRoutes
 from gateway.http.probes import ProbeRoutes
 from gateway.metrics import Metrics
 from gateway.problems import HANDLERS
@@ -29,7 +30,7 @@ class Probed:
         self.gate = OwnGate()
         self.failures: list[str] = []
         self.health = Health(self.broker, self.gate, self.failures)
-        routes = ProbeRoutes(self.health, Metrics(), "n1", settings).routes()
+        routes = [*ProbeRoutes(self.health, "n1").routes(), *MetricsRoutes(Metrics().registry, settings).routes()]
         self._app = Starlette(routes=routes, exception_handlers=HANDLERS)
 
     async def get(self, path: str, *, port: int = 80, **options: Any) -> httpx.Response:

@@ -26,7 +26,7 @@ SEED = {"room_id": "room1", "content": "Hello, Room!"}
 
 @asynccontextmanager
 async def calling(world: World, inbox: RoomInbox, *, is_open: bool = True) -> AsyncIterator[httpx.AsyncClient]:
-    routes = RoomMessageRoutes(inbox, ServiceKeys([KEY]), world.metrics, MAX_TEXT, is_open=is_open).routes()
+    routes = RoomMessageRoutes(inbox, ServiceKeys([KEY]), world.metrics.clients, MAX_TEXT, is_open=is_open).routes()
     async with client_of(Starlette(routes=routes, exception_handlers=HANDLERS)) as http:
         yield http
 

@@ -183,7 +183,7 @@ async def open_world(
         routes = [
             *ChatRoutes(identity, chats, node).routes(),
             *MemberRoutes(identity, chats, node).routes(),
-            *MessageRoutes(identity, chats, log, node, metrics, MAX_TEXT).routes(),
+            *MessageRoutes(identity, chats, log, node, metrics.clients, MAX_TEXT).routes(),
             *PresenceRoutes(identity, chats, presence).routes(),
         ]
         app = Edge(Starlette(routes=routes, exception_handlers=HANDLERS), NODE_ID, origins)

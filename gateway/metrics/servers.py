@@ -1,0 +1,123 @@
+"""What a process stands on: Redis, the database, the durable queue."""
+
+from collections.abc import Callable, Iterable
+from typing import Final
+
+from prometheus_client import Counter, Gauge, Histogram
+
+from gateway.metrics.exposition import FAST, Registry
+
+REDIS_EVENTS: Final = (
+    "reconnected",
+    "publish_dropped",
+    "probe_failed",
+    "lease_lost",
+    "lease_abandoned",
+    "node_swept",
+)
+
+
+class ServerMetrics:
+    """Which of them answer."""
+
+    def __init__(self, registry: Registry) -> None:
+        self._up = Gauge(
+            "chat_gateway_dependency_up",
+            "Whether it answers: redis, database, queue; subscription is this node's own ear in Redis.",
+            ["dependency"],
+            registry=registry,
+        )
+
+    def watch(self, dependencies: Callable[[], dict[str, bool]]) -> None:
+        """Read this at every scrape; the names are from a closed set, and all there by now."""
+
+        def reader(name: str) -> Callable[[], float]:
+            return lambda: float(dependencies()[name])
+
+        for name in dependencies():
+            self._up.labels(name).set_function(reader(name))
+
+
+class RedisMetrics:
+    """Told by the rooms in Redis."""
+
+    def __init__(self, registry: Registry) -> None:
+        self._registry = registry
+        self._events = Counter(
+            "chat_gateway_redis_events_total",
+            "What happened to the links to Redis: " + ", ".join(REDIS_EVENTS) + ".",
+            ["event"],
+            registry=registry,
+        )
+        for event in REDIS_EVENTS:
+            self._events.labels(event)
+        self.answered: Callable[[float], None] = Histogram(
+            "chat_gateway_redis_wait_seconds",
+            "How long the oldest command that a read of the link answered had waited.",
+            registry=registry,
+            buckets=FAST,
+        ).observe
+        """Told at each read of the command link."""
+        self.probed: Callable[[float], None] = Histogram(
+            "chat_gateway_redis_probe_seconds",
+            "From a probe's publication to its arrival over this node's own subscription.",
+            registry=registry,
+            buckets=FAST,
+        ).observe
+        """Told at each probe that came back."""
+
+    def watch(self, unpublished: Callable[[], int]) -> None:
+        """Read this at every scrape."""
+        text = "Publications that wait for Redis to be back; 10,000 at most."
+        self._registry.watch("chat_gateway_redis_unpublished", text, lambda: float(unpublished()))
+
+    def happened(self, event: str) -> None:
+        """Something happened to a link to Redis; `event` is one of REDIS_EVENTS."""
+        self._events.labels(event).inc()
+
+
+class DatabaseMetrics:
+    """Told by the pool."""
+
+    def __init__(self, registry: Registry) -> None:
+        self.waited: Callable[[float], None] = Histogram(
+            "chat_gateway_database_wait_seconds",
+            "How long reads and rare writes waited for one of the connections that are theirs; commits have others.",
+            registry=registry,
+            buckets=FAST,
+        ).observe
+        """Told whenever one had its turn, or gave up."""
+
+
+class QueueMetrics:
+    """Told by the durable queue, where there is one."""
+
+    def __init__(self, registry: Registry) -> None:
+        self._registry = registry
+        self._messages = Counter(
+            "chat_gateway_queue_messages_total",
+            "Messages taken from the durable queue, by outcome: stored, duplicate, or why they are dead letters.",
+            ["outcome"],
+            registry=registry,
+        )
+        self._links = Counter(
+            "chat_gateway_queue_links_lost_total",
+            "Connections to the durable queue that ended, by link: publish, consume.",
+            ["link"],
+            registry=registry,
+        )
+
+    def watch(self, unacked: Callable[[], int], outcomes: Iterable[str]) -> None:
+        """There is a queue: read this at every scrape; a message of it may have one of these outcomes."""
+        text = "Messages taken from the durable queue and not yet acknowledged."
+        self._registry.watch("chat_gateway_queue_unacked", text, lambda: float(unacked()))
+        for outcome in outcomes:
+            self._messages.labels(outcome)
+
+    def settled(self, outcome: str) -> None:
+        """A message from the queue was stored or put aside; `outcome` is from a closed set."""
+        self._messages.labels(outcome).inc()
+
+    def link_lost(self, link: str) -> None:
+        """A connection to the queue ended; `link` is publish or consume."""
+        self._links.labels(link).inc()
