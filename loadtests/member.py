@@ -4,6 +4,7 @@ notices whatever is missing.
 Written with threads; under Locust, which patches them, they are greenlets.
 """
 
+import logging
 import random
 import threading
 import time
@@ -22,6 +23,8 @@ DRAIN: Final = 4000
 UNAUTHORIZED: Final = 4401
 FIRST_BACKOFF_S: Final = 0.5
 MAX_BACKOFF_S: Final = 15.0
+
+logger = logging.getLogger("loadtests")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +63,7 @@ class Member:
         self._is_live = threading.Event()
         self._is_wanted = threading.Event()
         self._is_over = False
-        self._is_cut = False
+        self._is_own_doing = False
         self._thread = threading.Thread(target=self._keep, daemon=True)
 
     # what its user does
@@ -83,6 +86,7 @@ class Member:
         self._is_wanted.clear()
         self._is_live.clear()
         if self._socket is not None:
+            self._is_own_doing = True
             self._socket.leave()
 
     def come_back(self) -> None:
@@ -92,7 +96,7 @@ class Member:
     def drop(self) -> None:
         """Lose the connection without a word, and come back by itself."""
         if self._socket is not None:
-            self._is_cut = True
+            self._is_own_doing = True
             self._socket.cut()
 
     @property
@@ -106,6 +110,15 @@ class Member:
         self._is_wanted.set()  # wakes one that is away
         if self._socket is not None:
             self._socket.leave()
+        for stamp, message in self._unacked.items():
+            fields = (
+                stamp,
+                self._seat.login,
+                self._seat.chat_id,
+                time.perf_counter() - message.at,
+                self._is_live.is_set(),
+            )
+            logger.warning("No ack: %s of %s to chat %d, sent %.1f s ago; connected: %s", *fields)
         for _ in range(self.unacked):
             self._measure.failed(WS, Name.UNACKED, "not acknowledged by the end")
         self._unacked.clear()
@@ -152,8 +165,8 @@ class Member:
 
     def _after(self, loss: Lost, losses: int) -> float:
         """What to make of a loss; seconds until the next attempt."""
-        was_cut, self._is_cut = self._is_cut, False
-        if was_cut or self._is_over or not self._is_wanted.is_set():
+        is_own_doing, self._is_own_doing = self._is_own_doing, False
+        if is_own_doing or self._is_over or not self._is_wanted.is_set():
             return _jitter(1)
         if loss.code == DRAIN:
             return _jitter(1) if loss.retry_after_s is None else loss.retry_after_s
@@ -175,8 +188,6 @@ class Member:
                     self._went_live(Name.CONNECT, started)
                 for stamp, message in list(self._unacked.items()):
                     self._send(stamp, message)
-                while self._unsent:
-                    self._send_new(self._unsent.popleft())
             case "caught_up":
                 self._went_live(Name.RESUME, started)
             case "error":
@@ -191,6 +202,8 @@ class Member:
     def _went_live(self, name: Name, started: float) -> None:
         self._measure.took(WS, name, time.perf_counter() - started)
         self._is_live.set()
+        while self._unsent:  # also what was said since the greeting
+            self._send_new(self._unsent.popleft())
 
     def _message(self, message: Frame, size: int, is_repeated_answer: bool) -> None:
         stamp, seq = message["client_msg_id"], message["seq"]

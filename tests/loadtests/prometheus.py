@@ -48,7 +48,7 @@ class PrometheusServer(Server):
 
     def graphs(self, expressions: Sequence[str], minutes: int) -> str:
         """The address of a page with a graph of each over the last minutes."""
-        words = {}
+        words: dict[str, str] = {}
         for number, expression in enumerate(expressions):
             words |= {f"g{number}.expr": expression, f"g{number}.tab": "0", f"g{number}.range_input": f"{minutes}m"}
         return f"{self.url}/graph?{urlencode(words)}"

@@ -11,6 +11,7 @@ from websockets.sync.server import ServerConnection, serve
 from loadtests.measure import Measure
 from loadtests.member import Member
 from loadtests.seats import Kind, Seat
+from loadtests.stamp import new_stamp
 from tests.servers import wait_until
 
 SEAT = Seat(Kind.ROOM, "ann", "secret", "token", 1)
@@ -95,6 +96,30 @@ def test_what_was_not_acknowledged_is_sent_again_with_the_same_id_and_the_late_a
     assert acked == [(1, seen[0])]
     assert "ack after a reconnect" in report.well
     assert report.failed == ["closed"], "an end without a close frame"
+
+
+def test_what_is_said_between_greeting_and_caught_up_is_sent_then() -> None:
+    connections: list[str] = []
+    may_catch_up = threading.Event()
+
+    def script(socket: ServerConnection) -> None:
+        connections.append("")
+        _greet(socket, 0)
+        if len(connections) == 1:
+            socket.close(4000, '{"retry_after_ms":1}')
+            return
+        _push(socket, 1, new_stamp())
+        assert may_catch_up.wait(5)
+        _tell(socket, type="caught_up", seq=1)
+        _push(socket, 2, orjson.loads(socket.recv())["client_msg_id"])
+        _until_closed(socket)
+
+    with _member(script) as (member, report, acked):
+        wait_until(lambda: "replay" in report.well, "it is greeted, and no more", 5)
+        member.say("Hello")
+        may_catch_up.set()
+        wait_until(lambda: bool(acked), "the ack", 5)
+    assert report.failed == []
 
 
 def test_a_drain_is_no_failure_and_a_message_without_an_ack_at_the_end_is_one() -> None:
