@@ -1,0 +1,104 @@
+"""The same message sent again, whichever way and to whichever node: it is stored once, and the first answer comes again."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.cluster import Cluster, User, run_cluster
+from tests.servers import PostgresServer
+
+
+@pytest.fixture
+async def cluster(tmp_path: Path, redis_url: str, database_url: str) -> AsyncIterator[Cluster]:
+    async with run_cluster(tmp_path, redis_url, database_url, MESSAGES_PER_MINUTE=0) as cluster:
+        yield cluster
+
+
+async def post(cluster: Cluster, node: int, user: User, chat: int, text: str, key: str) -> httpx.Response:
+    """Post a message under a key."""
+    async with httpx.AsyncClient(headers=user.headers | {"Idempotency-Key": key}, timeout=20) as http:
+        return await http.post(f"{cluster.nodes[node].url}/api/v1/chats/{chat}/messages", json={"text": text})
+
+
+async def test_a_post_that_is_tried_again_on_another_node_gets_the_first_answer(cluster: Cluster) -> None:
+    ann = await cluster.user("ann")
+    chat = await cluster.chat(ann)
+    listener = await cluster.enter(1, chat, ann)
+    first = await post(cluster, 0, ann, chat, "once", "k")
+    again = await post(cluster, 1, ann, chat, "once", "k")
+    other = await post(cluster, 1, ann, chat, "twice", "k")
+    assert (first.status_code, again.status_code, other.status_code) == (201, 200, 409)
+    assert again.json() == first.json()
+    assert other.json()["code"] == "id_reused"
+    await listener.say("end")
+    assert listener.seqs == [1, 2]
+
+
+async def test_one_id_is_one_message_over_http_and_sockets_and_at_once(cluster: Cluster) -> None:
+    ann = await cluster.user("ann")
+    chat = await cluster.chat(ann)
+    posts = [post(cluster, number % 2, ann, chat, "once", "k") for number in range(10)]
+    answers = await asyncio.gather(*posts)
+    assert sorted(answer.status_code for answer in answers) == [200] * 9 + [201]
+    assert len({answer.content for answer in answers}) == 1
+    client = await cluster.enter(0, chat, ann)
+    await client.send(type="message", text="once", client_msg_id="k")
+    frame = await client.next("message")
+    assert (frame["data"], frame["duplicate"]) == (answers[0].json(), True)
+
+
+async def test_messages_whose_outcome_the_client_never_learnt_are_stored_once(
+    tmp_path: Path, redis_url: str, postgres_url: str, postgres_server: PostgresServer
+) -> None:
+    """PostgreSQL is killed in the midst of commits; every message is sent again, to the other node, until it is acked."""
+    async with run_cluster(tmp_path, redis_url, postgres_url, MESSAGES_PER_MINUTE=0) as cluster:
+        ann = await cluster.user("ann")
+        chat = await cluster.chat(ann)
+        ids = [f"m{number}" for number in range(300)]
+        acked: dict[str, dict[str, Any]] = {}
+        client = await cluster.enter(0, chat, ann)
+        for number, name in enumerate(ids):
+            await client.send(type="message", text=name, client_msg_id=name)
+            if number == 150:
+                postgres_server.kill()
+        postgres_server.start()
+        # Each has its ack by now, or an error, or nothing: the client does not know which of them are stored.
+        await client.close()
+        note(acked, client.frames)
+        async with asyncio.timeout(30):
+            while len(acked) < len(ids):
+                try:
+                    client = await cluster.enter(1, chat, ann)
+                except Exception:  # the node has not found the database yet
+                    await asyncio.sleep(0.1)
+                    continue
+                for name in ids:
+                    if name not in acked:
+                        await client.send(type="message", text=name, client_msg_id=name)
+                await asyncio.wait(
+                    [asyncio.create_task(client.until(lambda _: heard_of(client) == set(ids)))], timeout=2
+                )
+                note(acked, client.frames)
+                await client.close()
+        reader = await cluster.enter(1, chat, ann, since=0)
+        await reader.next("caught_up")
+        stored = {frame["data"]["client_msg_id"]: frame["data"]["seq"] for frame in reader.of_type("message")}
+        assert reader.seqs == list(range(1, len(ids) + 1))
+        assert stored == {name: data["seq"] for name, data in acked.items()}
+
+
+def note(acked: dict[str, dict[str, Any]], frames: list[dict[str, Any]]) -> None:
+    """Every ack; a second one for the same message says the same."""
+    for frame in frames:
+        if frame["type"] == "message":
+            data = frame["data"]
+            assert acked.setdefault(data["client_msg_id"], data)["seq"] == data["seq"]
+
+
+def heard_of(client: Any) -> set[str]:
+    """The ids of what came."""
+    return {frame["data"]["client_msg_id"] for frame in client.of_type("message")}
