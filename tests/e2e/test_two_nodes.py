@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
@@ -290,3 +291,34 @@ async def test_a_refusal_is_no_error_of_the_servers(cluster: Cluster) -> None:
         await ChatClient.connect(cluster.nodes[0].chat_url(await cluster.chat(ann)), "nonsense")
     assert "refused" in cluster.nodes[0].log
     assert " error " not in cluster.nodes[0].log
+
+
+@pytest.fixture
+async def logging_json(tmp_path: Path, redis_url: str, sqlite_url: str) -> AsyncIterator[Cluster]:
+    async with run_cluster(tmp_path, redis_url, sqlite_url, nodes=1, LOG_FORMAT="json") as cluster:
+        yield cluster
+
+
+async def test_what_happens_is_in_the_log(logging_json: Cluster) -> None:
+    cluster = logging_json
+    ann, bob = await cluster.user("ann"), await cluster.user("bob")
+    chat = await cluster.chat(ann)
+    client = await cluster.enter(0, chat, ann)
+    data = await client.say("a secret of ours")
+    await client.send(type="nonsense")
+    await client.next("error")
+    with pytest.raises(InvalidStatus):
+        await cluster.connect(0, chat, bob)
+    await client.close()
+    node = cluster.nodes[0]
+    async with asyncio.timeout(5):
+        while '"disconnected"' not in node.log:
+            await asyncio.sleep(0.01)
+    entries = {entry["event"]: entry for entry in map(orjson.loads, node.log.splitlines())}
+    for event in ("connected", "disconnected"):
+        assert (entries[event]["user_id"], entries[event]["chat_id"]) == (ann.id, chat)
+    stored = {"chat_id": chat, "seq": 1, "message_id": data["id"], "user_id": ann.id, "kind": "message"}
+    assert entries["messages_stored"]["messages"] == [stored]
+    assert entries["command_refused"]["code"] == "unknown_type"
+    assert entries["refused"]["code"] == "forbidden"
+    assert "a secret of ours" not in node.log
