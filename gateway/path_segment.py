@@ -1,13 +1,35 @@
 """A free string in a URL's path, percent-decoded: slashes in it, encoded, are its own."""
 
+from typing import Final
 from urllib.parse import unquote_to_bytes
 
+from starlette.convertors import Convertor, register_url_convertor
 from starlette.requests import HTTPConnection
 
 from gateway.problems import not_found
 
 MAX_LENGTH = 255
 """Characters (protocol.md, the URL of seed 000)."""
+
+ANY_TEXT: Final = "any_text"
+"""The kind of a parameter in a route's path."""
+
+
+class _AnyText(Convertor[str]):
+    """Starlette's own `path` stops at a line break."""
+
+    regex = r"[\s\S]*"
+
+    def convert(self, value: str) -> str:
+        """As it is."""
+        return value
+
+    def to_string(self, value: str) -> str:
+        """As it is."""
+        return value
+
+
+register_url_convertor(ANY_TEXT, _AnyText())
 
 
 def path_segment(connection: HTTPConnection, before: str, after: str) -> str:

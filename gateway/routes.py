@@ -11,6 +11,7 @@ from starlette.websockets import WebSocket
 
 from gateway.connection import Connections
 from gateway.entrances.base import Entrance
+from gateway.path_segment import ANY_TEXT
 
 
 def web_socket_routes(
@@ -26,12 +27,12 @@ def web_socket_routes(
 ) -> list[BaseRoute]:
     """The URL families, each with and without a trailing slash."""
     return [
-        _OneSegment("/ws/{client_id:path}", _endpoint(client, connections)),
+        _OneSegment(f"/ws/{{client_id:{ANY_TEXT}}}", _endpoint(client, connections)),
         *_family("/ws/chat/{chat_id}", chat, connections),
         *_family("/ws/service-chats/{chat_id}", service, connections),
         *_family("/ws/support-chats/{chat_id}", support, connections),
         *_family("/channels/echo", echo, connections),
-        *_family("/updates/{room_id:path}", room, connections),
+        *_family(f"/updates/{{room_id:{ANY_TEXT}}}", room, connections),
         *_family("/channels/public", public, connections),
     ]
 

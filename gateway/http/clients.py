@@ -18,7 +18,7 @@ from gateway.http.answers import answer
 from gateway.http.bodies import invalid_text, read_body
 from gateway.http.parameters import path_id
 from gateway.http.shapes import ClientList, Sent
-from gateway.path_segment import path_segment
+from gateway.path_segment import ANY_TEXT, path_segment
 from gateway.problems import forbidden, invalid_field
 
 _CLIENTS = "/api/v1/clients/"
@@ -44,7 +44,7 @@ class ClientRoutes:
         return [
             Route("/api/v1/users/{user_id}/clients", self._list, methods=["GET"]),
             Route("/api/v1/users/{user_id}" + _SEND, self._send_to_user, methods=["POST"]),
-            Route(_CLIENTS + "{client_id:path}" + _SEND, self._send_to_client, methods=["POST"]),
+            Route(f"{_CLIENTS}{{client_id:{ANY_TEXT}}}{_SEND}", self._send_to_client, methods=["POST"]),
         ]
 
     @operation("Which clients of a user are connected.", Caller.SERVICE, {200: ClientList}, {404: "not_found"})

@@ -74,9 +74,9 @@ async def test_a_users_clients_are_known_on_every_node_while_they_are_connected(
 
 async def test_what_is_addressed_arrives_wherever_the_client_is(cluster: Cluster) -> None:
     ann, bob = await cluster.user("ann"), await cluster.user("bob")
-    here, there = await native(cluster, 0, ann, client_id="here/1"), await native(cluster, 1, ann, client_id="there")
+    here, there = await native(cluster, 0, ann, client_id="here/1\n"), await native(cluster, 1, ann, client_id="there")
     nobody, other = await native(cluster, 1, client_id="there"), await native(cluster, 1, bob, client_id="other")
-    await until_known(cluster, ann, "here/1", "there")
+    await until_known(cluster, ann, "here/1\n", "there")
     await until_known(cluster, bob, "other")
     data = {"any": ["JSON", 1.5, None, {"я": True}]}
     assert await send(cluster, f"/users/{ann.id}", data) == 2
@@ -85,7 +85,7 @@ async def test_what_is_addressed_arrives_wherever_the_client_is(cluster: Cluster
     assert await send(cluster, "/clients/there", [1]) == 2
     for client in (there, nobody):
         assert await client.next("direct") == {"type": "direct", "data": [1]}
-    assert await send(cluster, "/clients/here%2F1", None, node=1) == 1
+    assert await send(cluster, "/clients/here%2F1%0A", None, node=1) == 1
     assert await here.next("direct") == {"type": "direct", "data": None}
     assert await send(cluster, "/clients/nobody") == await send(cluster, "/users/999999") == 0
     await other.ask("ping")

@@ -181,7 +181,7 @@ async def test_nothing_that_a_guest_sends_is_answered_or_heard_and_abuse_closes(
     assert ann.frames == bob.frames == []
 
 
-@pytest.mark.parametrize("room_id", ["комната 1", "a/b", "a/", "?x=1#%"])
+@pytest.mark.parametrize("room_id", ["комната 1", "a/b", "a/", "?x=1#%", "a\r\nb"])
 async def test_any_name_is_a_room(cluster: Cluster, writer: Writer, room_id: str) -> None:
     token = await cluster.guest_token("ann", room_id)
     for path in (f"/updates/{quote(room_id)}", f"/updates/{quote(room_id, safe='')}/"):
