@@ -188,7 +188,7 @@ async def open_app(
             health.watch_queue(lambda: queue.is_up)
         metrics.clients.watch(clients, lambda: redis.presence.seats)
         metrics.delivery.watch(
-            chats=lambda: len(hub), gaps=hub.count_gaps, kept=lambda: pages.size, waiting=lambda: log.waiting
+            chats=lambda: len(hub), gaps=repair.count_unrepaired, kept=lambda: pages.size, waiting=lambda: log.waiting
         )
         metrics.redis.watch(lambda: redis.broker.unpublished)
         metrics.servers.watch(lambda: health.dependencies)

@@ -45,6 +45,14 @@ def public_keys(settings: Settings, database: Database) -> PublicKeys:
     return KeyRing(SigningKeys(database), _auth_settings(settings).longest_token_s).jwks
 
 
+async def rotate_key(settings: Settings, database: Database) -> str:
+    """Add a key that will sign our tokens; its kid. See `auth.keys` for when, and for how long the old one verifies.
+
+    Raises: StorageUnavailable.
+    """
+    return await KeyRing(SigningKeys(database), _auth_settings(settings).longest_token_s).rotate()
+
+
 @asynccontextmanager
 async def open_outside(settings: Settings) -> AsyncIterator[OutsideVerifier | None]:
     """The outside issuer's tokens, if one is configured; its URL is read once a token needs it."""

@@ -1,4 +1,4 @@
-"""The command `chat-gateway`: up, gateway, auth, migrate, healthcheck.
+"""The command `chat-gateway`: up, gateway, auth, migrate, rotate-key, healthcheck.
 
 Exit codes: 0 done, 1 could not, 2 wrong settings or usage. Imports are inside the commands, so that each of them
 loads only what it needs: the supervisor of `up` is no gateway.
@@ -87,6 +87,9 @@ def _parser() -> argparse.ArgumentParser:
         action="store_true",
         help="say that the database was restored from a backup: clients reload what they have",
     )
+
+    rotate_key = commands.add_parser("rotate-key", help="add a key that will sign tokens; nobody is logged out")
+    rotate_key.set_defaults(command=_rotate_key)
 
     healthcheck = commands.add_parser("healthcheck", help="ask the part that runs on this machine how it is")
     healthcheck.set_defaults(command=_healthcheck)
@@ -237,6 +240,21 @@ async def _run_migrate(database_url: str, *, restored: bool) -> None:
     if restored:
         async with open_database(database_url) as database:
             await count_restore(database)
+
+
+def _rotate_key(options: argparse.Namespace) -> int:
+    settings = configuration.load()
+    _set_up_logging(settings, "rotate-key")
+    sys.stdout.write(f"{asyncio.run(_run_rotate_key(settings))}\n")
+    return 0
+
+
+async def _run_rotate_key(settings: Settings) -> str:
+    from gateway.auth_mount import rotate_key
+    from storage.database import open_database
+
+    async with open_database(settings.database_url) as database:
+        return await rotate_key(settings, database)
 
 
 def _healthcheck(options: argparse.Namespace) -> int:

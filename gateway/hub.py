@@ -117,10 +117,6 @@ class Hub:
         """Every chat with local subscribers, as of now."""
         return iter(list(self._chats.values()))
 
-    def count_gaps(self) -> int:
-        """How many chats hold something that cannot be delivered yet; looks at each, so it is for now and then."""
-        return sum(local.timeline.has_gap for local in self._chats.values())
-
     def __len__(self) -> int:
         return len(self._chats)
 

@@ -63,6 +63,10 @@ class Repair:
             self._repairing.add(local.chat_id)
             self._tasks.spawn(self._mend_later(local), f"repair chat {local.chat_id}")
 
+    def count_unrepaired(self) -> int:
+        """How many chats have a hole that nobody is at work on, as reading it failed; looks at each, so not often."""
+        return sum(local.timeline.has_gap and local.chat_id not in self._repairing for local in self._hub.chats())
+
     def check_soon(self) -> None:
         """Something may have been missed in every chat: check all positions now."""
         self._wake.set()

@@ -65,7 +65,7 @@ class DeliveryMetrics:
         """Read these at every scrape."""
         for name, text, read in (
             ("chats", "Chats with subscribers on this node.", chats),
-            ("gaps_open", "Chats of which something has arrived that cannot be delivered yet.", gaps),
+            ("gaps_unrepaired", "Chats with a hole that could not be read from the store yet.", gaps),
             ("replay_memory_bytes", "Recent events kept for resumes, about.", kept),
             ("commit_waiting_events", "Events that wait for the next group commit; 5,000 a pipeline at most.", waiting),
         ):

@@ -170,6 +170,19 @@ async def test_its_own_test_gets_a_pong_from_a_real_gateway(tmp_path: Path, redi
     assert "pong" in ended.stdout
 
 
+def test_runbooks_become_links_where_it_is_said_where_they_are() -> None:
+    values = {"metrics": {"prometheusRule": {"enabled": True, "runbooks": "https://example.com/blob/main/"}}}
+    rule = one(charted(values), "PrometheusRule", "demo-chat-gateway")
+    urls = {
+        each["annotations"]["runbook_url"]
+        for group in rule["spec"]["groups"]
+        for each in group["rules"]
+        if "alert" in each
+    }
+    assert "https://example.com/blob/main/docs/runbooks/ChatGatewayDeaf.md" in urls
+    assert all(url.startswith("https://example.com/blob/main/docs/runbooks/") for url in urls)
+
+
 def test_dashboards_come_as_they_are(tmp_path: Path) -> None:
     chart = tmp_path / "chart"
     shutil.copytree(CHART, chart)

@@ -102,7 +102,8 @@ def test_the_copies_of_the_alerts_are_copies() -> None:
     """If this fails: scripts/monitoring, and commit what it wrote."""
     ended = subprocess.run([sys.executable, ROOT / "scripts/monitoring", "--check"], capture_output=True, text=True)
     assert ended.returncode == 0, ended.stderr
-    source = yaml.safe_load((ROOT / "deploy/prometheus/alerts.yml").read_text())
+    files = [yaml.safe_load((ROOT / "deploy/prometheus" / name).read_text()) for name in ("slos.yml", "alerts.yml")]
+    source = {"groups": [group for file in files for group in file["groups"]]}
     for built in (kustomized("k8s/overlays/production"), charted({"metrics": {"prometheusRule": {"enabled": True}}})):
         (rule,) = [each for each in built if each["kind"] == "PrometheusRule"]
         assert rule["spec"] == source

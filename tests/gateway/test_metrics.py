@@ -2,9 +2,7 @@
 
 import re
 import subprocess
-import time
 import tomllib
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import get_args
 
@@ -14,85 +12,18 @@ from auth.events import LoginResult
 from auth.version import program_version
 from gateway.codes import Close
 from gateway.ingest.queue import OUTCOMES
-from gateway.messages import Typing
 from gateway.metrics import Metrics
-from gateway.metrics.auth import LOGIN_OUTCOMES, AuthMetrics
+from gateway.metrics.auth import LOGIN_OUTCOMES
 from gateway.metrics.clients import DIALECTS
 from gateway.metrics.exposition import CONTENT_TYPE
 from gateway.metrics.servers import REDIS_EVENTS
 from gateway.redis.events import Happening
-from storage.records import ChatEvent, EventKind, Person
+from tests.gateway.used_metrics import FakeClient, event, used
 from tests.servers import find_binary
-
-ANN = Person(1, "ann", "", "")
-
-
-class FakeClient:
-    """A client that has not taken so many bytes."""
-
-    def __init__(self, buffered: int) -> None:
-        self.buffered = buffered
-
-
-def event(seconds_ago: float, kind: EventKind = EventKind.MESSAGE) -> ChatEvent:
-    """An event of a message that was stored so long ago."""
-    stored_at = datetime.fromtimestamp(time.time() - seconds_ago, UTC)
-    return ChatEvent(
-        chat_id=1,
-        seq=1,
-        kind=kind,
-        message_id=1,
-        sender=ANN,
-        text="hi",
-        created_at=stored_at,
-        is_edited=False,
-        is_deleted=False,
-        client_msg_id="a",
-    )
 
 
 def value(metrics: Metrics, sample: str, **labels: str) -> float | None:
     return metrics.registry.get_sample_value(f"chat_gateway_{sample}", labels)
-
-
-def used() -> Metrics:
-    """Metrics of a node with auth in it, after everything has happened once."""
-    metrics = Metrics()
-    clients, delivery = metrics.clients, metrics.delivery
-    clients.watch([FakeClient(10), FakeClient(5)], lambda: 7)
-    clients.accepted("chat")
-    clients.accepted("chat")
-    clients.turned_away("chat", "unauthorized")
-    clients.closed("chat", Close.DRAIN)
-    clients.handled("chat", "message", 0.002)
-    clients.refused("chat", "message", "rate_limited")
-    clients.upstream_ended("closed")
-    clients.notices("chat_added", 2)
-    delivery.watch(chats=lambda: 2, gaps=lambda: 1, kept=lambda: 1000, waiting=lambda: 6)
-    delivery.committed(12, 0.004)
-    delivery.transcribed(8, 0.003)
-    delivery.broadcast([event(0.2), event(100, EventKind.EDIT), Typing(1, ANN, True)], 10, 900)
-    delivery.gap(0)
-    delivery.gap(5)
-    delivery.page("memory")
-    metrics.redis.watch(lambda: 3)
-    metrics.redis.happened("reconnected")
-    metrics.redis.answered(0.001)
-    metrics.redis.probed(0.002)
-    metrics.database.waited(0.003)
-    metrics.servers.watch(lambda: {"redis": True, "database": False})
-    metrics.queue.watch(lambda: 4, OUTCOMES)
-    metrics.queue.settled("stored")
-    metrics.queue.link_lost("publish")
-    metrics.process.watch(ready=lambda: True, draining=lambda: False)
-    metrics.process.loop_lag(0.25)
-    auth = AuthMetrics(metrics.registry)
-    auth.watch(lambda: 9)
-    auth.login("granted")
-    auth.registered()
-    auth.guest()
-    auth.hashed(0.02)
-    return metrics
 
 
 def test_what_happens_is_counted() -> None:
@@ -137,7 +68,11 @@ def test_what_is_watched_is_read_at_each_scrape() -> None:
     assert (value(metrics, "outbox_bytes"), value(metrics, "outbox_largest_bytes")) == (0, 0)
     metrics = used()
     assert (value(metrics, "ready"), value(metrics, "draining"), value(metrics, "seats")) == (1, 0, 7)
-    assert (value(metrics, "chats"), value(metrics, "gaps_open"), value(metrics, "commit_waiting_events")) == (2, 1, 6)
+    assert (value(metrics, "chats"), value(metrics, "gaps_unrepaired"), value(metrics, "commit_waiting_events")) == (
+        2,
+        1,
+        6,
+    )
     assert value(metrics, "dependency_up", dependency="redis") == 1
     assert value(metrics, "dependency_up", dependency="database") == 0
     assert (value(metrics, "redis_unpublished"), value(metrics, "queue_unacked")) == (3, 4)

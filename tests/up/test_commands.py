@@ -26,8 +26,9 @@ def _run(folder: Path, *command: str, **settings: object) -> "subprocess.Complet
 
 
 def test_auth_runs_alone_and_ends_cleanly(tmp_path: Path, redis_url: str, database_url: str) -> None:
-    port = free_port()
+    port, metrics_port = free_port(), free_port()
     settings = {"REDIS_URL": redis_url, "DATABASE_URL": database_url, "AUTH_PORT": port, "APP_HOST": "127.0.0.1"}
+    settings |= {"METRICS_PORT": metrics_port}
     assert _run(tmp_path, "migrate", **settings).returncode == 0
     line = [sys.executable, "-m", "gateway.cli", "auth"]
     with subprocess.Popen(line, cwd=tmp_path, env=_environ(**settings)) as auth:
@@ -43,6 +44,27 @@ def test_auth_runs_alone_and_ends_cleanly(tmp_path: Path, redis_url: str, databa
             wait_until(has_keys, "it serves")
             assert httpx.get(f"http://127.0.0.1:{port}/livez").json() == {"status": "alive"}
             assert _run(tmp_path, "healthcheck", "auth", **settings).returncode == 0
+            url = f"http://127.0.0.1:{port}"
+            assert httpx.post(f"{url}/login", json={"login": "nobody", "password": "no password"}).status_code == 401
+            assert httpx.get(f"{url}/metrics").status_code == 404  # it has a port of its own
+            metrics = httpx.get(f"http://127.0.0.1:{metrics_port}/metrics").text
+            for line in (
+                'chat_gateway_auth_logins_total{outcome="wrong"} 1.0',
+                "chat_gateway_auth_hash_seconds_count 1.0",
+                "chat_gateway_auth_hashing 0.0",
+            ):
+                assert line in metrics.splitlines()
+            assert "chat_gateway_database_wait_seconds_count" in metrics
+            assert "process_open_fds" in metrics
+            (old,) = httpx.get(f"{url}/.well-known/jwks.json").json()["keys"]
+            new = _run(tmp_path, "rotate-key", **settings)
+            assert new.returncode == 0, new.stderr
+
+            def has_both() -> bool:
+                kids = [key["kid"] for key in httpx.get(f"{url}/.well-known/jwks.json").json()["keys"]]
+                return sorted(kids) == sorted([old["kid"], new.stdout.strip()])
+
+            wait_until(has_both, "the new key is public")
             auth.send_signal(signal.SIGTERM)
             assert auth.wait(10) == 0
         finally:

@@ -1,0 +1,272 @@
+"""The Grafana dashboard, row by row: are messages getting through, how fast, who is suffering, what runs out next."""
+
+from dataclasses import dataclass
+from typing import Any
+
+WIDTH = 24
+HEIGHT = 8
+SOURCE = {"type": "prometheus", "uid": "${source}"}
+HERE = 'job=~"$job",instance=~"$instance"'
+
+
+@dataclass(frozen=True)
+class Panel:
+    """A graph; `queries` are by legend. In them, `{}` stands for the labels chosen above, RATE for the window."""
+
+    title: str
+    unit: str
+    queries: dict[str, str]
+    description: str = ""
+    stat: bool = False
+    """One number each instead of a line."""
+
+
+def _rate(metric: str, by: str = "", labels: str = "") -> str:
+    grouped = f"sum by ({by}) " if by else "sum "
+    return f"{grouped}(rate({metric}{{{HERE}{',' if labels else ''}{labels}}}[$__rate_interval]))"
+
+
+def _now(metric: str, by: str = "instance", how: str = "sum", labels: str = "") -> str:
+    return f"{how} by ({by}) ({metric}{{{HERE}{',' if labels else ''}{labels}}})"
+
+
+def _quantiles(metric: str) -> dict[str, str]:
+    rate = _rate(metric + "_bucket", "le")
+    return {name: f"histogram_quantile({q}, {rate})" for name, q in (("p50", 0.5), ("p95", 0.95), ("p99", 0.99))}
+
+
+def _worst(metric: str, q: float = 0.99) -> dict[str, str]:
+    return {"{{instance}}": f"histogram_quantile({q}, {_rate(metric + '_bucket', 'instance, le')})"}
+
+
+ROWS: dict[str, list[Panel]] = {
+    "Are messages getting through?": [
+        Panel(
+            "Bad in the last hour",
+            "percentunit",
+            {
+                "acks fail": "chat_gateway_acks:errors:ratio_rate1h",
+                "acks > 0.5 s": "chat_gateway_ack_latency:errors:ratio_rate1h",
+                "deliveries > 1 s": "chat_gateway_delivery_lag:errors:ratio_rate1h",
+                "connects fail": "chat_gateway_connects:errors:ratio_rate1h",
+            },
+            "The four objectives (docs/operations.md), over all nodes.",
+            stat=True,
+        ),
+        Panel(
+            "Nodes",
+            "short",
+            {
+                "ready": f"sum(chat_gateway_ready{{{HERE}}})",
+                "not ready": f"count(chat_gateway_ready{{{HERE}}} == 0) or vector(0)",
+                "draining": f"sum(chat_gateway_draining{{{HERE}}})",
+            },
+            stat=True,
+        ),
+        Panel(
+            "What nodes stand on",
+            "short",
+            {"{{dependency}}": f"min by (dependency) (chat_gateway_dependency_up{{{HERE}}})"},
+            "1: every node gets answers; 0: one at least does not.",
+            stat=True,
+        ),
+        Panel("Commands", "ops", {"{{command}}": _rate("chat_gateway_commands_total", "command", 'outcome="ok"')}),
+        Panel(
+            "Refused commands",
+            "ops",
+            {"{{outcome}}": _rate("chat_gateway_commands_total", "outcome", 'outcome!="ok"')},
+            "unavailable is our fault; the rest is what clients did.",
+        ),
+        Panel(
+            "Pushes and deliveries",
+            "ops",
+            {
+                "pushes": _rate("chat_gateway_broadcast_pushes_total"),
+                "deliveries": _rate("chat_gateway_broadcast_deliveries_total"),
+            },
+            "A delivery is a push to one socket.",
+        ),
+        Panel(
+            "Handshakes", "ops", {"{{outcome}}": _rate("chat_gateway_handshakes_total", "outcome")}, "Of all families."
+        ),
+        Panel(
+            "Holes",
+            "ops",
+            {
+                "found": _rate("chat_gateway_gaps_total"),
+                "events read for them": _rate("chat_gateway_gap_events_repaired_total"),
+                "chats left": f"sum(chat_gateway_gaps_unrepaired{{{HERE}}})",
+            },
+            "Found in what Redis brought, and closed from the store.",
+        ),
+        Panel(
+            "Durable queue",
+            "ops",
+            {
+                "{{outcome}}": _rate("chat_gateway_queue_messages_total", "outcome"),
+                "lost: {{link}}": _rate("chat_gateway_queue_links_lost_total", "link"),
+            },
+        ),
+    ],
+    "How fast?": [
+        Panel("Acknowledgement", "s", _quantiles("chat_gateway_ack_seconds"), "From a message's turn to its ack."),
+        Panel(
+            "Delivery lag",
+            "s",
+            _quantiles("chat_gateway_delivery_lag_seconds"),
+            "From the store's time of a message to the outboxes; host clocks that differ show here.",
+        ),
+        Panel("Commit", "s", _quantiles("chat_gateway_commit_seconds")),
+        Panel("Redis", "s", _quantiles("chat_gateway_redis_wait_seconds"), "The oldest command of each read."),
+        Panel("Probe through Redis", "s", _worst("chat_gateway_redis_probe_seconds"), "p99, by node."),
+        Panel("Events a commit", "short", _quantiles("chat_gateway_commit_batch_events")),
+    ],
+    "Who is suffering?": [
+        Panel("Connections", "short", {"{{dialect}}": _now("chat_gateway_connections", "dialect")}),
+        Panel("Connections by node", "short", {"{{instance}}": _now("chat_gateway_connections")}),
+        Panel(
+            "Chats and members here",
+            "short",
+            {"chats {{instance}}": _now("chat_gateway_chats"), "seats {{instance}}": _now("chat_gateway_seats")},
+        ),
+        Panel("Closes", "ops", {"{{code}}": _rate("chat_gateway_closes_total", "code")}, "4001 is a slow consumer."),
+        Panel(
+            "Limits",
+            "ops",
+            {
+                "slow consumers": _rate("chat_gateway_slow_consumers_total"),
+                "rate limited": _rate("chat_gateway_rate_limited_total"),
+                "transcripts lost": _rate("chat_gateway_transcripts_lost_total"),
+            },
+        ),
+        Panel("Resumed pages", "ops", {"{{source}}": _rate("chat_gateway_replay_pages_total", "source")}),
+        Panel("Notices", "ops", {"{{kind}}": _rate("chat_gateway_notices_total", "kind")}),
+        Panel("Proxied echoes ended", "ops", {"{{end}}": _rate("chat_gateway_upstream_ends_total", "end")}),
+        Panel("Logins", "ops", {"{{outcome}}": _rate("chat_gateway_auth_logins_total", "outcome")}),
+    ],
+    "What runs out next?": [
+        Panel("CPU", "percentunit", {"{{instance}}": _rate("process_cpu_seconds_total", "instance")}, "1 is a core."),
+        Panel("Event loop lag", "s", _worst("chat_gateway_event_loop_lag_seconds"), "p99, by node."),
+        Panel("Memory", "bytes", {"{{instance}}": _now("process_resident_memory_bytes")}),
+        Panel(
+            "File descriptors",
+            "percentunit",
+            {"{{instance}}": f"process_open_fds{{{HERE}}} / process_max_fds{{{HERE}}}"},
+        ),
+        Panel("Wait for a database connection", "s", _worst("chat_gateway_database_wait_seconds"), "p99, by node."),
+        Panel("Events that wait for a commit", "short", {"{{instance}}": _now("chat_gateway_commit_waiting_events")}),
+        Panel(
+            "Outboxes",
+            "bytes",
+            {
+                "all {{instance}}": _now("chat_gateway_outbox_bytes"),
+                "largest {{instance}}": _now("chat_gateway_outbox_largest_bytes", how="max"),
+            },
+            "A client with more than 1 MiB is cut.",
+        ),
+        Panel("Sent", "Bps", {"{{instance}}": _rate("chat_gateway_broadcast_bytes_total", "instance")}),
+        Panel(
+            "Kept for resumes", "bytes", {"{{instance}}": _now("chat_gateway_replay_memory_bytes")}, "At most 64 MiB."
+        ),
+        Panel(
+            "Redis links",
+            "ops",
+            {
+                "{{event}}": _rate("chat_gateway_redis_events_total", "event"),
+                "bad publications": _rate("chat_gateway_bad_publications_total"),
+            },
+        ),
+        Panel(
+            "Not published, not acknowledged",
+            "short",
+            {"to Redis": _now("chat_gateway_redis_unpublished"), "from the queue": _now("chat_gateway_queue_unacked")},
+        ),
+        Panel("Password hashing", "s", _quantiles("chat_gateway_auth_hash_seconds")),
+        Panel("Passwords under way", "short", {"{{instance}}": _now("chat_gateway_auth_hashing")}),
+        Panel(
+            "Accounts and guests",
+            "ops",
+            {
+                "registered": _rate("chat_gateway_auth_registrations_total"),
+                "guest tokens": _rate("chat_gateway_auth_guest_tokens_total"),
+            },
+        ),
+        Panel("Commit of echo transcripts", "s", _quantiles("chat_gateway_transcript_commit_seconds")),
+        Panel("Lines a commit of transcripts", "short", _quantiles("chat_gateway_transcript_batch_lines")),
+        Panel(
+            "Versions", "short", {"{{version}}": f"count by (version) (chat_gateway_build_info{{{HERE}}})"}, stat=True
+        ),
+    ],
+}
+
+
+def dashboard() -> dict[str, Any]:
+    """What Grafana reads."""
+    panels: list[dict[str, Any]] = []
+    top = 0
+    for title, row in ROWS.items():
+        panels.append({"type": "row", "title": title, "collapsed": False, "panels": [], **_place(0, top, WIDTH, 1)})
+        top += 1
+        for number, panel in enumerate(row):
+            width = WIDTH // 3
+            panels.append(_drawn(panel) | _place(number % 3 * width, top + number // 3 * HEIGHT, width, HEIGHT))
+        top += -(-len(row) // 3) * HEIGHT
+    for number, drawn in enumerate(panels, start=1):
+        drawn["id"] = number
+    return {
+        "uid": "chat-gateway",
+        "title": "Chat gateway",
+        "description": "Are messages getting through, how fast, who is suffering, what runs out next.",
+        "tags": ["chat-gateway"],
+        "schemaVersion": 39,
+        "editable": False,
+        "graphTooltip": 1,
+        "refresh": "30s",
+        "time": {"from": "now-1h", "to": "now"},
+        "templating": {"list": [_source(), _choice("job", ""), _choice("instance", 'job=~"$job"')]},
+        "panels": panels,
+    }
+
+
+def _place(x: int, y: int, width: int, height: int) -> dict[str, Any]:
+    return {"gridPos": {"x": x, "y": y, "w": width, "h": height}}
+
+
+def _drawn(panel: Panel) -> dict[str, Any]:
+    targets = [
+        {
+            "refId": chr(ord("A") + number),
+            "datasource": SOURCE,
+            "expr": expr,
+            "legendFormat": legend,
+            "instant": panel.stat,
+        }
+        for number, (legend, expr) in enumerate(panel.queries.items())
+    ]
+    return {
+        "type": "stat" if panel.stat else "timeseries",
+        "title": panel.title,
+        "description": panel.description,
+        "datasource": SOURCE,
+        "targets": targets,
+        "fieldConfig": {"defaults": {"unit": panel.unit, **({} if panel.stat else {"min": 0})}, "overrides": []},
+        "options": {} if panel.stat else {"legend": {"displayMode": "list", "placement": "bottom"}},
+    }
+
+
+def _source() -> dict[str, Any]:
+    return {"name": "source", "label": "Source", "type": "datasource", "query": "prometheus"}
+
+
+def _choice(name: str, within: str) -> dict[str, Any]:
+    return {
+        "name": name,
+        "label": name.title(),
+        "type": "query",
+        "datasource": SOURCE,
+        "query": f"label_values(chat_gateway_build_info{{{within}}}, {name})",
+        "refresh": 2,
+        "includeAll": True,
+        "multi": True,
+        "current": {"text": "All", "value": "$__all"},
+    }

@@ -1,0 +1,65 @@
+"""A real Prometheus scrapes two nodes, and answers what was done there."""
+
+import asyncio
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx
+
+from tests.cluster import run_cluster
+from tests.loadtests.prometheus import PrometheusServer
+from tests.servers import find_binary
+
+SCRAPED_S = 15
+
+
+async def _comes(read: Callable[[], float], expected: float) -> None:
+    """Return once Prometheus says so."""
+    seen = -1.0
+    try:
+        async with asyncio.timeout(SCRAPED_S):
+            while seen != expected:
+                seen = await asyncio.to_thread(read)
+                await asyncio.sleep(0.1)
+    except TimeoutError:
+        raise AssertionError(f"{seen} where {expected} was to come") from None
+
+
+async def test_prometheus_knows_what_was_done(tmp_path: Path, redis_url: str, database_url: str) -> None:
+    async with run_cluster(tmp_path, redis_url, database_url) as cluster:
+        prometheus = PrometheusServer(tmp_path / "prometheus", [node.port for node in cluster.nodes])
+        prometheus.start()
+        try:
+            await _comes(lambda: prometheus.value('sum(up{job="chat-gateway"})'), 2)
+            ann, bob = await cluster.user("ann"), await cluster.user("bob")
+            chat = await cluster.chat(ann, bob)
+            left, right = await cluster.enter(0, chat, ann), await cluster.enter(1, chat, bob)
+            for text in ("one", "two", "three"):
+                await left.say(text)
+                await right.next("message")
+            for query, expected in (
+                ('sum(chat_gateway_commands_total{command="message",outcome="ok"})', 3),
+                ('sum(chat_gateway_ack_seconds_count{dialect="chat"})', 3),
+                ("count(chat_gateway_delivery_lag_seconds_count == 3)", 2),
+                ('count(chat_gateway_connections{dialect="chat"} == 1)', 2),
+                ("sum(chat_gateway_seats)", 2),
+                ("sum(chat_gateway_ready)", 2),
+                ("min(chat_gateway_dependency_up)", 1),
+                ("sum(chat_gateway_draining + chat_gateway_gaps_unrepaired + chat_gateway_redis_unpublished)", 0),
+                ("count(chat_gateway_redis_wait_seconds_count > 0)", 2),
+                ("count(chat_gateway_redis_probe_seconds_count > 0)", 2),
+                ("count(chat_gateway_database_wait_seconds_count > 0)", 2),
+                ("count(chat_gateway_event_loop_lag_seconds_count > 0)", 2),
+                ("count(process_resident_memory_bytes > 1e7)", 2),
+            ):
+                await _comes(lambda query=query: prometheus.value(query), expected)  # type: ignore[misc]
+            lag = prometheus.value(
+                "max(chat_gateway_delivery_lag_seconds_sum / chat_gateway_delivery_lag_seconds_count)"
+            )
+            assert 0 < lag < 1
+            text = (await asyncio.to_thread(httpx.get, f"http://127.0.0.1:{cluster.nodes[0].port}/metrics")).content
+            ended = subprocess.run([find_binary("promtool"), "check", "metrics"], input=text, capture_output=True)
+            assert (ended.returncode, ended.stdout + ended.stderr) == (0, b"")
+        finally:
+            prometheus.stop()
