@@ -12,6 +12,7 @@ import asyncio
 import logging
 from asyncio.transports import BaseTransport
 from collections import deque
+from http import HTTPStatus
 from os import write as write_to_kernel
 from typing import Any, Final
 
@@ -197,8 +198,13 @@ class Transport(WebSocketsSansIOProtocol):
         self._abort_later()
 
     def shutdown(self) -> None:
-        """uvicorn stops: close with 1012 whoever is left."""
-        if not self.transport.is_closing():  # else a second CLOSE would raise, and cost the next sockets theirs
+        """uvicorn stops: close with 1012 whoever is left. An unfinished handshake is 503: a balancer asks elsewhere."""
+        if self.handshake_initiated and not self.handshake_complete and not self.transport.is_closing():
+            self.disconnected = True  # for the application, whose own answer would be a second one
+            self.conn.send_response(self.conn.reject(HTTPStatus.SERVICE_UNAVAILABLE, "The server is shutting down.\n"))
+            self.transport.write(b"".join(self.conn.data_to_send()))
+            self.transport.close()
+        elif not self.transport.is_closing():  # else a second CLOSE would raise, and cost the next sockets theirs
             if self.conn.state is State.OPEN:
                 self._our_code = CloseCode.SERVICE_RESTART
             super().shutdown()

@@ -99,6 +99,23 @@ async def test_an_application_that_fails_before_accept_is_500() -> None:
         assert refusal.value.response.status_code == 500
 
 
+@pytest.mark.parametrize("verdict", ["accept", "refuse"])
+async def test_a_handshake_that_the_end_of_the_server_overtakes_is_503(
+    verdict: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def handler(websocket: WebSocket) -> None:
+        for socket in server.sockets:
+            socket.shutdown()
+        await (websocket.accept() if verdict == "accept" else websocket.send_denial_response(JSONResponse({}, 403)))
+
+    async with running(app_of(handler)) as server:
+        with pytest.raises(InvalidStatus) as refusal:
+            await dial(server)
+        assert refusal.value.response.status_code == 503
+        await until(lambda: not server.server_state.tasks)
+    assert [record for record in caplog.records if record.levelno >= logging.ERROR] == []
+
+
 @pytest.mark.parametrize(("sent", "code"), [(close(4321, b"why"), 4321), (close(), 1005), (frame(3), 1002)])
 async def test_the_application_is_told_how_it_ended(sent: bytes, code: int) -> None:
     seen: list[int] = []
