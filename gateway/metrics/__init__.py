@@ -5,7 +5,7 @@ the shared port would answer for whichever replica took the connection. What may
 stands at 0 from the start: Prometheus sees no increase in a series that begins with 1.
 
 Measured (2 cores, Python 3.11): a counter costs 0.3 µs, a histogram 1.1 µs, and `labels` 0.8 µs more, so children are
-bound once. A message costs its node about 4 µs of metrics.
+bound once. A message costs the node that stores it 5–8 µs of metrics, by how many share its commit and its flush.
 """
 
 from gateway.metrics.clients import ClientMetrics

@@ -6,6 +6,7 @@ import pytest
 from argon2 import PasswordHasher
 
 from auth.attempts import LocalLoginLimits
+from auth.errors import Overloaded
 from auth.keys import KeyRing
 from auth.login import Granted, Limited, Login, WrongCredentials
 from auth.passwords import Passwords
@@ -26,7 +27,9 @@ class World:
         self.limits = LocalLoginLimits()
         self.passwords = Passwords(hasher)
         keys = KeyRing(MemoryKeys(), 60)
-        self.login = Login(self.accounts, self.passwords, self.limits, keys, Issuer(TokenNames(), 60))
+        self.told: list[str] = []
+        issuer = Issuer(TokenNames(), 60)
+        self.login = Login(self.accounts, self.passwords, self.limits, keys, issuer, self.told.append)
 
     async def register(self, hasher: PasswordHasher = CHEAP) -> None:
         await self.accounts.create("ann", hasher.hash(PASSWORD))
@@ -97,3 +100,33 @@ async def test_a_limited_account_costs_no_hashing(monkeypatch: pytest.MonkeyPatc
 
     monkeypatch.setattr(world.passwords, "verify", never)
     assert isinstance(await world.attempt(), Limited)
+
+
+async def test_every_outcome_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World()
+    await world.register()
+    await world.attempt()
+    while await world.attempt("wrong horse") == WrongCredentials():
+        pass
+    assert world.told[0] == "granted"
+    assert (set(world.told[1:-1]), world.told[-1]) == ({"wrong"}, "limited")
+    for error, said in ((StorageUnavailable, "unavailable"), (Overloaded, "overloaded")):
+
+        async def refuse(*_: object, error: type[Exception] = error) -> None:
+            raise error
+
+        monkeypatch.setattr(world.limits, "wait_s", refuse)
+        with pytest.raises(error):
+            await world.attempt()
+        assert world.told[-1] == said
+
+
+async def test_hashing_is_timed_and_what_is_under_way_is_known() -> None:
+    took: list[float] = []
+    passwords = Passwords(CHEAP, threads=1, on_hashed=took.append)
+    both = [asyncio.ensure_future(passwords.hash(PASSWORD)) for _ in range(2)]
+    await asyncio.sleep(0)
+    assert passwords.under_way == 2
+    await asyncio.gather(*both)
+    assert (passwords.under_way, len(took)) == (0, 2)
+    assert min(took) > 0

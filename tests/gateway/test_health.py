@@ -81,3 +81,15 @@ def test_a_dead_task_is_said_before_all_else() -> None:
     sick.failures.append("position check")
     assert (sick.health.state, sick.health.is_ready) == (State.BROKEN, False)
     assert sick.health.report()["failed"] == ["position check"]
+
+
+def test_it_says_of_each_thing_that_it_stands_on_whether_that_answers() -> None:
+    sick = Sick()
+    assert sick.health.dependencies == {"redis": True, "subscription": True, "database": True}
+    sick.broker.deaf = True
+    sick.health.store_answered(False)
+    sick.health.watch_queue(lambda: False)
+    assert sick.health.dependencies == {"redis": True, "subscription": False, "database": False, "queue": False}
+    assert not sick.health.is_draining
+    sick.health.drain()
+    assert sick.health.is_draining

@@ -20,12 +20,12 @@ class FakeClient:
         self.buffered = buffered
 
 
-def event(seconds_ago: float, kind: EventKind = EventKind.MESSAGE) -> ChatEvent:
+def event(seconds_ago: float, kind: EventKind = EventKind.MESSAGE, *, seq: int = 1) -> ChatEvent:
     """An event of a message that was stored so long ago."""
     stored_at = datetime.fromtimestamp(time.time() - seconds_ago, UTC)
     return ChatEvent(
         chat_id=1,
-        seq=1,
+        seq=seq,
         kind=kind,
         message_id=1,
         sender=ANN,

@@ -1,0 +1,57 @@
+"""What the door counts."""
+
+from typing import Any
+
+from starlette.responses import Response
+
+from gateway.connection import Connections
+from gateway.drain import Drain
+from gateway.metrics import Metrics
+from storage.errors import StorageUnavailable
+
+
+class Handshake:
+    """A handshake of a program, which hears why it is refused."""
+
+    def __init__(self) -> None:
+        self.headers: dict[str, str] = {}
+        self.scope: dict[str, Any] = {"extensions": {"chat_gateway.lane": self}}
+        self.status = 0
+
+    async def wait_closed(self) -> int:
+        return 1006
+
+    async def send_denial_response(self, response: Response) -> None:
+        self.status = response.status_code
+
+
+class NoStore:
+    """An entrance whose store is away."""
+
+    name = "chat"
+
+    async def enter(self, websocket: object) -> None:
+        raise StorageUnavailable("away")
+
+
+async def test_a_refusal_by_a_node_that_leaves_is_no_failure_of_ours() -> None:
+    metrics = Metrics()
+    drain = Drain([], delay_s=0, drain_s=0)
+    connections = Connections(clients={}, drain=drain, metrics=metrics.clients)
+
+    async def refused(outcome: str) -> float | None:
+        handshake = Handshake()
+        await connections.serve(handshake, NoStore())  # type: ignore[arg-type]
+        assert handshake.status == 503
+        labels = {"dialect": "chat", "outcome": outcome}
+        return metrics.registry.get_sample_value("chat_gateway_handshakes_total", labels)
+
+    assert await refused("unavailable") == 1
+    drain.is_closing = True
+    assert await refused("draining") == 1
+    assert (
+        metrics.registry.get_sample_value(
+            "chat_gateway_handshakes_total", {"dialect": "chat", "outcome": "unavailable"}
+        )
+        == 1
+    )

@@ -1,0 +1,46 @@
+"""What repair says of holes that it could not close."""
+
+import asyncio
+from collections.abc import Sequence
+
+from gateway.hub import Hub
+from gateway.repair import Repair
+from gateway.tasks import Tasks
+from storage.errors import StorageUnavailable
+from storage.records import ChatEvent
+from tests.gateway.used_metrics import event
+
+
+class AwayLog:
+    """A store that does not answer, until it does; it then has the first event of every chat."""
+
+    def __init__(self) -> None:
+        self.is_away = True
+        self.asked = asyncio.Event()
+
+    async def events_after(self, chat_id: int, seq: int, limit: int) -> Sequence[ChatEvent]:
+        self.asked.set()
+        if self.is_away:
+            raise StorageUnavailable("away")
+        return [event(0, seq=1), event(0, seq=2)][seq:]
+
+
+async def test_a_hole_counts_once_nobody_is_at_work_on_it() -> None:
+    hub, tasks, log = Hub(), Tasks(), AwayLog()
+
+    async def ignore(_: int) -> None: ...
+
+    repair = Repair(hub, log, tasks, on_members_changed=ignore)  # type: ignore[arg-type]
+    local, _ = hub.open(1)
+    hub.start(local, 0, "e1")
+    hub.feed(local, [event(0, seq=2)])
+    repair.look(local)
+    assert repair.count_unrepaired() == 0, "it is held for a moment, and read then"
+    async with asyncio.timeout(5):
+        await log.asked.wait()
+        while not repair.count_unrepaired():
+            await asyncio.sleep(0.001)
+    log.is_away = False
+    await repair.mend(local)
+    assert (repair.count_unrepaired(), local.timeline.last_seq) == (0, 2)
+    await tasks.close()
