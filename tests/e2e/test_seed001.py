@@ -19,6 +19,7 @@ from tests.seeds.extract import code_block, code_blocks, seed_text
 RUNNER = Path(__file__).parents[1] / "node" / "seed001.mjs"
 PASSWORD = "a long enough passphrase"
 TIMEOUT_S = 10
+FAMILIES = pytest.mark.parametrize(("kind", "path"), [("service", "service-chats"), ("support", "support-chats")])
 
 
 class SeedClient:
@@ -89,7 +90,7 @@ def documented(place: int) -> dict[str, Any]:
     return fields
 
 
-@pytest.mark.parametrize(("kind", "path"), [("service", "service-chats"), ("support", "support-chats")])
+@FAMILIES
 async def test_the_seeds_script_talks_over_two_replicas(system: System, tmp_path: Path, kind: str, path: str) -> None:
     one, other = system.replica_urls[:2]
     async with httpx.AsyncClient(base_url=system.url) as http:
@@ -112,15 +113,16 @@ async def test_the_seeds_script_talks_over_two_replicas(system: System, tmp_path
         assert [len(side.heard) for side in (master, client)] == [2, 2]  # nobody got their own
 
 
+@FAMILIES
 async def test_the_documented_message_goes_to_everyone_but_its_sender_with_the_token_in_the_cookie(
-    system: System,
+    system: System, kind: str, path: str
 ) -> None:
     async with httpx.AsyncClient(base_url=system.url) as http:
         (master_id, master_token), (_, client_token) = await enter(http, "master"), await enter(http, "client")
-        chat_id = await new_chat(http, "service", master_token, "client")
+        chat_id = await new_chat(http, kind, master_token, "client")
     sockets = []
     for url, token in zip(system.replica_urls, (master_token, client_token), strict=False):
-        ws_url = f"{url.replace('http', 'ws', 1)}/ws/service-chats/{chat_id}"
+        ws_url = f"{url.replace('http', 'ws', 1)}/ws/{path}/{chat_id}"
         headers = {"Cookie": f"access_token={token}"}
         sockets.append(await connect(ws_url, additional_headers=headers, origin=url, proxy=None))
     master, client = sockets

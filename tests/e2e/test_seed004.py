@@ -1,15 +1,25 @@
-"""Seed 004's own client class, extracted from the seed, talks through the whole system: in Node and in a browser."""
+"""Seed 004's own client class, extracted from the seed, talks through the whole system: in Node and in a browser.
 
+And each JSON that the seed shows is taken, or sent, as it stands there.
+"""
+
+import asyncio
 from pathlib import Path
 from typing import Any
 
+import httpx
+import orjson
 from playwright.async_api import Browser, BrowserContext
+from websockets.asyncio.client import ClientConnection, connect
 
 from tests.browser import browser_chat_websocket
+from tests.e2e.system import System
 from tests.node.client import node_chat_websocket
 from tests.seeds.chat_websocket import ChatWebSocket
+from tests.seeds.extract import code_blocks, seed_text
 
 PASSWORD = "a long enough passphrase"
+TIMEOUT_S = 10
 
 
 async def register(context: BrowserContext, url: str, login: str) -> str:
@@ -88,3 +98,58 @@ async def test_the_seeds_class_in_two_node_processes_talks_through_the_balancer(
         node_chat_websocket(ws_base, chat_id, bob_token, tmp_path) as bob,
     ):
         await talk(alice, bob)
+
+
+async def enter(http: httpx.AsyncClient, login: str, first_name: str, last_name: str) -> tuple[int, dict[str, str]]:
+    """A new user's id and header."""
+    account = {"login": login, "password": PASSWORD, "first_name": first_name, "last_name": last_name}
+    user_id = (await http.post("/register", json=account)).json()["id"]
+    token = (await http.post("/login", json=account)).json()["access_token"]
+    return user_id, {"Authorization": f"Bearer {token}"}
+
+
+async def next_of(socket: ClientConnection, kind: str) -> dict[str, Any]:
+    """The next frame of that type."""
+    async with asyncio.timeout(TIMEOUT_S):
+        while (frame := orjson.loads(await socket.recv()))["type"] != kind:
+            pass
+    return dict(frame)
+
+
+def check(frame: dict[str, Any], shown: dict[str, Any], **known: object) -> None:
+    """That the frame has what the seed shows, but for what is `known` to be different; it may have more."""
+    assert {name: frame[name] for name in shown} == shown | known
+
+
+async def test_every_json_that_the_seed_shows_is_taken_or_sent_as_it_stands_there(system: System) -> None:
+    blocks = [orjson.loads(block.code) for block in code_blocks(seed_text(4)) if block.language == "json"]
+    say, type_, read, greeting, said, typing, was_read, error, *errors = blocks
+    one, other = system.replica_urls[:2]
+    async with httpx.AsyncClient(base_url=system.url) as http:
+        john_id, john = await enter(http, "john_doe", "John", "Doe")
+        _, eve = await enter(http, "eve", "", "")
+        body = {"kind": "direct", "members": [{"login": "eve"}]}
+        chat_id = (await http.post("/api/v1/chats", json=body, headers=john)).json()["id"]
+    path = f"/ws/chat/{chat_id}/"
+    async with (
+        connect(one.replace("http", "ws", 1) + path, additional_headers=john, proxy=None) as left,
+        connect(other.replace("http", "ws", 1) + path, additional_headers=eve, proxy=None) as right,
+    ):
+        for socket in (left, right):
+            check(await next_of(socket, greeting["type"]), greeting, chat_id=chat_id)
+        for command in (type_, say):
+            await left.send(orjson.dumps(command).decode())
+        check(await next_of(right, typing["type"]), typing, user_id=john_id)
+        for socket in (right, left):
+            data = (await next_of(socket, said["type"]))["data"]
+            shown = said["data"]
+            assert type(data["id"]) is type(shown["id"]) and len(data["timestamp"]) == len(shown["timestamp"])
+            check(data, shown, id=data["id"], timestamp=data["timestamp"], sender=shown["sender"] | {"id": john_id})
+        await left.send(orjson.dumps(read).decode())  # what has been sent to him
+        check(await next_of(right, was_read["type"]), was_read, user_id=john_id)
+        wrong = ["{", orjson.dumps(say | {"text": ""}).decode(), '{"type":"invalid_type"}']
+        for payload, answer in zip(wrong, errors, strict=True):
+            await left.send(payload)
+            told = await next_of(left, "error")
+            check(told, answer)
+            assert told.keys() >= error.keys()

@@ -43,6 +43,7 @@ def test_everything_is_ready_as_soon_as_it_says_so(up: Up) -> None:
     assert all(_is_ready(port) for port in (up.port, *up.own_ports()))
 
 
+@pytest.mark.alone  # a Python that starts is bound by the CPU
 def test_killed_replicas_are_ready_again_within_two_seconds(up: Up) -> None:
     for _ in range(2):
         killed_at = time.monotonic()
