@@ -83,7 +83,7 @@ async def test_only_the_last_subscribes_confirmation_counts(redis_url: str) -> N
         await asyncio.wait_for(impatient, 0.5)  # who has left is let go
         server.confirm()  # the first, which the UNSUBSCRIBE behind it takes back
         node.broker.unsubscribe(2)  # what is answered by then has been read
-        await eventually(lambda: node.broker._unconfirmed[b"chat:1"] == 1)
+        await eventually(lambda: node.broker._subscription._unconfirmed[b"chat:1"] == 1)
         assert not patient.done()
         server.confirm(2)
         await asyncio.wait_for(patient, 0.5)
