@@ -55,4 +55,6 @@ async def _migrate_sqlite(client: BaseDBAsyncClient, apps: _Apps) -> None:
     path: str = client.filename  # type: ignore[attr-defined]
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     async with write_lock(path).held_in_task():
+        # by ourselves: the executor takes an error for "no migration yet", and Tortoise keeps its lock after that one
+        await client.create_connection(with_db=True)
         await MigrationExecutor(client, apps).migrate()

@@ -10,6 +10,7 @@ import aiosqlite
 from tortoise.backends.base.client import BaseDBAsyncClient
 from tortoise.backends.sqlite.client import SqliteClient, SqliteTransactionWrapper
 
+from storage.errors import StorageUnavailable
 from storage.file_lock import FileLock
 
 BUSY_MS = 5_000  # only a foreign program that writes without our file lock makes SQLite wait
@@ -32,20 +33,25 @@ class LockedSqliteClient(SqliteClient):
         """Open the file; see Tortoise's own. What a failed or cancelled one began has ended when this returns.
 
         aiosqlite tells its thread to end then, but does not wait: the thread would answer a loop that is closed by now.
+        Raises: StorageUnavailable, and says which file cannot be used and why.
         """
         if self._connection is not None:
             return
         connection = aiosqlite.connect(self.filename, isolation_level=None)
         try:
             await connection
-        except BaseException:
+            for name, value in self.pragmas.items():
+                async with connection.execute(f"PRAGMA {name}={value}"):
+                    pass
+        except BaseException as error:
+            if connection._connection is not None:
+                connection.stop()
             connection._thread.join()
+            if isinstance(error, sqlite3.DatabaseError):
+                raise StorageUnavailable(f"{self.filename}: {error}") from error
             raise
         self._connection = connection
         connection.row_factory = sqlite3.Row
-        for name, value in self.pragmas.items():
-            async with connection.execute(f"PRAGMA {name}={value}"):
-                pass
         await self._post_connect()
 
     @asynccontextmanager

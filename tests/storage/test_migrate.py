@@ -71,3 +71,18 @@ async def test_a_url_of_another_kind_is_refused(url: str) -> None:
     with pytest.raises(ValueError, match="postgres://"):
         async with open_database(url):
             pass
+
+
+@pytest.mark.parametrize("kind", ["folder", "text"])
+@pytest.mark.timeout(20)
+async def test_a_path_that_is_no_database_is_said_in_one_sentence(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "x.db"
+    path.mkdir() if kind == "folder" else path.write_text("This is no database, and never was one. " * 100)
+    for run in (migrate, first_use):
+        with pytest.raises(StorageUnavailable, match=str(path)):
+            await run(f"sqlite://{path}")
+
+
+async def first_use(url: str) -> None:
+    async with open_database(url):
+        raise AssertionError("it was opened")
