@@ -238,8 +238,10 @@ def temporary_folder() -> Path:
     return Path(tempfile.mkdtemp(prefix="chat-gateway-test-"))
 
 
-def wait_until(condition: Callable[[], bool], what: str, timeout_s: float = START_TIMEOUT_S) -> None:
-    """Wait for a condition of another process.
+def wait_until(
+    condition: Callable[[], bool], what: str, timeout_s: float = START_TIMEOUT_S, *, every_s: float = 0.01
+) -> None:
+    """Wait for a condition of another process, which is looked at again and again.
 
     Raises: TimeoutError, with `what` in its message.
     """
@@ -247,7 +249,7 @@ def wait_until(condition: Callable[[], bool], what: str, timeout_s: float = STAR
     while not condition():
         if time.monotonic() > deadline:
             raise TimeoutError(f"waited {timeout_s} s in vain until {what}")
-        time.sleep(0.01)
+        time.sleep(every_s)
 
 
 def _tethered(command: Sequence[str], user: str | None) -> list[str]:

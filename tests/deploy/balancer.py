@@ -7,10 +7,8 @@ written in; every other line is what the container gets.
 from collections.abc import Sequence
 from pathlib import Path
 
-import httpx
-
 from tests.deploy.programs import ROOT, find_debian
-from tests.servers import Server, free_port
+from tests.servers import Server, answers, free_port
 
 SOURCE = ROOT / "deploy/nginx"
 
@@ -44,10 +42,7 @@ class Balancer(Server):
 
     def is_up(self) -> bool:
         """Whether it answers."""
-        try:
-            return httpx.get(f"http://{self.url}/livez", timeout=2).status_code == 200
-        except httpx.TransportError:
-            return False
+        return answers(self.port, b"GET /livez HTTP/1.1\r\nHost: chat\r\nConnection: close\r\n\r\n", b"HTTP/1.1 200")
 
     @property
     def log(self) -> str:
