@@ -121,7 +121,7 @@ async def open_app(
                 settings.redis_url,
                 node_id,
                 messages_per_minute=settings.messages_per_minute,
-                events=RedisEvents(
+                events=lambda _: RedisEvents(
                     happened=metrics.redis.happened,
                     task_failed=lambda name, _: failures.append(name),
                     answered=metrics.redis.answered,

@@ -71,8 +71,9 @@ class RedisBroker:
         self._publish(node_channel(node_id), payload)
 
     async def flushed(self) -> None:
-        """Return once nothing waits for Redis to be back."""
+        """See `ServerBroker`."""
         await self._publisher.flushed()
+        await self._link.call("PING")  # its answer comes after those to all commands before
 
     async def run(self, listener: BrokerListener) -> None:
         """Keep the subscription, for ever."""

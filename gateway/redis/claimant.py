@@ -2,14 +2,14 @@
 
 from gateway.presence import Entered, Seat
 from gateway.redis.lease import Lease, chats_key
-from gateway.redis.link import Link
+from gateway.redis.link import Commands
 from gateway.redis.seat_table import KeptAway, SeatTable
 
 
 class Claimant:
     """Every seat of the node is taken here, whether for the first time or again."""
 
-    def __init__(self, link: Link, lease: Lease, table: SeatTable) -> None:
+    def __init__(self, link: Commands, lease: Lease, table: SeatTable) -> None:
         self._link = link
         self._lease = lease
         self._table = table

@@ -1,8 +1,9 @@
-"""Opens the rooms that live in Redis, over one URL, and closes them in order."""
+"""Opens the rooms that live in Redis, in whichever layout the URL says, and closes them in order."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
+from typing import Protocol
 
 from gateway.broker import BrokerListener
 from gateway.errors import RedisUnavailable
@@ -10,48 +11,88 @@ from gateway.presence import PresenceListener
 from gateway.redis.broker import RedisBroker
 from gateway.redis.clients import RedisClients
 from gateway.redis.events import RedisEvents
-from gateway.redis.link import Link
+from gateway.redis.link import Commands, Link
 from gateway.redis.presence import RedisPresence
 from gateway.redis.rate_limits import RedisRateLimits
+from gateway.redis.server_broker import ServerBroker
+from gateway.redis.sharded import ShardedRooms
 from gateway.redis.tickets import RedisTickets
+from gateway.redis_urls import split
 from gateway.tasks import Tasks
 
 FLUSH_S = 1.0
 """On closing: for what was published last."""
 
-__all__ = ["RedisEvents", "RedisRooms", "open_redis"]
+__all__ = ["RedisEvents", "RedisRooms", "Rooms", "ShardedRooms", "open_redis"]
+
+
+class Server(Protocol):
+    """What the rooms stand on: one Redis, or one cluster. It connects by itself, for ever."""
+
+    link: Commands
+    broker: ServerBroker
+
+    def start(self, listener: BrokerListener) -> None:
+        """Tell the listener what happens from now on."""
+        ...
+
+    async def close(self) -> None:
+        """End its tasks."""
+        ...
+
+
+class OneServer:
+    """One Redis. Meets `Server`."""
+
+    def __init__(self, url: str, node_id: str, events: RedisEvents) -> None:
+        self._link = Link(url, events.answered)
+        self._broker = RedisBroker(url, self._link, node_id, events)
+        self.link: Commands = self._link
+        self.broker: ServerBroker = self._broker
+        self._tasks = Tasks(events.task_failed)
+        self._tasks.spawn(self._link.run(), "redis link")
+
+    def start(self, listener: BrokerListener) -> None:
+        """See `Server`."""
+        self._tasks.spawn(self._broker.run(listener), "redis subscription")
+        self._tasks.spawn(self._broker.probe(), "redis probe")
+        self._tasks.spawn(self._broker.flush(), "redis publish queue")
+
+    async def close(self) -> None:
+        """See `Server`."""
+        await self._tasks.close()
 
 
 class RedisRooms:
     """The broker, presence, clients, limits and tickets of one node. They work only once `start` was called."""
 
-    def __init__(self, url: str, node_id: str, messages_per_minute: int, events: RedisEvents) -> None:
-        self.link = Link(url, events.answered)
-        self.broker = RedisBroker(url, self.link, node_id, events)
-        self.presence = RedisPresence(self.link, node_id, events)
-        self.clients = RedisClients(self.link, node_id)
-        self.limits = RedisRateLimits(self.link, messages_per_minute)
-        self.tickets = RedisTickets(self.link)
-        self.tasks = Tasks(events.task_failed)
-        self.tasks.spawn(self.link.run(), "redis link")
+    def __init__(self, server: Server, node_id: str, messages_per_minute: int, events: RedisEvents) -> None:
+        self._server = server
+        self.broker = server.broker
+        self.presence = RedisPresence(server.link, node_id, events)
+        self.clients = RedisClients(server.link, node_id)
+        self.limits = RedisRateLimits(server.link, messages_per_minute)
+        self.tickets = RedisTickets(server.link)
+        self._tasks = Tasks(events.task_failed)
 
     def start(self, broker_listener: BrokerListener, presence_listener: PresenceListener) -> None:
         """Tell the listeners what happens from now on."""
-        self.tasks.spawn(self.broker.run(_Interruptible(broker_listener, self.presence)), "redis subscription")
-        self.tasks.spawn(self.broker.probe(), "redis probe")
-        self.tasks.spawn(self.broker.flush(), "redis publish queue")
-        self.tasks.spawn(self.clients.keep(), "clients")
-        self.tasks.spawn(self.presence.keep(), "presence lease")
-        self.tasks.spawn(self.presence.settle(presence_listener), "presence upkeep")
-        self.tasks.spawn(self.presence.sweep(presence_listener), "presence sweep")
+        self._server.start(_Interruptible(broker_listener, self.presence))
+        self._tasks.spawn(self.clients.keep(), "clients")
+        self._tasks.spawn(self.presence.keep(), "presence lease")
+        self._tasks.spawn(self.presence.settle(presence_listener), "presence upkeep")
+        self._tasks.spawn(self.presence.sweep(presence_listener), "presence sweep")
 
     async def close(self) -> None:
         """Let what was handed over reach Redis, if it answers, and end."""
-        with suppress(RedisUnavailable, TimeoutError):
+        with suppress(TimeoutError, RedisUnavailable):
             async with asyncio.timeout(FLUSH_S):
                 await self.broker.flushed()
-                await self.link.call("PING")  # its answer comes after those to all commands before
-        await self.tasks.close()
+        await self._tasks.close()
+        await self._server.close()
+
+
+Rooms = RedisRooms | ShardedRooms
 
 
 class _Interruptible:
@@ -70,10 +111,19 @@ class _Interruptible:
 
 @asynccontextmanager
 async def open_redis(
-    url: str, node_id: str, *, messages_per_minute: int, events: RedisEvents
-) -> AsyncIterator[RedisRooms]:
-    """The rooms; Redis may be away, and is then waited for in the background."""
-    rooms = RedisRooms(url, node_id, messages_per_minute, events)
+    url: str, node_id: str, *, messages_per_minute: int, events: Callable[[int], RedisEvents]
+) -> AsyncIterator[Rooms]:
+    """The rooms over the Redis of the URL, or over as many as it lists; any may be away, and is then waited for.
+
+    `events(shard)` hears of each of them, by its place in the list.
+    """
+
+    def over(url: str, shard: int) -> RedisRooms:
+        told = events(shard)
+        return RedisRooms(OneServer(url, node_id, told), node_id, messages_per_minute, told)
+
+    shards = [over(one, shard) for shard, one in enumerate(split(url))]
+    rooms: Rooms = shards[0] if len(shards) == 1 else ShardedRooms(shards, node_id)
     try:
         yield rooms
     finally:

@@ -14,7 +14,7 @@ import orjson
 from gateway.clients import Bearer, ConnectedClient
 from gateway.errors import RedisUnavailable
 from gateway.redis.lease import INTERVAL_S, LEASE_S, NODES, node_of
-from gateway.redis.link import Link, Script
+from gateway.redis.link import Commands, Script
 
 MAX_LISTED = 100
 """Of a user's sockets on one node; more are only counted."""
@@ -27,7 +27,7 @@ _CHANGE = Script("clients")
 class RedisClients:
     """The clients of all nodes. `keep` is its owner task."""
 
-    def __init__(self, link: Link, node_id: str, *, lease_s: float = LEASE_S, interval_s: float = INTERVAL_S) -> None:
+    def __init__(self, link: Commands, node_id: str, *, lease_s: float = LEASE_S, interval_s: float = INTERVAL_S) -> None:
         self._link = link
         self._node_id = node_id
         self._ttl_ms = round(lease_s * 1000)
@@ -40,18 +40,26 @@ class RedisClients:
 
     def arrive(self, bearer: Bearer) -> None:
         """See `Clients`."""
-        for field in _fields(bearer):
-            self._bearers.setdefault(field, {})[bearer.connection_id] = bearer
-            self._change(field)
+        for field in fields_of(bearer):
+            self.add(field, bearer)
 
     def depart(self, bearer: Bearer) -> None:
         """See `Clients`."""
-        for field in _fields(bearer):
-            bearers = self._bearers.get(field, {})
-            bearers.pop(bearer.connection_id, None)
-            if not bearers:
-                self._bearers.pop(field, None)
-            self._change(field)
+        for field in fields_of(bearer):
+            self.remove(field, bearer)
+
+    def add(self, field: str, bearer: Bearer) -> None:
+        """The field of `fields_of` has one bearer more."""
+        self._bearers.setdefault(field, {})[bearer.connection_id] = bearer
+        self._change(field)
+
+    def remove(self, field: str, bearer: Bearer) -> None:
+        """It has one less."""
+        bearers = self._bearers.get(field, {})
+        bearers.pop(bearer.connection_id, None)
+        if not bearers:
+            self._bearers.pop(field, None)
+        self._change(field)
 
     def _change(self, field: str) -> None:
         self._stale[field] = None
@@ -59,17 +67,17 @@ class RedisClients:
 
     async def of_user(self, user_id: int) -> list[ConnectedClient]:
         """See `Clients`."""
-        found = await self._ask(_user_field(user_id))
+        found = await self._ask(user_field(user_id))
         clients = [ConnectedClient(name, node, since) for node, (_, listed) in found.items() for name, since in listed]
         return sorted(clients, key=lambda client: (client.connected_at, client.client_id))
 
     async def where_user(self, user_id: int) -> dict[str, int]:
         """See `Clients`."""
-        return {node: count for node, (count, _) in (await self._ask(_user_field(user_id))).items()}
+        return {node: count for node, (count, _) in (await self._ask(user_field(user_id))).items()}
 
     async def where_client(self, client_id: str) -> dict[str, int]:
         """See `Clients`."""
-        return {node: count for node, (count, _) in (await self._ask(_client_field(client_id))).items()}
+        return {node: count for node, (count, _) in (await self._ask(client_field(client_id))).items()}
 
     async def _ask(self, field: str) -> dict[str, tuple[int, list[tuple[str, int]]]]:
         nodes = {node_of(name.decode()) for name in await self._link.call("SMEMBERS", NODES)}
@@ -121,18 +129,21 @@ class RedisClients:
 _USER, _CLIENT = "u", "c"
 
 
-def _user_field(user_id: int) -> str:
+def user_field(user_id: int) -> str:
+    """What is asked for by a user."""
     return f"{_USER}{user_id}"
 
 
-def _client_field(client_id: str) -> str:
+def client_field(client_id: str) -> str:
+    """What is asked for by a client_id."""
     return _CLIENT + client_id
 
 
-def _fields(bearer: Bearer) -> Iterable[str]:
-    yield _client_field(bearer.client_id)
+def fields_of(bearer: Bearer) -> Iterable[str]:
+    """What a bearer is found by."""
+    yield client_field(bearer.client_id)
     if bearer.user_id is not None:
-        yield _user_field(bearer.user_id)
+        yield user_field(bearer.user_id)
 
 
 def _key(node_id: str) -> str:

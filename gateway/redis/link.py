@@ -8,9 +8,9 @@ import asyncio
 import hashlib
 import logging
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import hiredis
 
@@ -43,18 +43,75 @@ class Script:
         self.source = (Path(__file__).parent / f"{name}.lua").read_bytes()
         self.sha = hashlib.sha1(self.source, usedforsecurity=False).hexdigest()  # what EVALSHA wants
 
+    async def run(self, call: Callable[..., Awaitable[Any]], key: str, *arguments: str | bytes | int) -> Any:
+        """Its answer over one key, by way of `call`, which raises what `Commands.call` does."""
+        try:
+            return await call("EVALSHA", self.sha, 1, key, *arguments)
+        except RedisRefused as refused:
+            if refused.code != "NOSCRIPT":
+                raise
+        return await call("EVAL", self.source, 1, key, *arguments)
+
+
+class Commands(Protocol):
+    """Where commands go: one Redis, or a cluster's masters, by the key that is each command's first argument."""
+
+    connected: asyncio.Event
+    """Not set while no command can be sent."""
+
+    def send(self, *words: str | bytes | int) -> bool:
+        """Send a command whose answer nobody needs; False if there is no connection. Never blocks."""
+        ...
+
+    async def call(self, *words: str | bytes | int) -> Any:
+        """The answer to a command.
+
+        Raises: RedisUnavailable; RedisRefused, which is one, if Redis understood and said no.
+        """
+        ...
+
+    async def run_script(self, script: Script, key: str, *arguments: str | bytes | int) -> Any:
+        """The answer of a script over one key.
+
+        Raises: RedisUnavailable.
+        """
+        ...
+
+
+class Waiter(Protocol):
+    """Who waits for an answer: mostly a future."""
+
+    def done(self) -> bool:
+        """Whether it waits no more."""
+        ...
+
+    def set_result(self, reply: Any, /) -> None:
+        """The answer, which may be a ReplyError."""
+        ...
+
+    def set_exception(self, error: BaseException, /) -> None:
+        """There will be none."""
+        ...
+
 
 class Link:
     """One connection for all commands of a node. `run` is its owner task.
 
-    `on_answered` hears, once a read, for how many seconds the oldest command that it answers had waited.
+    `on_answered` hears, once a read, for how many seconds the oldest command that it answers had waited; `on_turn`,
+    whenever the connection is made (True) or lost.
     """
 
-    def __init__(self, url: str, on_answered: Callable[[float], None] = lambda _: None) -> None:
+    def __init__(
+        self,
+        url: str,
+        on_answered: Callable[[float], None] = lambda _: None,
+        on_turn: Callable[[bool], None] = lambda _: None,
+    ) -> None:
         self._url = url
         self._on_answered = on_answered
+        self._on_turn = on_turn
         self._stream: Stream | None = None
-        self._under_way: deque[tuple[float, asyncio.Future[Any] | None]] = deque()
+        self._under_way: deque[tuple[float, Waiter | None]] = deque()
         self._unwritten: list[bytes] = []
         self._refusals: set[str] = {"NOSCRIPT"}
         self.connected = asyncio.Event()
@@ -65,16 +122,13 @@ class Link:
         return self._stream is not None
 
     def send(self, *words: str | bytes | int) -> bool:
-        """Send a command whose answer nobody needs; False if there is no connection. Never blocks."""
-        return self._push(pack(*words), None)
+        """See `Commands`."""
+        return self.push(pack(*words), None)
 
     async def call(self, *words: str | bytes | int) -> Any:
-        """The answer to a command.
-
-        Raises: RedisUnavailable; RedisRefused, which is one, if Redis understood and said no.
-        """
+        """See `Commands`."""
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        if not self._push(pack(*words), future):
+        if not self.push(pack(*words), future):
             raise RedisUnavailable
         reply = await future
         if isinstance(reply, hiredis.ReplyError):
@@ -82,25 +136,18 @@ class Link:
         return reply
 
     async def run_script(self, script: Script, key: str, *arguments: str | bytes | int) -> Any:
-        """The answer of a script over one key.
+        """See `Commands`."""
+        return await script.run(self.call, key, *arguments)
 
-        Raises: RedisUnavailable.
-        """
-        try:
-            return await self.call("EVALSHA", script.sha, 1, key, *arguments)
-        except RedisRefused as refused:
-            if refused.code != "NOSCRIPT":
-                raise
-        return await self.call("EVAL", script.source, 1, key, *arguments)
-
-    def _push(self, command: bytes, future: asyncio.Future[Any] | None) -> bool:
+    def push(self, command: bytes, waiter: Waiter | None) -> bool:
+        """Send what is packed; False if there is no connection. Never blocks."""
         if self._stream is None or len(self._under_way) >= MAX_UNDER_WAY:
             return False
         loop = asyncio.get_running_loop()
         if not self._unwritten:
             loop.call_soon(self._write)
         self._unwritten.append(command)
-        self._under_way.append((loop.time(), future))
+        self._under_way.append((loop.time(), waiter))
         return True
 
     def _write(self) -> None:
@@ -130,6 +177,7 @@ class Link:
         self._stream = stream
         self._refusals = {"NOSCRIPT"}
         self.connected.set()
+        self._on_turn(True)
         try:
             async with asyncio.TaskGroup() as group:
                 watch = group.create_task(self._watch(stream))
@@ -149,9 +197,9 @@ class Link:
             if self._under_way:
                 self._on_answered(asyncio.get_running_loop().time() - self._under_way[0][0])
             for reply in replies:
-                _, future = self._under_way.popleft()
-                if future is not None and not future.done():
-                    future.set_result(reply)
+                _, waiter = self._under_way.popleft()
+                if waiter is not None and not waiter.done():
+                    waiter.set_result(reply)
                 if isinstance(reply, hiredis.ReplyError) and not self._is_bearable(reply):
                     return
 
@@ -185,6 +233,7 @@ class Link:
         self.connected.clear()
         self._unwritten.clear()
         under_way, self._under_way = self._under_way, deque()
-        for _, future in under_way:
-            if future is not None and not future.done():
-                future.set_exception(RedisUnavailable())
+        for _, waiter in under_way:
+            if waiter is not None and not waiter.done():
+                waiter.set_exception(RedisUnavailable())
+        self._on_turn(False)

@@ -14,7 +14,7 @@ from gateway.presence import Entered, Left, PresenceListener, Seat
 from gateway.redis.claimant import Claimant
 from gateway.redis.events import RedisEvents
 from gateway.redis.lease import Lease
-from gateway.redis.link import Link
+from gateway.redis.link import Commands
 from gateway.redis.local_seats import LocalSeat, LocalSeats
 from gateway.redis.seat_table import SeatTable
 from gateway.redis.sweeper import INTERVAL_S, Sweeper
@@ -26,7 +26,7 @@ class RedisPresence:
 
     def __init__(
         self,
-        link: Link,
+        link: Commands,
         node_id: str,
         events: RedisEvents,
         *,

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from gateway.errors import RedisUnavailable
 from gateway.messages import RateLimited
 from gateway.rate_limits import Admitted
-from gateway.redis.link import Link, Script
+from gateway.redis.link import Commands, Script
 
 WINDOW_S = 60.0
 MAX_LOCAL_USERS = 100_000
@@ -22,7 +22,7 @@ _COUNT = Script("rate_limit")
 class RedisRateLimits:
     """At most `limit` messages a user in any WINDOW_S; 0 is no limit."""
 
-    def __init__(self, link: Link, limit: int) -> None:
+    def __init__(self, link: Commands, limit: int) -> None:
         self._link = link
         self._limit = limit
         self._local = LocalWindows(limit)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import orjson
 
 from gateway.presence import Entered, Left, Seat
-from gateway.redis.link import Link, Script
+from gateway.redis.link import Commands, Script
 
 SEAT_TTL_S = 3600
 """A backstop. Living nodes assert their seats again six times as often (`upkeep`)."""
@@ -35,7 +35,7 @@ class SeatedUser:
 class SeatTable:
     """Every method raises RedisUnavailable."""
 
-    def __init__(self, link: Link) -> None:
+    def __init__(self, link: Commands) -> None:
         self._link = link
 
     async def take(

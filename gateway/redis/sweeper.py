@@ -11,7 +11,7 @@ from gateway.errors import RedisUnavailable
 from gateway.presence import PresenceListener
 from gateway.redis.events import RedisEvents
 from gateway.redis.lease import NODES, Lease, chats_key, swept_key
-from gateway.redis.link import Link
+from gateway.redis.link import Commands
 from gateway.redis.seat_table import SeatTable
 
 INTERVAL_S = 5.0
@@ -28,7 +28,7 @@ class Sweeper:
     """`run` is its owner task."""
 
     def __init__(
-        self, link: Link, lease: Lease, table: SeatTable, events: RedisEvents, *, interval_s: float = INTERVAL_S
+        self, link: Commands, lease: Lease, table: SeatTable, events: RedisEvents, *, interval_s: float = INTERVAL_S
     ) -> None:
         self._link = link
         self._lease = lease

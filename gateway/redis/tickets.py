@@ -7,7 +7,7 @@ Redis finds nothing to come in with. Tickets are random, so the hash needs no sa
 import hashlib
 import secrets
 
-from gateway.redis.link import Link
+from gateway.redis.link import Commands
 from gateway.tickets import LIFETIME_S, PREFIX, Redeemed
 
 RANDOM_BYTES = 24
@@ -16,7 +16,7 @@ RANDOM_BYTES = 24
 class RedisTickets:
     """One-use tickets over all nodes."""
 
-    def __init__(self, link: Link) -> None:
+    def __init__(self, link: Commands) -> None:
         self._link = link
 
     async def issue(self, user_id: int, expires_at: int) -> str:

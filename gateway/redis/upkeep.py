@@ -15,7 +15,7 @@ from gateway.presence import Entered, PresenceListener, Seat
 from gateway.redis.claimant import Claimant
 from gateway.redis.events import RedisEvents
 from gateway.redis.lease import Lease, chats_key, swept_key
-from gateway.redis.link import Link
+from gateway.redis.link import Commands
 from gateway.redis.local_seats import LocalSeat, LocalSeats
 from gateway.redis.seat_table import KeptAway, SeatTable
 
@@ -31,7 +31,7 @@ class Upkeep:
 
     def __init__(
         self,
-        link: Link,
+        link: Commands,
         lease: Lease,
         claimant: Claimant,
         table: SeatTable,

@@ -6,11 +6,15 @@ import redis
 
 from gateway.redis.client import FLUSH_S, open_redis
 from gateway.redis.events import RedisEvents
-from tests.gateway.redis.nodes import PROBE_INTERVAL_S, open_node
+from tests.gateway.redis.nodes import PROBE_INTERVAL_S, Ear, open_node
 from tests.gateway.redis.proxy import open_proxy
 from tests.gateway.redis.scripted import scripted_redis
 from tests.gateway.redis.waiting import eventually
 from tests.servers import RedisServer
+
+
+def unheard(_shard: int) -> RedisEvents:
+    return RedisEvents()
 
 
 async def test_what_is_published_after_subscribe_returned_is_heard(redis_url: str) -> None:
@@ -91,24 +95,23 @@ async def test_only_the_last_subscribes_confirmation_counts(redis_url: str) -> N
 
 
 async def test_what_was_published_last_reaches_the_others_though_the_node_ends(redis_url: str) -> None:
-    events = RedisEvents()
     async with open_node(redis_url, "a") as a:
         await a.broker.subscribe(1)
         for round_ in range(3):
-            async with open_redis(redis_url, f"b{round_}", messages_per_minute=0, events=events) as rooms:
-                await eventually(lambda rooms=rooms: rooms.link.is_up)  # type: ignore[misc]
-                rooms.tasks.spawn(rooms.broker.flush(), "flush")
+            async with open_redis(redis_url, f"b{round_}", messages_per_minute=0, events=unheard) as rooms:
+                await eventually(lambda rooms=rooms: not rooms.broker.down)  # type: ignore[misc]
+                rooms.start(Ear(), Ear())
                 for number in range(1000):
                     rooms.broker.publish(1, b"%d" % number + bytes(10_000))  # more than the kernel takes at once
             await eventually(lambda round_=round_: len(a.ear.heard) == 1000 * (round_ + 1), 5)  # type: ignore[misc]
 
 
 async def test_a_node_ends_in_time_though_redis_is_away_and_much_waits_for_it(redis_server: RedisServer) -> None:
-    async with open_redis(redis_server.url, "b", messages_per_minute=0, events=RedisEvents()) as rooms:
-        await eventually(lambda: rooms.link.is_up)
-        rooms.tasks.spawn(rooms.broker.flush(), "flush")
+    async with open_redis(redis_server.url, "b", messages_per_minute=0, events=unheard) as rooms:
+        await eventually(lambda: not rooms.broker.down)
+        rooms.start(Ear(), Ear())
         redis_server.kill()
-        await eventually(lambda: not rooms.link.is_up)
+        await eventually(lambda: rooms.broker.down)
         rooms.broker.publish(1, b"x")
         started = asyncio.get_running_loop().time()
     assert asyncio.get_running_loop().time() - started < FLUSH_S + 0.5
