@@ -6,18 +6,17 @@ With `cli`, the only place of the gateway that imports `auth` beyond its tokens.
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
-from redis.asyncio import Redis
-
 from auth.app import AuthService
 from auth.events import AuthEvents
 from auth.jwks_url import open_jwks_url
 from auth.keys import KeyRing
 from auth.outside import OutsideVerifier
 from auth.settings import AuthSettings
-from auth.shared_attempts import SharedLoginLimits
+from auth.shared_attempts import TIMEOUT_S, SharedLoginLimits
 from auth.tokens import PublicKeys
 from gateway.metrics.auth import AuthMetrics
 from gateway.metrics.exposition import Registry
+from gateway.redis.endpoint import open_client
 from gateway.settings import Settings
 from storage.accounts import Accounts
 from storage.database import Database
@@ -29,7 +28,7 @@ async def open_auth(settings: Settings, database: Database, registry: Registry) 
     """The service over `database`, counted in `registry`, with a connection to Redis of its own; Redis may be away."""
     metrics = AuthMetrics(registry)
     events = AuthEvents(metrics.login, metrics.registered, metrics.guest, metrics.hashed)
-    async with Redis.from_url(settings.redis_url) as redis:
+    async with open_client(settings.redis_url, TIMEOUT_S) as redis:
         service = AuthService(
             Accounts(database), SigningKeys(database), SharedLoginLimits(redis), _auth_settings(settings), events
         )

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import TypeVar
 from urllib.parse import urlsplit
 
+from gateway.sentinel_url import SCHEMES, SentinelUrl
+
 Network = IPv4Network | IPv6Network
 E = TypeVar("E", bound=StrEnum)
 
@@ -102,6 +104,16 @@ def url(*schemes: str, needs_host: bool = True) -> Callable[[str], str]:
         return raw
 
     return parse
+
+
+def redis(raw: str) -> str:
+    """The URL of Redis, or of its Sentinels."""
+    try:
+        if SentinelUrl.parse(raw) is not None:
+            return raw
+    except ValueError as expected:
+        raise Invalid(str(expected)) from None
+    return url("redis", "rediss", "unix", *SCHEMES, needs_host=False)(raw)
 
 
 def site(raw: str) -> str:

@@ -86,9 +86,10 @@ class Settings:
         shown="the request's own",
     )
     redis_url: str = _setting(
-        values.url("redis", "rediss", "unix", needs_host=False),
+        values.redis,
         "",
-        "Redis, for fan-out, presence and limits; `up` starts its own if none is given",
+        "Redis, for fan-out, presence and limits, or its Sentinels (`redis+sentinel://host,host,host/service`);"
+        " `up` starts its own if none is given",
         shown="none",
         secret=True,
     )

@@ -15,6 +15,8 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
+from gateway.redis.endpoint import expect_master, locate
+
 READ_BYTES = 256 * 1024
 CONNECT_S = 2.0
 DEAD_PEER_MS = 10_000
@@ -35,8 +37,12 @@ class Stream:
 
     @classmethod
     async def open(cls, url: str) -> Self:
-        """Connect, within CONNECT_S."""
-        options: dict[str, Any] = dict(parse_url(url))
+        """Connect, within CONNECT_S, once it is known where to: see `endpoint`, which has as long."""
+        try:
+            server = await locate(url, CONNECT_S)
+        except (RedisError, OSError, RuntimeError) as error:
+            raise StreamBroken(type(error).__name__) from error
+        options: dict[str, Any] = dict(parse_url(server))
         kind = options.pop("connection_class", Connection)
         options |= {"protocol": 2, "socket_connect_timeout": CONNECT_S, "socket_timeout": CONNECT_S}
         options["retry"] = Retry(NoBackoff(), 0)
@@ -46,6 +52,8 @@ class Stream:
         try:
             async with asyncio.timeout(CONNECT_S):
                 await connection.connect()
+                if server != url:
+                    await expect_master(connection)
         except BaseException as error:
             _, writer = _take_over(connection)
             if writer is not None:

@@ -33,5 +33,4 @@ def _whereabouts(url: str) -> str:
     parts = urlsplit(url)
     if parts.scheme == "sqlite":
         return parts.path
-    port = f":{parts.port}" if parts.port else ""
-    return f"{parts.scheme}://{parts.hostname or ''}{port}{parts.path}"
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"

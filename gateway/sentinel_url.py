@@ -1,0 +1,75 @@
+"""A URL that names Sentinels, who know where Redis is at the moment:
+
+`redis+sentinel://[[user]:password@]host[:port],host[:port],…/service[/db]`; with `rediss`, TLS to all of them.
+What follows a `?` are redis-py's options, as in a URL of Redis itself.
+"""
+
+from dataclasses import dataclass, field
+from typing import Self
+from urllib.parse import unquote, urlsplit
+
+SCHEMES = ("redis+sentinel", "rediss+sentinel")
+PORT = 26379
+FORM = "like redis+sentinel://user:password@host:port,host:port,host:port/service/db"
+
+
+@dataclass(frozen=True, slots=True)
+class SentinelUrl:
+    """Its parts, and the URLs that redis-py understands."""
+
+    hosts: tuple[str, ...]
+    """`host:port` each."""
+    service: str
+    """The name under which the Sentinels watch this Redis."""
+    _scheme: str
+    _user: str = field(repr=False)
+    """`user:password@`, or nothing."""
+    _password: str = field(repr=False)
+    _database: str
+    _query: str = field(repr=False)
+
+    @classmethod
+    def parse(cls, url: str) -> Self | None:
+        """None if it is of another scheme.
+
+        Raises: ValueError, with what the URL must be; never with what it is, for it may hold a password.
+        """
+        scheme, _, rest = url.partition("://")
+        if scheme not in SCHEMES:
+            return None
+        parts = urlsplit(f"//{rest}")
+        user, at, hosts = parts.netloc.rpartition("@")
+        service, _, database = parts.path.removeprefix("/").partition("/")
+        if not service or not (database or "0").isdecimal():
+            raise ValueError(FORM)
+        return cls(
+            tuple(map(_with_port, hosts.split(","))),
+            unquote(service),
+            scheme.partition("+")[0],
+            user + at,
+            user.partition(":")[2],
+            database or "0",
+            parts.query,
+        )
+
+    @property
+    def sentinels(self) -> list[str]:
+        """Their URLs. One that wants a password gets that of Redis; one that wants none takes any."""
+        user = f"default:{self._password}@" if self._password else ""
+        return [f"{self._scheme}://{user}{host}/?{self._query}" for host in self.hosts]
+
+    def redis(self, host: str, port: int) -> str:
+        """The URL of the Redis that was found there."""
+        named = f"[{host}]" if ":" in host else host
+        return f"{self._scheme}://{self._user}{named}:{port}/{self._database}?{self._query}"
+
+
+def _with_port(host: str) -> str:
+    """Raises: ValueError."""
+    try:
+        parts = urlsplit(f"//{host}")
+        if parts.hostname and parts.port != 0 and parts.netloc == host:
+            return host if parts.port else f"{host}:{PORT}"
+    except ValueError:
+        pass
+    raise ValueError(FORM)
