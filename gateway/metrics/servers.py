@@ -15,6 +15,7 @@ REDIS_EVENTS: Final = (
     "lease_abandoned",
     "node_swept",
 )
+QUEUE_LINKS: Final = ("publish", "consume")
 
 
 class ServerMetrics:
@@ -102,7 +103,7 @@ class QueueMetrics:
         )
         self._links = Counter(
             "chat_gateway_queue_links_lost_total",
-            "Connections to the durable queue that ended, by link: publish, consume.",
+            "Connections to the durable queue that ended, by link: " + ", ".join(QUEUE_LINKS) + ".",
             ["link"],
             registry=registry,
         )
@@ -113,11 +114,13 @@ class QueueMetrics:
         self._registry.watch("chat_gateway_queue_unacked", text, lambda: float(unacked()))
         for outcome in outcomes:
             self._messages.labels(outcome)
+        for link in QUEUE_LINKS:
+            self._links.labels(link)
 
     def settled(self, outcome: str) -> None:
         """A message from the queue was stored or put aside; `outcome` is from a closed set."""
         self._messages.labels(outcome).inc()
 
     def link_lost(self, link: str) -> None:
-        """A connection to the queue ended; `link` is publish or consume."""
+        """A connection to the queue ended; `link` is one of QUEUE_LINKS."""
         self._links.labels(link).inc()

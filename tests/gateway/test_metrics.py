@@ -16,7 +16,7 @@ from gateway.metrics import Metrics
 from gateway.metrics.auth import LOGIN_OUTCOMES
 from gateway.metrics.clients import DIALECTS
 from gateway.metrics.exposition import CONTENT_TYPE
-from gateway.metrics.servers import REDIS_EVENTS
+from gateway.metrics.servers import QUEUE_LINKS, REDIS_EVENTS
 from gateway.redis.events import Happening
 from tests.gateway.used_metrics import FakeClient, event, used
 from tests.servers import find_binary
@@ -105,6 +105,7 @@ def test_what_should_never_happen_stands_at_0_so_that_its_first_time_is_an_incre
     assert value(metrics, "redis_events_total", event="publish_dropped") == 0
     metrics.queue.watch(lambda: 0, OUTCOMES)
     assert value(metrics, "queue_messages_total", outcome="not_stored") == 0
+    assert [value(metrics, "queue_links_lost_total", link=link) for link in QUEUE_LINKS] == [0, 0]
     assert get_args(LoginResult) == LOGIN_OUTCOMES
 
 
