@@ -1,4 +1,4 @@
-"""A real Prometheus scrapes two nodes, and answers what was done there."""
+"""A real Prometheus scrapes two nodes, and answers what was done there; each replica of `up` is its own target."""
 
 import asyncio
 import subprocess
@@ -6,10 +6,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import httpx
+import pytest
+from websockets.asyncio.client import connect
 
 from tests.cluster import run_cluster
+from tests.e2e.system import run_system
 from tests.loadtests.prometheus import PrometheusServer
-from tests.servers import find_binary
+from tests.servers import find_binary, free_port
 
 SCRAPED_S = 15
 
@@ -58,8 +61,28 @@ async def test_prometheus_knows_what_was_done(tmp_path: Path, redis_url: str, da
                 "max(chat_gateway_delivery_lag_seconds_sum / chat_gateway_delivery_lag_seconds_count)"
             )
             assert 0 < lag < 1
-            text = (await asyncio.to_thread(httpx.get, f"http://127.0.0.1:{cluster.nodes[0].port}/metrics")).content
-            ended = subprocess.run([find_binary("promtool"), "check", "metrics"], input=text, capture_output=True)
+            exposed = (await asyncio.to_thread(httpx.get, f"http://127.0.0.1:{cluster.nodes[0].port}/metrics")).content
+            ended = subprocess.run([find_binary("promtool"), "check", "metrics"], input=exposed, capture_output=True)
             assert (ended.returncode, ended.stdout + ended.stderr) == (0, b"")
+        finally:
+            prometheus.stop()
+
+
+@pytest.mark.parametrize("metrics_port", [None, free_port()], ids=["own ports", "METRICS_PORT"])
+async def test_each_replica_of_up_is_a_target_of_its_own(tmp_path: Path, metrics_port: int | None) -> None:
+    with run_system(tmp_path, {} if metrics_port is None else {"METRICS_PORT": str(metrics_port)}) as system:
+        own = [int(url.rpartition(":")[2]) for url in system.replica_urls]
+        ports = own if metrics_port is None else [metrics_port, metrics_port + 1]
+        prometheus = PrometheusServer(tmp_path / "prometheus", ports)
+        await asyncio.to_thread(prometheus.start)
+        try:
+            first, second = (f"ws://127.0.0.1:{port}/ws/somebody" for port in own)
+            async with connect(first, proxy=None), connect(second, proxy=None), connect(second, proxy=None):
+                for port, count in zip(ports, (1, 2), strict=True):
+                    query = f'sum(chat_gateway_connections{{instance="127.0.0.1:{port}"}})'
+                    await _comes(lambda query=query: prometheus.value(query), count)  # type: ignore[misc]
+                await _comes(lambda: prometheus.value("sum(chat_gateway_connections)"), 3)
+            answers = [await asyncio.to_thread(httpx.get, f"http://127.0.0.1:{port}/metrics") for port in own]
+            assert [answer.status_code for answer in answers] == [200 if metrics_port is None else 404] * 2
         finally:
             prometheus.stop()
