@@ -6,7 +6,6 @@ at its exact position. Redis merely speeds up what the database says.
 
 import asyncio
 import logging
-import time
 from collections.abc import Collection
 
 from gateway import publications
@@ -31,7 +30,7 @@ from gateway.messages import (
     may_be_retry,
 )
 from gateway.pages import Pages
-from gateway.presence import Entered, Left, Presence, Seat
+from gateway.presence import Entered, Left, Presence, Seat, unsettled_claim
 from gateway.rate_limits import Admitted, RateLimits
 from gateway.repair import Repair
 from gateway.resume import Resume
@@ -96,8 +95,7 @@ class Node:
         try:
             entered = await self.presence.enter(seat, reject_second=reject_second)
         except RedisUnavailable:
-            entered = None
-            claim = time.time_ns() // 1000  # ours for Redis' clock: the newest on this node still wins
+            entered, claim = None, unsettled_claim()
         else:
             if entered is None:
                 return None
@@ -110,6 +108,7 @@ class Node:
 
     def announce(self, seat: Seat, entered: Entered, *, is_takeover: bool) -> None:
         """Tell every node that the seat is taken, as far as that is news, and who has lost theirs by it."""
+        self._roster.settle(seat, entered.claim)
         if is_takeover:
             self._publish(Takeover(seat.chat_id, seat.user_id, entered.claim, seat.connection_id))
         for user_id, claim in entered.crowded_out:

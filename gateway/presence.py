@@ -1,6 +1,7 @@
 """Seam: who is connected to which chat, over all nodes. `gateway.redis.presence` meets it."""
 
 import hashlib
+import time
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -14,6 +15,16 @@ def guest_id(username: str) -> int:
     """
     digest = hashlib.blake2b(username.encode(), digest_size=8).digest()
     return -1 - (int.from_bytes(digest) >> 1)
+
+
+def unsettled_claim() -> int:
+    """What a seat that Redis does not know yet has for a claim on its own node: above all that Redis gives, and those
+    given here before. So the newest on the node wins, and of other nodes' nobody before Redis has compared them.
+    """
+    return _UNSETTLED + time.monotonic_ns() // 1000
+
+
+_UNSETTLED = 2**62
 
 
 def is_guest(user_id: int) -> bool:
@@ -75,7 +86,7 @@ class PresenceListener(Protocol):
         ...
 
     def on_entered(self, seat: Seat, entered: Entered) -> None:
-        """What `enter` could not tell: a local seat is taken now, or again, and others must hear of it.
+        """What `enter` could not tell: a local seat is taken now, or again, with this claim; others must hear of it.
 
         Either `enter` had raised; or this node was taken for dead and its users' leaving told (`first` then says that
         everybody believes the user gone); or older exclusive seats lost to it. `displaced` may lack some of those, so

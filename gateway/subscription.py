@@ -67,7 +67,7 @@ class Subscription:
         self.local = local
         self.seat = seat
         self.claim = claim
-        """When the seat was taken, in µs on Redis' clock."""
+        """When the seat was taken, in µs on Redis' clock; unsettled while Redis has not said."""
         self.is_live = False
         self._has_left = False
         self._pos = 0
@@ -186,6 +186,12 @@ class Roster:
     def of(self, chat_id: int, user_id: int) -> list[Subscription]:
         """The user's subscriptions to the chat on this node."""
         return list(self._chats.get(chat_id, {}).get(user_id, ()))
+
+    def settle(self, seat: Seat, claim: int) -> None:
+        """Redis has given this seat its claim."""
+        for subscription in self.of(seat.chat_id, seat.user_id):
+            if subscription.connection_id == seat.connection_id:
+                subscription.claim = claim
 
     def users(self, chat_id: int) -> Iterable[int]:
         """Who has subscriptions to the chat on this node."""

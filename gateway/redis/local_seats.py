@@ -1,5 +1,6 @@
 """This node's own seats: what it has in Redis, what it is not sure of, and what it still has to give back."""
 
+import time
 from collections import Counter, OrderedDict
 from dataclasses import replace
 from itertools import islice
@@ -13,14 +14,26 @@ MAX_OWED = 10_000
 
 
 class LocalSeat:
-    """A seat and its claim (µs). While `enter` is under way there is no claim yet; `is_late`: `enter` has failed."""
+    """A seat and its claim (µs on Redis' clock), which only Redis can give it."""
 
-    __slots__ = ("claim", "is_late", "seat")
+    __slots__ = ("claim", "late_since", "seat")
 
     def __init__(self, seat: Seat) -> None:
         self.seat = seat
         self.claim: int | None = None
-        self.is_late = False
+        self.late_since: float | None = None
+        """When `enter` found Redis away (monotonic), until the seat has its claim."""
+
+    @property
+    def is_taken(self) -> bool:
+        """Whether its session may be in already; before that, `enter` is under way."""
+        return self.claim is not None or self.late_since is not None
+
+    def claim_or_age(self) -> int | None:
+        """The claim; of a late seat how long ago it was taken, as a negative number: no two nodes' clocks are alike."""
+        if self.late_since is None:
+            return self.claim
+        return -1 - round((time.monotonic() - self.late_since) * 1_000_000)
 
 
 class LocalSeats:
@@ -86,7 +99,7 @@ class LocalSeats:
     def doubt_all(self, *, contested_only: bool = False) -> None:
         """Redis may have lost everything, or given contested seats to others unheard."""
         for local in self._seats.values():
-            if local.claim is not None and (local.seat.is_contested or not contested_only):
+            if local.is_taken and (local.seat.is_contested or not contested_only):
                 self.doubt(local)
 
     def doubt_some(self, share: float) -> None:
@@ -94,7 +107,7 @@ class LocalSeats:
         for key in list(islice(self._seats, round(len(self._seats) * share + 0.5))):
             self._seats.move_to_end(key)
             local = self._seats[key]
-            if local.claim is not None:
+            if local.is_taken:
                 self.doubt(local)
 
     def doubtful(self, most: int) -> list[LocalSeat]:

@@ -3,7 +3,7 @@
 Invariants (6, delivery.md 10): an entry names its node and counts only as long as that node's lease, which is the one
 key that is refreshed; of a user's exclusive seats the higher (claim, connection id) stays, and in a full chat those of
 the users who came first; what a dead node leaves behind is swept by the others (`sweeper`); what Redis lost is asserted
-again as it was (`upkeep`). All time is Redis' own, but for the claim of a seat that was taken while Redis was away.
+again as it was (`upkeep`). All time is Redis' own: a seat that was taken while Redis was away says how long ago.
 """
 
 import time
@@ -52,7 +52,7 @@ class RedisPresence:
         try:
             entered = await self._take(local, reject_second)
         except RedisUnavailable:
-            local.claim, local.is_late = time.time_ns() // 1000, True
+            local.late_since = time.monotonic()
             self._seats.doubt(local)
             self._upkeep.hurry()
             raise
@@ -91,7 +91,7 @@ class RedisPresence:
         if local is None:
             return  # it was taken over meanwhile
         try:
-            _, is_current = await self._claimant.take(local.seat, claim=local.claim)
+            _, is_current = await self._claimant.take(local.seat, claim=local.claim_or_age())
         except RedisUnavailable:
             is_current = False
         if not is_current and self._seats.holds(local):
@@ -117,6 +117,11 @@ class RedisPresence:
     def check_soon(self) -> None:
         """Publications may have been missed, takeovers among them: look who has the contested seats."""
         self._seats.doubt_all(contested_only=True)
+        self._upkeep.hurry()
+
+    def assert_all_soon(self) -> None:
+        """Redis may have lost seats though not the lease: in a cluster they are on different masters."""
+        self._seats.doubt_all()
         self._upkeep.hurry()
 
     async def stop(self, linger_s: float) -> None:

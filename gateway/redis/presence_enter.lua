@@ -1,22 +1,31 @@
 -- Take a seat. KEYS[1] presence:{chat}: one field a user, {n = username, s = {connection id = seat}}, where a seat is
 -- {node, exclusive (0 or 1), claim (µs, as a string: cjson would round it)}.
--- ARGV: user id, username, connection id, node, exclusive, claim ("" for a new one), reject (1: give way to an exclusive
--- seat of the user), ttl (s), capacity (users; 0 = any number), then the nodes whose seats do not count.
--- Returns {1, 1 if the user was absent, users present, claim, {displaced connection ids…}, {crowded out: user id, its
--- newest claim, …}}, or {0, nodes of the seats that keep this one away…}: exclusive ones of the user, all if told to give
--- way, else those with a higher (claim, connection id); in a full chat those of the users who came first.
+-- ARGV: user id, username, connection id, node, exclusive, claim ("" for a new one; below 0: from so many µs ago), reject
+-- (1: give way to an exclusive seat of the user), ttl (s), capacity (users; 0 = any number), until when this holds (µs),
+-- then the nodes whose seats do not count.
+-- Returns the time (µs), and then: 1, 1 if the user was absent, users present, claim, {displaced connection ids…},
+-- {crowded out: user id, its newest claim, …}; or 0 and the nodes of the seats that keep this one away: exclusive ones of
+-- the user, all if told to give way, else those with a higher (claim, connection id); in a full chat those of the users
+-- who came first; or -1 if it is too late: whoever sent this has given it up by now.
 local time = redis.call('TIME')
 local packed = redis.call('HGET', KEYS[1], ARGV[1])
 local user = packed and cjson.decode(packed) or {s = {}}
 local connection, exclusive, given, reject = ARGV[3], ARGV[5] == '1', tonumber(ARGV[6]), ARGV[7] == '1'
 local capacity = tonumber(ARGV[9])
 local dead = {}
-for i = 10, #ARGV do
+for i = 11, #ARGV do
   dead[ARGV[i]] = true
 end
 
-local claim = given or time[1] * 1000000 + time[2]
-local refusal, displaced, crowded = {0}, {}, {}
+local now = time[1] * 1000000 + time[2]
+if now > tonumber(ARGV[10]) then
+  return {now, -1}
+end
+if given and given < 0 then
+  given = now + given
+end
+local claim = given or now
+local refusal, displaced, crowded = {now, 0}, {}, {}
 if exclusive then
   for id, seat in pairs(user.s) do
     if id ~= connection and seat[2] == 1 then
@@ -72,7 +81,7 @@ if capacity > 0 then
     end
   end
 end
-if #refusal > 1 then
+if #refusal > 2 then
   return refusal
 end
 
@@ -91,4 +100,4 @@ user.n = ARGV[2]
 user.s[connection] = {ARGV[4], exclusive and 1 or 0, claimed}
 redis.call('HSET', KEYS[1], ARGV[1], cjson.encode(user))
 redis.call('EXPIRE', KEYS[1], ARGV[8])
-return {1, was_absent and 1 or 0, redis.call('HLEN', KEYS[1]), claimed, displaced, crowded}
+return {now, 1, was_absent and 1 or 0, redis.call('HLEN', KEYS[1]), claimed, displaced, crowded}

@@ -131,7 +131,7 @@ class Upkeep:
 
     async def _assert_one(self, local: LocalSeat, listener: PresenceListener) -> None:
         seat = local.seat
-        entered, is_current = await self._claimant.take(seat, claim=local.claim)
+        entered, is_current = await self._claimant.take(seat, claim=local.claim_or_age())
         if not self._seats.holds(local):
             self.owe(seat)  # it was given back while this was under way
             return
@@ -141,8 +141,8 @@ class Upkeep:
             self._seats.remove(seat)
             self.forget_chat(seat.chat_id)
             listener.on_displaced(seat)
-        elif local.is_late:
-            local.is_late = False
+        elif local.late_since is not None:
+            local.claim, local.late_since = entered.claim, None
             listener.on_entered(seat, entered)
         elif entered.displaced or entered.crowded_out:
             listener.on_entered(seat, replace(entered, first=False))

@@ -7,8 +7,8 @@ from gateway.codes import Close, Disconnect
 from gateway.dialects.room import RoomDialect
 from gateway.evictions import Evictions
 from gateway.hub import LocalChat
-from gateway.messages import CrowdedOut
-from gateway.presence import Seat, guest_id, is_guest
+from gateway.messages import CrowdedOut, Takeover
+from gateway.presence import Seat, guest_id, is_guest, unsettled_claim
 from gateway.subscription import Roster, Subscription
 
 
@@ -57,6 +57,22 @@ async def test_who_is_crowded_out_closes_but_not_who_came_again_since() -> None:
     early, late, other = (enter(roster, user, claim, capacity=2) for user, claim in ((-3, 5), (-3, 8), (-4, 5)))
     Evictions(roster, members).crowd_out(CrowdedOut(1, -3, claim=5))
     assert (early.closes, late.closes, other.closes) == ([Close.ROOM_FULL], [], [])
+
+
+async def test_who_came_while_redis_was_away_replaces_who_is_here_and_is_replaced_once_its_claim_is_known() -> None:
+    roster, membership = Roster(), Membership()
+    members: Any = membership
+    evictions = Evictions(roster, members)
+    present = 1_800_000_000_000_000  # of Redis' clock, which may be ahead of all others
+    unsettled = unsettled_claim()
+    old, late = enter(roster, 5, present, exclusive=True), enter(roster, 5, unsettled, exclusive=True)
+    evictions.replace(Takeover(1, 5, unsettled, f"c{unsettled}"))
+    assert (old.closes, late.closes) == ([Close.REPLACED], [])
+    evictions.replace(Takeover(1, 5, present + 5, "elsewhere"))
+    assert late.closes == [], "Redis has not said yet which of the two came first"
+    roster.settle(Seat(1, 5, "name", f"c{unsettled}", exclusive=True), present + 4)
+    evictions.replace(Takeover(1, 5, present + 5, "elsewhere"))
+    assert late.closes == [Close.REPLACED]
 
 
 async def test_a_displaced_seat_is_told_why() -> None:
