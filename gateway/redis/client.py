@@ -10,6 +10,7 @@ from gateway.errors import RedisUnavailable
 from gateway.presence import PresenceListener
 from gateway.redis.broker import RedisBroker
 from gateway.redis.clients import RedisClients
+from gateway.redis.cluster_broker import ClusterServer
 from gateway.redis.events import RedisEvents
 from gateway.redis.link import Commands, Link
 from gateway.redis.presence import RedisPresence
@@ -17,7 +18,7 @@ from gateway.redis.rate_limits import RedisRateLimits
 from gateway.redis.server_broker import ServerBroker
 from gateway.redis.sharded import ShardedRooms
 from gateway.redis.tickets import RedisTickets
-from gateway.redis_urls import split
+from gateway.redis_urls import ClusterUrl, split
 from gateway.tasks import Tasks
 
 FLUSH_S = 1.0
@@ -32,8 +33,8 @@ class Server(Protocol):
     link: Commands
     broker: ServerBroker
 
-    def start(self, listener: BrokerListener) -> None:
-        """Tell the listener what happens from now on."""
+    def start(self, listener: BrokerListener, on_restored: Callable[[], None]) -> None:
+        """Tell the listener what happens from now on; `on_restored`, that keys may have been lost but not the lease."""
         ...
 
     async def close(self) -> None:
@@ -52,8 +53,8 @@ class OneServer:
         self._tasks = Tasks(events.task_failed)
         self._tasks.spawn(self._link.run(), "redis link")
 
-    def start(self, listener: BrokerListener) -> None:
-        """See `Server`."""
+    def start(self, listener: BrokerListener, on_restored: Callable[[], None]) -> None:
+        """See `Server`. Here the keys are lost with the lease, or not at all."""
         self._tasks.spawn(self._broker.run(listener), "redis subscription")
         self._tasks.spawn(self._broker.probe(), "redis probe")
         self._tasks.spawn(self._broker.flush(), "redis publish queue")
@@ -77,7 +78,7 @@ class RedisRooms:
 
     def start(self, broker_listener: BrokerListener, presence_listener: PresenceListener) -> None:
         """Tell the listeners what happens from now on."""
-        self._server.start(_Interruptible(broker_listener, self.presence))
+        self._server.start(_Interruptible(broker_listener, self.presence), self.presence.assert_all_soon)
         self._tasks.spawn(self.clients.keep(), "clients")
         self._tasks.spawn(self.presence.keep(), "presence lease")
         self._tasks.spawn(self.presence.settle(presence_listener), "presence upkeep")
@@ -119,8 +120,9 @@ async def open_redis(
     """
 
     def over(url: str, shard: int) -> RedisRooms:
-        told = events(shard)
-        return RedisRooms(OneServer(url, node_id, told), node_id, messages_per_minute, told)
+        cluster = ClusterUrl.parse(url)
+        server = OneServer(url, node_id, events(shard)) if cluster is None else ClusterServer(cluster, node_id, events)
+        return RedisRooms(server, node_id, messages_per_minute, events(shard))
 
     shards = [over(one, shard) for shard, one in enumerate(split(url))]
     rooms: Rooms = shards[0] if len(shards) == 1 else ShardedRooms(shards, node_id)

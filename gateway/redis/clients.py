@@ -27,7 +27,9 @@ _CHANGE = Script("clients")
 class RedisClients:
     """The clients of all nodes. `keep` is its owner task."""
 
-    def __init__(self, link: Commands, node_id: str, *, lease_s: float = LEASE_S, interval_s: float = INTERVAL_S) -> None:
+    def __init__(
+        self, link: Commands, node_id: str, *, lease_s: float = LEASE_S, interval_s: float = INTERVAL_S
+    ) -> None:
         self._link = link
         self._node_id = node_id
         self._ttl_ms = round(lease_s * 1000)

@@ -39,7 +39,9 @@ def swept_key(node: str) -> str:
 class Lease:
     """This node's lease, and the question whether others' still run."""
 
-    def __init__(self, link: Commands, node_id: str, *, lease_s: float = LEASE_S, interval_s: float = INTERVAL_S) -> None:
+    def __init__(
+        self, link: Commands, node_id: str, *, lease_s: float = LEASE_S, interval_s: float = INTERVAL_S
+    ) -> None:
         self._link = link
         self._node_id = node_id
         self._lease_ms = round(lease_s * 1000)

@@ -44,7 +44,7 @@ class Shard(Protocol):
 
 
 class ShardedRooms:
-    """The rooms of one node over all shards; their order is the same on all nodes. They work once `start` was called."""
+    """The rooms of one node over all shards, in the same order on all nodes. They work once `start` was called."""
 
     def __init__(self, shards: Sequence[Shard], node_id: str) -> None:
         self._shards = shards

@@ -71,7 +71,8 @@ class Subscription:
         self._slot_of = slot_of
         self._on_astray = on_astray
         self._probe_interval_s = probe_interval_s
-        self._probe_channel = probe_channel
+        self.probe_channel = probe_channel
+        """The node's own; None while there is none to probe with."""
         self._stream: Stream | None = None
         self._was_whole = False
         self.is_whole = False
@@ -126,14 +127,11 @@ class Subscription:
         if waiting is not None:
             waiting.set_result(None)
 
-    def probe_by(self, channel: bytes | None) -> None:
-        """Probe with another channel from now on; not at all with None."""
-        if self._probe_channel is not None:
-            self._change(self._probe_channel, subscribe=False)
-        self._probe_channel = channel
+    def probe_by(self, channel: bytes) -> None:
+        """Probe with another channel from now on; there was none, or it is not this server's any more."""
+        self.probe_channel = channel
         self._silent_probes = 0
-        if channel is not None:
-            self._change(channel, subscribe=True)
+        self._change(channel, subscribe=True)
 
     def _change(self, channel: bytes, *, subscribe: bool) -> None:
         if not self._changes:
@@ -186,7 +184,7 @@ class Subscription:
     async def _listen(self, stream: Stream, listener: BrokerListener) -> None:
         self._unconfirmed.clear()
         self._changes.clear()  # `wanted` says it all
-        own = [] if self._probe_channel is None else [self._probe_channel]
+        own = [] if self.probe_channel is None else [self.probe_channel]
         self._send_subscribe(stream, [*own, *self._wanted])
         self._stream = stream
         self._silent_probes = 0
@@ -243,7 +241,7 @@ class Subscription:
         """A cluster says that a channel is heard no more: we had asked for it, or its slot goes elsewhere."""
         if channel not in self._changes and not self._unconfirmed[channel]:
             del self._unconfirmed[channel]
-            if channel in self._wanted or channel == self._probe_channel:
+            if channel in self._wanted or channel == self.probe_channel:
                 self._on_astray(self._slot_of(channel))
 
     def _refuse(self, error: str) -> None:
@@ -262,7 +260,7 @@ class Subscription:
         """Publish to this node's own channel for ever; rebuild a connection that no longer brings it back."""
         while True:
             await asyncio.sleep(self._probe_interval_s)
-            stream, channel = self._stream, self._probe_channel
+            stream, channel = self._stream, self.probe_channel
             if stream is not None and self._silent_probes >= SILENT_PROBES:
                 self._events.happened("probe_failed")
                 logger.warning("probe_failed")

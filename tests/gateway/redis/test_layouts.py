@@ -1,0 +1,151 @@
+"""The rooms of two nodes over one Redis, several of them, and a cluster: they cannot be told apart."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from gateway.clients import Bearer
+from gateway.messages import RateLimited
+from gateway.presence import Seat
+from gateway.redis.client import RedisEvents, Rooms, open_redis
+from gateway.redis_urls import split
+from gateway.tickets import Redeemed
+from tests.gateway.redis.nodes import Ear
+from tests.gateway.redis.waiting import eventually, eventually_async
+from tests.redis_cluster import run_redis_cluster
+from tests.servers import RedisServer
+
+CHATS = range(1, 41)
+LIMIT = 5
+
+
+@dataclass
+class Half:
+    """One of the two nodes."""
+
+    rooms: Rooms
+    ear: Ear
+    happened: list[str]
+
+
+@asynccontextmanager
+async def node(url: str, node_id: str) -> AsyncIterator[Half]:
+    """Its rooms, once everything of it is up."""
+    ear, happened = Ear(), list[str]()
+    events = RedisEvents(happened=happened.append)
+    async with open_redis(url, node_id, messages_per_minute=LIMIT, events=lambda _: events) as rooms:
+        rooms.start(ear, ear)
+        await eventually(lambda: not rooms.broker.down and not rooms.broker.deaf)
+        yield Half(rooms, ear, happened)
+
+
+@pytest.fixture
+def servers(tmp_path: Path) -> Iterator[list[RedisServer]]:
+    """Three Redis that know nothing of each other."""
+    running: list[RedisServer] = []
+    try:
+        for number in range(3):
+            (folder := tmp_path / f"redis-{number}").mkdir()
+            running.append(RedisServer(folder))
+            running[-1].start()
+        yield running
+    finally:
+        for server in running:
+            server.stop()
+
+
+@pytest.fixture(params=["one", "two", "three", "cluster"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """REDIS_URL for each layout."""
+    if request.param == "cluster":
+        with run_redis_cluster(tmp_path / "cluster") as cluster:
+            yield cluster.url
+    else:
+        running = request.getfixturevalue("servers")[: ["one", "two", "three"].index(request.param) + 1]
+        yield ", ".join(server.url for server in running)
+
+
+async def test_all_rooms_work_between_two_nodes(url: str) -> None:
+    async with node(url, "a") as a, node(url, "b") as b:
+        await every_publication_is_heard(a, b)
+        await who_speaks_to_a_node_or_to_all_is_heard(a, b)
+        await presence_is_shared(a, b)
+        await limits_and_tickets_hold_over_both(a, b)
+        await clients_are_found(a, b)
+        assert a.happened == b.happened == []
+        assert a.rooms.broker.unpublished == 0
+
+
+async def every_publication_is_heard(a: Half, b: Half) -> None:
+    await asyncio.gather(*(half.rooms.broker.subscribe(chat) for half in (a, b) for chat in CHATS))
+    a.ear.interruptions = b.ear.interruptions = 0
+    for number in range(10):
+        for chat in CHATS:
+            b.rooms.broker.publish(chat, b"%d" % number)
+    await eventually(lambda: len(a.ear.heard) == len(b.ear.heard) == 10 * len(CHATS))
+    for chat in CHATS:
+        assert [payload for heard, payload in a.ear.heard if heard == chat] == [b"%d" % n for n in range(10)]
+    for chat in CHATS:
+        a.rooms.broker.unsubscribe(chat)
+    await a.rooms.broker.subscribe(1)
+    for chat in reversed(CHATS):
+        b.rooms.broker.publish(chat, b"late")
+    await eventually(lambda: (1, b"late") in a.ear.heard)
+    assert not {(chat, b"late") for chat in CHATS[1:]} & set(a.ear.heard)
+    assert (a.ear.interruptions, b.ear.interruptions) == (0, 0)
+
+
+async def who_speaks_to_a_node_or_to_all_is_heard(a: Half, b: Half) -> None:
+    for number in range(20):
+        a.rooms.broker.announce(b"all %d" % number)
+        b.rooms.broker.send("a", b"a %d" % number)
+    await eventually(lambda: len(a.ear.announcements) == 40 and len(b.ear.announcements) == 20)
+    assert b.ear.announcements == [b"all %d" % number for number in range(20)]
+    assert [said for said in a.ear.announcements if said.startswith(b"a ")] == [b"a %d" % n for n in range(20)]
+
+
+async def presence_is_shared(a: Half, b: Half) -> None:
+    first = [Seat(chat, 7, "ann", f"first-{chat}", exclusive=True) for chat in CHATS]
+    await asyncio.gather(*(a.rooms.presence.enter(seat) for seat in first))
+    for chat in CHATS:
+        assert [present.user_id for present in await b.rooms.presence.members(chat)] == [7]
+        entered = await b.rooms.presence.enter(Seat(chat, 7, "ann", f"second-{chat}", exclusive=True))
+        assert entered is not None and entered.displaced == (f"first-{chat}",)
+    assert b.rooms.presence.seats == len(CHATS)
+
+
+async def limits_and_tickets_hold_over_both(a: Half, b: Half) -> None:
+    for user in range(1, 11):
+        halves = [(a, b)[number % 2] for number in range(LIMIT + 3)]
+        answers = [await half.rooms.limits.admit(user, f"m{number}") for number, half in enumerate(halves)]
+        assert [isinstance(answer, RateLimited) for answer in answers] == [False] * LIMIT + [True] * 3
+        ticket = await a.rooms.tickets.issue(user, 2_000_000_000)
+        assert await b.rooms.tickets.redeem(ticket) == Redeemed(user, 2_000_000_000)
+        assert await a.rooms.tickets.redeem(ticket) is None
+
+
+async def clients_are_found(a: Half, b: Half) -> None:
+    for user in range(1, 11):
+        a.rooms.clients.arrive(Bearer(f"phone-{user}", user, f"c{user}", 5))
+
+    async def are_found() -> bool:
+        found = [await b.rooms.clients.where_client(f"phone-{user}") for user in range(1, 11)]
+        return found == [{"a": 1}] * 10 == [await b.rooms.clients.where_user(user) for user in range(1, 11)]
+
+    await eventually_async(are_found)
+    a.rooms.clients.depart(Bearer("phone-3", 3, "c3", 5))
+
+    async def is_gone() -> bool:
+        return await b.rooms.clients.where_user(3) == {} == await b.rooms.clients.where_client("phone-3")
+
+    await eventually_async(is_gone)
+
+
+def test_a_list_is_split_between_urls_and_nowhere_else() -> None:
+    one, sentinels = "redis://u:a,b@h:1/0", "redis+sentinel://h:1,i:2/x"
+    assert split(f" {one}, {sentinels}\n{one} ") == (one, sentinels, one)
+    assert split(one) == (one,)
