@@ -25,7 +25,7 @@ class SentinelUrl:
     _user: str = field(repr=False)
     """`user:password@`, or nothing."""
     _password: str = field(repr=False)
-    _database: str
+    _database: int
     _query: str = field(repr=False)
 
     @classmethod
@@ -37,20 +37,23 @@ class SentinelUrl:
         scheme, _, rest = url.partition("://")
         if scheme not in SCHEMES:
             return None
-        parts = urlsplit(f"//{rest}")
-        user, at, hosts = parts.netloc.rpartition("@")
-        service, _, database = parts.path.removeprefix("/").partition("/")
-        if not service or not (database or "0").isdecimal():
-            raise ValueError(FORM)
-        return cls(
-            tuple(map(_with_port, hosts.split(","))),
-            unquote(service),
-            scheme.partition("+")[0],
-            user + at,
-            user.partition(":")[2],
-            database or "0",
-            parts.query,
-        )
+        try:
+            parts = urlsplit(f"//{rest}")
+            user, at, hosts = parts.netloc.rpartition("@")
+            service, _, database = parts.path.removeprefix("/").partition("/")
+            if not service:
+                raise ValueError
+            return cls(
+                tuple(map(_with_port, hosts.split(","))),
+                unquote(service),
+                scheme.partition("+")[0],
+                user + at,
+                user.partition(":")[2],
+                int(database or 0),
+                parts.query,
+            )
+        except ValueError:
+            raise ValueError(FORM) from None
 
     @property
     def sentinels(self) -> list[str]:
@@ -66,10 +69,7 @@ class SentinelUrl:
 
 def _with_port(host: str) -> str:
     """Raises: ValueError."""
-    try:
-        parts = urlsplit(f"//{host}")
-        if parts.hostname and parts.port != 0 and parts.netloc == host:
-            return host if parts.port else f"{host}:{PORT}"
-    except ValueError:
-        pass
-    raise ValueError(FORM)
+    parts = urlsplit(f"//{host}")
+    if not parts.hostname or parts.port == 0 or parts.netloc != host:
+        raise ValueError
+    return host if parts.port else f"{host}:{PORT}"
