@@ -49,7 +49,7 @@ class ClientMetrics:
         )
         self._commands = Counter(
             "chat_gateway_commands_total",
-            "Commands by dialect, type and outcome: ok, or the error's code.",
+            "Commands by dialect (http: over HTTP), type and outcome: ok, or the error's code.",
             ["dialect", "command", "outcome"],
             registry=registry,
         )
@@ -94,7 +94,9 @@ class ClientMetrics:
             return max((client.buffered for client in clients), default=0)
 
         self._registry.watch("chat_gateway_outbox_bytes", "Bytes that clients have not taken yet.", buffered)
-        self._registry.watch("chat_gateway_outbox_largest_bytes", "The same, of the client with the most.", most)
+        self._registry.watch(
+            "chat_gateway_outbox_largest_bytes", "Bytes that the client with the most has not taken yet.", most
+        )
         self._registry.watch("chat_gateway_seats", "Members in chats, by a socket here.", lambda: float(seats()))
 
     def accepted(self, dialect: str) -> None:

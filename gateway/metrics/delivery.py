@@ -22,10 +22,16 @@ class DeliveryMetrics:
             "chat_gateway_commit_seconds", "Time of a group commit.", registry=registry, buckets=FAST
         )
         self._transcript_batch = Histogram(
-            "chat_gateway_transcript_batch_lines", "Lines a group commit.", registry=registry, buckets=SIZES
+            "chat_gateway_transcript_batch_lines",
+            "Lines of echo transcripts a group commit.",
+            registry=registry,
+            buckets=SIZES,
         )
         self._transcript_seconds = Histogram(
-            "chat_gateway_transcript_commit_seconds", "Time of their commit.", registry=registry, buckets=FAST
+            "chat_gateway_transcript_commit_seconds",
+            "Time of a group commit of echo transcripts.",
+            registry=registry,
+            buckets=FAST,
         )
         self._pushes = Counter(
             "chat_gateway_broadcast_pushes_total", "Pushes to local subscribers, encoded once each.", registry=registry

@@ -32,6 +32,8 @@ GRAFANA = {"$job": ".*", "$instance": ".*", "$__rate_interval": "1m"}
 """What Grafana would put in."""
 ROUNDS = 15
 """At most. A rate needs two scrapes of a series, so the first is not enough; in the last no series may be new."""
+MAX_SERIES = 400
+"""Of all that a process may show (docs/metrics.md)."""
 PASSWORD = "a long enough passphrase"
 
 
@@ -167,3 +169,4 @@ async def test_each_query_of_the_dashboard_is_answered_and_what_clients_make_up_
     assert {
         name: sorted(known[name] - before.get(name, set())) for name in known if known[name] != before.get(name)
     } == {}
+    assert sum(map(len, known.values())) < MAX_SERIES

@@ -2,6 +2,7 @@
 
 import re
 import subprocess
+import sys
 import tomllib
 from pathlib import Path
 from typing import get_args
@@ -20,6 +21,8 @@ from gateway.metrics.servers import QUEUE_LINKS, REDIS_EVENTS
 from gateway.redis.events import Happening
 from tests.gateway.used_metrics import FakeClient, event, used
 from tests.servers import find_binary
+
+ROOT = Path(__file__).parents[2]
 
 
 def value(metrics: Metrics, sample: str, **labels: str) -> float | None:
@@ -124,6 +127,11 @@ def test_names_follow_prometheus_conventions() -> None:
     assert CONTENT_TYPE.startswith("text/plain")
 
 
+def test_the_page_of_metrics_lists_each_as_it_is() -> None:
+    table = subprocess.run([sys.executable, ROOT / "scripts/metrics-table"], capture_output=True, text=True, check=True)
+    assert table.stdout in (ROOT / "docs/metrics.md").read_text(encoding="utf-8"), "scripts/metrics-table --write"
+
+
 def test_promtool_has_nothing_to_say() -> None:
     command = [find_binary("promtool"), "check", "metrics"]
     ended = subprocess.run(command, input=used().registry.exposition(), capture_output=True, timeout=30)
@@ -137,8 +145,7 @@ def test_a_process_shows_what_it_takes_of_its_host() -> None:
 
 
 def test_the_version_is_the_project_s_own() -> None:
-    pyproject = Path(__file__).parents[2] / "pyproject.toml"
-    assert program_version() == tomllib.loads(pyproject.read_text())["project"]["version"]
+    assert program_version() == tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
     assert 'chat_gateway_build_info{python="3' in Metrics().registry.exposition().decode()
     assert f'version="{program_version()}"' in Metrics().registry.exposition().decode()
 
