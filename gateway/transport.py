@@ -27,6 +27,7 @@ from websockets.protocol import State
 
 from gateway.fragments import BadMessage, Fragments
 from gateway.lane import LANE, NO_LIMIT, LaneListener
+from gateway.reads import Reads
 
 logger = logging.getLogger("gateway.transport")
 _quiet = logging.getLogger("gateway.transport.uvicorn")
@@ -67,6 +68,7 @@ class Transport(WebSocketsSansIOProtocol):
         self.conn.available_extensions = None  # frames are made once for all sockets, and a deflate bomb is small
         # websockets takes control frames for a part of the message that they interrupt, so messages are measured here.
         self.conn.max_message_size, self.conn.max_fragment_size = None, config.ws_max_size
+        self._reads = Reads(config.ws_max_size)
         self._fragments = Fragments(config.ws_max_size)
         self._listener: LaneListener | None = None
         self._lane_paused = False
@@ -185,6 +187,11 @@ class Transport(WebSocketsSansIOProtocol):
         if self.handshake_initiated and not self.handshake_complete:
             self.transport.abort()  # a client must wait for the answer (RFC 6455 §4.1); a pong would come before ours
             return
+        messages = self._reads.messages(data) if self.handshake_complete else None
+        if messages is not None and self.conn.current_size is None:  # else within fragments
+            for payload, is_text in messages:
+                self._advance(self._fragments.begin(payload, is_text, is_last=True))
+            return
         self.conn.receive_data(data)
         self.handle_events()  # what came before a bad frame is good
         if self.conn.parser_exc is not None:
@@ -225,18 +232,15 @@ class Transport(WebSocketsSansIOProtocol):
 
     def handle_text(self, event: Frame) -> None:
         """The first frame of a text message."""
-        if not self.close_sent:
-            self._advance(self._fragments.begin(bytes(event.data), is_text=True, is_last=event.fin))
+        self._advance(self._fragments.begin(bytes(event.data), is_text=True, is_last=event.fin))
 
     def handle_bytes(self, event: Frame) -> None:
         """The first frame of a binary message."""
-        if not self.close_sent:
-            self._advance(self._fragments.begin(bytes(event.data), is_text=False, is_last=event.fin))
+        self._advance(self._fragments.begin(bytes(event.data), is_text=False, is_last=event.fin))
 
     def handle_cont(self, event: Frame) -> None:
         """A further frame of a message."""
-        if not self.close_sent:
-            self._advance(self._fragments.proceed(bytes(event.data), is_last=event.fin))
+        self._advance(self._fragments.proceed(bytes(event.data), is_last=event.fin))
 
     def handle_ping(self) -> None:
         """A PING, for which the pong is ready to be sent."""
@@ -269,8 +273,7 @@ class Transport(WebSocketsSansIOProtocol):
                 answer = Frame(Opcode.CLOSE, payload).serialize(mask=False)
             elif ours is not None:
                 self._our_code = ours.code
-            code = self._close_code()
-            self.queue.put_nowait({"type": "websocket.disconnect", "code": code, "reason": ""})
+            self.queue.put_nowait({"type": "websocket.disconnect", "code": self._close_code(), "reason": ""})
             self.transport.write(answer)
         self._hang_up()
 
@@ -312,23 +315,23 @@ class Transport(WebSocketsSansIOProtocol):
         self._abort_later()
 
     def _let_go(self) -> None:
-        self.scope = _NO_SCOPE
-        self.queue = _NO_QUEUE
+        self.scope, self.queue = _NO_SCOPE, _NO_QUEUE
         del self.response
 
     # --- within
 
     def _advance(self, message: bytes | BadMessage | None) -> None:
+        if self.close_sent or message is None:
+            return
         if isinstance(message, BadMessage):
             self.conn.fail(message.code, message.reason)
             self.handle_parser_exception()
-        elif message is not None:
-            if self._listener is not None:
-                self._take(self._listener, message, self._fragments.is_text)
-            else:
-                self.curr_msg_data_type = "text" if self._fragments.is_text else "bytes"
-                self.frames = [message]
-                self.send_receive_event_to_app()
+        elif self._listener is not None:
+            self._take(self._listener, message, self._fragments.is_text)
+        else:
+            self.curr_msg_data_type = "text" if self._fragments.is_text else "bytes"
+            self.frames = [message]
+            self.send_receive_event_to_app()
 
     def _take(self, listener: LaneListener, message: bytes, is_text: bool) -> None:
         if self._lane_paused:

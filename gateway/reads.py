@@ -1,0 +1,80 @@
+"""The quick way in: a read that is nothing but whole, unfragmented messages needs no parser.
+
+Nearly every read of a chat is one such frame. What it saves: docs/transport.md. Pure: it knows no socket.
+
+Keeps: whatever else a read brings (control frames, fragments, parts of frames, what breaks a rule) is left to the
+parser whole and in order; after that, the parser has everything until a frame ends where a read ends.
+"""
+
+from typing import Final
+
+from websockets.frames import apply_mask  # type: ignore[attr-defined]  # in C, where that is built
+
+TEXT_HEAD: Final = 0x81
+BINARY_HEAD: Final = 0x82
+_MASKED: Final = 0x80
+_UNKNOWN: Final = -1
+
+
+class Reads:
+    """The reads of one socket, from its first frame on. Messages over `max_bytes` are left to the parser."""
+
+    __slots__ = ("_head", "_max_bytes", "_owed")
+
+    def __init__(self, max_bytes: int) -> None:
+        self._max_bytes = max_bytes
+        self._owed = 0
+        """Bytes to come of a frame that the parser has begun."""
+        self._head = b""
+        """The beginning of a frame's head, of which the parser has as much."""
+
+    def messages(self, data: bytes) -> list[tuple[bytes, bool]] | None:
+        """Each message with whether it is a text (not yet known to be UTF-8); None if the parser is to have `data`."""
+        if self._owed or self._head:
+            self._follow(data, self._owed)
+            return None
+        found: list[tuple[bytes, bool]] = []
+        at, end = 0, len(data)
+        while at < end:
+            head = data[at]
+            if end - at < 6 or (head != TEXT_HEAD and head != BINARY_HEAD):
+                break
+            size, start = data[at + 1] - _MASKED, at + 6
+            if size == 126 and end - at >= 8:
+                size, start = int.from_bytes(data[at + 2 : at + 4]), at + 8
+            elif not 0 <= size < 126:
+                break
+            stop = start + size
+            if stop > end or size > self._max_bytes:
+                break
+            found.append((apply_mask(data[start:stop], data[start - 4 : start]), head == TEXT_HEAD))
+            at = stop
+        else:
+            return found
+        self._follow(data, at)
+        return None
+
+    def _follow(self, data: bytes, at: int) -> None:
+        """Find out whether `data`, of which a frame begins at `at`, ends where a frame ends."""
+        if self._head:
+            data, self._head = self._head + data, b""
+        while at < len(data):
+            size = _frame_size(data, at)
+            if size == _UNKNOWN:
+                self._head, at = data[at:], len(data)
+            else:
+                at += size
+        self._owed = at - len(data)
+
+
+def _frame_size(data: bytes, at: int) -> int:
+    """Of the frame that begins there, with its head (RFC 6455 §5.2); _UNKNOWN if not enough of that is there."""
+    if len(data) - at < 2:
+        return _UNKNOWN
+    size, head = data[at + 1] & 0x7F, 6 if data[at + 1] & _MASKED else 2
+    if size >= 126:
+        wide = 2 if size == 126 else 8
+        if len(data) - at < 2 + wide:
+            return _UNKNOWN
+        size, head = int.from_bytes(data[at + 2 : at + 2 + wide]), head + wide
+    return head + size
