@@ -98,6 +98,7 @@ def healthy() -> Series:
         ("build_info", 1),
     ):
         found |= gauge(f"chat_gateway_{name}", steady(value))
+    found |= gauge("up", steady(1))
     for name in ("redis", "subscription", "database", "queue"):
         found |= gauge("chat_gateway_dependency_up", steady(1), f'dependency="{name}"')
     for name in ("ack", "delivery_lag", "commit", "database_wait", "redis_wait", "event_loop_lag"):
@@ -113,7 +114,8 @@ def healthy() -> Series:
     found |= gauge("chat_gateway_auth_logins_total", counter(*NEVER), 'outcome="overloaded"')
     found |= gauge("process_open_fds", steady(500)) | gauge("process_max_fds", steady(1000))
     others = 'job="another",instance="n9"'  # what runs beside us may be as full as it likes
-    return found | {f"process_open_fds{{{others}}}": steady(999), f"process_max_fds{{{others}}}": steady(1000)}
+    found |= {f"process_open_fds{{{others}}}": steady(999), f"process_max_fds{{{others}}}": steady(1000)}
+    return found | {f"up{{{others}}}": steady(0)}
 
 
 def play(folder: Path, scenes: Mapping[str, tuple[Series, Mapping[str, Sequence[str]]]]) -> None:

@@ -65,6 +65,10 @@ CAUSES: dict[str, tuple[Series, Expected]] = {
         {'chat_gateway_ready{job="chat-gateway",instance="n2"}': lately(1, 0, 8)},
         {"warning": ["ChatGatewayNotReady"]},
     ),
+    "a node does not answer": (
+        gauge("up", lately(1, 0, 5)) | {'chat_gateway_ready{job="chat-gateway",instance="n2"}': steady(1)},
+        {"warning": ["ChatGatewaySilent"]},
+    ),
     "a node is deaf": (_dependency("subscription", 3), {"warning": ["ChatGatewayDeaf"]}),
     "the database is down": (_dependency("database", 3), {"critical": ["ChatGatewayDatabaseDown"]}),
     "Redis is down": (_dependency("redis", 3), {"critical": ["ChatGatewayRedisDown"]}),

@@ -175,6 +175,18 @@ async def test_clients_that_do_not_read_are_called_slow_consumers(scene: Scene) 
         await scene.go(full)
 
 
+@pytest.mark.full
+async def test_a_frozen_node_is_called_silent(scene: Scene) -> None:
+    async with talking(scene):
+        await scene.is_quiet()
+        frozen = scene.cluster.nodes[0]
+        frozen.pause()
+        silent = [("ChatGatewaySilent", "warning", f"127.0.0.1:{frozen.port}")]
+        await scene.come(silent)
+        frozen.resume()
+        await scene.go(silent)
+
+
 async def _come_and_read_nothing(scene: Scene, number: int) -> None:
     """Come, leave everything unread until the node has cut us, come again, for ever."""
     head = f"GET /ws/chat/{scene.chat}/ HTTP/1.1\r\nHost: {scene.instance}\r\nConnection: Upgrade\r\n"
