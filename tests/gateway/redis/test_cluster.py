@@ -1,0 +1,214 @@
+"""What a cluster does under a node: slots that move, masters that die, are replaced, or come back with nothing."""
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from redis.crc import key_slot
+
+from gateway.errors import RedisUnavailable
+from gateway.messages import RateLimited
+from gateway.presence import Seat
+from gateway.redis.lease import lease_key
+from tests.gateway.redis.test_layouts import LIMIT, Half, node
+from tests.gateway.redis.waiting import eventually, eventually_async
+from tests.redis_cluster import ClusterNode, RedisCluster, run_redis_cluster
+
+PACE_S = 0.002
+
+
+@pytest.fixture
+def cluster(tmp_path: Path) -> Iterator[RedisCluster]:
+    with run_redis_cluster(tmp_path / "cluster") as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def replicated(tmp_path: Path) -> Iterator[RedisCluster]:
+    with run_redis_cluster(tmp_path / "cluster", replicated=True) as cluster:
+        yield cluster
+
+
+def other_than(cluster: RedisCluster, master: ClusterNode) -> ClusterNode:
+    return next(node for node in cluster.masters if node is not master)
+
+
+def chat_at(cluster: RedisCluster, master: ClusterNode, *, here: bool = True) -> int:
+    """A chat whose channel is (or is not) at the master."""
+    slots = cluster.masters[0].slots_of()
+    return next(c for c in range(1, 1000) if (slots[key_slot(b"chat:%d" % c)] == master.id) is here)
+
+
+class Talk:
+    """Numbers said in a chat, and which of them may be missing: those said before a position check was asked for."""
+
+    def __init__(self, speaker: Half, listener: Half, chat_id: int) -> None:
+        self._speaker, self._listener, self._chat_id = speaker, listener, chat_id
+        self.said = 0
+        self.excused = 0
+        interrupted = listener.ear.on_interrupted
+
+        def on_interrupted() -> None:
+            interrupted()
+            self.excused = self.said
+
+        # Whoever listens looked this method up at the start, but asks the ear.
+        listener.ear.on_interrupted = on_interrupted  # type: ignore[method-assign]
+
+    @property
+    def heard(self) -> set[int]:
+        return {int(said) for chat, said in self._listener.ear.heard if chat == self._chat_id}
+
+    def say(self) -> None:
+        self._speaker.rooms.broker.publish(self._chat_id, b"%d" % self.said)
+        self.said += 1
+
+    async def go_on(self, seconds: float) -> None:
+        async with asyncio.timeout(seconds + 10):
+            for _ in range(int(seconds / PACE_S)):
+                self.say()
+                await asyncio.sleep(PACE_S)
+
+    async def until_heard(self, timeout_s: float = 15) -> None:
+        """Speak until one who speaks last is heard."""
+
+        async def is_heard() -> bool:
+            self.say()
+            await asyncio.sleep(0.05)
+            return self.said - 1 in self.heard
+
+        await eventually_async(is_heard, timeout_s)
+
+    @property
+    def lost(self) -> set[int]:
+        """What nobody will look for."""
+        return set(range(self.excused, self.said)) - self.heard
+
+
+async def test_a_slot_moves_to_and_fro_while_there_is_talk_in_it(cluster: RedisCluster) -> None:
+    async with node(cluster.url, "a") as a, node(cluster.url, "b") as b:
+        source = cluster.master_of("chat:1")
+        quiet_chat = chat_at(cluster, source, here=False)
+        await asyncio.gather(*(a.rooms.broker.subscribe(chat) for chat in (1, quiet_chat)))
+        moving, quiet = Talk(b, a, 1), Talk(b, a, quiet_chat)
+        quiet.excused = 0
+        target = other_than(cluster, source)
+        for origin, goal in ((source, target), (target, source)):
+            talking = asyncio.gather(moving.go_on(0.6), quiet.go_on(0.6))
+            await asyncio.sleep(0.2)
+            before = a.ear.interruptions
+            await asyncio.to_thread(cluster.move, key_slot(b"chat:1"), origin, goal)
+            await talking
+            await eventually(lambda before=before: a.ear.interruptions > before)  # type: ignore[misc]
+            await moving.until_heard()
+            assert not moving.lost
+        await quiet.until_heard()
+        assert quiet.heard == set(range(quiet.said))
+        assert not a.rooms.broker.down and not a.rooms.broker.deaf
+        assert "probe_failed" not in a.happened + b.happened
+
+
+async def test_a_limit_holds_while_its_slot_moves(cluster: RedisCluster) -> None:
+    async with node(cluster.url, "a") as a:
+        key, slot = "limit:1", key_slot(b"limit:1")
+        source = cluster.master_of(key)
+        target = other_than(cluster, source)
+        target.ask("CLUSTER", "SETSLOT", slot, "IMPORTING", source.id)
+        source.ask("CLUSTER", "SETSLOT", slot, "MIGRATING", target.id)
+        answers = [await a.rooms.limits.admit(1, f"m{number}") for number in range(2)]  # asked of the target
+        a.rooms.limits.forget(1, "m1")
+        await eventually(lambda: target.ask("CLUSTER", "COUNTKEYSINSLOT", slot) == 1)
+        await asyncio.to_thread(cluster.move, slot, source, target)
+        answers += [await a.rooms.limits.admit(1, f"m{number}") for number in range(2, LIMIT + 2)]
+        assert [isinstance(answer, RateLimited) for answer in answers] == [False] * (LIMIT + 1) + [True]
+
+
+@pytest.mark.parametrize("how", ["kill", "asked"])
+async def test_a_replica_takes_over_and_only_its_chats_notice(replicated: RedisCluster, how: str) -> None:
+    async with node(replicated.url, "a") as a, node(replicated.url, "b") as b:
+        victim = replicated.masters[0]
+        replica = replicated.replicas[0]
+        lost_chat, kept_chat = chat_at(replicated, victim), chat_at(replicated, victim, here=False)
+        await asyncio.gather(*(a.rooms.broker.subscribe(chat) for chat in (lost_chat, kept_chat)))
+        lost, kept = Talk(b, a, lost_chat), Talk(b, a, kept_chat)
+        seat = Seat(lost_chat, 7, "ann", "x", exclusive=True)
+        await a.rooms.presence.enter(seat)
+        if how == "kill":
+            victim.kill()
+            await eventually(lambda: a.rooms.broker.down)
+        else:
+            replica.ask("CLUSTER", "FAILOVER")
+        await asyncio.gather(lost.go_on(1), kept.go_on(1))
+        await lost.until_heard()
+        await kept.until_heard()
+        assert not lost.lost
+        assert kept.heard == set(range(kept.said))
+        await eventually(lambda: not any(half.rooms.broker.down or half.rooms.broker.deaf for half in (a, b)))
+
+        async def is_seated() -> bool:
+            return [present.user_id for present in await b.rooms.presence.members(lost_chat)] == [7]
+
+        await eventually_async(is_seated)
+        victim.restart()  # a replica by now
+        await lost.until_heard()
+        assert not lost.lost
+
+
+async def test_seats_are_asserted_again_at_a_master_that_lost_them_though_the_lease_is_elsewhere(
+    cluster: RedisCluster,
+) -> None:
+    async with node(cluster.url, "a") as a:
+        keeper = cluster.master_of(lease_key("a.1"))
+        victim = other_than(cluster, keeper)
+        chat = next(chat for chat in range(1, 1000) if cluster.master_of(f"presence:{chat}") is victim)
+        await a.rooms.presence.enter(Seat(chat, 7, "ann", "x", exclusive=False))
+        victim.restart()
+
+        async def is_seated() -> bool:
+            try:
+                return [present.user_id for present in await a.rooms.presence.members(chat)] == [7]
+            except RedisUnavailable:
+                return False
+
+        await eventually_async(is_seated)
+        assert "lease_lost" not in a.happened
+
+
+async def test_a_master_without_a_replica_takes_only_its_slots_along(cluster: RedisCluster) -> None:
+    async with node(cluster.url, "a") as a, node(cluster.url, "b") as b:
+        victim = cluster.masters[2]
+        lost_chat, kept_chat = chat_at(cluster, victim), chat_at(cluster, victim, here=False)
+        kept = Talk(b, a, kept_chat)
+        await a.rooms.broker.subscribe(kept_chat)
+        victim.kill()
+        await eventually(lambda: a.rooms.broker.down and b.rooms.broker.down)
+        async with asyncio.timeout(2):
+            await a.rooms.broker.subscribe(lost_chat)  # returns after its bound
+        await kept.go_on(1)
+        assert not a.rooms.broker.deaf
+        b.rooms.broker.publish(lost_chat, b"waits")
+        victim.start()
+        await eventually(lambda: not a.rooms.broker.down and not a.rooms.broker.deaf)
+        lost = Talk(b, a, lost_chat)
+        await lost.until_heard()
+        await kept.until_heard()
+        assert kept.heard == set(range(kept.said))
+
+
+async def test_a_node_waits_for_a_cluster_that_is_not_there_yet(cluster: RedisCluster) -> None:
+    for master in cluster.masters:
+        master.kill()
+    starting = asyncio.create_task(_speak_to_oneself(cluster.url))
+    await asyncio.sleep(0)
+    for master in cluster.masters:
+        master.start()
+    async with asyncio.timeout(15):
+        await starting
+
+
+async def _speak_to_oneself(url: str) -> None:
+    async with node(url, "a") as a:
+        await a.rooms.broker.subscribe(1)
+        await Talk(a, a, 1).until_heard()
+        await a.rooms.presence.enter(Seat(1, 7, "ann", "x", exclusive=True))
