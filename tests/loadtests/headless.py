@@ -11,6 +11,8 @@ from tests.servers import free_port
 
 ROOT = Path(__file__).parents[2]
 LOCUSTFILE = ROOT / "loadtests/locustfile.py"
+BROKEN = (("WS", "gap"), ("WS", "duplicate"), ("WS", "unacked"), ("HTTP", "lost"))
+"""The lines of broken promises."""
 SETUP_S = 600
 """Far more than accounts take; what hangs ends here."""
 
