@@ -213,9 +213,11 @@ class Node:
             is_stored = isinstance(outcome, Committed) and not outcome.duplicate
             if admitted is not None and admitted.is_new and not is_stored:
                 self._limits.forget(event.sender.id, _entry(event))
-            if isinstance(outcome, Committed) and not outcome.duplicate:
-                self._note_stored(outcome.event)
-                self._serve(outcome.event)
+            if isinstance(outcome, Committed):
+                if is_stored:
+                    self._note_stored(outcome.event)
+                if is_stored or not self._has_delivered(outcome.event):
+                    self._serve(outcome.event)  # a duplicate too: whoever stored it may have died before it told anyone
             if by is not None:
                 by.settles(event.client_msg_id, outcome)
             done(outcome)
@@ -248,6 +250,10 @@ class Node:
 
         self.submit(event, done, admitted=admitted)
         return await future
+
+    def _has_delivered(self, event: ChatEvent) -> bool:
+        local = self._hub.chat(event.chat_id)
+        return local is not None and event.seq <= local.timeline.last_seq
 
     def _serve(self, event: ChatEvent) -> None:
         """Deliver a committed event here at once, and publish it; its echo from Redis is dropped by seq."""

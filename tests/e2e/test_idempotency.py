@@ -1,6 +1,7 @@
 """The same message sent again, whichever way and to whichever node: it is stored once, and answered as at first."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from pathlib import Path
@@ -9,6 +10,10 @@ from typing import Any
 import httpx
 import pytest
 
+from gateway.repair import INTERVAL_S
+from storage.chat_log import open_chat_log
+from storage.database import open_database
+from storage.records import EventKind, NewEvent, Outcome
 from tests.cluster import Cluster, User, run_cluster
 from tests.servers import PostgresServer
 
@@ -50,6 +55,29 @@ async def test_one_id_is_one_message_over_http_and_sockets_and_at_once(cluster: 
     await client.send(type="message", text="once", client_msg_id="k")
     frame = await client.next("message")
     assert (frame["data"], frame["duplicate"]) == (answers[0].json(), True)
+
+
+async def test_what_was_stored_and_never_told_is_told_by_its_retry(cluster: Cluster, database_url: str) -> None:
+    """As if the node had died, or lost the database, between COMMIT and the answer."""
+    ann, bob = await cluster.user("ann"), await cluster.user("bob")
+    chat = await cluster.chat(ann, bob)
+    left, right = await cluster.enter(0, chat, ann), await cluster.enter(1, chat, bob)
+    async with open_database(database_url) as database, open_chat_log(database) as log:
+        started = time.monotonic()
+        for number in range(1, 5):
+            stored: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+            log.submit(NewEvent(chat, ann.person, f"m{number}", EventKind.MESSAGE, "text"), stored.set_result)
+            await stored
+            if number == 4:
+                await left.close()  # and over HTTP, by a node that has nobody in the chat
+                answer = await post(cluster, 0, ann, chat, "text", f"m{number}")
+                assert answer.status_code == 200
+            else:
+                await left.send(type="message", text="text", client_msg_id=f"m{number}")
+                await left.next("message", lambda frame: "duplicate" in frame)
+            await right.until(lambda _, n=number: right.seqs == list(range(1, n + 1)))
+        assert time.monotonic() - started < 4 * INTERVAL_S / 2, "nobody waits for the position check"
+    assert left.seqs == [1, 2, 3]
 
 
 async def test_messages_whose_outcome_the_client_never_learnt_are_stored_once(
