@@ -7,8 +7,10 @@ Keeps: no client holds a socket for longer than these bounds by sending or readi
 """
 
 import asyncio
+import sys
 from typing import Final
 
+from httptools import HttpParserUpgrade
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 HEAD_S: Final = 10.0
@@ -27,6 +29,7 @@ class HttpTransport(HttpToolsProtocol):
     _request_timer: asyncio.TimerHandle | None = None
     _answer_timer: asyncio.TimerHandle | None = None
     _head_bytes = 0
+    _read_bytes = 0
     _is_head = True
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in the base class
@@ -47,6 +50,7 @@ class HttpTransport(HttpToolsProtocol):
             self._expect_request_within(HEAD_S)
         if self._is_head:
             self._head_bytes += len(data)
+        self._read_bytes = len(data)
         super().data_received(data)
         if self._is_head and self._head_bytes > MAX_HEAD_BYTES:
             self.transport.abort()
@@ -69,6 +73,10 @@ class HttpTransport(HttpToolsProtocol):
 
     def handle_websocket_upgrade(self) -> None:
         """Hand the socket over as it was made; its request is complete, so that no bound is left on that."""
+        upgrade = sys.exception()  # httptools' way to say so, and after how many bytes
+        if isinstance(upgrade, HttpParserUpgrade) and upgrade.args[0] < self._read_bytes:
+            self.transport.abort()  # frames ahead of the answer (RFC 6455 §4.1), which uvicorn drops silently
+            return
         self.transport.set_write_buffer_limits()
         super().handle_websocket_upgrade()
 

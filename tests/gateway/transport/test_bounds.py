@@ -198,9 +198,38 @@ async def test_a_client_that_does_not_wait_for_the_answer_is_cut_at_once(monkeyp
             assert await client.reader.read() == b""
 
 
+async def test_a_client_that_sends_frames_with_its_request_is_cut_at_once() -> None:
+    app = LaneApp(echo)
+    async with running(app) as server, await RawClient.connect(server.port) as client:
+        await client.send(handshake() + frame(TEXT, b"early"))
+        await client.ended()
+        assert app.listeners == []
+    async with running(app) as server, await RawClient.connect(server.port) as client:
+        for piece in (handshake()[:-1], handshake()[-1:]):
+            await client.send(piece)
+        assert (await client.answer()).startswith(b"HTTP/1.1 101 ")
+
+
+@pytest.mark.parametrize("sent", [frame(TEXT, b"x" * 60_000)[:-1], frame(TEXT, b"hi")[:1]])
+async def test_a_frame_that_never_ends_is_cut_by_the_keepalive(sent: bytes) -> None:
+    app = LaneApp(echo)
+    async with (
+        running(app, ws_ping_interval=0.1, ws_ping_timeout=0.1) as server,
+        await RawClient.open(server.port) as client,
+    ):
+        await client.send(sent)
+        await until(lambda: app.ends == [1006], 2)
+        assert app.listeners[0].messages == []
+
+
 @pytest.mark.parametrize(
     ("path", "header", "status"),
-    [("/", "X-Long: " + "x" * 9000, b"431"), ("/" + "x" * 9000, "X-A: b", b"414")],
+    [
+        ("/", "X-Long: " + "x" * 9000, b"431"),
+        ("/" + "x" * 9000, "X-A: b", b"414"),
+        ("/", "\r\n".join(f"X-{number}: b" for number in range(2000)), b"431"),
+    ],
+    ids=["a long header", "a long path", "many headers"],
 )
 async def test_a_handshake_that_only_the_http_parser_takes_is_refused_at_once(
     path: str, header: str, status: bytes, monkeypatch: pytest.MonkeyPatch
