@@ -61,16 +61,23 @@ def kustomized(folder: str, age: str = "newest") -> list[Object]:
     return objects(run(program("kubectl", age), "kustomize", str(ROOT / folder)))
 
 
-def charted(values: Mapping[str, Any] | None = None, *options: str, age: str = "newest") -> list[Object]:
+def charted(
+    values: Mapping[str, Any] | None = None, *options: str, age: str = "newest", release: str = "demo"
+) -> list[Object]:
     """What Helm renders with these values, hooks and tests included."""
-    return objects(helm("template", values, *options, age=age))
+    return objects(helm("template", values, *options, age=age, release=release))
 
 
 def helm(
-    verb: str, values: Mapping[str, Any] | None = None, *options: str, age: str = "newest", chart: Path = CHART
+    verb: str,
+    values: Mapping[str, Any] | None = None,
+    *options: str,
+    age: str = "newest",
+    chart: Path = CHART,
+    release: str = "demo",
 ) -> str:
     """What `helm template demo …` and the like print. The values go through a file, as people's do."""
-    name = [] if verb == "lint" else ["demo"]
+    name = [] if verb == "lint" else [release]
     command = [program("helm", age), verb, *name, str(chart), "--values", "-", *options]
     said = json.dumps(values or {})
     ended = subprocess.run(command, capture_output=True, text=True, timeout=60, input=said, env={"HOME": "/nowhere"})

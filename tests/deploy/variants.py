@@ -35,7 +35,7 @@ VALUES: dict[str, dict[str, Any]] = {
         "gateway": _PART, "auth": _PART,
         "service": {"type": "LoadBalancer", "port": 8080, "annotations": {"a": "b"}},
         "serviceAccount": {"annotations": {"a": "b"}},
-        "ingress": {"enabled": True, "tlsSecret": "tls", "annotations": {"a": "b"}},
+        "ingress": {"enabled": True, "host": "chat.example.com", "tlsSecret": "tls", "annotations": {"a": "b"}},
         "httpRoute": {"enabled": True, "parentRefs": [{"name": "web"}], "hostnames": ["a.example"],
                       "timeouts": {"request": "0s"}},
         "networkPolicy": {"clients": _PEERS, "servers": _PEERS, "extraEgress": [{"ports": [{"port": 8883}]}]},
@@ -59,11 +59,13 @@ VALUES: dict[str, dict[str, Any]] = {
         "credentials": {"DATABASE_URL": None, "POSTGRES_PASSWORD": {"secret": "pg", "key": "password"}},
     },
     "HAProxy on OpenShift": {
-        "ingress": {"enabled": True, "controller": "haproxy"},
+        "ingress": {"enabled": True, "host": "chat.example.com", "controller": "haproxy"},
         "podSecurityContext": {"runAsUser": None, "runAsGroup": None},
         "fullnameOverride": "a-name-of-fifty-characters-which-is-all-that-fits",
     },
-    "another controller": {"ingress": {"enabled": True, "controller": "other", "className": "traefik"}},
+    "another controller": {
+        "ingress": {"enabled": True, "host": "chat.example.com", "controller": "other", "className": "traefik"},
+    },
 }  # fmt: skip
 
 VARIANTS = [*FOLDERS, *(f"chart: {name}" for name in VALUES)]

@@ -5,11 +5,20 @@
     - {protocol: TCP, port: 53}
 {{- end -}}
 
+{{/* PostgreSQL's ports, in JSON. */}}
+{{- define "chat.postgresPorts" -}}
+{{- $ports := .Values.networkPolicy.ports.postgres -}}
+{{- with .Values.settings.POSTGRES_PORT -}}
+{{- $ports = append $ports . -}}
+{{- end -}}
+{{- $ports | uniq | toJson -}}
+{{- end -}}
+
 {{/* The servers, by port. Takes (list ROOT PORTS). */}}
 {{- define "chat.egressServers" -}}
 {{- $root := index . 0 -}}
 - ports:
-    {{- range index . 1 }}
+    {{- range index . 1 | uniq }}
     - {protocol: TCP, port: {{ int . }}}
     {{- end }}
   {{- with $root.Values.networkPolicy.servers }}

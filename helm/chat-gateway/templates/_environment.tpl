@@ -13,8 +13,13 @@
 {{- define "chat.credential" -}}
 {{- $name := index . 0 -}}
 {{- $from := index . 1 -}}
-{{- if and (hasKey $from "value") (or $from.secret $from.key) -}}
+{{- if hasKey $from "value" -}}
+{{- if or $from.secret $from.key -}}
 {{- fail (printf "credentials.%s: give either a value, or a secret and its key" $name) -}}
+{{- end -}}
+{{- if or (not (hasSuffix "_URL" $name)) (contains "@" $from.value) -}}
+{{- fail (printf "credentials.%s: whoever may look at a pod would read it; put it into a Secret, and give its name and key" $name) -}}
+{{- end -}}
 {{- end -}}
 - name: {{ $name }}
 {{- if hasKey $from "value" }}
@@ -22,9 +27,28 @@
 {{- else }}
   valueFrom:
     secretKeyRef:
-      name: {{ required (printf "credentials.%s: the Secret's name is missing (secret)" $name) $from.secret }}
-      key: {{ default $name $from.key }}
+      name: {{ required (printf "credentials.%s: the Secret's name is missing (secret)" $name) $from.secret | quote }}
+      key: {{ default $name $from.key | quote }}
 {{- end }}
+{{- end -}}
+
+{{/* More environment, as given; what the chart sets by itself has its place there. Takes (list ROOT COMPONENT EXTRA). */}}
+{{- define "chat.extraEnv" -}}
+{{- $root := index . 0 -}}
+{{- $taken := concat (list "APP_PORT" "AUTH_PORT" "METRICS_PORT" "DRAIN_DELAY_S" "DRAIN_S") (keys $root.Values.settings) -}}
+{{- range $name, $from := $root.Values.credentials -}}
+{{- if $from -}}
+{{- $taken = append $taken $name -}}
+{{- end -}}
+{{- end -}}
+{{- range index . 2 -}}
+{{- if has .name $taken -}}
+{{- fail (printf "%s.extraEnv: %s is set by another value (settings, credentials, gateway.drain or metrics.port)" (index $ 1) .name) -}}
+{{- end -}}
+{{- end -}}
+{{- with index . 2 -}}
+{{- toYaml . -}}
+{{- end -}}
 {{- end -}}
 
 {{/* The credentials, as environment, without those of a list of names. Takes (list ROOT NAMES). */}}

@@ -1,0 +1,114 @@
+"""The chart before somebody who errs or means harm: what cannot work is refused, what can stays a value."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.deploy.programs import AGES, CHART, Refused, charted, helm, one
+from tests.deploy.schemas import check
+from tests.deploy.test_manifests import SECRETS
+
+EVIL = 'a"\n  EVIL: "x'
+WORDS = {  # each is a good name for Kubernetes, and something else than a word for YAML
+    "fullnameOverride": "true",
+    "nameOverride": "null",
+    "image": {"tag": "1e3", "pullSecrets": ["123"]},
+    "serviceAccount": {"name": "1.5"},
+    "credentials": {"DATABASE_URL": {"secret": "123", "key": "1"}, "REDIS_URL": {"secret": "no", "key": "on"}},
+    "gateway": {"priorityClassName": "true", "podLabels": {"team": "1"}, "podAnnotations": {"a": "true"}},
+    "ingress": {"enabled": True, "host": "10", "className": "0", "tlsSecret": "1e3"},
+    "extraLabels": {"cost": "007"},
+}
+
+
+@pytest.mark.parametrize(
+    ("values", "sentence"),
+    [
+        ({"fullnameOverride": "Bad_Name"}, "/fullnameOverride"),
+        ({"nameOverride": f"x{EVIL}"}, "/nameOverride"),
+        ({"image": {"repository": "chat\n          command: [sh]"}}, "/image/repository"),
+        ({"image": {"tag": 1.1}}, "/image/tag': got number, want string"),
+        ({"image": {"pullSecrets": ["My Secret"]}}, "/image/pullSecrets/0"),
+        ({"extraLabels": {"a": EVIL}}, "/extraLabels/a"),
+        ({"extraLabels": {"app.kubernetes.io/name": "x"}}, "app.kubernetes.io/name"),
+        ({"gateway": {"podLabels": {"app.kubernetes.io/component": "auth"}}}, "app.kubernetes.io/component"),
+        ({"gateway": {"extraEnv": [{"name": "DRAIN_S", "value": "600"}]}}, "gateway.extraEnv: DRAIN_S is set by"),
+        ({"auth": {"extraEnv": [{"name": "REDIS_URL", "value": "x"}]}}, "auth.extraEnv: REDIS_URL is set by"),
+        ({"podSecurityContext": {"runAsUser": 0}}, "/podSecurityContext/runAsUser"),
+        ({"podSecurityContext": {"runAsNonRoot": False}}, "runAsNonRoot"),
+        ({"credentials": {"REDIS_URL": {"secret": "a b"}}}, "/credentials/REDIS_URL/secret"),
+        ({"credentials": {"SECRET_KEY": {"value": "x" * 32}}}, "credentials.SECRET_KEY: whoever may look"),
+        ({"credentials": {"POSTGRES_PASSWORD": {"value": "p"}}}, "credentials.POSTGRES_PASSWORD: whoever may look"),
+        ({"credentials": {"AMQP_URL": {"value": "amqp://a:hush@mq"}}}, "credentials.AMQP_URL: whoever may look"),
+        ({"settings": {"MESSAGES_PER_MINUTE": -1}}, "/settings/MESSAGES_PER_MINUTE': minimum: got -1, want 0"),
+        ({"settings": {"MAX_TEXT_LENGTH": None}}, "/settings/MAX_TEXT_LENGTH"),
+        ({"metrics": {"port": 8001}}, "metrics.port: 8000 and 8001 are the ports of gateways and auth"),
+        ({"metrics": {"prometheusRule": {"enabled": True, "runbooks": EVIL}}}, "/metrics/prometheusRule/runbooks"),
+        ({"networkPolicy": {"ports": {"redis": 6379}}}, "/networkPolicy/ports/redis': got number, want array"),
+        ({"ingress": {"enabled": True}}, "ingress.host is missing"),
+        ({"ingress": {"enabled": True, "host": "https://chat.example.com"}}, "/ingress/host"),
+        ({"ingress": {"enabled": True, "host": "a.example", "tlsSecret": EVIL}}, "/ingress/tlsSecret"),
+        ({"httpRoute": {"enabled": True, "parentRefs": [{"name": "w", "namespce": "x"}]}}, "namespce"),
+        ({"httpRoute": {"parentRefs": [{"name": "w"}], "timeouts": {"request": "1 hour"}}}, "/httpRoute/timeouts"),
+    ],
+)
+def test_what_cannot_work_or_is_no_value_is_refused_with_a_sentence(values: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(Refused) as refused:
+        helm("template", values)
+    assert sentence in str(refused.value)
+    assert "nil pointer" not in str(refused.value)
+    assert "hush" not in str(refused.value), "a password is not repeated"
+
+
+@pytest.mark.parametrize("name", ["1chat", "my.chat"])
+def test_a_release_whose_name_no_service_can_have_is_told_what_to_set(name: str) -> None:
+    with pytest.raises(Refused, match="set fullnameOverride"):
+        helm("template", {}, release=name)
+    assert charted({"fullnameOverride": "chat"}, release=name)
+
+
+@pytest.mark.parametrize("age", AGES)
+def test_words_that_yaml_would_read_as_something_else_stay_words(age: str) -> None:
+    built = charted(WORDS, age=age, release="123")
+    for each in built:
+        check(each, AGES[age])
+    pod = one(built, "Deployment", "true")["spec"]["template"]["spec"]
+    assert (pod["priorityClassName"], pod["serviceAccountName"]) == ("true", "1.5")
+    secrets = {each["name"]: each["valueFrom"]["secretKeyRef"] for each in pod["containers"][0]["env"]}
+    assert secrets["DATABASE_URL"] == {"name": "123", "key": "1"}
+
+
+def test_a_settings_text_stays_one_value_whatever_is_in_it() -> None:
+    for text in (EVIL, "{{ .Release.Name }}", "# no comment", " 'x' ", "on", "0755", "é\u2028\\n$(HOME)"):
+        settings = one(charted({"settings": {"JWT_ISSUER": text}}), "ConfigMap", "demo-chat-gateway")["data"]
+        assert settings["JWT_ISSUER"] == text
+        assert set(settings) == {"APP_PORT", "AUTH_PORT", "METRICS_PORT", "DRAIN_DELAY_S", "DRAIN_S", "JWT_ISSUER"}
+
+
+def _groups(values: dict[str, Any], path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """The paths of everything that has parts in values.yaml, but what a null is documented for."""
+    for name, value in values.items():
+        if isinstance(value, dict):
+            yield (*path, name)
+            if name not in {"credentials", "podSecurityContext", "resources"}:
+                yield from _groups(value, (*path, name))
+
+
+@pytest.mark.parametrize("path", [*_groups(yaml.safe_load((CHART / "values.yaml").read_text()))], ids=".".join)
+def test_a_group_that_is_taken_away_is_a_sentence_that_names_it(path: tuple[str, ...]) -> None:
+    values: Any = None
+    for name in reversed(path):
+        values = {name: values}
+    with pytest.raises(Refused, match=f"missing property '{path[-1]}'"):
+        helm("template", values)
+
+
+def test_every_credential_comes_from_a_secret_that_exists_and_no_other_object_holds_one() -> None:
+    given = {name: {"secret": f"of-{name.lower().replace('_', '-')}", "key": "it"} for name in SECRETS}
+    built = charted({"credentials": given})
+    (container,) = one(built, "Deployment", "demo-chat-gateway")["spec"]["template"]["spec"]["containers"]
+    found = {each["name"]: each["valueFrom"]["secretKeyRef"] for each in container["env"]}
+    assert found == {name: {"name": each["secret"], "key": "it"} for name, each in given.items()}
+    assert "Secret" not in {each["kind"] for each in built}
