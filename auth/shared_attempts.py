@@ -4,8 +4,9 @@ import asyncio
 import logging
 from pathlib import Path
 from typing import Final
+from zlib import crc32
 
-from redis.asyncio import Redis
+from redis.asyncio import Redis, RedisCluster
 from redis.exceptions import RedisError
 
 from auth.attempts import WINDOW_S, Limit, LocalLoginLimits, limits_on
@@ -19,11 +20,12 @@ log = logging.getLogger("auth")
 class SharedLoginLimits:
     """Meets `LoginLimits`. While Redis is away the limits of this process alone decide.
 
-    The client belongs to the caller, who closes it.
+    Each key is in one of the `redis`, which are in the same order in all processes. They belong to the caller, who
+    closes them.
     """
 
-    def __init__(self, redis: Redis) -> None:
-        self._script = redis.register_script(_SCRIPT)
+    def __init__(self, *redis: Redis | RedisCluster) -> None:
+        self._scripts = [client.register_script(_SCRIPT) for client in redis]
         self._local = LocalLoginLimits()
         self._away = False
 
@@ -55,5 +57,7 @@ class SharedLoginLimits:
 
     async def _run(self, limit: Limit, count: bool) -> int:
         # One key a script, so that a cluster may hold the two lists on different nodes.
-        answer = await self._script([f"login-failures:{limit.key}"], [limit.most, int(WINDOW_S * 1000), int(count)])
+        key = f"login-failures:{limit.key}"
+        script = self._scripts[crc32(key.encode("utf-8", "surrogatepass")) % len(self._scripts)]
+        answer = await script([key], [limit.most, int(WINDOW_S * 1000), int(count)])
         return int(answer)

@@ -16,7 +16,7 @@ from auth.shared_attempts import TIMEOUT_S, SharedLoginLimits
 from auth.tokens import PublicKeys
 from gateway.metrics.auth import AuthMetrics
 from gateway.metrics.exposition import Registry
-from gateway.redis.endpoint import open_client
+from gateway.redis.vendor_clients import open_vendor_clients
 from gateway.settings import Settings
 from storage.accounts import Accounts
 from storage.database import Database
@@ -25,12 +25,12 @@ from storage.keys import SigningKeys
 
 @asynccontextmanager
 async def open_auth(settings: Settings, database: Database, registry: Registry) -> AsyncIterator[AuthService]:
-    """The service over `database`, counted in `registry`, with a connection to Redis of its own; Redis may be away."""
+    """The service over `database`, counted in `registry`, with connections to Redis of its own; Redis may be away."""
     metrics = AuthMetrics(registry)
     events = AuthEvents(metrics.login, metrics.registered, metrics.guest, metrics.hashed)
-    async with open_client(settings.redis_url, TIMEOUT_S) as redis:
+    async with open_vendor_clients(settings.redis_url, TIMEOUT_S) as redis:
         service = AuthService(
-            Accounts(database), SigningKeys(database), SharedLoginLimits(redis), _auth_settings(settings), events
+            Accounts(database), SigningKeys(database), SharedLoginLimits(*redis), _auth_settings(settings), events
         )
         metrics.watch(lambda: service.hashing)
         try:

@@ -55,10 +55,10 @@ class Broker(Protocol):
 
     @property
     def deaf(self) -> bool:
-        """True while this node's own subscription is broken although the command link works (readiness)."""
+        """True while this node's own subscription to a Redis is broken although its command link there works."""
         ...
 
     @property
     def down(self) -> bool:
-        """True while Redis does not answer on the command link either: an outage that all nodes share."""
+        """True while a Redis does not answer on the command link either: an outage that all nodes share."""
         ...

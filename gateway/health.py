@@ -79,7 +79,7 @@ class Health:
             return State.DRAINING
         if not self._gate.is_open:
             return State.STARTING
-        if self._broker.deaf and not self._broker.down:
+        if self._broker.deaf:
             return State.DEAF
         if self._broker.down or self._is_store_down or self._is_queue_down:
             return State.DEGRADED
@@ -99,7 +99,7 @@ class Health:
         """The body of `/readyz`."""
         return {
             "status": self.state,
-            "redis": "down" if self._broker.down else "deaf" if self._broker.deaf else "up",
+            "redis": "deaf" if self._broker.deaf else "down" if self._broker.down else "up",
             "database": "down" if self._is_store_down else "up",
             **({"queue": "down" if self._is_queue_down else "up"} if self._is_queue_up else {}),
             **({"failed": list(self._failures)} if self._failures else {}),

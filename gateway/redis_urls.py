@@ -12,7 +12,7 @@ _HOST = re.compile(r"(\[[0-9a-fA-F:.]+\]|[^\[\]:/?#@\s]+):([0-9]{1,5})")
 
 def split(raw: str) -> tuple[str, ...]:
     """The URLs of a list: between two of them are commas, spaces or both. Their order says which shard is which."""
-    return tuple(re.split(r"[\s,]+(?=[a-z][a-z+]*://)", raw.strip()))
+    return tuple(one for one in re.split(r"[\s,]+(?=[a-z][a-z+]*://)", raw.strip(" \t\r\n,")) if one)
 
 
 @dataclass(frozen=True, slots=True)

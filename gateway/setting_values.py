@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import TypeVar
 from urllib.parse import urlsplit
 
+from gateway import redis_urls
+from gateway.redis_urls import CLUSTER_SCHEMES, ClusterUrl
 from gateway.sentinel_url import SCHEMES, SentinelUrl
 
 Network = IPv4Network | IPv6Network
@@ -107,13 +109,21 @@ def url(*schemes: str, needs_host: bool = True) -> Callable[[str], str]:
 
 
 def redis(raw: str) -> str:
-    """The URL of Redis, or of its Sentinels."""
-    try:
-        if SentinelUrl.parse(raw) is not None:
-            return raw
-    except ValueError as expected:
-        raise Invalid(str(expected)) from None
-    return url("redis", "rediss", "unix", *SCHEMES, needs_host=False)(raw)
+    """The URL of Redis, of its Sentinels or of a cluster; or several of the former two."""
+    urls = redis_urls.split(raw)
+    for one in urls:
+        try:
+            is_cluster = ClusterUrl.parse(one) is not None
+            if is_cluster and len(urls) > 1:
+                raise Invalid("a list of Redis or of Sentinels, or one cluster alone")
+            if is_cluster or SentinelUrl.parse(one) is not None:
+                continue
+        except ValueError as expected:
+            raise Invalid(str(expected)) from None
+        url("redis", "rediss", "unix", *SCHEMES, *CLUSTER_SCHEMES, needs_host=False)(one)
+    if len(set(urls)) < len(urls):
+        raise Invalid("a list in which each Redis is once")
+    return raw
 
 
 def site(raw: str) -> str:

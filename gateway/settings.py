@@ -89,6 +89,7 @@ class Settings:
         values.redis,
         "",
         "Redis, for fan-out, presence and limits, or its Sentinels (`redis+sentinel://host,host,host/service`);"
+        " several, by comma, to share the chats; or a cluster (`redis+cluster://host:port,host:port`);"
         " `up` starts its own if none is given",
         shown="none",
         secret=True,

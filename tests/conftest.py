@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from tests.rabbitmq import RabbitServer
+from tests.redis_layouts import layout_url as layout_url
+from tests.redis_layouts import redis_servers as redis_servers
 from tests.servers import NginxServer, PostgresServer, RedisServer, temporary_folder
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from urllib.parse import urlsplit
 
+from gateway.redis_urls import split
 from gateway.settings import Settings
 
 
@@ -16,7 +17,7 @@ def welcome(settings: Settings, replica_ports: Sequence[int]) -> str:
 
     replicas   {replicas}
     database   {_whereabouts(settings.database_url)}
-    redis      {_whereabouts(settings.redis_url) if settings.redis_url else "its own, gone with Ctrl+C"}
+    redis      {", ".join(map(_whereabouts, split(settings.redis_url))) or "its own, gone with Ctrl+C"}
 
   Try next
     open {url} in two windows, and talk

@@ -115,6 +115,13 @@ def test_values_become_what_they_mean() -> None:
         ("METRICS_PORT", "-1"),
         ("PUBLIC_URL", "chat.example"),
         ("REDIS_URL", "http://localhost"),
+        ("REDIS_URL", "redis://a/0, http://b"),
+        ("REDIS_URL", "redis://a/0,redis://a/0"),
+        ("REDIS_URL", "redis://a/0 redis+cluster://b:1"),
+        ("REDIS_URL", "redis+cluster://"),
+        ("REDIS_URL", "redis+cluster://b"),
+        ("REDIS_URL", "redis+cluster://b:1,c"),
+        ("REDIS_URL", "redis+cluster://b:1/2"),
         ("DATABASE_URL", "mysql://localhost/x"),
         ("ACCESS_TOKEN_EXPIRE_MINUTES", "0"),
         ("ALLOWED_ORIGINS", "https://a.example/path"),
@@ -163,6 +170,19 @@ def test_secrets_stay_out_of_the_repr() -> None:
         )
     )
     assert "hunter2" not in told
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://:pass@a:1/0, rediss://b/1\tunix:///run/redis.sock",
+        "redis+cluster://user:p,a@a:7000,[::1]:7001/?ssl_check_hostname=false",
+        "rediss+cluster://a.example:7000",
+        "redis+sentinel://a,b/main,redis+sentinel://c,d/other",
+    ],
+)
+def test_redis_may_be_several_or_a_cluster(url: str) -> None:
+    assert _load(REDIS_URL=url).redis_url == url
 
 
 def test_without_a_database_it_is_sqlite_in_the_data_folder(tmp_path: Path) -> None:

@@ -109,6 +109,19 @@ async def test_a_slot_moves_to_and_fro_while_there_is_talk_in_it(cluster: RedisC
         assert "probe_failed" not in a.happened + b.happened
 
 
+async def test_what_is_said_to_a_slots_old_master_reaches_the_new_one(cluster: RedisCluster) -> None:
+    async with node(cluster.url, "a") as a, node(cluster.url, "b") as b:
+        await a.rooms.broker.subscribe(1)
+        source = cluster.master_of("chat:1")
+        a.ear.interruptions = 0
+        await asyncio.to_thread(cluster.move, key_slot(b"chat:1"), source, other_than(cluster, source))
+        await eventually(lambda: a.ear.interruptions > 0)
+        for number in range(100):  # nothing has told the speaker yet
+            b.rooms.broker.publish(1, b"%d" % number)
+        await eventually(lambda: len(a.ear.heard) == 100)
+        assert a.ear.heard == [(1, b"%d" % number) for number in range(100)]
+
+
 async def test_a_limit_holds_while_its_slot_moves(cluster: RedisCluster) -> None:
     async with node(cluster.url, "a") as a:
         key, slot = "limit:1", key_slot(b"limit:1")
@@ -161,17 +174,19 @@ async def test_seats_are_asserted_again_at_a_master_that_lost_them_though_the_le
     async with node(cluster.url, "a") as a:
         keeper = cluster.master_of(lease_key("a.1"))
         victim = other_than(cluster, keeper)
-        chat = next(chat for chat in range(1, 1000) if cluster.master_of(f"presence:{chat}") is victim)
-        await a.rooms.presence.enter(Seat(chat, 7, "ann", "x", exclusive=False))
+        slots = keeper.slots_of()
+        chats = [chat for chat in range(1, 500) if slots[key_slot(b"presence:%d" % chat)] == victim.id]
+        assert len(chats) > 50  # a few would be asserted again in turn
+        await asyncio.gather(*(a.rooms.presence.enter(Seat(chat, 7, "ann", "x", exclusive=False)) for chat in chats))
         victim.restart()
 
-        async def is_seated() -> bool:
+        async def are_seated() -> bool:
             try:
-                return [present.user_id for present in await a.rooms.presence.members(chat)] == [7]
+                return all([len(await a.rooms.presence.members(chat)) == 1 for chat in chats])
             except RedisUnavailable:
                 return False
 
-        await eventually_async(is_seated)
+        await eventually_async(are_seated)
         assert "lease_lost" not in a.happened
 
 

@@ -1,23 +1,22 @@
 """The rooms of two nodes over one Redis, several of them, and a cluster: they cannot be told apart."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 
+from auth.shared_attempts import TIMEOUT_S, SharedLoginLimits
 from gateway.clients import Bearer
 from gateway.messages import RateLimited
 from gateway.presence import Seat
 from gateway.redis.client import RedisEvents, Rooms, open_redis
+from gateway.redis.vendor_clients import open_vendor_clients
 from gateway.redis_urls import split
 from gateway.tickets import Redeemed
 from tests.gateway.redis.nodes import Ear
 from tests.gateway.redis.waiting import eventually, eventually_async
-from tests.redis_cluster import run_redis_cluster
-from tests.servers import RedisServer
 
 CHATS = range(1, 41)
 LIMIT = 5
@@ -43,34 +42,9 @@ async def node(url: str, node_id: str) -> AsyncIterator[Half]:
         yield Half(rooms, ear, happened)
 
 
-@pytest.fixture
-def servers(tmp_path: Path) -> Iterator[list[RedisServer]]:
-    """Three Redis that know nothing of each other."""
-    running: list[RedisServer] = []
-    try:
-        for number in range(3):
-            (folder := tmp_path / f"redis-{number}").mkdir()
-            running.append(RedisServer(folder))
-            running[-1].start()
-        yield running
-    finally:
-        for server in running:
-            server.stop()
-
-
-@pytest.fixture(params=["one", "two", "three", "cluster"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """REDIS_URL for each layout."""
-    if request.param == "cluster":
-        with run_redis_cluster(tmp_path / "cluster") as cluster:
-            yield cluster.url
-    else:
-        running = request.getfixturevalue("servers")[: ["one", "two", "three"].index(request.param) + 1]
-        yield ", ".join(server.url for server in running)
-
-
-async def test_all_rooms_work_between_two_nodes(url: str) -> None:
-    async with node(url, "a") as a, node(url, "b") as b:
+@pytest.mark.parametrize("layout_url", ["one", "two", "three", "cluster"], indirect=True)
+async def test_all_rooms_work_between_two_nodes(layout_url: str) -> None:
+    async with node(layout_url, "a") as a, node(layout_url, "b") as b:
         await every_publication_is_heard(a, b)
         await who_speaks_to_a_node_or_to_all_is_heard(a, b)
         await presence_is_shared(a, b)
@@ -149,3 +123,14 @@ def test_a_list_is_split_between_urls_and_nowhere_else() -> None:
     one, sentinels = "redis://u:a,b@h:1/0", "redis+sentinel://h:1,i:2/x"
     assert split(f" {one}, {sentinels}\n{one} ") == (one, sentinels, one)
     assert split(one) == (one,)
+
+
+@pytest.mark.parametrize("layout_url", ["three", "cluster"], indirect=True)
+async def test_logins_that_fail_are_counted_over_all_processes(layout_url: str) -> None:
+    async with open_vendor_clients(layout_url, TIMEOUT_S) as mine, open_vendor_clients(layout_url, TIMEOUT_S) as yours:
+        here, there = SharedLoginLimits(*mine), SharedLoginLimits(*yours)
+        for account in range(5):
+            for _ in range(30):
+                await here.fail(f"ann-{account}", f"192.0.2.{account}")
+            assert await there.wait_s(f"ann-{account}", "198.51.100.1") > 0
+        assert await there.wait_s("bob", "198.51.100.1") == 0

@@ -1,0 +1,115 @@
+"""Several Redis: what belongs where, and what one of them takes along when it goes."""
+
+import asyncio
+from collections import Counter
+
+import pytest
+
+from gateway.errors import RedisUnavailable
+from gateway.presence import Seat
+from gateway.redis.shards import number_of, shard_of
+from gateway.tickets import Redeemed
+from tests.gateway.redis.test_layouts import node
+from tests.gateway.redis.waiting import eventually, eventually_async
+from tests.servers import RedisServer
+
+CHATS = range(1, 31)
+DEAD = 1
+"""The shard that dies, of three."""
+
+
+def lost(chats: range = CHATS) -> list[int]:
+    return [chat for chat in chats if shard_of(chat, 3) == DEAD]
+
+
+def kept(chats: range = CHATS) -> list[int]:
+    return [chat for chat in chats if shard_of(chat, 3) != DEAD]
+
+
+def test_a_thing_stays_where_it_is_in_every_version() -> None:
+    assert [shard_of(number, 3) for number in (1, 2, 3, 4, 5, 10**6, 2**63)] == [0, 0, 2, 1, 1, 2, 1]
+    assert [shard_of(number_of(name), 5) for name in ("", "a", "node-1", "клиент", "\ud800")] == [2, 0, 2, 2, 3]
+
+
+@pytest.mark.parametrize("count", [2, 3, 5, 16])
+def test_shards_have_equal_shares_and_one_more_takes_only_its_own(count: int) -> None:
+    before = [shard_of(chat, count) for chat in range(20_000)]
+    shares = Counter(before)
+    assert all(0.9 < shares[shard] * count / 20_000 < 1.1 for shard in range(count))
+    after = [shard_of(chat, count + 1) for chat in range(20_000)]
+    assert all(new in (old, count) for old, new in zip(before, after, strict=True))
+
+
+async def test_a_shard_that_is_down_takes_only_its_chats_along(redis_servers: list[RedisServer]) -> None:
+    url = ",".join(server.url for server in redis_servers)
+    async with node(url, "a") as a, node(url, "b") as b:
+        await asyncio.gather(*(a.rooms.broker.subscribe(chat) for chat in CHATS))
+        for chat in CHATS:
+            await a.rooms.presence.enter(Seat(chat, 7, "ann", f"x{chat}", exclusive=True))
+        redis_servers[DEAD].kill()
+        await eventually(lambda: a.rooms.broker.down and b.rooms.broker.down)
+        assert not a.rooms.broker.deaf
+
+        for chat in CHATS:
+            b.rooms.broker.publish(chat, b"x")
+        await eventually(lambda: sorted(chat for chat, _ in a.ear.heard) == kept())
+        for chat in kept():
+            assert [present.user_id for present in await b.rooms.presence.members(chat)] == [7]
+        with pytest.raises(RedisUnavailable):
+            await b.rooms.presence.members(lost()[0])
+        for number in range(10):  # whoever they belong to
+            b.rooms.broker.announce(b"all %d" % number)
+            b.rooms.broker.send("a", b"a %d" % number)
+            ticket = await a.rooms.tickets.issue(number, 2_000_000_000)
+            assert await b.rooms.tickets.redeem(ticket) == Redeemed(number, 2_000_000_000)
+        with pytest.raises(RedisUnavailable):
+            await b.rooms.tickets.redeem("tkt_unknown")  # it may be there
+        await eventually(lambda: len(a.ear.announcements) == 20)
+        assert a.ear.interruptions == 0
+
+        redis_servers[DEAD].start()
+        await eventually(lambda: a.ear.interruptions == 1 and not a.rooms.broker.down and not b.rooms.broker.down)
+        b.rooms.broker.publish(lost()[0], b"again")
+        await eventually(lambda: (lost()[0], b"again") in a.ear.heard)
+
+        async def is_seated_again() -> bool:
+            return all([len(await a.rooms.presence.members(chat)) == 1 for chat in lost()])
+
+        await eventually_async(is_seated_again)
+
+
+async def test_when_all_shards_are_down_a_ticket_is_unavailable(redis_servers: list[RedisServer]) -> None:
+    async with node(",".join(server.url for server in redis_servers), "a") as a:
+        for server in redis_servers:
+            server.kill()
+        await eventually(lambda: a.rooms.broker.down)
+        with pytest.raises(RedisUnavailable):
+            async with asyncio.timeout(5):
+                await a.rooms.tickets.issue(1, 2_000_000_000)
+        a.rooms.broker.announce(b"nobody hears it")
+
+
+async def test_a_shard_to_which_one_node_is_deaf_makes_it_deaf_though_another_is_down(
+    redis_servers: list[RedisServer],
+) -> None:
+    async with node(",".join(server.url for server in redis_servers), "a") as a:
+        redis_servers[DEAD].kill()
+        await eventually(lambda: a.rooms.broker.down)
+        subscription = a.rooms.broker._rooms[0]._subscription  # type: ignore[union-attr, attr-defined]
+        subscription.is_whole = False
+        assert a.rooms.broker.deaf and a.rooms.broker.down
+
+
+async def test_while_nodes_have_lists_of_different_lengths_only_moved_chats_are_apart(
+    redis_servers: list[RedisServer],
+) -> None:
+    urls = [server.url for server in redis_servers]
+    async with node(",".join(urls[:2]), "old") as old, node(",".join(urls), "new") as new:
+        await asyncio.gather(*(half.rooms.broker.subscribe(chat) for half in (old, new) for chat in CHATS))
+        for chat in CHATS:
+            old.rooms.broker.publish(chat, b"x")
+            new.rooms.broker.publish(chat, b"y")
+        same = [chat for chat in CHATS if shard_of(chat, 2) == shard_of(chat, 3)]
+        assert len(same) > len(CHATS) / 2
+        await eventually(lambda: len(old.ear.heard) == len(new.ear.heard) == len(CHATS) + len(same))
+        assert sorted(chat for chat, said in old.ear.heard if said == b"y") == same

@@ -1,0 +1,37 @@
+"""REDIS_URL for each way to have Redis, as fixtures."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.redis_cluster import run_redis_cluster
+from tests.servers import RedisServer
+
+LISTS = ("one", "two", "three")
+
+
+@pytest.fixture
+def redis_servers(tmp_path: Path) -> Iterator[list[RedisServer]]:
+    """Three Redis that know nothing of each other."""
+    running: list[RedisServer] = []
+    try:
+        for number in range(len(LISTS)):
+            (folder := tmp_path / f"redis-{number}").mkdir()
+            running.append(RedisServer(folder))
+            running[-1].start()
+        yield running
+    finally:
+        for server in running:
+            server.stop()
+
+
+@pytest.fixture
+def layout_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The URL of the layout that the test names: "one", "two", "three" or "cluster" (`indirect`)."""
+    if request.param == "cluster":
+        with run_redis_cluster(tmp_path / "cluster") as cluster:
+            yield cluster.url
+    else:
+        running = request.getfixturevalue("redis_servers")[: LISTS.index(request.param) + 1]
+        yield ", ".join(server.url for server in running)
