@@ -1,0 +1,62 @@
+"""auth's URLs, wherever a load balancer is told of them: what auth serves, and nothing that it does not."""
+
+import re
+from collections.abc import Callable
+from typing import Any, cast
+
+import pytest
+from starlette.routing import Route
+
+from auth.routes import AuthRoutes
+from auth.settings import AuthSettings
+from tests.deploy.programs import ROOT, Object, charted, kustomized, one
+
+HOST = {
+    "ingress": {"enabled": True, "host": "chat.example.com"},
+    "httpRoute": {"enabled": True, "parentRefs": [{"name": "web"}]},
+}
+
+
+def _served() -> set[str]:
+    nothing = cast(Any, None)  # making the routes asks nothing of what answers them
+    routes = AuthRoutes(nothing, nothing, nothing, nothing, nothing, AuthSettings()).routes()
+    return {route.path for route in routes if isinstance(route, Route)}
+
+
+def _of_ingress(ingress: Object) -> set[str]:
+    (rule,) = ingress["spec"]["rules"]
+    return {each["path"] for each in rule["http"]["paths"] if each["backend"]["service"]["name"].endswith("-auth")}
+
+
+def _of_route(route: Object) -> set[str]:
+    rule, _ = route["spec"]["rules"]
+    return {match["path"]["value"] for match in rule["matches"]}
+
+
+def _of_nginx() -> set[str]:
+    config = (ROOT / "deploy/nginx/chat.conf.template").read_text()
+    (words,) = re.findall(r"location ~ \^/\((.*?)\)\$ \{\s+proxy_pass http://auth;", config)
+    return {"/" + word.replace("\\", "") for word in words.split("|")}
+
+
+def _of_the_page() -> set[str]:
+    (line,) = re.findall(
+        r"\*\*Auth's URLs\*\* go to auth: (.*?)\. All", (ROOT / "docs/deploy.md").read_text(), re.DOTALL
+    )
+    return set(re.findall(r"`(/[^`]+)`", line))
+
+
+WHERE: dict[str, Callable[[], set[str]]] = {
+    "chart, Ingress": lambda: _of_ingress(one(charted(HOST), "Ingress", "demo-chat-gateway")),
+    "chart, HTTPRoute": lambda: _of_route(one(charted(HOST), "HTTPRoute", "demo-chat-gateway")),
+    "k8s, nginx": lambda: _of_ingress(one(kustomized("k8s/components/ingress-nginx"), "Ingress", "chat-gateway")),
+    "k8s, HAProxy": lambda: _of_ingress(one(kustomized("k8s/components/ingress-haproxy"), "Ingress", "chat-gateway")),
+    "k8s, HTTPRoute": lambda: _of_route(one(kustomized("k8s/components/httproute"), "HTTPRoute", "chat-gateway")),
+    "compose": _of_nginx,
+    "docs/deploy.md": _of_the_page,
+}
+
+
+@pytest.mark.parametrize("where", WHERE)
+def test_what_auth_serves_is_led_to_auth(where: str) -> None:
+    assert WHERE[where]() == _served()
