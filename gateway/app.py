@@ -140,6 +140,7 @@ async def open_app(
             hub,
             log,
             tasks,
+            await log.epoch(),
             on_members_changed=evictions.recheck,
             on_gap=metrics.delivery.gap,
             on_checked=health.store_answered,

@@ -97,9 +97,11 @@ class ChatActions:
         by: Subscription | None,
         started: float,
     ) -> None:
+        epoch = self._node.epoch
+
         def done(outcome: Outcome) -> None:
             if isinstance(outcome, Committed):
-                self._session.answer(Stored(outcome.event, outcome.duplicate), request)
+                self._session.answer(Stored(outcome.event, outcome.duplicate, epoch), request)
                 self._session.done(request, time.perf_counter() - started)
             else:
                 self._session.refuse(REFUSALS[outcome], request)

@@ -137,10 +137,15 @@ class Established:
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """The command's event is in the database; `duplicate`: it was there before."""
+    """The command's event is in the database; `duplicate`: it was there before.
+
+    `epoch` is the history's in which the node was when it took the command, or an older one: with the seq it is a
+    position, which is refused sooner than it is mistaken.
+    """
 
     event: ChatEvent
     duplicate: bool
+    epoch: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -85,6 +85,11 @@ class Node:
         """What this turn of the loop has stored, for the log."""
         self._opening: dict[int, asyncio.Task[None]] = {}
 
+    @property
+    def epoch(self) -> str:
+        """Which history this is, as far as this node has heard."""
+        return self._repair.epoch
+
     # --- entering and leaving
 
     async def take_seat(self, seat: Seat, *, reject_second: bool = False) -> int | None:

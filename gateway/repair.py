@@ -32,6 +32,7 @@ class Repair:
     `on_members_changed(chat_id)` is awaited when a check finds that a chat's members moved since the last one.
     `on_gap(events)` counts repairs: 0 when a gap is found, then the number of events that were read for it.
     `on_checked(answered)` hears of every check whether the store answered. `interval_s` is asked before each check.
+    `epoch` is the store's at the start, and then what the last check or follower has heard.
     """
 
     def __init__(
@@ -39,6 +40,7 @@ class Repair:
         hub: Hub,
         log: ChatLog,
         tasks: Tasks,
+        epoch: str,
         *,
         on_members_changed: Callable[[int], Awaitable[None]],
         on_gap: Callable[[int], None] = lambda _: None,
@@ -55,7 +57,7 @@ class Repair:
         self._repairing: set[int] = set()
         self._members_versions: dict[int, int] = {}
         self._wake = asyncio.Event()
-        self._epoch_told = ""
+        self.epoch = epoch
 
     def look(self, local: LocalChat) -> None:
         """Call after feeding a chat: a hole that does not close by itself within `HOLD_S` is read from the store."""
@@ -123,6 +125,7 @@ class Repair:
         for batch in _batches(chats) or [[]]:  # without chats, the empty question still shows that the store answers
             found = await self._log.positions([local.chat_id for local in batch])
             positions = found.chats
+            self._note(found.epoch)
             for local in batch:
                 await self._follow(local, found)
             behind = [(local, positions[local.chat_id]) for local in batch if _is_behind(local, positions)]
@@ -143,16 +146,20 @@ class Repair:
         Raises: StorageUnavailable, also if it is not.
         """
         if local.epoch != epoch:
-            await self._follow(local, await self._log.positions([local.chat_id]))
+            found = await self._log.positions([local.chat_id])
+            self._note(found.epoch)
+            await self._follow(local, found)
         if local.epoch != epoch:
             raise StorageUnavailable("another history has begun")
+
+    def _note(self, epoch: str) -> None:
+        if epoch != self.epoch:
+            self.epoch = epoch
+            logger.warning("epoch_changed", extra={"fields": {"epoch": epoch}})
 
     async def _follow(self, local: LocalChat, found: Positions) -> None:
         if local.epoch == found.epoch:
             return
-        if found.epoch != self._epoch_told:
-            self._epoch_told = found.epoch
-            logger.warning("epoch_changed", extra={"fields": {"epoch": found.epoch}})
         position = found.chats.get(local.chat_id)
         self._hub.restart(local, position.last_seq if position else 0, found.epoch)
         self._members_versions.pop(local.chat_id, None)

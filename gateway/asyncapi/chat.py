@@ -166,7 +166,7 @@ ERRORS: Final = (
 _FRAMES: Final = (
     Frame(ConnectionEstablished, (written(_reply(Established(1, "node-1", 57, EPOCH), None)),)),
     Frame(MessagePush, (written(_push(MESSAGE)),)),
-    Frame(MessageAgain, (written(_reply(Stored(MESSAGE, duplicate=True), None)),)),
+    Frame(MessageAgain, (written(_reply(Stored(MESSAGE, duplicate=True, epoch=EPOCH), None)),)),
     Frame(TypingPush, (written(_push(Typing(1, JOHN, is_typing=True))),)),
     Frame(MessagesReadPush, (written(_push(MessagesRead(1, JOHN, 57))),)),
     Frame(PresencePush, (written(_push(PresenceChange(1, JOHN.id, JOHN.username, "join", 2))),)),

@@ -89,6 +89,7 @@ class StoredAck(TypedDict):
     message_id: Id
     seq: Seq
     client_msg_id: str
+    epoch: str
     duplicate: NotRequired[bool]
 
 
@@ -231,7 +232,7 @@ _ANSWERS: Final = (
     Frame(
         StoredAck,
         tuple(
-            _reply(Stored(MESSAGE, duplicate), Request(SendMessage("", None), "message", 1, 3))
+            _reply(Stored(MESSAGE, duplicate, EPOCH), Request(SendMessage("", None), "message", 1, 3))
             for duplicate in (False, True)
         ),
     ),
@@ -242,7 +243,7 @@ _ANSWERS: Final = (
         NativeErrorAnswer,
         tuple(_reply(error, Request(Ping(), "", 1, 3)) for error in ERRORS if isinstance(error, ErrorReply)),
     ),
-    Frame(NativeMessageAgain, (_reply(Stored(MESSAGE, duplicate=True), Request(Ping(), "message", 1)),)),
+    Frame(NativeMessageAgain, (_reply(Stored(MESSAGE, duplicate=True, epoch=EPOCH), Request(Ping(), "message", 1)),)),
     Frame(NativeHistoryAnswer, (_reply(_PAGE, Request(Ping(), "history", 1)),)),
     Frame(NativePresenceAnswer, (_reply(_PRESENT, Request(Ping(), "presence", 1)),)),
 )

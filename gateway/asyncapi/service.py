@@ -51,6 +51,7 @@ class ServiceAck(TypedDict):
     client_msg_id: str
     id: Id
     seq: Seq
+    epoch: str
     duplicate: NotRequired[bool]
 
 
@@ -94,7 +95,7 @@ def _family(kind: str, role: str) -> Family:
             Frame(ServiceMessagePush, (written(_DIALECT.push(_MESSAGE)),)),
             Frame(
                 ServiceAck,
-                tuple(written(_reply(Stored(_MESSAGE, duplicate), None)) for duplicate in (False, True)),
+                tuple(written(_reply(Stored(_MESSAGE, duplicate, EPOCH), None)) for duplicate in (False, True)),
             ),
             Frame(CaughtUpPush, (written(_reply(CaughtUp(1, 7, EPOCH), None)),)),
             Frame(ResetPush, (written(_reply(Reset(1, 7, EPOCH), None)),)),

@@ -114,6 +114,7 @@ def _answer(reply: Reply, *, has_ref: bool) -> dict[str, object] | None:
                 "message_id": event.message_id,
                 "seq": event.seq,
                 "client_msg_id": event.client_msg_id,
+                "epoch": reply.epoch,
             }
             return ack | {"duplicate": True} if reply.duplicate else ack
         case Done() if has_ref:

@@ -56,6 +56,7 @@ class ServiceDialect:
         match reply:
             case Stored(event=event) if self._resumes or _has_id(request):
                 ack = {"type": "ack", "client_msg_id": event.client_msg_id, "id": event.message_id, "seq": event.seq}
+                ack["epoch"] = reply.epoch
                 return to_json(ack | {"duplicate": True} if reply.duplicate else ack)
             case CaughtUp() | Reset() if self._resumes:
                 return to_json(reply_object(reply))

@@ -10,6 +10,7 @@ import pytest
 from storage.database import open_database
 from tests.chat_client import ChatClient
 from tests.cluster import Cluster, run_cluster
+from tests.native_client import native
 
 
 @pytest.fixture
@@ -47,6 +48,26 @@ async def test_who_is_connected_is_told_to_reload_and_hears_what_the_new_history
     assert said["seq"] == 7
     assert (await right.next("message", lambda frame: frame["data"]["text"] == "new 7"))["data"] == said
     assert left.seqs == right.seqs == [*range(1, 11), 7]
+
+
+async def test_an_acks_seq_and_epoch_are_a_position_for_as_long_as_its_history_lasts(
+    cluster: Cluster, database_url: str
+) -> None:
+    ann = await cluster.user("ann")
+    chat = await cluster.chat(ann)
+    client = await native(cluster, 0, ann)  # not subscribed: it has no other position
+    acks = [await client.ack("message", chat_id=chat, text=f"old {number}") for number in range(4)]
+    since = [f"{ack['epoch']}:{ack['seq']}" for ack in acks]
+    other = await native(cluster, 1, ann)
+    await other.ack("subscribe", chat_id=chat, since=since[1])
+    assert (await other.next("caught_up"))["seq"] == 4
+    assert other.seqs == [3, 4]
+
+    await restore(database_url, chat, 2)
+
+    again = await native(cluster, 1, ann)
+    await again.ack("subscribe", chat_id=chat, since=since[1])
+    assert (await again.next("reset"))["last_seq"] == 2
 
 
 async def test_who_comes_back_with_a_position_of_the_old_history_is_told_to_reload(

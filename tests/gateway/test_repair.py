@@ -30,7 +30,7 @@ async def test_a_hole_counts_once_nobody_is_at_work_on_it() -> None:
 
     async def ignore(_: int) -> None: ...
 
-    repair = Repair(hub, log, tasks, on_members_changed=ignore)  # type: ignore[arg-type]
+    repair = Repair(hub, log, tasks, "e1", on_members_changed=ignore)  # type: ignore[arg-type]
     local, _ = hub.open(1)
     hub.start(local, 0, "e1")
     hub.feed(local, [event(0, seq=2)])

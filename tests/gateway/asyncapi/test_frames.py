@@ -61,8 +61,8 @@ PUSHES: tuple[Push, ...] = (
 ERRORS = tuple(ErrorReply(code, "No", retry_after_s) for code in ErrorCode for retry_after_s in (None, 1.5))
 ANSWERS: tuple[Reply, ...] = (
     Established(5, "node-1", 7, "e1"),
-    Stored(EVENT, duplicate=False),
-    Stored(EVENT, duplicate=True),
+    Stored(EVENT, duplicate=False, epoch="e1"),
+    Stored(EVENT, duplicate=True, epoch="e1"),
     Done(),
     HistoryPage(5, [EVENT], 7),
     PresenceState(5, [Present(1, "ann", 1_700_000_000)]),

@@ -199,7 +199,7 @@ def test_a_push_is_the_seeds_to_the_letter(push, frame):
                 "epoch": "e1",
             },
         ),
-        (Stored(MESSAGE, duplicate=True), {"type": "message", "data": DATA, "duplicate": True}),
+        (Stored(MESSAGE, duplicate=True, epoch="e1"), {"type": "message", "data": DATA, "duplicate": True}),
         (HistoryPage(1, [MESSAGE], 9), {"type": "history", "messages": [DATA], "last_seq": 9}),
         (
             PresenceState(1, [Present(1, "john_doe", 1700000000)]),
@@ -227,4 +227,4 @@ def test_a_reply_is_the_documented_one(reply, frame):
 
 
 def test_the_senders_own_copy_is_the_ack():
-    assert dialect.reply(Stored(MESSAGE, duplicate=False), None) is None
+    assert dialect.reply(Stored(MESSAGE, duplicate=False, epoch="e1"), None) is None

@@ -64,7 +64,7 @@ DATA = {
     "seq": 7,
     "client_msg_id": "c1",
 }
-ACK = {"type": "ack", "message_id": 123, "seq": 7, "client_msg_id": "c1"}
+ACK = {"type": "ack", "message_id": 123, "seq": 7, "client_msg_id": "c1", "epoch": "e1"}
 
 dialect = NativeDialect(max_text_length=1000)
 
@@ -169,8 +169,8 @@ def test_a_push_is_seed_004s_with_its_chat(push: Push, frame: dict[str, Any]):
     ("reply", "frame"),
     [
         (Established(5, "n", 9, "e1"), {"type": "ack", "result": {"last_seq": 9, "epoch": "e1"}}),
-        (Stored(MESSAGE, duplicate=False), ACK),
-        (Stored(MESSAGE, duplicate=True), ACK | {"duplicate": True}),
+        (Stored(MESSAGE, duplicate=False, epoch="e1"), ACK),
+        (Stored(MESSAGE, duplicate=True, epoch="e1"), ACK | {"duplicate": True}),
         (Done(), {"type": "ack"}),
         (HistoryPage(5, [MESSAGE], 9), {"type": "ack", "result": {"messages": [DATA], "last_seq": 9}}),
         (PresenceState(5, []), {"type": "ack", "result": {"members": []}}),
@@ -187,8 +187,11 @@ def test_a_command_with_an_id_gets_one_answer_which_bears_it(reply: Reply, frame
     ("reply", "frame"),
     [
         (Established(5, "n", 9, "e1"), {"type": "ack", "result": {"last_seq": 9, "epoch": "e1"}, "chat_id": 5}),
-        (Stored(MESSAGE, duplicate=False), None),
-        (Stored(MESSAGE, duplicate=True), {"type": "message", "data": DATA, "duplicate": True, "chat_id": 5}),
+        (Stored(MESSAGE, duplicate=False, epoch="e1"), None),
+        (
+            Stored(MESSAGE, duplicate=True, epoch="e1"),
+            {"type": "message", "data": DATA, "duplicate": True, "chat_id": 5},
+        ),
         (Done(), None),
         (HistoryPage(5, [], 9), {"type": "history", "messages": [], "last_seq": 9, "chat_id": 5}),
         (PresenceState(5, []), {"type": "presence_state", "members": [], "chat_id": 5}),

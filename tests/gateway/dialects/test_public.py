@@ -50,5 +50,5 @@ def test_a_binary_frame_is_no_text() -> None:
 
 def test_what_is_written_is_seed_004s() -> None:
     assert dialect.push(MESSAGE) == chat.push(MESSAGE)
-    for reply in (Established(1, "node", 7, "e"), Stored(MESSAGE, duplicate=True), Pong()):
+    for reply in (Established(1, "node", 7, "e"), Stored(MESSAGE, duplicate=True, epoch="e1"), Pong()):
         assert dialect.reply(reply, None) == chat.reply(reply, None)

@@ -149,17 +149,17 @@ def test_nothing_but_messages_is_pushed(push: Typing | MessagesRead | PresenceCh
 
 
 def test_who_resumes_gets_an_ack_for_every_message() -> None:
-    ack = '{"type":"ack","client_msg_id":"c1","id":1,"seq":7}'
+    ack = '{"type":"ack","client_msg_id":"c1","id":1,"seq":7,"epoch":"e1"}'
     for request in (WITH_ID, WITHOUT_ID):
-        assert (resuming.reply(Stored(MESSAGE, duplicate=False), request) or b"").decode() == ack
-    again = resuming.reply(Stored(MESSAGE, duplicate=True), WITH_ID) or b""
+        assert (resuming.reply(Stored(MESSAGE, duplicate=False, epoch="e1"), request) or b"").decode() == ack
+    again = resuming.reply(Stored(MESSAGE, duplicate=True, epoch="e1"), WITH_ID) or b""
     assert again.decode() == ack[:-1] + ',"duplicate":true}'
 
 
 def test_who_does_not_gets_one_if_it_gave_an_id() -> None:
-    assert dialect.reply(Stored(MESSAGE, duplicate=False), WITHOUT_ID) is None
-    assert dialect.reply(Stored(MESSAGE, duplicate=True), WITH_ID) == resuming.reply(
-        Stored(MESSAGE, duplicate=True), WITH_ID
+    assert dialect.reply(Stored(MESSAGE, duplicate=False, epoch="e1"), WITHOUT_ID) is None
+    assert dialect.reply(Stored(MESSAGE, duplicate=True, epoch="e1"), WITH_ID) == resuming.reply(
+        Stored(MESSAGE, duplicate=True, epoch="e1"), WITH_ID
     )
 
 
