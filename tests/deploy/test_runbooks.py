@@ -1,0 +1,100 @@
+"""What a runbook tells somebody to type works here and now; what it names in logs, dashboard and metrics is there."""
+
+import json
+import re
+import shlex
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from gateway.cli import _parser
+from storage.migrate import migrate
+from tests.deploy.programs import ROOT
+from tests.deploy.promtool import promtool
+from tests.gateway.used_metrics import used
+from tests.servers import PostgresServer, RedisServer, find_binary
+
+PAGES = [*sorted((ROOT / "docs/runbooks").glob("*.md")), ROOT / "docs/operations.md", ROOT / "docs/metrics.md"]
+ROLES_OF_REDIS = ("redis-cli ", "SLOWLOG ", "INFO ", "ROLE")
+OURS = re.compile(r"\bchat_gateway_[a-z_]+")
+EVENT = re.compile(r"^[a-z]+(_[a-z]+)+$|^refused$|^disconnected$")
+
+
+def _spans() -> Iterator[str]:
+    """Everything between backticks, in a line."""
+    for page in PAGES:
+        yield from re.findall(r"`([^`\n]+)`", page.read_text())
+
+
+def _starting(*beginnings: str) -> list[str]:
+    return sorted({span for span in _spans() if span.startswith(beginnings)})
+
+
+async def test_postgresql_answers_every_statement(postgres_url: str, postgres_server: PostgresServer) -> None:
+    await migrate(postgres_url)
+    statements = _starting("SELECT ", "DELETE ", "ANALYZE")
+    assert len(statements) >= 4
+    for statement in statements:
+        postgres_server.query(postgres_url.rpartition("/")[2], statement.replace("…", "1"))
+
+
+def test_redis_answers_every_command(redis_server: RedisServer) -> None:
+    commands = _starting(*ROLES_OF_REDIS)
+    assert len(commands) >= 5
+    for command in commands:
+        words = shlex.split(command.removeprefix("redis-cli "))
+        ended = subprocess.run(
+            [find_binary("redis-cli"), "-e", "-p", str(redis_server.port), *words],
+            capture_output=True,
+            text=True,
+            timeout=10,
+        )
+        assert ended.returncode == 0, command + ended.stdout + ended.stderr
+
+
+def test_prometheus_understands_every_query_and_has_every_metric(tmp_path: Path) -> None:
+    asked = sorted({span for span in _spans() if OURS.search(span) or span.startswith("up ")})
+    queries = [span for span in asked if set(span) & set("({=")]
+    assert len(queries) >= 5
+    rules = [{"record": f"x:{number}", "expr": query} for number, query in enumerate(queries)]
+    (tmp_path / "asked.yml").write_text(json.dumps({"groups": [{"name": "asked", "rules": rules}]}))
+    promtool("check", "rules", "asked.yml", folder=tmp_path)
+    known = {sample.name for family in used().registry.collect() for sample in family.samples}
+    known |= {family.name for family in used().registry.collect()}
+    names = {name for span in asked for name in OURS.findall(span)} - {"chat_gateway_"}
+    assert names <= known, names - known
+
+
+def test_the_command_has_every_verb() -> None:
+    for line in _starting("chat-gateway "):
+        assert callable(_parser().parse_args(shlex.split(line)[1:]).command), line
+
+
+def test_the_logs_have_every_event() -> None:
+    sources = "".join(path.read_text() for folder in ("gateway", "auth", "storage") for path in _modules(folder))
+    for page in PAGES:
+        for line in re.findall(r"^- Logs: (.*(?:\n  .*)*)", page.read_text(), re.M):
+            for event in filter(EVENT.match, re.findall(r"`([^`]+)`", line)):
+                assert f'"{event}"' in sources, f"{page.stem}: {event}"
+            for words in re.findall(r"`(\w[^`]* … [^`]*)`", line):
+                assert words.replace("…", "%d") in sources, f"{page.stem}: {words}"
+
+
+def _modules(folder: str) -> Iterator[Path]:
+    return (ROOT / folder).rglob("*.py")
+
+
+def test_the_dashboard_has_every_panel() -> None:
+    panels = json.loads((ROOT / "deploy/grafana/dashboards/chat-gateway.json").read_text())["panels"]
+    titles = {panel["title"] for panel in panels} | {"Losing Redis", "Chat gateway"}
+    for page in PAGES:
+        named = set(re.findall(r"(?<![*\w])\*([A-Z][^*\n]+)\*(?!\*)", page.read_text()))
+        assert named <= titles, f"{page.stem}: {named - titles}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_every_link_leads_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)#]+)\)", page.read_text()):
+        assert (page.parent / target).exists(), target

@@ -1,0 +1,43 @@
+"""The keys that sign tokens, rotated by the operator's command; and taken away after a leak."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx
+import pytest
+
+from auth.key_cache import KEYS_MAX_AGE_S
+from auth.keys import REREAD_S
+from storage.database import open_database
+from tests.cluster import GatewayNode, run_cluster
+from tests.servers import wait_until
+
+
+def rotate(database_url: str) -> str:
+    """The new key's id."""
+    command = ["/usr/bin/env", f"DATABASE_URL={database_url}", "APP_ENV=development", sys.executable]
+    ended = subprocess.run([*command, "-m", "gateway.cli", "rotate-key"], check=True, capture_output=True, text=True)
+    return ended.stdout.strip()
+
+
+def status(node: GatewayNode, headers: dict[str, str]) -> int:
+    """What a list of chats answers."""
+    return httpx.get(f"{node.url}/api/v1/chats", headers=headers, trust_env=False).status_code
+
+
+@pytest.mark.full
+async def test_a_rotation_logs_nobody_out_and_a_key_that_is_taken_away_lets_nobody_in(
+    tmp_path: Path, redis_url: str, postgres_url: str
+) -> None:
+    async with run_cluster(tmp_path, redis_url, postgres_url, nodes=1) as cluster:
+        node, ann = cluster.nodes[0], await cluster.user("ann")
+        assert status(node, ann.headers) == 200
+        kid = rotate(postgres_url)
+        assert status(node, ann.headers) == 200
+        async with open_database(postgres_url) as database:
+            gone = await database.write(f"DELETE FROM signing_keys WHERE kid <> '{kid}' RETURNING kid")
+        assert len(gone) == 1
+        wait_until(lambda: status(node, ann.headers) == 401, "it is refused", KEYS_MAX_AGE_S + REREAD_S + 5)
+        bob = await cluster.user("bob")
+        wait_until(lambda: status(node, bob.headers) == 200, "the new key is known", KEYS_MAX_AGE_S)
