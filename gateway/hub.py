@@ -12,14 +12,11 @@ from typing import Protocol
 from gateway.dialects.base import Dialect, Echo
 from gateway.frames import text_frame
 from gateway.messages import Push
+from gateway.outlet import Outlet, write_to_all
 from gateway.timeline import Timeline
 from storage.records import ChatEvent
 
 logger = logging.getLogger("gateway.hub")
-
-
-Offer = Callable[[bytes], bool]
-"""Takes complete frames; never blocks. A subscriber that cannot take them closes itself, and False is returned."""
 
 
 class Subscriber(Protocol):
@@ -40,8 +37,8 @@ class Subscriber(Protocol):
         ...
 
     @property
-    def offer(self) -> Offer:
-        """What takes complete frames for it, for as long as it is live."""
+    def outlet(self) -> Outlet:
+        """Where frames for it go out, for as long as it is live. Who cannot take them closes itself."""
         ...
 
     def reset(self, last_seq: int, epoch: str) -> None:
@@ -50,13 +47,13 @@ class Subscriber(Protocol):
 
 
 class _Audience:
-    """A chat's live subscribers of one dialect, in order of arrival, each with what takes its frames."""
+    """A chat's live subscribers of one dialect, in order of arrival, each with its outlet."""
 
-    __slots__ = ("dialect", "offers")
+    __slots__ = ("dialect", "outlets")
 
     def __init__(self, dialect: Dialect) -> None:
         self.dialect = dialect
-        self.offers: dict[Subscriber, Offer] = {}
+        self.outlets: dict[Subscriber, Outlet] = {}
 
 
 class LocalChat:
@@ -81,7 +78,7 @@ class LocalChat:
     @property
     def live(self) -> list[Subscriber]:
         """All of those, as of now."""
-        return [subscriber for audience in self.audiences.values() for subscriber in audience.offers]
+        return [subscriber for audience in self.audiences.values() for subscriber in audience.outlets]
 
     @property
     def is_needed(self) -> bool:
@@ -137,7 +134,7 @@ class Hub:
         audience = local.audiences.get(dialect.name)
         if audience is None:
             audience = local.audiences[dialect.name] = _Audience(dialect)
-        audience.offers[subscriber] = subscriber.offer
+        audience.outlets[subscriber] = subscriber.outlet
 
     def give_up(self, local: LocalChat) -> bool:
         """Take back an `open` that will not join; True if nobody local is left, and the chat is forgotten."""
@@ -149,8 +146,8 @@ class Hub:
         name = subscriber.dialect.name
         audience = local.audiences.get(name)
         if audience is not None:
-            audience.offers.pop(subscriber, None)
-            if not audience.offers:
+            audience.outlets.pop(subscriber, None)
+            if not audience.outlets:
                 del local.audiences[name]
         return self._forget_if_unneeded(local)
 
@@ -233,21 +230,23 @@ class _Batch:
         self.authors = {author_id for _, _, author_id in self._frames if author_id is not None}
 
     def push_to(self, audience: _Audience) -> tuple[int, int]:
-        """Give everyone all frames but those that an author skips; how many took them, and how many bytes.
-
-        The loop that a delivery goes through: nothing in it is looked up that could be known before.
-        """
+        """Give everyone all frames but those that an author skips; how many took them, and how many bytes."""
         frames, authors = self.all, self.authors
         taken = size = 0
         if not authors:
             if frames:
-                taken = sum([offer(frames) for offer in list(audience.offers.values())])
+                taken = write_to_all(list(audience.outlets.values()), frames)
             return taken, taken * len(frames)
-        for subscriber, offer in list(audience.offers.items()):
-            own = self._without_skipped(subscriber) if subscriber.user_id in authors else frames
-            if own and offer(own):
+        others: list[Outlet] = []
+        for subscriber, outlet in list(audience.outlets.items()):
+            if subscriber.user_id not in authors:
+                others.append(outlet)
+            elif (own := self._without_skipped(subscriber)) and write_to_all((outlet,), own):
                 taken += 1
                 size += len(own)
+        if frames:
+            reached = write_to_all(others, frames)
+            taken, size = taken + reached, size + reached * len(frames)
         return taken, size
 
     def _without_skipped(self, subscriber: Subscriber) -> bytes:

@@ -6,6 +6,8 @@ Bytes of whole messages come in without a queue, framed bytes go out without an 
 import sys
 from typing import Protocol
 
+from gateway.outlet import Outlet
+
 NO_LIMIT = sys.maxsize
 LANE = "chat_gateway.lane"
 """The ASGI scope's extension under which the transport offers its lane."""
@@ -28,6 +30,10 @@ class Lane(Protocol):
 
     def attach(self, listener: LaneListener) -> None:
         """Send what comes in to `listener` from now on, what arrived since the handshake first."""
+        ...
+
+    def serve(self, outlet: Outlet) -> None:
+        """Keep this outlet's `write` what is best for the moment."""
         ...
 
     def write(self, frames: bytes, limit: int = NO_LIMIT) -> bool:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 
 from gateway.hub import Hub
 from gateway.messages import CaughtUp, Established, Reset
+from gateway.outlet import write_to_all
 from gateway.pages import Pages
 from gateway.repair import Repair
 from gateway.since import Since
@@ -75,7 +76,7 @@ class Resume:
         for number, frames in enumerate(_slices(wanted)):
             if number and (not await subscription.session.room() or subscription.has_left()):
                 return False
-            subscription.offer(frames)
+            write_to_all((subscription.outlet,), frames)
         subscription.pos = replay.events[-1].seq if replay.events else local.timeline.last_seq
         return True
 

@@ -16,7 +16,6 @@ from gateway.codes import Close, Disconnect
 from gateway.dialects.base import Dialect, Request
 from gateway.errors import RedisUnavailable
 from gateway.frames import text_frame
-from gateway.hub import Offer
 from gateway.lane import Lane
 from gateway.messages import ErrorReply, Reply
 from gateway.metrics.clients import ClientMetrics
@@ -59,9 +58,8 @@ class Session(ABC):
         self._node = node
         self._lane = lane
         self._metrics = metrics
-        self._outbox = Outbox(lane, on_slow=self._on_slow)
-        self.offer: Offer = self._outbox.offer
-        """Takes complete frames; a full outbox closes this session as a slow consumer."""
+        self.outlet = Outbox(lane, on_slow=self._on_slow)
+        """Takes complete frames; when it is full, this session is closed as a slow consumer."""
         self._on_closed = on_closed
         self._waiting: list[Request] = []
         self._worker: asyncio.Task[None] | None = None
@@ -124,15 +122,19 @@ class Session(ABC):
 
     # --- out
 
+    def offer(self, frames: bytes) -> bool:
+        """Write complete frames; False if the client is too slow, and being closed for it."""
+        return self.outlet.offer(frames)
+
     async def room(self) -> bool:
         """Return once the outbox has room for a page; False if the socket is closed."""
-        return await self._outbox.room()
+        return await self.outlet.room()
 
     def answer(self, reply: Reply, request: Request | None) -> None:
         """Write the answer to a request (None: unasked), if the dialect has one."""
         payload = self.dialect.reply(reply, request)
         if payload is not None:
-            self._outbox.offer(text_frame(payload))
+            self.outlet.offer(text_frame(payload))
 
     def refuse(self, error: ErrorReply, request: Request | None) -> None:
         """Answer with an error, count it, and close a socket that gets too many."""

@@ -7,8 +7,9 @@ from typing import Protocol
 
 from gateway.codes import Disconnect
 from gateway.dialects.base import Dialect, Echo
-from gateway.hub import LocalChat, Offer
+from gateway.hub import LocalChat
 from gateway.messages import Reply, Reset
+from gateway.outlet import Outlet
 from gateway.presence import Seat
 from gateway.since import Since
 from storage.records import ChatEvent, Committed, Outcome
@@ -26,8 +27,8 @@ class Recipient(Protocol):
         ...
 
     @property
-    def offer(self) -> Offer:
-        """What takes complete frames for it; never blocks, False if it cannot."""
+    def outlet(self) -> Outlet:
+        """Where frames for it go out."""
         ...
 
     def tell(self, reply: Reply) -> None:
@@ -146,9 +147,9 @@ class Subscription:
         return is_own
 
     @property
-    def offer(self) -> Offer:
+    def outlet(self) -> Outlet:
         """The session's outbox itself: a delivery takes no detour."""
-        return self.session.offer
+        return self.session.outlet
 
     def reset(self, last_seq: int, epoch: str) -> None:
         """Tell the session that its positions in this chat are of another history; never blocks."""

@@ -13,20 +13,19 @@ import logging
 from asyncio.transports import BaseTransport
 from collections import deque
 from http import HTTPStatus
-from os import write as write_to_kernel
 from typing import Any, Final
 
 from uvicorn._types import ASGISendEvent
 from uvicorn.config import Config
 from uvicorn.protocols.utils import ClientDisconnected
-from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from uvicorn.server import ServerState
 from websockets.frames import CloseCode, Frame, Opcode
 from websockets.http11 import Request
 from websockets.protocol import State
 
 from gateway.fragments import BadMessage, Fragments
-from gateway.lane import LANE, NO_LIMIT, LaneListener
+from gateway.lane import LANE, LaneListener
+from gateway.outgoing import Outgoing
 from gateway.reads import Reads
 
 logger = logging.getLogger("gateway.transport")
@@ -52,7 +51,7 @@ _NO_QUEUE: Any = _NoQueue()
 _NO_SCOPE: Any = {}
 
 
-class Transport(WebSocketsSansIOProtocol):
+class Transport(Outgoing):
     """One socket. Meets `gateway.lane.Lane`, which is in the ASGI scope's extensions under `LANE`."""
 
     def __init__(
@@ -79,8 +78,6 @@ class Transport(WebSocketsSansIOProtocol):
         self._closed: asyncio.Future[int] = self.loop.create_future()
         self._unread_pongs = 0
         self._handshake_timer: asyncio.TimerHandle | None = None
-        self._descriptor: int | None = None
-        """The socket's, where what is written to it goes out as it is."""
 
     # --- the lane
 
@@ -97,38 +94,6 @@ class Transport(WebSocketsSansIOProtocol):
                 self._take(listener, payload, text is not None)
         if self._closed.done():
             self._tell_closed()
-
-    def write(self, frames: bytes, limit: int = NO_LIMIT) -> bool:
-        """Write complete server frames; False, and nothing is written, if they and what is buffered exceed `limit`.
-
-        With nothing buffered they go to the kernel from here: uvloop's own way there costs as much as the system call.
-        """
-        transport = self.transport
-        if self.close_sent or transport.is_closing():  # asked before each write: the descriptor may be another's by now
-            return True
-        buffered = transport.get_write_buffer_size()
-        if buffered + len(frames) > limit:
-            return False
-        if buffered == 0 and self._descriptor is not None:
-            try:
-                taken = write_to_kernel(self._descriptor, frames)
-            except OSError:  # full, or broken: the transport finds out and does what is to be done
-                taken = 0
-            if taken == len(frames):
-                return True
-            frames = frames[taken:]
-        transport.write(frames)
-        return True
-
-    @property
-    def buffered(self) -> int:
-        """Bytes written here that the kernel has not taken yet."""
-        return self.transport.get_write_buffer_size()
-
-    async def drained(self) -> bool:
-        """Return once the buffer, if it was above its high-water mark, is below the low one; False if closing."""
-        await self.writable.wait()
-        return not (self.close_sent or self.transport.is_closing())
 
     def pause_reading(self) -> None:
         """Deliver no message until `resume_reading`, nor read any from the kernel."""
@@ -168,8 +133,6 @@ class Transport(WebSocketsSansIOProtocol):
     def connection_made(self, transport: BaseTransport) -> None:
         """A request is complete, and about to be upgraded."""
         super().connection_made(transport)
-        if transport.get_extra_info("ssl_object") is None:
-            self._descriptor = transport.get_extra_info("socket").fileno()
         self._handshake_timer = self.loop.call_later(HANDSHAKE_S, self._handshake_overdue)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -182,7 +145,7 @@ class Transport(WebSocketsSansIOProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Bytes came in. What follows the end of a connection is dropped."""
-        if self.disconnected or self.transport.is_closing():
+        if self.disconnected or self._transport.is_closing():
             return
         if self.handshake_initiated and not self.handshake_complete:
             self.transport.abort()  # a client must wait for the answer (RFC 6455 §4.1); a pong would come before ours

@@ -5,8 +5,8 @@ from typing import Protocol
 
 from gateway.codes import Disconnect
 from gateway.dialects.base import Dialect, Request
-from gateway.hub import Offer
 from gateway.messages import ErrorReply, Established, Reply
+from gateway.outlet import Outlet
 from gateway.refusals import NOT_SUBSCRIBED, not_in_chat
 from gateway.subscription import Subscription
 
@@ -17,8 +17,8 @@ class Watcher(Protocol):
     dialect: Dialect
 
     @property
-    def offer(self) -> Offer:
-        """What takes complete frames for it; never blocks, False if it cannot."""
+    def outlet(self) -> Outlet:
+        """Where frames for it go out."""
         ...
 
     async def room(self) -> bool:
@@ -59,9 +59,9 @@ class Watch:
         return self._session.dialect
 
     @property
-    def offer(self) -> Offer:
+    def outlet(self) -> Outlet:
         """The session's."""
-        return self._session.offer
+        return self._session.outlet
 
     async def room(self) -> bool:
         """Return once the session has room for a page; False if it is closed."""

@@ -389,8 +389,9 @@ static void obey(char *line)
     if (sscanf(line, "open %ld", &a) == 1) {
         open_all((int)a);
     } else if (sscanf(line, "until %llu %ld", &target, &a) == 2) {
+        uint64_t before = frames;
         for (uint64_t end_at = now_ns() + (uint64_t)a * 1000000u; frames < target && now_ns() < end_at;)
-            turn(10);
+            turn(frames == before ? 10 : 0); /* asleep, each write of the server would have to wake us up: at its cost */
         printf("frames %llu %llu %d %llu %llu\n", (unsigned long long)frames, (unsigned long long)bytes, closed_count,
                (unsigned long long)now_ns(), (unsigned long long)cpu_us());
     } else if (sscanf(line, "caught %llu %ld", &target, &a) == 2) {

@@ -7,6 +7,7 @@ from gateway.dialects.chat import ChatDialect
 from gateway.frames import text_frame
 from gateway.hub import Hub, LocalChat
 from gateway.messages import Push, Typing
+from gateway.outlet import REFUSED, Outlet
 from storage.records import ChatEvent, Person
 from tests.gateway.test_timeline import event
 
@@ -43,9 +44,15 @@ class Reader:
     def reset(self, last_seq: int, epoch: str) -> None:
         self.resets.append((last_seq, epoch))
 
-    def offer(self, frames: bytes) -> bool:
+    @property
+    def outlet(self) -> Outlet:
+        return self
+
+    def write(self, frames: bytes) -> int:
         self.writes.append(frames)
-        return self.has_room
+        return len(frames) if self.has_room else REFUSED
+
+    queue = write
 
 
 @pytest.fixture

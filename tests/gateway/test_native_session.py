@@ -35,6 +35,8 @@ class Lane:
 
     def attach(self, listener: object) -> None: ...
 
+    def serve(self, outlet: object) -> None: ...
+
     def write(self, frames: bytes, limit: int = 0) -> bool:
         while frames:
             head, size = 2, frames[1]

@@ -8,6 +8,7 @@ from gateway.codes import Disconnect
 from gateway.dialects.service import ServiceDialect
 from gateway.hub import Hub, LocalChat
 from gateway.messages import Reply
+from gateway.outlet import Outlet
 from gateway.presence import Seat
 from gateway.subscription import Subscription
 from storage.records import ChatEvent, Committed, Refusal
@@ -21,9 +22,15 @@ class Recipient:
         self.dialect = ServiceDialect(resumes=resumes)
         self.written = b""
 
-    def offer(self, frames: bytes) -> bool:
+    @property
+    def outlet(self) -> Outlet:
+        return self
+
+    def write(self, frames: bytes) -> int:
         self.written += frames
-        return True
+        return len(frames)
+
+    queue = write
 
     def tell(self, reply: Reply) -> None:
         raise NotImplementedError

@@ -142,3 +142,40 @@ async def test_who_waits_for_room_learns_of_the_end() -> None:
         await asyncio.sleep(0.05)
         listener.lane.close(Close.DRAIN)
         assert await asyncio.wait_for(waiting, 5) is False
+
+
+async def test_what_goes_past_the_outbox_and_what_goes_through_it_keep_their_order() -> None:
+    app = LaneApp()
+    async with running(app) as server, await RawClient.open(server.port, receive_buffer=4096) as client:
+        listener = await app.listener()
+        outbox = Slow(listener, limit=2**30).outbox
+        numbers = [text_frame(b"%d" % number * 3_000) for number in range(600)]
+        for start in range(0, len(numbers), 3):
+            first, second, third = numbers[start : start + 3]
+            assert outbox.offer(first)
+            listener.lane.transport.write(second)  # as uvicorn sends its pings
+            assert outbox.offer(third)
+            if start % 30 == 0:  # the kernel has room again
+                for number in range(start if start < 30 else start - 30, start):
+                    assert await client.read() == Received(TEXT, b"%d" % number * 3_000)
+        for number in range(570, 600):
+            assert await client.read() == Received(TEXT, b"%d" % number * 3_000)
+
+
+async def test_while_the_kernel_takes_all_a_frame_goes_straight_to_it_and_nothing_follows_a_close() -> None:
+    app = LaneApp()
+    async with running(app) as server, await RawClient.open(server.port) as client:
+        listener = await app.listener()
+        outbox = Slow(listener).outbox
+        assert outbox.write == outbox.queue
+        assert outbox.offer(text_frame(b"1"))
+        assert outbox.write != outbox.queue
+        assert outbox.offer(text_frame(b"2"))
+        listener.lane.close(1000)
+        assert outbox.write == outbox.queue
+        assert outbox.offer(text_frame(b"3"))
+        assert [(await client.read()).payload for _ in range(2)] == [b"1", b"2"]
+        assert (await client.read()).opcode == CLOSE
+        await client.ended()
+        await until(lambda: app.ends == [1000])
+        assert outbox.write is len
