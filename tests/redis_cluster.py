@@ -75,9 +75,13 @@ class RedisCluster:
         wait_until(lambda: all(len(_known(node)) == len(self.nodes) for node in self.nodes), "all have met")
         for master, replica in zip(self.masters, self.replicas, strict=False):
             replica.ask("CLUSTER", "REPLICATE", master.id)
-        wait_until(lambda: all(len(node.slots_of()) == SLOTS and _is_ok(node) for node in self.nodes), "all is well")
+        self.wait()
         for replica in self.replicas:
             wait_until(lambda replica=replica: "master_link_status:up" in _replication(replica), "it follows")  # type: ignore[misc]
+
+    def wait(self) -> None:
+        """Return once all say that all is well."""
+        wait_until(lambda: all(len(node.slots_of()) == SLOTS and _is_ok(node) for node in self.nodes), "all is well")
 
     def stop(self) -> None:
         """End them."""

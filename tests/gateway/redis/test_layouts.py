@@ -50,6 +50,7 @@ async def test_all_rooms_work_between_two_nodes(layout_url: str) -> None:
         await presence_is_shared(a, b)
         await limits_and_tickets_hold_over_both(a, b)
         await clients_are_found(a, b)
+        await failed_logins_are_counted_over_all_processes(layout_url)
         assert a.happened == b.happened == []
         assert a.rooms.broker.unpublished == 0
 
@@ -119,18 +120,17 @@ async def clients_are_found(a: Half, b: Half) -> None:
     await eventually_async(is_gone)
 
 
-def test_a_list_is_split_between_urls_and_nowhere_else() -> None:
-    one, sentinels = "redis://u:a,b@h:1/0", "redis+sentinel://h:1,i:2/x"
-    assert split(f" {one}, {sentinels}\n{one} ") == (one, sentinels, one)
-    assert split(one) == (one,)
-
-
-@pytest.mark.parametrize("layout_url", ["three", "cluster"], indirect=True)
-async def test_logins_that_fail_are_counted_over_all_processes(layout_url: str) -> None:
-    async with open_vendor_clients(layout_url, TIMEOUT_S) as mine, open_vendor_clients(layout_url, TIMEOUT_S) as yours:
+async def failed_logins_are_counted_over_all_processes(url: str) -> None:
+    async with open_vendor_clients(url, TIMEOUT_S) as mine, open_vendor_clients(url, TIMEOUT_S) as yours:
         here, there = SharedLoginLimits(*mine), SharedLoginLimits(*yours)
         for account in range(5):
             for _ in range(30):
                 await here.fail(f"ann-{account}", f"192.0.2.{account}")
             assert await there.wait_s(f"ann-{account}", "198.51.100.1") > 0
         assert await there.wait_s("bob", "198.51.100.1") == 0
+
+
+def test_a_list_is_split_between_urls_and_nowhere_else() -> None:
+    one, sentinels = "redis://u:a,b@h:1/0", "redis+sentinel://h:1,i:2/x"
+    assert split(f" {one}, {sentinels}\n{one} ") == (one, sentinels, one)
+    assert split(one) == (one,)
