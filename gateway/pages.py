@@ -4,9 +4,11 @@ A chat's log is cut into pages of PAGE events, by seq. A page is filled by what 
 not reach back far enough, by one read of the store, which all who want that page share. Each event's frame is made once
 per dialect, however many clients it is replayed to.
 
-Invariants: a page's events are contiguous and in their present state as far as this node knows: an edit or a deletion
-rewrites every page that holds its message, so that a deleted text is not replayed. A chat that nobody local is in has
-no pages, since its edits would go unseen. All pages together keep within `max_bytes`; the least recently used go first.
+Invariants: what a page gives is contiguous and in its present state as far as this node knows, whenever it is asked:
+an edit or a deletion changes every page that holds its message, those too whose read is under way, so that a deleted
+text is not replayed. A change costs next to nothing until the page is asked for again: edits are not limited. A chat
+that nobody local is in has no pages, since its edits would go unseen. All pages together keep within `max_bytes`; the
+least recently used go first.
 """
 
 import asyncio
@@ -43,12 +45,14 @@ class Replay:
 class _Page:
     """Contiguous events of one chat, ascending, with their frames."""
 
-    __slots__ = ("_frames", "_message_ids", "events", "size")
+    __slots__ = ("_changes", "_events", "_frames", "_message_ids", "size")
 
     def __init__(self, events: Sequence[ChatEvent]) -> None:
-        self.events: list[ChatEvent] = []
+        self._events: list[ChatEvent] = []
         self.size = 0
         self._message_ids: set[int] = set()
+        self._changes: dict[int, ChatEvent] = {}
+        """The last change of each message that `_events` and `_frames` do not show yet."""
         self._frames: dict[str, list[bytes]] = {}
         for event in events:
             self.append(event)
@@ -56,30 +60,35 @@ class _Page:
     @property
     def next_seq(self) -> int:
         """The seq that would follow; 0 if it is empty."""
-        return self.events[-1].seq + 1 if self.events else 0
+        return self._events[-1].seq + 1 if self._events else 0
 
     def reaches(self, seq: int) -> bool:
         """Whether the event of this seq is in it."""
-        return bool(self.events) and self.events[0].seq <= seq < self.next_seq
+        return bool(self._events) and self._events[0].seq <= seq < self.next_seq
 
     def append(self, event: ChatEvent) -> None:
-        """Add the event that follows."""
-        self.events.append(event)
+        """Add the event that follows; if it is a change, `rewrite` has heard of it."""
+        self._events.append(event)
         self._message_ids.add(event.message_id)
         self.size += _size(event)
 
     def rewrite(self, change: ChatEvent) -> None:
         """Give the changed message its new state wherever it is in here."""
-        if change.message_id not in self._message_ids:
-            return
-        self.events = [_in_new_state(event, change) for event in self.events]
-        self._frames = {}
-        self.size = sum(map(_size, self.events))
+        if change.message_id in self._message_ids:
+            self._changes[change.message_id] = change
+
+    def _settle(self) -> None:
+        if self._changes:
+            changes, self._changes = self._changes, {}
+            self._events = [_in_new_state(event, changes.get(event.message_id)) for event in self._events]
+            self._frames = {}
+            self.size = sum(map(_size, self._events))
 
     def after(self, seq: int, dialect: Dialect) -> Replay:
         """What comes after `seq`, in this dialect."""
+        self._settle()
         frames = self._frames.setdefault(dialect.name, [])
-        for event in self.events[len(frames) :]:
+        for event in self._events[len(frames) :]:
             payload = dialect.push(event)
             frames.append(b"" if payload is None else text_frame(payload))
             self.size += FRAME_BYTES + len(frames[-1])
@@ -88,20 +97,23 @@ class _Page:
 
     def beyond(self, seq: int) -> list[ChatEvent]:
         """What comes after `seq`."""
-        start = max(0, seq + 1 - self.events[0].seq) if self.events else 0
-        return self.events[start:]
+        self._settle()
+        start = max(0, seq + 1 - self._events[0].seq) if self._events else 0
+        return self._events[start:]
 
 
 class _Reading:
-    """A read of the store that is under way; what it finds is not kept if the chat is rewritten meanwhile."""
+    """A read of the store that is under way; what it finds is not kept if the chat is forgotten meanwhile."""
 
-    __slots__ = ("error", "is_stale", "page", "task")
+    __slots__ = ("changes", "error", "is_stale", "page", "task")
 
     def __init__(self) -> None:
         self.task: asyncio.Task[None]
         self.page = _Page([])
         self.error = ""
         self.is_stale = False
+        self.changes: dict[int, ChatEvent] = {}
+        """What was heard meanwhile, and the store may not have said: the last change of each message."""
 
 
 class Pages:
@@ -129,8 +141,7 @@ class Pages:
         page = await self._page(chat_id, seq)
         before = page.size
         replay = page.after(seq, dialect)
-        if self._pages.get((chat_id, seq // PAGE)) is page:
-            self._grow(page.size - before)
+        self._weigh_again((chat_id, seq // PAGE), page, before)
         return replay
 
     async def events_after(self, chat_id: int, seq: int) -> Sequence[ChatEvent]:
@@ -138,7 +149,15 @@ class Pages:
 
         Raises: StorageUnavailable.
         """
-        return (await self._page(chat_id, seq)).beyond(seq)
+        page = await self._page(chat_id, seq)
+        before = page.size
+        events = page.beyond(seq)
+        self._weigh_again((chat_id, seq // PAGE), page, before)
+        return events
+
+    def _weigh_again(self, key: _Key, page: _Page, before: int) -> None:
+        if self._pages.get(key) is page:
+            self._grow(page.size - before)
 
     async def _page(self, chat_id: int, seq: int) -> _Page:
         """The page with what comes after `seq`."""
@@ -175,10 +194,12 @@ class Pages:
             reading.error = str(error)
         finally:
             del self._readings[key]
-        if reading.is_stale or not reading.page.events:
+        for change in reading.changes.values():
+            reading.page.rewrite(change)
+        if reading.is_stale or not reading.page.next_seq:
             return
         if (delivered := self._pages.get(key)) is not None:
-            for event in delivered.events:
+            for event in delivered.beyond(0):
                 if event.seq == reading.page.next_seq:
                     reading.page.append(event)
         self._put(key, reading.page)
@@ -201,19 +222,15 @@ class Pages:
         """Nobody local is in the chat any more, or its history is another one now."""
         for key in list(self._keys.get(chat_id, ())):
             self._drop(key)
-        self._make_stale(chat_id)
+        for key, reading in self._readings.items():
+            reading.is_stale |= key[0] == chat_id
 
     def _rewrite(self, change: ChatEvent) -> None:
         for key in self._keys.get(change.chat_id, ()):
-            page = self._pages[key]
-            before = page.size
-            page.rewrite(change)
-            self.size += page.size - before
-        self._make_stale(change.chat_id)
-
-    def _make_stale(self, chat_id: int) -> None:
+            self._pages[key].rewrite(change)
         for key, reading in self._readings.items():
-            reading.is_stale |= key[0] == chat_id
+            if key[0] == change.chat_id:
+                reading.changes[change.message_id] = change
 
     def _put(self, key: _Key, page: _Page) -> None:
         if key in self._pages:
@@ -239,8 +256,8 @@ def _size(event: ChatEvent) -> int:
     return EVENT_BYTES + len(event.text)
 
 
-def _in_new_state(event: ChatEvent, change: ChatEvent) -> ChatEvent:
+def _in_new_state(event: ChatEvent, change: ChatEvent | None) -> ChatEvent:
     # What the store said may be newer than this change: a deletion is final.
-    if event.message_id != change.message_id or event.is_deleted:
+    if change is None or event.is_deleted:
         return event
     return replace(event, text=change.text, is_edited=change.is_edited, is_deleted=change.is_deleted)

@@ -4,8 +4,6 @@ Keeps invariant 4: until its position is exactly the node's, a session gets page
 own outbox; in the turn of the loop in which nothing is missing it joins. There is no await between check and join.
 """
 
-from collections.abc import Iterable, Iterator
-
 from gateway.hub import Hub
 from gateway.messages import CaughtUp, Established, Reset
 from gateway.outlet import write_to_all
@@ -15,7 +13,7 @@ from gateway.since import Since
 from gateway.subscription import Subscription
 from storage.records import ChatEvent
 
-SLICE_BYTES = 128 * 1024
+WRITE_BYTES = 128 * 1024
 """A write, up to its last event, which has at most some 60 KB: far from the size of an outbox."""
 
 
@@ -59,7 +57,10 @@ class Resume:
         self._join(subscription)
 
     async def _page(self, subscription: Subscription) -> bool:
-        """Write the next page once there is room for it; False if the session is gone."""
+        """Write what comes next once there is room for it; False if the session is gone.
+
+        One write a page: what would wait for room is asked for again, as it may be edited or deleted meanwhile.
+        """
         if not await subscription.session.room() or subscription.has_left():
             return False
         local = subscription.local
@@ -68,16 +69,18 @@ class Resume:
             return False
         # What the store has and Redis has not brought yet moves the whole node on, so that the two meet.
         self._hub.feed(local, [event for event in replay.events if event.seq > local.timeline.last_seq])
-        wanted = (
-            frame
-            for event, frame in zip(replay.events, replay.frames, strict=True)
-            if not _is_skipped(subscription, event)
-        )
-        for number, frames in enumerate(_slices(wanted)):
-            if number and (not await subscription.session.room() or subscription.has_left()):
-                return False
-            write_to_all((subscription.outlet,), frames)
         subscription.pos = replay.events[-1].seq if replay.events else local.timeline.last_seq
+        frames: list[bytes] = []
+        size = 0
+        for event, frame in zip(replay.events, replay.frames, strict=True):
+            if not _is_skipped(subscription, event):
+                frames.append(frame)
+                size += len(frame)
+            if size >= WRITE_BYTES:
+                subscription.pos = event.seq
+                break
+        if frames:
+            write_to_all((subscription.outlet,), b"".join(frames))
         return True
 
     def _join(self, subscription: Subscription) -> None:
@@ -87,17 +90,3 @@ class Resume:
 
 def _is_skipped(subscription: Subscription, event: ChatEvent) -> bool:
     return event.sender.id == subscription.user_id and subscription.skips(event)
-
-
-def _slices(frames: Iterable[bytes]) -> Iterator[bytes]:
-    """The frames in writes of about SLICE_BYTES: a page of the longest texts is larger than an outbox."""
-    batch: list[bytes] = []
-    size = 0
-    for frame in frames:
-        batch.append(frame)
-        size += len(frame)
-        if size >= SLICE_BYTES:
-            yield b"".join(batch)
-            batch, size = [], 0
-    if batch:
-        yield b"".join(batch)
