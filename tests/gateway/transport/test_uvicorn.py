@@ -14,7 +14,7 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 
 from gateway.fragments import MAX_FRAGMENTS
 from tests.gateway.transport.server import running, starlette_echo, until
-from tests.gateway.transport.wire import CONT, PING, TEXT, RawClient, Received, frame
+from tests.gateway.transport.wire import CONT, PING, TEXT, RawClient, Received, frame, handshake
 
 THEIRS: Final[dict[str, Any]] = {
     "ws": WebSocketsSansIOProtocol,
@@ -109,3 +109,12 @@ async def test_a_failure_resets_a_client_that_is_still_sending() -> None:
                 except (ConnectionError, asyncio.IncompleteReadError):
                     losses += 1
     assert losses > 0
+
+
+async def test_frames_that_come_with_the_handshake_are_dropped() -> None:
+    """test_bounds: a client that sends frames with its request is cut at once."""
+    async with running(starlette_echo, **THEIRS) as server, await RawClient.connect(server.port) as client:
+        await client.send(handshake() + frame(TEXT, b"early"))
+        assert (await client.answer()).startswith(b"HTTP/1.1 101 ")
+        await client.send(frame(TEXT, b"late"))
+        assert await client.read() == Received(TEXT, b"late")
