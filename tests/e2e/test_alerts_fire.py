@@ -107,16 +107,15 @@ async def scene(
             "DATABASE_URL": postgres_url.replace(f":{postgres_server.port}/", f":{link.port}/"),
         }
         victim = GatewayNode(tmp_path / "victim", **settings | own)
-        stack.callback(victim.kill)
-        await asyncio.to_thread(victim.start)
         rules = []
         for name in ("slos.yml", "alerts.yml"):
             rules.append(tmp_path / name)
             rules[-1].write_text(hastened((RULES / name).read_text()))
         ports = [victim.port, *(node.port for node in cluster.nodes)]
         prometheus = PrometheusServer(tmp_path / "prometheus", ports, rules, interval_s=0.5)
-        stack.callback(prometheus.stop)
-        await asyncio.to_thread(prometheus.start)
+        for server in (victim, prometheus):
+            stack.callback(server.stop)
+        await asyncio.gather(asyncio.to_thread(victim.start), asyncio.to_thread(prometheus.start))
         ann = await cluster.user("ann")
         yield Scene(cluster, victim, link, control, prometheus, ann, await cluster.chat(ann))
 

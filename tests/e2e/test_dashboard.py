@@ -84,9 +84,10 @@ async def whole(tmp_path: Path, redis_url: str, postgres_url: str, amqp_url: str
         ports = [cluster.nodes[0].port, proxying.port, auth.metrics_port]
         rules = [RULES / "slos.yml", RULES / "alerts.yml"]
         prometheus = PrometheusServer(tmp_path / "prometheus", ports, rules)
-        for server in (proxying, auth, prometheus):
+        servers = (proxying, auth, prometheus)
+        for server in servers:
             stack.callback(server.stop)
-            await asyncio.to_thread(server.start)
+        await asyncio.gather(*(asyncio.to_thread(server.start) for server in servers))
         yield Whole(cluster, proxying, auth, prometheus)
 
 

@@ -29,8 +29,8 @@ async def _comes(read: Callable[[], float], expected: float) -> None:
         raise AssertionError(f"{seen} where {expected} was to come") from None
 
 
-async def test_prometheus_knows_what_was_done(tmp_path: Path, redis_url: str, database_url: str) -> None:
-    async with run_cluster(tmp_path, redis_url, database_url) as cluster:
+async def test_prometheus_knows_what_was_done(tmp_path: Path, redis_url: str, postgres_url: str) -> None:
+    async with run_cluster(tmp_path, redis_url, postgres_url) as cluster:
         prometheus = PrometheusServer(tmp_path / "prometheus", [node.port for node in cluster.nodes])
         prometheus.start()
         try:
@@ -68,7 +68,9 @@ async def test_prometheus_knows_what_was_done(tmp_path: Path, redis_url: str, da
             prometheus.stop()
 
 
-@pytest.mark.parametrize("metrics_port", [None, free_port()], ids=["own ports", "METRICS_PORT"])
+@pytest.mark.parametrize(
+    "metrics_port", [pytest.param(None, marks=pytest.mark.full), free_port()], ids=["own ports", "METRICS_PORT"]
+)
 async def test_each_replica_of_up_is_a_target_of_its_own(tmp_path: Path, metrics_port: int | None) -> None:
     with run_system(tmp_path, {} if metrics_port is None else {"METRICS_PORT": str(metrics_port)}) as system:
         own = [int(url.rpartition(":")[2]) for url in system.replica_urls]
