@@ -121,11 +121,11 @@ async def open_app(
                 settings.redis_url,
                 node_id,
                 messages_per_minute=settings.messages_per_minute,
-                events=lambda _: RedisEvents(
-                    happened=metrics.redis.happened,
+                events=lambda shard: RedisEvents(
+                    happened=metrics.redis.of(shard).happened,
                     task_failed=lambda name, _: failures.append(name),
-                    answered=metrics.redis.answered,
-                    probed=metrics.redis.probed,
+                    answered=metrics.redis.of(shard).answered,
+                    probed=metrics.redis.of(shard).probed,
                 ),
             )
         )

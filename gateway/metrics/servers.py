@@ -39,42 +39,59 @@ class ServerMetrics:
             self._up.labels(name).set_function(reader(name))
 
 
+class ShardMetrics:
+    """Told by the rooms in one Redis."""
+
+    def __init__(self, events: Counter, wait: Histogram, probe: Histogram, shard: str) -> None:
+        self._events = {event: events.labels(event, shard) for event in REDIS_EVENTS}
+        self.answered: Callable[[float], None] = wait.labels(shard).observe
+        """Told at each read of the command link."""
+        self.probed: Callable[[float], None] = probe.labels(shard).observe
+        """Told at each probe that came back."""
+
+    def happened(self, event: str) -> None:
+        """Something happened to a link to Redis; `event` is one of REDIS_EVENTS."""
+        self._events[event].inc()
+
+
 class RedisMetrics:
-    """Told by the rooms in Redis."""
+    """Told by the rooms in Redis, each shard by its number: one where there is one Redis."""
 
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
         self._events = Counter(
             "chat_gateway_redis_events_total",
-            "What happened to the links to Redis: " + ", ".join(REDIS_EVENTS) + ".",
-            ["event"],
+            "What happened to the links to Redis, by shard: " + ", ".join(REDIS_EVENTS) + ".",
+            ["event", "shard"],
             registry=registry,
         )
-        for event in REDIS_EVENTS:
-            self._events.labels(event)
-        self.answered: Callable[[float], None] = Histogram(
+        self._wait = Histogram(
             "chat_gateway_redis_wait_seconds",
-            "How long the oldest command that a read of the link answered had waited.",
+            "How long the oldest command that a read of the link answered had waited, by shard.",
+            ["shard"],
             registry=registry,
             buckets=FAST,
-        ).observe
-        """Told at each read of the command link."""
-        self.probed: Callable[[float], None] = Histogram(
+        )
+        self._probe = Histogram(
             "chat_gateway_redis_probe_seconds",
-            "From a probe's publication to its arrival over this node's own subscription.",
+            "From a probe's publication to its arrival over this node's own subscription, by shard.",
+            ["shard"],
             registry=registry,
             buckets=FAST,
-        ).observe
-        """Told at each probe that came back."""
+        )
+        self._shards: dict[int, ShardMetrics] = {}
+        self.of(0)
+
+    def of(self, shard: int) -> ShardMetrics:
+        """Those of one shard: its place in the list, or among a cluster's masters by their slots."""
+        if shard not in self._shards:
+            self._shards[shard] = ShardMetrics(self._events, self._wait, self._probe, str(shard))
+        return self._shards[shard]
 
     def watch(self, unpublished: Callable[[], int]) -> None:
         """Read this at every scrape."""
-        text = "Publications that wait for Redis to be back; 10,000 at most."
+        text = "Publications that wait for Redis to be back; 10,000 at most a shard."
         self._registry.watch("chat_gateway_redis_unpublished", text, lambda: float(unpublished()))
-
-    def happened(self, event: str) -> None:
-        """Something happened to a link to Redis; `event` is one of REDIS_EVENTS."""
-        self._events.labels(event).inc()
 
 
 class DatabaseMetrics:

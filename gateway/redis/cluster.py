@@ -229,9 +229,9 @@ class Cluster:
         """Whether a slot has moved."""
         before, owners = self.owners, list[Master | None]([None] * SLOTS)
         masters: dict[str, Master] = {}
-        for shard, slots in enumerate(sorted(ranges, key=lambda slots: slots.first)):
-            master = masters.get(slots.master) or self._masters.get(slots.master) or self._open(slots.master, shard)
-            masters[slots.master] = master
+        for slots in sorted(ranges, key=lambda slots: slots.first):
+            known = masters.get(slots.master) or self._masters.get(slots.master)
+            master = masters[slots.master] = known or self._open(slots.master, len(masters))
             owners[slots.first : slots.last + 1] = [master] * (slots.last + 1 - slots.first)
         gone = [master for address, master in self._masters.items() if address not in masters]
         moved = {slot for slot in range(SLOTS) if owners[slot] is not before[slot]}

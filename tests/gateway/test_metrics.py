@@ -50,9 +50,9 @@ def test_what_happens_is_counted() -> None:
     assert value(metrics, "gaps_total") == 1
     assert value(metrics, "gap_events_repaired_total") == 5
     assert value(metrics, "replay_pages_total", source="memory") == 1
-    assert value(metrics, "redis_events_total", event="reconnected") == 1
-    assert value(metrics, "redis_wait_seconds_sum") == 0.001
-    assert value(metrics, "redis_probe_seconds_sum") == 0.002
+    assert value(metrics, "redis_events_total", event="reconnected", shard="0") == 1
+    assert value(metrics, "redis_wait_seconds_sum", shard="0") == 0.001
+    assert value(metrics, "redis_probe_seconds_sum", shard="0") == 0.002
     assert value(metrics, "database_wait_seconds_sum") == 0.003
     assert value(metrics, "event_loop_lag_seconds_sum") == 0.25
     assert value(metrics, "auth_logins_total", outcome="granted") == 1
@@ -105,7 +105,7 @@ def test_what_should_never_happen_stands_at_0_so_that_its_first_time_is_an_incre
     metrics.clients.handled("chat", "message", 0.1)
     assert value(metrics, "commands_total", dialect="chat", command="message", outcome="unavailable") == 0
     assert get_args(Happening) == REDIS_EVENTS
-    assert value(metrics, "redis_events_total", event="publish_dropped") == 0
+    assert value(metrics, "redis_events_total", event="publish_dropped", shard="0") == 0
     metrics.queue.watch(lambda: 0, OUTCOMES)
     assert value(metrics, "queue_messages_total", outcome="not_stored") == 0
     assert [value(metrics, "queue_links_lost_total", link=link) for link in QUEUE_LINKS] == [0, 0]
