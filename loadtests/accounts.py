@@ -49,7 +49,7 @@ class Account:
 class Accounts:
     """The file's accounts on one target.
 
-    Its methods block, and raise TargetRefused and httpx.TransportError.
+    Its methods block, and raise TargetRefused, with a sentence for whoever started the run.
     """
 
     def __init__(self, base_url: str, file: Path) -> None:
@@ -100,7 +100,11 @@ class Accounts:
         return Account(made["id"], login, password)
 
     def _log_in(self, http: httpx.Client, account: Account) -> None:
-        token = _post(http, "/login", {"login": account.login, "password": account.password})
+        try:
+            token = _post(http, "/login", {"login": account.login, "password": account.password})
+        except TargetRefused as error:
+            why = f"the target does not know accounts of {self._file}: delete it, if the target's database is a new one"
+            raise TargetRefused(f"{error}; {why}") from None
         account.token, account.expires_at = token["access_token"], time.time() + token["expires_in"]
         http.cookies.clear()  # nobody's session: every call names its token
 
@@ -125,7 +129,7 @@ class Accounts:
 def log_in(base_url: str, login: str, password: str) -> str:
     """A new token, for one whose own expired; blocks.
 
-    Raises: TargetRefused, httpx.TransportError.
+    Raises: TargetRefused.
     """
     with httpx.Client(base_url=base_url, timeout=60) as http:
         token: str = _post(http, "/login", {"login": login, "password": password})["access_token"]
@@ -133,9 +137,15 @@ def log_in(base_url: str, login: str, password: str) -> str:
 
 
 def _post(http: httpx.Client, path: str, body: object, headers: dict[str, str] | None = None) -> Any:
-    """The answer to a call that the target may put off: 429 and 503 are tried again when they say."""
+    """The answer to a call that the target may put off: 429 and 503 are tried again when they say.
+
+    Raises: TargetRefused, also for a target that does not answer.
+    """
     for attempt in range(TRIES):
-        answer = http.post(path, json=body, headers=headers)
+        try:
+            answer = http.post(path, json=body, headers=headers)
+        except httpx.TransportError as error:
+            raise TargetRefused(f"POST {http.base_url.join(path)} → {error or type(error).__name__}") from None
         if answer.is_success:
             return answer.json()
         if answer.status_code not in {429, 503}:

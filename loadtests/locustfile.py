@@ -1,6 +1,7 @@
 """What `locust -f` is given: options, the users, and who composes the rest. loadtests/README.md says how to run it."""
 
 import logging
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from locust.env import Environment
 from locust.runners import Runner, WorkerRunner
 from locust.stats import RequestStats, StatsEntry
 
-from loadtests.accounts import Accounts
+from loadtests.accounts import Accounts, TargetRefused
 from loadtests.crowd import Crowd
 from loadtests.measure import HTTP, WS, Name
 from loadtests.seats import Kind, plan
@@ -22,6 +23,9 @@ __all__ = ["Lurker", "Publisher", "Reconnector", "RoomTalker", "Talker"]
 
 BROKEN_PROMISES = ((WS, Name.GAP), (WS, Name.DUPLICATE), (WS, Name.UNACKED), (HTTP, Name.LOST))
 
+MOST_MEMBERS = 1000
+"""That one call makes a chat of."""
+
 logger = logging.getLogger("loadtests")
 logging.getLogger("httpx").setLevel(logging.WARNING)  # it tells of every request
 
@@ -29,16 +33,28 @@ logging.getLogger("httpx").setLevel(logging.WARNING)  # it tells of every reques
 def _options(parser: LocustArgumentParser) -> None:
     own = parser.add_argument_group("Chats and thresholds")
 
-    def option(name: str, kind: type, default: Any, text: str) -> None:
+    def option(name: str, kind: Callable[[str], Any], default: Any, text: str) -> None:
         variable = f"LOAD_{name.upper().replace('-', '_')}"
         own.add_argument(f"--{name}", type=kind, default=default, env_var=variable, help=f"{text} (default: {default})")
 
-    option("pace", float, 12.0, "mean seconds between a writer's messages; below 11 the target needs another limit")
-    option("room-size", int, 100, "members of a room, 1 to 1000")
+    option("pace", _positive, 12.0, "mean seconds between a writer's messages; below 11 the target needs another limit")
+    option("room-size", _room_size, 100, f"members of a room, 2 to {MOST_MEMBERS}")
     option("accounts-file", str, ".data/load-accounts.json", "where accounts are kept for the next run")
     option("max-ack-p99-ms", float, 500.0, "fail if the 99th percentile of acks is above")
     option("max-delivery-p99-ms", float, 500.0, "fail if the 99th percentile of deliveries is above")
     option("max-failure-ratio", float, 0.0, "fail if a larger share of all requests failed")
+
+
+def _positive(word: str) -> float:
+    if not (number := float(word)) > 0:
+        raise ValueError
+    return number
+
+
+def _room_size(word: str) -> int:
+    if not 2 <= (size := int(word)) <= MOST_MEMBERS:
+        raise ValueError
+    return size
 
 
 def _compose(environment: Environment, runner: Runner, **_: object) -> None:
@@ -54,7 +70,11 @@ def _compose(environment: Environment, runner: Runner, **_: object) -> None:
             assert issubclass(user_class, Seated)
             weights[user_class.kind] += user_class.weight
         accounts = Accounts(environment.host, Path(options.accounts_file))
-        usher = Usher(environment, runner, accounts.seats(plan(options.num_users, weights, options.room_size)))
+        try:
+            seats = accounts.seats(plan(options.num_users, weights, options.room_size))
+        except TargetRefused as error:
+            raise SystemExit(f"The load test cannot begin: {error}") from None
+        usher = Usher(environment, runner, seats)
         environment.events.quitting.add_listener(lambda **_: _judge(environment, usher))
     Seated.crowd = Crowd(environment, runner)
 

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+from loadtests.accounts import TargetRefused
 from loadtests.chat_socket import ABNORMAL, ChatSocket, Frame, Lost, Refused
 from loadtests.measure import WS, Measure, Name
 from loadtests.position import Position
@@ -39,7 +40,8 @@ class Unacked:
 class Member:
     """Connected from `enter` to `close`, but for what `leave` and the network do.
 
-    `acked` is told of each acknowledged message: its seq and its id. `renew` gives a new token for an expired one.
+    `acked` is told of each acknowledged message: its seq and its id. `renew` gives a new token for an expired one, or
+    raises TargetRefused.
     """
 
     def __init__(
@@ -139,7 +141,7 @@ class Member:
                 self._measure.failed(WS, Name.CONNECT, refusal.what, time.perf_counter() - started)
                 losses += 1
                 if refusal.status == 401:
-                    self._token = self._renew()
+                    self._renew_token()
                 pause_s = _jitter(losses)
             except Lost as loss:
                 losses = 0 if self._is_live.is_set() else losses + 1
@@ -173,10 +175,17 @@ class Member:
         what = f"{loss.code} {loss.reason}" if loss.code == ABNORMAL else str(loss.code)
         self._measure.failed(WS, Name.CLOSED, what.strip())
         if loss.code == UNAUTHORIZED:
-            self._token = self._renew()
+            self._renew_token()
         elif loss.code > UNAUTHORIZED:  # not to come back: 4403, 4409, 4429 …
             self._is_wanted.clear()
         return _jitter(losses + 1)
+
+    def _renew_token(self) -> None:
+        """Else the next attempt asks again."""
+        try:
+            self._token = self._renew()
+        except TargetRefused:
+            self._measure.failed(WS, Name.CONNECT, "no new token")
 
     def _hear(self, frame: Frame, size: int, started: float) -> None:
         match frame["type"]:

@@ -7,14 +7,15 @@ import logging
 import time
 from collections import defaultdict, deque
 from collections.abc import Iterable
-from dataclasses import asdict, replace
+from contextlib import suppress
+from dataclasses import asdict
 from typing import Any, Final
 
 import httpx
 from locust.env import Environment
 from locust.runners import WORKER_REPORT_INTERVAL, MasterRunner, Runner
 
-from loadtests.accounts import log_in
+from loadtests.accounts import TargetRefused, log_in
 from loadtests.crowd import SETTLE_S
 from loadtests.measure import HTTP, Measure, Name
 from loadtests.seats import Kind, Seat
@@ -98,18 +99,25 @@ class Usher:
 def _history(http: httpx.Client, reader: Seat, after: int, last: int) -> dict[int, str]:
     """The ids of what is stored, by seq. What cannot be read is not there, and so is lost."""
     found: dict[int, str] = {}
-    while after < last:
-        answer = http.get(
+    with suppress(httpx.TransportError, TargetRefused):
+        while after < last and (page := _page(http, reader, after)):
+            found.update((message["seq"], message["client_msg_id"]) for message in page)
+            after = page[-1]["seq"]
+    return found
+
+
+def _page(http: httpx.Client, reader: Seat, after: int) -> list[Any]:
+    """What comes after; nothing if it cannot be read. Raises: httpx.TransportError, TargetRefused."""
+
+    def ask(token: str) -> httpx.Response:
+        return http.get(
             f"/api/v1/chats/{reader.chat_id}/messages",
             params={"after_seq": after, "limit": PAGE},
-            headers={"Authorization": f"Bearer {reader.token}"},
+            headers={"Authorization": f"Bearer {token}"},
         )
-        if answer.status_code == 401:  # its user's token has expired on a long run
-            reader = replace(reader, token=log_in(str(http.base_url), reader.login, reader.password))
-            continue
-        page = answer.json()["messages"] if answer.is_success else []
-        if not page:
-            return found
-        found.update((message["seq"], message["client_msg_id"]) for message in page)
-        after = page[-1]["seq"]
-    return found
+
+    answer = ask(reader.token)
+    if answer.status_code == 401:  # it has expired on a long run
+        answer = ask(log_in(str(http.base_url), reader.login, reader.password))
+    page: list[Any] = answer.json()["messages"] if answer.is_success else []
+    return page

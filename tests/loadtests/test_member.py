@@ -8,6 +8,7 @@ from typing import Any
 import orjson
 from websockets.sync.server import ServerConnection, serve
 
+from loadtests.accounts import TargetRefused
 from loadtests.measure import Measure
 from loadtests.member import Member
 from loadtests.seats import Kind, Seat
@@ -29,15 +30,21 @@ class Report:
         (self.failed if exception else self.well).append(name)
 
 
+def _renewed() -> str:
+    return "renewed"
+
+
 @contextmanager
-def _member(script: Script) -> Iterator[tuple[Member, Report, list[tuple[int, str]]]]:
+def _member(
+    script: Script, renew: Callable[[], str] = _renewed
+) -> Iterator[tuple[Member, Report, list[tuple[int, str]]]]:
     """A member of chat 1 on a server that follows the script on each connection."""
     report, acked = Report(), []
     with serve(script, "127.0.0.1", 0) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         url = f"http://127.0.0.1:{server.socket.getsockname()[1]}"
         measure = Measure(report)  # type: ignore[arg-type]
-        member = Member(SEAT, url, measure, lambda seq, stamp: acked.append((seq, stamp)), lambda: "renewed")
+        member = Member(SEAT, url, measure, lambda seq, stamp: acked.append((seq, stamp)), renew)
         assert member.enter(5)
         yield member, report, acked
         member.close()
@@ -139,3 +146,29 @@ def test_a_drain_is_no_failure_and_a_message_without_an_ack_at_the_end_is_one() 
         assert report.failed == []
         member.say("Hello")
     assert report.failed == ["unacked"]
+
+
+def test_who_gets_no_new_token_at_first_says_so_and_comes_back_with_the_next() -> None:
+    tokens: list[str] = []
+    renewals: list[str] = []
+
+    def renew() -> str:
+        renewals.append("")
+        if len(renewals) == 1:
+            raise TargetRefused("POST /login → Connection refused")
+        return "renewed"
+
+    def script(socket: ServerConnection) -> None:
+        assert socket.request is not None
+        tokens.append(socket.request.headers["Authorization"])
+        _greet(socket, 0)
+        if tokens[-1] != "Bearer renewed":
+            socket.close(4401)
+            return
+        _tell(socket, type="caught_up", seq=0)
+        _until_closed(socket)
+
+    with _member(script, renew) as (_, report, _acked):
+        wait_until(lambda: "resume" in report.well, "it is back", 10)
+    assert tokens == ["Bearer token", "Bearer token", "Bearer renewed"]
+    assert report.failed == ["closed", "connect", "closed"]

@@ -1,22 +1,12 @@
 """The load test itself, against the whole system: what it says, and what its exit code says."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
-
-from tests.e2e.system import System, run_system
+from tests.e2e.system import System
 from tests.loadtests.headless import BROKEN, Outcome, outcome, start_locust
 
 # The machine is shared: how fast it is, is not the question here.
 PATIENT = ("--max-ack-p99-ms", "10000", "--max-delivery-p99-ms", "10000")
-
-
-@pytest.fixture(scope="module")
-def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
-    """One for all of these."""
-    with run_system(tmp_path_factory.mktemp("system")) as running:
-        yield running
 
 
 def _run(folder: Path, system: System, *options: str, users: int, seconds: int, shape: str = "") -> Outcome:
