@@ -33,6 +33,8 @@ class Outcome:
     output: str
     html: Path
     lines: dict[tuple[str, str], Line]
+    users: list[int]
+    """How many there were, second by second; without the seconds in which nobody was there yet or any more."""
 
     def line(self, kind: str, name: str) -> Line:
         """One line; all zeros if it is not there."""
@@ -69,4 +71,6 @@ def outcome(folder: Path, process: subprocess.Popen[str]) -> Outcome:
             (row["Type"], row["Name"]): Line(int(row["Request Count"]), int(row["Failure Count"]))
             for row in csv.DictReader(rows)
         }
-    return Outcome(exit_code, (folder / "locust.log").read_text(), folder / "report.html", lines)
+    with (folder / "stats_stats_history.csv").open() as rows:
+        users = [count for row in csv.DictReader(rows) if (count := int(row["User Count"]))]
+    return Outcome(exit_code, (folder / "locust.log").read_text(), folder / "report.html", lines, users)

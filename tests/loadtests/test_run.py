@@ -1,5 +1,6 @@
 """The load test itself, against the whole system: what it says, and what its exit code says."""
 
+from itertools import groupby
 from pathlib import Path
 
 from tests.e2e.system import System
@@ -38,3 +39,23 @@ def test_a_storm_over_two_workers_is_survived_without_a_gap(system: System, tmp_
     assert run.exit_code == 0, run.output
     assert run.line("WS", "resume").requests >= 18, "all but the publisher lost their connection"
     assert run.line("WS", "delivery").requests > 50
+
+
+def test_a_ramp_goes_up_in_steps_and_a_spike_comes_and_goes(system: System, tmp_path: Path) -> None:
+    running = {}
+    for shape in ("ramp", "spike"):
+        (tmp_path / shape).mkdir()
+        options = ("--pace", "2", *PATIENT)
+        running[shape] = start_locust(
+            tmp_path / shape, system.url, *options, users=10, rate=100, seconds=12, shape=shape
+        )
+    runs = {shape: outcome(tmp_path / shape, process) for shape, process in running.items()}
+    for run in runs.values():
+        assert run.exit_code == 0, run.output
+    counts = runs["ramp"].users
+    steps = [users for users, _ in groupby(counts[: len(counts) - counts[::-1].index(10)])]  # then they leave
+    assert (steps[0], steps[-1]) == (2, 10)
+    assert steps == sorted(steps)
+    assert len(steps) >= 4
+    there = [users for users, _ in groupby(runs["spike"].users)]
+    assert [users for users in there if users in (2, 10)] == [2, 10, 2]
