@@ -1,7 +1,8 @@
 """Tortoise's engine for PostgreSQL, with every wait bounded. Its pool has neither bound by itself."""
 
+import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import asyncpg
@@ -10,6 +11,7 @@ from tortoise.backends.base.client import BaseDBAsyncClient, PoolConnectionWrapp
 
 ACQUIRE_S = 2.0  # to get a connection, making one included; also to give one back, or else it is cut
 COMMAND_S = 5.0  # for one statement, on both sides of the wire
+CLOSE_S = 2.0  # to take leave of a server that may be silent
 
 
 class PostgresClient(AsyncpgDBClient):
@@ -30,20 +32,47 @@ class PostgresClient(AsyncpgDBClient):
             transaction._connection = connection
             yield transaction
 
+    async def _close(self) -> None:
+        """Tortoise's own waits five times as long for a silent server, and a node that leaves has other waits too."""
+        if self._pool is not None:
+            pool, self._pool = self._pool, None
+            try:
+                async with asyncio.timeout(CLOSE_S):
+                    await pool.close()
+            except TimeoutError:
+                pool.terminate()
+
 
 class _BoundedConnection(PoolConnectionWrapper[asyncpg.Connection]):
     async def __aenter__(self) -> asyncpg.Connection:
         await self.ensure_connection()
         # asyncpg takes this time limit for `release` too, where a cancelled statement may hang on a silent server
-        connection: asyncpg.Connection = await self.client._pool.acquire(timeout=ACQUIRE_S)
+        self._pool: Any = self.client._pool  # its stub takes nothing for a connection that it handed out
+        connection: asyncpg.Connection = await self._pool.acquire(timeout=ACQUIRE_S)
         self.connection = connection
         return connection
+
+    async def __aexit__(self, *_: object) -> None:
+        """Give the connection back. One that does not come free in time is cut, which is no news for the caller.
+
+        In a task of ours, which ends within ACQUIRE_S: asyncpg's own is orphaned where the caller is cancelled, and
+        then what it meets is logged with a traceback.
+        """
+        releasing = asyncio.ensure_future(self._pool.release(self.connection))
+        releasing.add_done_callback(_take_note)
+        with suppress(Exception):
+            await asyncio.shield(releasing)
+
+
+def _take_note(releasing: "asyncio.Future[None]") -> None:
+    if not releasing.cancelled():
+        releasing.exception()
 
 
 def pool_options(size: int) -> dict[str, Any]:
     """What the pool and the server are told, so that neither waits longer than we do."""
     return {
-        "minsize": 1,
+        "minsize": 0,  # asyncpg would restore a floor by itself, and log a traceback for each try that fails
         "maxsize": size,
         "timeout": ACQUIRE_S,
         "command_timeout": COMMAND_S,

@@ -2,18 +2,22 @@
 
 import asyncio
 import contextvars
+import gc
+import logging
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
+from urllib.parse import urlsplit
 
 import asyncpg
 import pytest
 
 from storage import commit_postgres, database, postgres
 from storage.commit_postgres import COMMIT_S
-from storage.database import COMMITTERS, READERS
+from storage.database import COMMITTERS, READERS, open_database
 from storage.errors import StorageUnavailable
 from storage.records import Committed, Refusal
+from tests.gateway.redis.proxy import open_proxy
 from tests.servers import PostgresServer
 from tests.storage.nodes import Node, message, open_node, outcomes
 
@@ -149,6 +153,30 @@ async def test_a_frozen_server_is_unavailable_within_a_bound_and_works_again(
     history = await node.history(chat)
     assert [event.seq for event in history] == list(range(1, len(history) + 1))
     assert [event.text for event in history].count("frozen") == 1
+
+
+async def test_silence_is_nothing_that_drivers_log_and_keeps_nobody_from_leaving(
+    postgres_store_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    port = urlsplit(postgres_store_url).port
+    assert port is not None
+    async with open_proxy(port) as proxy:
+        url = postgres_store_url.replace(f":{port}/", f":{urlsplit(proxy.url).port}/")
+        async with open_database(url) as silent:
+            await asyncio.gather(*(silent.fetch("SELECT pg_sleep(0.2)") for _ in range(4)))
+            proxy.freeze()
+            uses = [asyncio.create_task(silent.fetch("SELECT 1")) for _ in range(4)]
+            await asyncio.sleep(0.1)  # they are on their way
+            for use in uses[:2]:
+                use.cancel()
+            await asyncio.wait(uses)
+            assert [use.cancelled() for use in uses] == [True, True, False, False]
+            assert [type(use.exception()) for use in uses[2:]] == [StorageUnavailable] * 2
+            leaving = time.monotonic()
+        assert time.monotonic() - leaving < postgres.CLOSE_S + 1
+    del uses, use
+    gc.collect()  # what nobody retrieved is logged when it goes
+    assert [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING] == []
 
 
 async def test_cancelled_reads_and_transactions_give_their_connections_back(postgres_node: Node) -> None:
