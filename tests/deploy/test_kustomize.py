@@ -92,10 +92,33 @@ def test_base_and_chart_are_of_one_mind() -> None:
             (container,) = one(built, "Deployment", name)["spec"]["template"]["spec"]["containers"]
             pods.append({key: container[key] for key in container if key not in ("image", "imagePullPolicy", "env")})
             pods[-1]["envFrom"] = len(container["envFrom"])
+            pods[-1]["spread"] = _spread(one(built, "Deployment", name))
         assert pods[0] == pods[1]
     scalers = [one(base, "HorizontalPodAutoscaler", "chat-gateway"), one(chart, "HorizontalPodAutoscaler", theirs[:17])]
     for part in ("metrics", "behavior", "minReplicas", "maxReplicas"):
         assert scalers[0]["spec"][part] == scalers[1]["spec"][part]
+
+
+def _spread(deployment: Object) -> set[str]:
+    """Over what its replicas are spread; each constraint counts them all, and none forbids a pod to start."""
+    pod = deployment["spec"]["template"]
+    for each in pod["spec"]["topologySpreadConstraints"]:
+        assert each["labelSelector"]["matchLabels"].items() <= pod["metadata"]["labels"].items()
+        assert (each["whenUnsatisfiable"], each["matchLabelKeys"]) == ("ScheduleAnyway", ["pod-template-hash"])
+    return {each["topologyKey"] for each in pod["spec"]["topologySpreadConstraints"]}
+
+
+@pytest.mark.parametrize(
+    ("controller", "silence"),
+    [("nginx", "nginx.ingress.kubernetes.io/proxy-read-timeout"), ("haproxy", "haproxy.org/timeout-tunnel")],
+)
+def test_each_controller_is_told_of_sockets_in_the_same_words(controller: str, silence: str) -> None:
+    values = {"ingress": {"enabled": True, "host": "chat.example.com", "controller": controller}}
+    theirs = one(charted(values), "Ingress", "demo-chat-gateway")
+    ours = one(kustomized(f"k8s/components/ingress-{controller}"), "Ingress", "chat-gateway")
+    assert theirs["metadata"]["annotations"] == ours["metadata"]["annotations"]
+    assert theirs["spec"]["ingressClassName"] == ours["spec"]["ingressClassName"] == controller
+    assert ours["metadata"]["annotations"][silence] in ("3600", "1h"), "an hour, with pings every 25 s"
 
 
 def test_the_copies_of_the_alerts_are_copies() -> None:
