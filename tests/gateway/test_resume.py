@@ -1,11 +1,17 @@
 """How a session joins the live stream, where it crosses its own end."""
 
+import asyncio
 from typing import Any
 
 from gateway.dialects.chat import ChatDialect
 from gateway.hub import Hub, LocalChat
-from gateway.resume import Resume
+from gateway.messages import Reply
+from gateway.pages import Pages
+from gateway.resume import WRITE_BYTES, Resume
+from gateway.since import Since
 from gateway.subscription import Subscription
+from gateway.tasks import Tasks
+from tests.gateway.test_pages import CHAT, SlowLog, deletion, message
 
 
 class Gone:
@@ -34,3 +40,56 @@ async def test_a_session_that_left_while_its_chat_was_opened_does_not_join_it() 
     resume: Any = Resume(hub, None, Unmoved())  # type: ignore[arg-type]
     await resume.run(subscription, None, "e1", "node")
     assert (local.waiting, len(local.live)) == (1, 0)
+
+
+class SlowReader:
+    """A session whose outbox has room for a write whenever the test says so."""
+
+    dialect = ChatDialect()
+
+    def __init__(self) -> None:
+        self.has_room = asyncio.Semaphore(0)
+        self.writes: list[bytes] = []
+        self.told: list[Reply] = []
+        self.outlet = self
+
+    async def room(self) -> bool:
+        await self.has_room.acquire()
+        return True
+
+    def tell(self, reply: Reply) -> None:
+        self.told.append(reply)
+
+    def write(self, frames: bytes) -> int:
+        self.writes.append(frames)
+        return len(frames)
+
+
+async def test_what_is_deleted_while_a_replay_waits_for_its_reader_is_not_replayed() -> None:
+    tasks, reader = Tasks(), SlowReader()
+    secret = message(150, "secret")
+    events = [secret if seq == 150 else message(seq, "x" * 1000) for seq in range(1, 181)]  # one page, two writes
+    log = SlowLog(events)
+    pages = Pages(log, tasks)
+    hub = Hub(on_event=pages.add)
+    local, _ = hub.open(CHAT)
+    hub.start(local, 180, "e1")
+    session: Any = reader
+    repair: Any = Unmoved()
+    subscription = Subscription(session, local, None, 0)
+    resuming = asyncio.create_task(Resume(hub, pages, repair).run(subscription, Since(0), "e1", "node"))
+    reader.has_room.release()
+    async with asyncio.timeout(5):
+        while not reader.writes:
+            await asyncio.sleep(0)
+        assert WRITE_BYTES <= len(reader.writes[0]) < 1.1 * WRITE_BYTES
+        hub.feed(local, [deletion(181, secret)])
+        for _ in range(5):
+            reader.has_room.release()
+        await resuming
+    written = b"".join(reader.writes)
+    assert written.count(b'"type":"message"') == 181
+    assert b"secret" not in written
+    assert log.reads == [0]
+    assert subscription.is_live
+    await tasks.close()
