@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import uvloop
@@ -12,7 +13,7 @@ from tests.faults.faults import possible_kinds
 from tests.faults.mutations import Mutation
 from tests.faults.report import summary, write_report
 from tests.faults.rig import make_folder
-from tests.faults.run import Load, run
+from tests.faults.run import FULL, run
 from tests.faults.schedule import plan
 
 
@@ -23,9 +24,9 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1, help="of the faults' schedule (default: 1)")
     parser.add_argument("--mutation", type=Mutation, choices=list(Mutation), help="break this rule: expect red")
     parser.add_argument("--only", default="", metavar="WORD", help="only kinds of faults with this word in their name")
-    parser.add_argument("--chats", type=int, default=Load.chats)
-    parser.add_argument("--members", type=int, default=Load.members, help="of each chat")
-    parser.add_argument("--rate", type=float, default=Load.rate, help="messages a second")
+    parser.add_argument("--chats", type=int, default=FULL.chats)
+    parser.add_argument("--members", type=int, default=FULL.members, help="of each chat")
+    parser.add_argument("--rate", type=float, default=FULL.rate, help="messages a second")
     parser.add_argument("--report", type=Path, default=Path("fault-report"), help="the report's folder")
     options = parser.parse_args()
     folder = make_folder(options.report)
@@ -33,7 +34,7 @@ def main() -> int:
         work = run_directed(folder / "system", DIRECTED[options.mutation], options.mutation)
     else:
         kinds = [kind for kind in possible_kinds() if options.only in kind]
-        load = Load(chats=options.chats, members=options.members, rate=options.rate)
+        load = replace(FULL, chats=options.chats, members=options.members, rate=options.rate)
         work = run(
             make_folder(folder / "system"),
             plan(options.seed, options.minutes * 60, kinds),

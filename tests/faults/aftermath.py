@@ -7,8 +7,9 @@ from collections.abc import Sequence
 import httpx
 import orjson
 
-from tests.faults.people import Member, World
+from tests.faults.people import Member
 from tests.faults.rig import Place, Rig
+from tests.faults.world import World
 
 WITHIN_S = 30.0
 """Leases of dead nodes run out, and lost seats are asserted again, in less."""

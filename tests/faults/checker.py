@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from enum import StrEnum
 from typing import NamedTuple
 
-from tests.faults.history import History, Stored
+from tests.faults.history import QUEUE, History, Stored
 
 
 class Rule(StrEnum):
@@ -53,16 +53,21 @@ def _lost(history: History) -> Iterator[Violation]:
     views = [
         (chat, reader, {(s.key, s.seq, s.message_id) for s in found}) for (chat, reader), found in history.reads.items()
     ]
+    readers: dict[int, dict[str, set[str]]] = {}
+    for (chat, reader), found in history.reads.items():
+        readers.setdefault(chat, {})[reader] = {s.key for s in found}
     acks: dict[int, list[tuple[str, int, int]]] = {}
     for ack in history.acks:
         acks.setdefault(ack.chat, []).append((ack.key, ack.seq, ack.message_id))
     for chat, reader, view in views:
         for missing in set(acks.get(chat, ())) - view:
             yield Violation(Rule.LOST, chat, f"{missing} was acknowledged, and {reader} does not find it")
-    for chat in acks.keys() - {chat for chat, _, _ in views}:
-        yield Violation(
-            Rule.LOST, chat, f"nobody could read the chat, where {len(acks[chat])} messages were acknowledged"
-        )
+    for taken in history.accepted:
+        for reader in readers.get(taken.chat, {}):
+            if taken.key not in readers[taken.chat][reader]:
+                yield Violation(Rule.LOST, taken.chat, f"the queue took {taken.key}, and {reader} does not find it")
+    for chat in (acks.keys() | {taken.chat for taken in history.accepted}) - {chat for chat, _, _ in views}:
+        yield Violation(Rule.LOST, chat, "nobody could read the chat, where messages were acknowledged")
 
 
 def _phantoms(history: History) -> Iterator[Violation]:
@@ -121,8 +126,8 @@ def _disorder(history: History) -> Iterator[Violation]:
         latest: dict[int, Stored] = {}
         for s in found:
             number, before = order.get((chat, s.key)), latest.get(s.sender)
-            if number is None:
-                continue  # a phantom
+            if number is None or s.sender == QUEUE:
+                continue  # a phantom, or in nobody's order
             if before is not None and number < order[chat, before.key]:
                 yield Violation(Rule.ORDER, chat, f"{before.key} is stored before {s.key}, and was sent after it")
             latest[s.sender] = s

@@ -1,5 +1,6 @@
 """The figures of a run, out of its history."""
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -46,6 +47,8 @@ class Figures:
     """What the tables at the end show."""
 
     acked: int
+    accepted: int
+    """By the queue."""
     attempted: int
     deliveries: int
     repeated: int
@@ -93,6 +96,7 @@ def figures(outcome: Outcome) -> Figures:
         kinds.setdefault(struck.kind.value, []).append(struck)
     return Figures(
         acked=len(history.acks),
+        accepted=len(history.accepted),
         attempted=len(history.attempts),
         deliveries=len(history.deliveries),
         repeated=len(history.deliveries) - distinct,
@@ -106,7 +110,9 @@ def figures(outcome: Outcome) -> Figures:
     )
 
 
-def _aftermath(faults: Sequence[Struck], acks: Sequence[tuple[float, float]], reconnects: Sequence[float]) -> Aftermath:
+def _aftermath(
+    faults: Sequence[Struck], acks: Sequence[tuple[float, float]], reconnects: Sequence[tuple[float, str]]
+) -> Aftermath:
     windows = [(fault.began, fault.healed) for fault in faults if fault.healed is not None]
 
     def is_within(at: float) -> bool:
@@ -119,7 +125,7 @@ def _aftermath(faults: Sequence[Struck], acks: Sequence[tuple[float, float]], re
             fault.well - fault.healed for fault in faults if fault.well is not None and fault.healed is not None
         ),
         ack_s=Spread.of(seconds for at, seconds in acks if is_within(at - seconds)),
-        reconnects=sum(map(is_within, reconnects)) / len(faults),
+        reconnects=sum(is_within(at) for at, _ in reconnects) / len(faults),
     )
 
 
@@ -130,3 +136,10 @@ def table(rows: Sequence[Sequence[str]]) -> str:
         "| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |" for row in rows
     ]
     return "\n".join([lines[0], "|" + "|".join("-" * (width + 2) for width in widths) + "|", *lines[1:]])
+
+
+def seconds(value: float) -> str:
+    """A time, as a person reads it."""
+    if math.isnan(value):
+        return "–"
+    return f"{value * 1000:.0f} ms" if value < 1 else f"{value:.1f} s"

@@ -11,6 +11,9 @@ from typing import NamedTuple
 
 import orjson
 
+QUEUE = 0
+"""The sender of what came through the queue, which keeps no order where nodes hand over (docs/queue.md)."""
+
 
 class Attempt(NamedTuple):
     """A sender offered an event for the first time."""
@@ -30,6 +33,14 @@ class Ack(NamedTuple):
     key: str
     seq: int
     message_id: int
+
+
+class Accepted(NamedTuple):
+    """The queue has taken it: it is stored, or will be."""
+
+    at: float
+    chat: int
+    key: str
 
 
 class Delivery(NamedTuple):
@@ -68,14 +79,15 @@ class History:
 
     attempts: list[Attempt] = field(default_factory=list)
     acks: list[Ack] = field(default_factory=list)
+    accepted: list[Accepted] = field(default_factory=list)
     deliveries: list[Delivery] = field(default_factory=list)
     oddities: list[Oddity] = field(default_factory=list)
     reads: dict[tuple[int, str], list[Stored]] = field(default_factory=dict)
     """By chat and reader: the whole history, read over HTTP when all was over."""
     ends: dict[tuple[int, str], int] = field(default_factory=dict)
     """By chat and client: the last seq it was pushed, when all had been quiet for a while."""
-    reconnects: list[float] = field(default_factory=list)
-    """When a client began to connect once more."""
+    reconnects: list[tuple[float, str]] = field(default_factory=list)
+    """When a client began to connect once more, and which."""
 
     def write(self, path: Path) -> None:
         """All of it as JSON Lines."""
@@ -84,8 +96,8 @@ class History:
                 out.write(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE))
 
     def _lines(self) -> Iterator[dict[str, object]]:
-        records: list[Attempt | Ack | Delivery | Oddity] = []
-        for kind in (self.attempts, self.acks, self.deliveries, self.oddities):
+        records: list[Attempt | Ack | Accepted | Delivery | Oddity] = []
+        for kind in (self.attempts, self.acks, self.accepted, self.deliveries, self.oddities):
             records += kind
         for record in records:
             yield {"record": type(record).__name__.lower(), **record._asdict()}

@@ -7,6 +7,7 @@ are accepted and never answered. When it heals, everything arrives, late. `reset
 import asyncio
 import socket
 import struct
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 CHUNK_BYTES = 64 * 1024
@@ -25,8 +26,13 @@ class Way:
     def __post_init__(self) -> None:
         self.flows.set()
 
-    async def pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Pass on everything until the end of the stream, and the end too, as this way happens to be."""
+    async def pump(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, look: Callable[[bytes], Awaitable[None]]
+    ) -> None:
+        """Pass on everything until the end of the stream, and the end too, as this way happens to be.
+
+        `look` sees each chunk before it passes.
+        """
         try:
             while chunk := await reader.read(CHUNK_BYTES):
                 if self.delay_s:
@@ -34,6 +40,7 @@ class Way:
                 if self.bytes_per_s:
                     await asyncio.sleep(len(chunk) / self.bytes_per_s)
                 await self.flows.wait()
+                await look(chunk)
                 if writer.is_closing():
                     return
                 writer.write(chunk)
@@ -54,6 +61,9 @@ class Link:
         self.upward = Way()
         """From whoever connects to whoever serves."""
         self.downward = Way()
+        self.ears = asyncio.Event()
+        """Cleared, nothing comes down connections that have subscribed to anything in Redis; all else does."""
+        self.ears.set()
         self.port = 0
         self._server: asyncio.Server | None = None
         self._writers: set[asyncio.StreamWriter] = set()
@@ -93,6 +103,7 @@ class Link:
         for way in (self.upward, self.downward):
             way.delay_s = way.bytes_per_s = 0.0
             way.flows.set()
+        self.ears.set()
 
     def reset(self) -> None:
         """RST every connection, on both sides."""
@@ -121,8 +132,20 @@ class Link:
             _reset(writer)
             return
         self._writers.add(far_writer)
+        is_ear = False
+
+        async def note(chunk: bytes) -> None:
+            nonlocal is_ear
+            is_ear = is_ear or b"SUBSCRIBE" in chunk
+
+        async def listen(_: bytes) -> None:
+            if is_ear:
+                await self.ears.wait()
+
         try:
-            await asyncio.gather(self.upward.pump(reader, far_writer), self.downward.pump(far_reader, writer))
+            await asyncio.gather(
+                self.upward.pump(reader, far_writer, note), self.downward.pump(far_reader, writer, listen)
+            )
         finally:
             self._writers.discard(far_writer)
             far_writer.transport.abort()

@@ -7,9 +7,12 @@ from dataclasses import dataclass, field
 
 import httpx
 
-from tests.faults.people import Member, Poster, World
+from tests.faults.act import TooLate
+from tests.faults.people import Sender
 from tests.faults.rig import Rig
 from tests.faults.schedule import Kind
+from tests.faults.sockets import Socket
+from tests.faults.world import World
 
 TICK_S = 0.1
 SCRAPE_S = 1.0
@@ -33,6 +36,28 @@ class Struck:
     """Since when everybody was connected, up to date and answered: perhaps long before it was healed."""
     well: float | None = None
     """When this was so after it was healed; from then on it is over."""
+    noticed: float | None = None
+    """When the node that it befell showed that it knew, where that is asked."""
+
+
+@dataclass
+class Note:
+    """Meets `act.Blow`."""
+
+    struck: Struck
+    world: World
+    _has_struck: bool = False
+
+    def hit(self) -> None:
+        """See `Blow`."""
+        if not self._has_struck and not self.world.is_writing:
+            raise TooLate
+        self._has_struck = True
+        self.struck.began, self.struck.recovered = self.world.now, None
+
+    def noticed(self) -> None:
+        """See `Blow`."""
+        self.struck.noticed = self.world.now
 
 
 @dataclass
@@ -41,16 +66,12 @@ class Observer:
 
     rig: Rig
     world: World
-    members: Sequence[Member]
-    posters: Sequence[Poster]
+    sockets: Sequence[Socket]
+    senders: Sequence[Sender]
     struck: list[Struck] = field(default_factory=list)
     gaps: list[tuple[float, float, float]] = field(default_factory=list)
     _last: dict[tuple[int, str], float] = field(default_factory=dict)
     _total: dict[str, float] = field(default_factory=lambda: dict.fromkeys(_COUNTERS, 0.0))
-
-    def hit(self, struck: Struck) -> None:
-        """It struck only now."""
-        struck.began, struck.recovered = self.world.now, None
 
     async def watch_wellness(self) -> None:
         """For ever: note who has recovered from what."""
@@ -67,9 +88,8 @@ class Observer:
     def is_well(self, acked: dict[int, int]) -> bool:
         """Whether all are connected, have what was acknowledged a moment ago, and wait for no answer."""
         late = self.world.now - PATIENCE_S
-        senders = [person.sender for person in self.members] + [person.sender for person in self.posters]
-        return all(member.is_live and member.seq >= acked.get(member.chat, 0) for member in self.members) and not any(
-            sender.under_way and sender.since < late for sender in senders
+        return all(socket.is_live and socket.seq >= acked.get(socket.chat, 0) for socket in self.sockets) and not any(
+            sender.under_way and sender.since < late for sender in self.senders
         )
 
     async def watch_metrics(self) -> None:

@@ -1,64 +1,24 @@
-"""Clients that keep the documented rules: they come back with `since`, back off with full jitter, and resend, under the
-same id and before anything newer, what was not acknowledged. They note what they see, and judge nothing."""
+"""Members who keep the documented rules: they resend, under the same id and before anything newer, what was not
+acknowledged."""
 
 import asyncio
 import random
-import time
-import urllib.parse
-from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
 import orjson
-from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
+from websockets.asyncio.client import ClientConnection
+from websockets.exceptions import ConnectionClosed
 
-from tests.faults.history import Ack, Attempt, Delivery, History, Oddity, Stored
+from tests.faults.history import Attempt, Stored
 from tests.faults.mutations import SUFFIX
 from tests.faults.rig import User
+from tests.faults.sockets import ANSWER_S, BACKOFF_BASE_S, Socket
+from tests.faults.world import World
 
 EDITS, DELETIONS = 0.1, 0.05
 """Shares of what the writers send by WebSocket."""
-BACKOFF_BASE_S = 0.5
-BACKOFF_CAP_S = 20.0
-SETTLED_S = 5.0
-ANSWER_S = 10.0
-"""A link that says nothing for this long when something is due is dead (as in the page's client)."""
-PING_S = 5.0
 PAGE = 200
-
-
-@dataclass
-class World:
-    """What all clients of a run share."""
-
-    url: str
-    history: History
-    random: random.Random
-    mean_pause_s: float
-    """Between one sender's acknowledged message and its next."""
-    started: float = field(default_factory=time.monotonic)
-    is_writing: bool = True
-    over: asyncio.Event = field(default_factory=asyncio.Event)
-    acked_seq: dict[int, int] = field(default_factory=dict)
-
-    @property
-    def now(self) -> float:
-        """Seconds since the start."""
-        return time.monotonic() - self.started
-
-    async def pause(self) -> None:
-        """What a sender does between two messages."""
-        await asyncio.sleep(self.random.expovariate(1 / self.mean_pause_s))
-
-    def odd(self, chat: int, client: str, what: str) -> None:
-        """Note something that should not be."""
-        self.history.oddities.append(Oddity(self.now, chat, client, what))
-
-    def ack(self, chat: int, key: str, seq: int, message_id: int) -> None:
-        """Note an acknowledgement."""
-        self.history.acks.append(Ack(self.now, chat, key, seq, message_id))
-        self.acked_seq[chat] = max(seq, self.acked_seq.get(chat, 0))
 
 
 class Sender:
@@ -115,86 +75,20 @@ class Sender:
         return True
 
 
-class Member:
-    """A user's socket in one chat, for as long as the run takes; if `writes`, a sender too."""
+class Member(Socket):
+    """A user's socket in one chat; if `writes`, a sender too."""
 
     def __init__(self, world: World, chat: int, user: User, *, writes: bool) -> None:
-        self._world = world
-        self.chat = chat
+        super().__init__(world, chat, f"m{user.id}", user.token)
         self.user = user
-        self.name = f"m{user.id}"
         self.sender = Sender(world, chat, user, self.name)
         self._writes = writes
-        self.seq = 0
-        self.is_live = False
-        self._epoch = ""
-        self._socket: ClientConnection | None = None
         self._acked = asyncio.Event()
         self._held_until = 0.0
-        self.reads = asyncio.Event()
-        """Cleared, it is a reader that has stalled."""
-        self.reads.set()
 
-    async def run(self) -> None:
-        """Stay connected until the run is over."""
-        attempt, is_first = 0, True
-        while not self._world.over.is_set():
-            if not is_first:
-                self._world.history.reconnects.append(self._world.now)
-            is_first = False
-            opened, hint_s = self._world.now, None
-            try:
-                async with connect(
-                    self._address(),
-                    additional_headers={"Authorization": f"Bearer {self.user.token}"},
-                    proxy=None,
-                    compression=None,
-                    open_timeout=ANSWER_S,
-                    close_timeout=1,
-                    ping_interval=PING_S,
-                    ping_timeout=ANSWER_S,
-                ) as socket:
-                    self._socket = socket
-                    hint_s = await self._live(socket)
-            except InvalidStatus as refused:
-                if refused.response.status_code not in {429, 502, 503, 504}:
-                    self._world.odd(self.chat, self.name, f"refused with {refused.response.status_code}")
-            except (OSError, InvalidHandshake, EOFError):
-                pass  # TimeoutError is an OSError
-            finally:
-                self._socket, self.is_live = None, False
-            if self._world.over.is_set():
-                return
-            if hint_s is not None or self._world.now - opened > SETTLED_S:
-                attempt = 0  # it went well, or was ended politely: no reason to be shy
-            jitter_s = random.uniform(0, min(BACKOFF_CAP_S, BACKOFF_BASE_S * 2**attempt))
-            attempt += 1
-            await asyncio.sleep((hint_s or 0.0) + jitter_s)
-
-    def _address(self) -> str:
-        since = f"{self._epoch}:{self.seq}" if self._epoch else str(self.seq)
-        return f"{self._world.url.replace('http', 'ws')}/ws/chat/{self.chat}/?since={urllib.parse.quote(since)}"
-
-    async def _live(self, socket: ClientConnection) -> float | None:
-        """Read until it closes; returns how long we are asked to wait, if we were sent away politely."""
-        writer = asyncio.create_task(self._write(socket)) if self._writes else None
-        try:
-            async for payload in socket:
-                self._take(orjson.loads(payload))
-                if not self.reads.is_set():
-                    await self.reads.wait()
-        except ConnectionClosed:
-            pass
-        finally:
-            if writer is not None:
-                writer.cancel()
-                await asyncio.wait([writer])
-        code = socket.close_code
-        if code is not None and code >= 4400 and not self._world.over.is_set():
-            self._world.odd(self.chat, self.name, f"closed for good with {code} {socket.close_reason}")
-        if code == 4000:
-            return float(orjson.loads(socket.close_reason or "{}").get("retry_after_ms", 0)) / 1000
-        return None
+    @property
+    def _path(self) -> str:
+        return f"/ws/chat/{self.chat}/"
 
     def _take(self, frame: dict[str, Any]) -> None:
         match frame["type"]:
@@ -203,7 +97,7 @@ class Member:
             case "connection_established":
                 self._epoch = frame["epoch"]
             case "caught_up":
-                self.is_live = True
+                self._catch_up(frame)
             case "reset":
                 self._world.odd(self.chat, self.name, f"told to reload: {frame}")
             case "error" if frame["code"] == "unavailable":
@@ -215,13 +109,13 @@ class Member:
     def _take_message(self, message: dict[str, Any], *, is_answer: bool) -> None:
         seq, key = message["seq"], key_of(message)
         if not is_answer:
-            delivery = Delivery(self._world.now, self.chat, self.name, seq, message["id"], key)
-            self._world.history.deliveries.append(delivery)
-            self.seq = max(self.seq, seq)
+            self._deliver(seq, message["id"], key)
         if self.sender.settle(key, seq, message["id"]):
             self._acked.set()
 
     async def _write(self, socket: ClientConnection) -> None:
+        if not self._writes:
+            return
         try:
             while True:
                 if self.sender.under_way is None:
@@ -238,14 +132,6 @@ class Member:
             socket.transport.abort()  # it says nothing: come back elsewhere
         except ConnectionClosed:
             pass
-
-    def finish(self) -> None:
-        """The run is over: note where this client ended, and go."""
-        self._world.history.ends[self.chat, self.name] = self.seq
-        if not self.is_live:
-            self._world.odd(self.chat, self.name, "has not come back")
-        if self._socket is not None:
-            self._socket.transport.abort()
 
 
 class Poster:

@@ -7,9 +7,10 @@ from pathlib import Path
 import orjson
 
 from tests.faults.checker import Rule
-from tests.faults.figures import Figures, Spread, figures, table
+from tests.faults.figures import Figures, Spread, figures, seconds, table
 from tests.faults.plots import draw
 from tests.faults.run import Outcome
+from tests.faults.samples import samples
 
 SHOWN = 20
 """Violations that are told one by one."""
@@ -19,7 +20,13 @@ def write_report(outcome: Outcome, folder: Path) -> None:
     """`report.md` with its pictures, its figures and faults as JSON, and the history as `history.jsonl`."""
     pictures = "".join(f"\n![{name.removesuffix('.svg')}]({name})\n" for name in draw(outcome, folder))
     (folder / "report.md").write_text(f"# Fault run\n\n{summary(outcome)}{pictures}")
-    (folder / "figures.json").write_bytes(orjson.dumps(asdict(figures(outcome)), option=orjson.OPT_INDENT_2))
+    told = {
+        "seed": outcome.seed,
+        "duration_s": outcome.duration_s,
+        "figures": asdict(figures(outcome)),
+        "samples": asdict(samples(outcome, sorted({name for _, name in outcome.history.ends}))),
+    }
+    (folder / "figures.json").write_bytes(orjson.dumps(told, option=orjson.OPT_INDENT_2))
     (folder / "faults.json").write_bytes(orjson.dumps([asdict(struck) for struck in outcome.struck]))
     outcome.history.write(folder / "history.jsonl")
 
@@ -43,6 +50,7 @@ def _verdict(outcome: Outcome) -> str:
 
 def _totals(found: Figures) -> list[list[str]]:
     rows = [["what", "figure"], ["attempted", f"{found.attempted:,}"], ["acknowledged", f"{found.acked:,}"]]
+    rows.append(["accepted by the queue", f"{found.accepted:,}"])
     rows += [[str(rule), f"{found.violations.get(rule, 0):,}"] for rule in Rule]
     return [
         *rows,
@@ -68,12 +76,8 @@ def _faults(found: Figures) -> list[list[str]]:
 
 def _short(spread: Spread) -> str:
     """The median and the 95th percentile."""
-    return "" if math.isnan(spread.p50) else f"{_seconds(spread.p50)} / {_seconds(spread.p95)}"
+    return "" if math.isnan(spread.p50) else f"{seconds(spread.p50)} / {seconds(spread.p95)}"
 
 
 def _spread(spread: Spread) -> str:
-    return " / ".join(map(_seconds, (spread.p50, spread.p95, spread.p99, spread.most)))
-
-
-def _seconds(value: float) -> str:
-    return f"{value * 1000:.0f} ms" if value < 1 else f"{value:.1f} s"
+    return " / ".join(map(seconds, (spread.p50, spread.p95, spread.p99, spread.most)))

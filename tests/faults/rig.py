@@ -1,5 +1,9 @@
-"""The system under test: three nodes behind nginx, over one Redis and one PostgreSQL, with a link that can be made bad
-between each node and whatever it talks to."""
+"""The system under test: three nodes behind nginx, over a Redis with a replica and three Sentinels, one PostgreSQL and
+one RabbitMQ, with a link that can be made bad between each node and whatever it talks to.
+
+Sentinels know each Redis by a `hub`, a link of its own, over which its replica reaches it too: that link stalled, it is
+cut off from them and not from the nodes, who come over theirs.
+"""
 
 import asyncio
 import shutil
@@ -11,16 +15,19 @@ from pathlib import Path
 from typing import TypeVar
 
 from auth.keys import KeyRing
-from auth.tokens import Issuer, TokenNames
+from auth.tokens import GuestIssuer, Issuer, TokenNames
 from storage.accounts import Accounts
 from storage.chats import Chats
 from storage.database import open_database
 from storage.keys import SigningKeys
 from storage.migrate import migrate
 from storage.records import ChatKind, NewMember
+from storage.rooms import Rooms
 from tests.faults.links import Link
 from tests.faults.mutations import Mutation
 from tests.faults.servers import ReloadableNginx, RigNode
+from tests.rabbitmq import RabbitServer
+from tests.sentinels import RedisTrio
 from tests.servers import PostgresServer, RedisServer, ServerFailed
 
 NODES = 3
@@ -37,8 +44,10 @@ class Place:
     number: int
     node: RigNode
     front: Link
-    redis: Link
+    redis: tuple[Link, Link]
+    """To each of the two servers."""
     postgres: Link
+    rabbitmq: Link
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def start(self) -> None:
@@ -58,19 +67,31 @@ class User:
     token: str
 
 
+@dataclass(frozen=True)
+class Room:
+    """Where guests listen to what comes out of the queue."""
+
+    chat: int
+    name: str
+    tokens: tuple[str, str]
+    """Of its two guests."""
+
+
 @dataclass
 class Rig:
     """Everything, running."""
 
     places: list[Place]
     nginx: ReloadableNginx
-    redis: RedisServer
-    replica: RedisServer
-    """Of `redis`, which it may succeed."""
+    redis: RedisTrio
+    hubs: dict[int, Link]
+    """By the port that Sentinels know."""
     postgres: PostgresServer
     database_url: str
+    rabbitmq: RabbitServer
     redis_lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     postgres_lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    rabbitmq_lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def populate(self, chats: int, members: int) -> dict[int, list[User]]:
         """New chats of so many new users each."""
@@ -89,28 +110,49 @@ class Rig:
                 made[record.id] = users
         return made
 
+    async def furnish(self, rooms: int) -> list[Room]:
+        """New rooms with tokens for two guests each."""
+        async with open_database(self.database_url) as database:
+            key = await KeyRing(SigningKeys(database), TOKEN_LIFETIME_S).signing_key()
+            issuer = GuestIssuer(TokenNames(), lambda: time.time() - TOKEN_AGE_S)
+            made = []
+            for number in range(rooms):
+                name = f"room{number}"
+                ann, bob = (issuer.issue(key, guest, f"{guest}@rig.example", name) for guest in ("ann", "bob"))
+                made.append(Room((await Rooms(database).room(name)).chat_id, name, (ann, bob)))
+            return made
+
 
 @asynccontextmanager
 async def run_rig(folder: Path, mutation: Mutation | None = None, **settings: object) -> AsyncIterator[Rig]:
     """Start it all in `folder`, which another user (PostgreSQL's) must be able to reach; stop it on leaving."""
-    for name in ("redis", "replica", "postgres"):
+    for name in ("redis-a", "redis-b", "sentinels", "postgres", "rabbitmq"):
         (folder / name).mkdir()
     async with AsyncExitStack() as stack:
         postgres = await in_thread(lambda: PostgresServer(folder / "postgres"))
-        redis, replica = RedisServer(folder / "redis"), RedisServer(folder / "replica")
-        for server in (postgres, redis, replica):
+        rabbitmq = RabbitServer(folder / "rabbitmq")
+        hubs, servers = [await stack.enter_async_context(Link(0)) for _ in range(2)], []
+        for name, hub in zip(("redis-a", "redis-b"), hubs, strict=True):
+            announced = ("--replica-announce-ip", "127.0.0.1", "--replica-announce-port", str(hub.port))
+            servers.append(RedisServer(folder / name, "--repl-diskless-sync-delay", "0", *announced))
+            hub.lead_to(servers[-1].port)
+        redis = RedisTrio(folder / "sentinels", servers, [hub.port for hub in hubs])
+        for server in (postgres, rabbitmq, redis):
             stack.push_async_callback(in_thread, server.stop)
             await in_thread(server.start)
         database = await in_thread(postgres.create_database)
         await migrate(database)
         places = []
         for number in range(NODES):
-            to_redis = await stack.enter_async_context(Link(redis.port))
+            first, second = [await stack.enter_async_context(Link(server.port)) for server in servers]
             to_postgres = await stack.enter_async_context(Link(postgres.port))
+            to_rabbitmq = await stack.enter_async_context(Link(rabbitmq.port))
             node = RigNode(
                 folder / f"node-{number}",
                 **{
-                    "REDIS_URL": f"redis://127.0.0.1:{to_redis.port}/0",
+                    "REDIS_URL": redis.url,
+                    "RIG_ROUTES": f"{hubs[0].port}={first.port},{hubs[1].port}={second.port}",
+                    "AMQP_URL": rabbitmq.url.replace(f":{rabbitmq.port}/", f":{to_rabbitmq.port}/"),
                     "DATABASE_URL": database.replace(f":{postgres.port}/", f":{to_postgres.port}/"),
                     "MESSAGES_PER_MINUTE": 0,
                     "DRAIN_DELAY_S": 0.5,
@@ -120,13 +162,14 @@ async def run_rig(folder: Path, mutation: Mutation | None = None, **settings: ob
                 | settings,
             )
             front = await stack.enter_async_context(Link(node.port))
-            places.append(Place(number, node, front, to_redis, to_postgres))
+            places.append(Place(number, node, front, (first, second), to_postgres, to_rabbitmq))
             stack.push_async_callback(in_thread, node.stop)
         await asyncio.gather(*(place.start() for place in places))
         nginx = ReloadableNginx(folder / "nginx", [place.front.port for place in places])
         stack.push_async_callback(in_thread, nginx.stop)
         await in_thread(nginx.start)
-        yield Rig(places, nginx, redis, replica, postgres, database)
+        known = {hub.port: hub for hub in hubs}
+        yield Rig(places, nginx, redis, known, postgres, database, rabbitmq)
 
 
 async def in_thread(work: Callable[[], _T]) -> _T:

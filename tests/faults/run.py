@@ -12,14 +12,18 @@ from typing import Any
 import httpx
 
 from tests.faults import aftermath
+from tests.faults.act import TooLate
 from tests.faults.checker import Violation, check
 from tests.faults.faults import strike
 from tests.faults.history import History, Oddity
 from tests.faults.mutations import Mutation
-from tests.faults.observer import Observer, Struck
-from tests.faults.people import Member, Poster, World, read_history
+from tests.faults.observer import Note, Observer, Struck
+from tests.faults.people import Member, Poster, read_history
 from tests.faults.rig import Rig, User, run_rig
+from tests.faults.rooms import Feeder, Listener, read_room
 from tests.faults.schedule import Planned
+from tests.faults.sockets import Socket
+from tests.faults.world import World
 
 HTTP_S = 10.0
 PROGRESS_S = 5.0
@@ -34,8 +38,14 @@ class Load:
     """A chat's, all connected by WebSocket but the posters."""
     writers: int = 2
     posters: int = 1
+    rooms: int = 2
+    """Each with two guests, and two who feed it: one by AMQP, one over HTTP."""
     rate: float = 30.0
     """Messages a second, over all senders, when nothing is wrong."""
+
+
+FULL = Load(chats=30, members=8, rooms=3, rate=110.0)
+"""So many that ten minutes of faults leave more than 30,000 acknowledged."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +65,7 @@ DEFAULT_CALM = Calm()
 class Outcome:
     """What came of a run."""
 
+    seed: int
     history: History
     struck: Sequence[Struck]
     gaps: Sequence[tuple[float, float, float]]
@@ -78,15 +89,18 @@ async def run(
         limits = httpx.Limits(max_connections=200, max_keepalive_connections=50)
         http = await stack.enter_async_context(httpx.AsyncClient(timeout=HTTP_S, limits=limits))
         chats = await rig.populate(load.chats, load.members)
-        pause_s = load.chats * (load.writers + load.posters) / load.rate
+        rooms = await rig.furnish(load.rooms)
+        pause_s = (load.chats * (load.writers + load.posters) + load.rooms * 2) / load.rate
         world = World(rig.nginx.url, History(), random.Random(seed), pause_s)
         members, posters = _cast(world, chats, load, http)
-        observer = Observer(rig, world, members, posters)
+        guests = [Listener(world, room, number) for room in rooms for number in (0, 1)]
+        feeders = [Feeder(world, room, http, amqp_url=url) for room in rooms for url in ("", rig.rabbitmq.url)]
+        sockets: list[Socket] = [*members, *guests]
+        senders = [*(member.sender for member in members), *(poster.sender for poster in posters)]
+        observer = Observer(rig, world, sockets, senders)
         crew = await stack.enter_async_context(_Crew())
-        for member in members:
-            crew.start(member.run())
-        for poster in posters:
-            crew.start(poster.run())
+        for work in (*(s.run() for s in sockets), *(p.run() for p in posters), *(f.run() for f in feeders)):
+            crew.start(work)
         crew.start(observer.watch_wellness())
         crew.start(observer.watch_metrics())
         crew.start(_show_progress(world, observer))
@@ -99,12 +113,13 @@ async def run(
             await aftermath.look(world, rig, members, http)
         duration_s = world.now
         world.over.set()
-        for member in members:
-            member.finish()
+        for socket in sockets:
+            socket.finish()
         await asyncio.gather(
-            *(read_history(world, http, chat, user) for chat, users in chats.items() for user in users)
+            *(read_history(world, http, chat, user) for chat, users in chats.items() for user in users),
+            *(read_room(world, room) for room in rooms),
         )
-    return Outcome(world.history, observer.struck, observer.gaps, check(world.history), duration_s)
+    return Outcome(seed, world.history, observer.struck, observer.gaps, check(world.history), duration_s)
 
 
 def _cast(
@@ -126,7 +141,9 @@ async def _strike(rig: Rig, observer: Observer, fault: Planned) -> None:
     struck = Struck(fault.kind, fault.place, world.now)
     observer.struck.append(struck)
     try:
-        await strike(rig, observer.members, fault, lambda: observer.hit(struck))
+        await strike(rig, observer.sockets, fault, Note(struck, world))
+    except TooLate:
+        observer.struck.remove(struck)
     except Exception as error:
         world.history.oddities.append(Oddity(world.now, 0, fault.kind, f"{type(error).__name__}: {error}"))
     struck.healed = world.now
@@ -143,7 +160,7 @@ async def _come_to_rest(world: World, observer: Observer, calm: Calm) -> None:
 async def _show_progress(world: World, observer: Observer) -> None:
     while True:
         await asyncio.sleep(PROGRESS_S)
-        away = sum(not member.is_live for member in observer.members)
+        away = sum(not socket.is_live for socket in observer.sockets)
         acked, struck = len(world.history.acks), len(observer.struck)
         sys.stderr.write(f"\r{world.now:6.0f} s  {acked:7,} acked  {struck:3} faults  {away:4} clients away ")
         sys.stderr.flush()

@@ -20,14 +20,17 @@ class Kind(StrEnum):
     CLOCK_SKEW = "restart with a clock that is minutes off"
     PAUSE_GATEWAY = "SIGSTOP of a gateway"
     ROLLING_RESTART = "rolling restart"
-    REDIS_RESTART = "Redis restart"
+    REDIS_RESTART = "Redis restart, all is lost"
     REDIS_FLUSH = "Redis FLUSHALL"
     REDIS_PAUSE = "Redis SIGSTOP"
     REDIS_KILL_PUBSUB = "Redis CLIENT KILL TYPE pubsub"
     REDIS_BLACKHOLE = "Redis link silent"
     REDIS_DEAF = "Redis link deaf, one way"
+    REDIS_DEAF_EAR = "Redis subscription deaf, commands go through"
     REDIS_MUTE = "Redis link mute, one way"
     REDIS_FAILOVER = "Redis failover that loses the last writes"
+    REDIS_MASTER_KILL = "kill −9 of the Redis master, failover"
+    REDIS_SWITCH = "SENTINEL FAILOVER"
     REDIS_SLOW = "Redis link slow"
     REDIS_RESET = "Redis link reset"
     POSTGRES_RESTART = "PostgreSQL restart"
@@ -39,6 +42,10 @@ class Kind(StrEnum):
     POSTGRES_DEAF = "PostgreSQL link deaf, one way"
     POSTGRES_SLOW = "PostgreSQL link slow"
     POSTGRES_RESET = "PostgreSQL link reset"
+    QUEUE_RESTART = "RabbitMQ kill −9 and restart"
+    QUEUE_PAUSE = "RabbitMQ SIGSTOP"
+    QUEUE_BLACKHOLE = "RabbitMQ link silent"
+    QUEUE_RESET = "RabbitMQ link reset"
     NGINX_RELOAD = "nginx reload"
     CLIENTS_RESET = "all clients of a node reset"
     CLIENTS_BLACKHOLE = "client link silent"
@@ -62,11 +69,9 @@ class Planned:
     """For crash points: at which passing."""
 
 
-PAUSE_S = (4.0, 10.0)
+PAUSE_S = (3.5, 9.0)
 """Between the starts of two faults; with the durations below, some overlap."""
 _DURATION_S = (1.0, 8.0)
-LONGEST_S = 12.0
-"""A last fault is still being healed so long after the writing has ended."""
 
 
 def plan(seed: int, writing_s: float, kinds: Sequence[Kind] = tuple(Kind)) -> list[Planned]:

@@ -4,7 +4,9 @@ import os
 import signal
 import socket
 import sys
+import urllib.request
 from collections.abc import Sequence
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 
 from tests.faults.crash_points import CrashPoint
@@ -53,6 +55,11 @@ class RigNode(Server):
         """Make it kill itself at the `number`th passing of this point from now on."""
         self._orders.write_text(f"{point} {number}")
         os.kill(self.pid, signal.SIGUSR1)
+
+    def clock(self) -> float:
+        """The time that it says it is, in seconds since 1970."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/livez", timeout=5) as answer:
+            return parsedate_to_datetime(answer.headers["Date"]).timestamp()
 
     def terminate(self) -> None:
         """SIGTERM; it drains and ends by itself."""

@@ -13,12 +13,11 @@ from tests.faults.directed import DIRECTED, run_directed
 from tests.faults.faults import possible_kinds
 from tests.faults.mutations import Mutation
 from tests.faults.report import summary
-from tests.faults.run import Load, run
+from tests.faults.run import FULL, Load, run
 from tests.faults.schedule import Kind, Planned, plan
 from tests.servers import temporary_folder
 
 FULL_S = 600.0
-FULL_LOAD = Load(chats=30, members=8, rate=80)
 SHORT_S = 85.0
 """With starting, healing and a quiet time, two minutes."""
 
@@ -44,7 +43,7 @@ async def test_two_minutes_of_faults_lose_nothing(folder: Path) -> None:
 @pytest.mark.parametrize("seed", range(100, 110))
 async def test_ten_minutes_of_faults_lose_nothing(folder: Path, seed: int) -> None:
     faults = plan(seed, FULL_S, possible_kinds())
-    outcome = await run(folder, faults, writing_s=FULL_S, load=FULL_LOAD, seed=seed)
+    outcome = await run(folder, faults, writing_s=FULL_S, load=FULL, seed=seed)
     assert not outcome.violations, summary(outcome)
     assert len(outcome.struck) >= 20
     assert len(outcome.history.acks) >= 30_000
