@@ -152,6 +152,8 @@ class Cluster:
         """See `MasterListener`."""
         if is_up:
             self._on_restored()
+            if self._refused:
+                self._mark_stale()  # what waits for it is sent when the map was read
             if all(master.link.is_up for master in self.masters):
                 self.connected.set()
         else:

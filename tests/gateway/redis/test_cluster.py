@@ -111,7 +111,7 @@ async def test_a_slot_moves_to_and_fro_while_there_is_talk_in_it(cluster: RedisC
             await talking
             await eventually(lambda before=before: a.ear.interruptions > before)  # type: ignore[misc]
             await moving.until_heard()
-            assert not moving.lost
+            await eventually(lambda: not moving.lost)  # what was refused may come behind the last
         await quiet.until_heard()
         assert quiet.heard == set(range(quiet.said))
         assert not a.rooms.broker.down and not a.rooms.broker.deaf
@@ -164,7 +164,7 @@ async def test_a_replica_takes_over_and_only_its_chats_notice(replicated: RedisC
         await asyncio.gather(lost.go_on(1), kept.go_on(1))
         await lost.until_heard()
         await kept.until_heard()
-        assert not lost.lost
+        await eventually(lambda: not lost.lost)
         assert kept.heard == set(range(kept.said))
         await eventually(lambda: not any(half.rooms.broker.down or half.rooms.broker.deaf for half in (a, b)))
 
@@ -174,7 +174,7 @@ async def test_a_replica_takes_over_and_only_its_chats_notice(replicated: RedisC
         await eventually_async(is_seated)
         victim.restart()  # a replica by now
         await lost.until_heard()
-        assert not lost.lost
+        await eventually(lambda: not lost.lost)
 
 
 async def test_seats_are_asserted_again_at_a_master_that_lost_them_though_the_lease_is_elsewhere(
