@@ -15,6 +15,12 @@ def split(raw: str) -> tuple[str, ...]:
     return tuple(one for one in re.split(r"[\s,]+(?=[a-z][a-z+]*://)", raw.strip(" \t\r\n,")) if one)
 
 
+def whereabouts(url: str) -> str:
+    """Where a URL leads, for a log: without user, password and options."""
+    scheme, _, rest = url.partition("://")
+    return f"{scheme}://{rest.partition('?')[0].rpartition('@')[2]}"
+
+
 @dataclass(frozen=True, slots=True)
 class ClusterUrl:
     """`redis+cluster://[[user]:password@]host:port,host:port…[/?options]`, or `rediss+cluster://` for TLS to all.

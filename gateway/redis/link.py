@@ -17,6 +17,7 @@ import hiredis
 from gateway.backoff import full_jitter
 from gateway.errors import RedisUnavailable
 from gateway.redis.stream import Stream, StreamBroken, pack
+from gateway.redis_urls import whereabouts
 
 CALL_S = 1.0
 MAX_UNDER_WAY = 20_000
@@ -166,12 +167,15 @@ class Link:
                 stream = await Stream.open(self._url)
             except StreamBroken as error:
                 if attempt == 0:
-                    logger.warning("redis_unreachable", extra={"fields": {"error": str(error)}})
+                    logger.warning("redis_unreachable", extra=self._said(error))
                 attempt += 1
             else:
                 attempt = 0
                 await self._serve(stream)
             await asyncio.sleep(full_jitter(attempt))
+
+    def _said(self, error: Exception) -> dict[str, object]:
+        return {"fields": {"error": str(error), "redis": whereabouts(self._url)}}
 
     async def _serve(self, stream: Stream) -> None:
         self._stream = stream
@@ -192,7 +196,7 @@ class Link:
             try:
                 replies = await stream.read()
             except StreamBroken as error:
-                logger.warning("redis_link_lost", extra={"fields": {"error": str(error)}})
+                logger.warning("redis_link_lost", extra=self._said(error))
                 return
             if self._under_way:
                 self._on_answered(asyncio.get_running_loop().time() - self._under_way[0][0])
@@ -208,7 +212,7 @@ class Link:
         code = str(error).partition(" ")[0]
         if code not in self._refusals:
             self._refusals.add(code)
-            logger.warning("redis_refused", extra={"fields": {"error": str(error)}})
+            logger.warning("redis_refused", extra=self._said(error))
         return code != "READONLY"  # demoted to a replica: its name may lead to the new master by now
 
     async def _watch(self, stream: Stream) -> None:

@@ -19,6 +19,7 @@ from gateway.broker import BrokerListener
 from gateway.redis.events import RedisEvents
 from gateway.redis.publisher import Sender
 from gateway.redis.stream import Stream, StreamBroken, pack
+from gateway.redis_urls import whereabouts
 
 PROBE_INTERVAL_S = 2.5
 SILENT_PROBES = 2
@@ -172,7 +173,8 @@ class Subscription:
                 try:
                     await self._listen(stream, listener)
                 except StreamBroken as error:
-                    logger.warning("subscription_lost", extra={"fields": {"error": str(error)}})
+                    fields = {"error": str(error), "redis": whereabouts(self._url)}
+                    logger.warning("subscription_lost", extra={"fields": fields})
                 finally:
                     stream.close()
                     attempt = 0 if self.is_whole else attempt + 1
@@ -263,7 +265,7 @@ class Subscription:
             stream, channel = self._stream, self.probe_channel
             if stream is not None and self._silent_probes >= SILENT_PROBES:
                 self._events.happened("probe_failed")
-                logger.warning("probe_failed")
+                logger.warning("probe_failed", extra={"fields": {"redis": whereabouts(self._url)}})
                 self.is_whole = False
                 stream.close()
             elif stream is not None and channel and self._link.send(self._verbs.publish, channel, b""):

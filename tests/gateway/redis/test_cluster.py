@@ -220,6 +220,28 @@ async def test_a_master_without_a_replica_takes_only_its_slots_along(cluster: Re
         assert kept.heard == set(range(kept.said))
 
 
+@pytest.mark.full
+async def test_a_cluster_that_serves_nothing_is_down_for_all_and_no_node_is_deaf(cluster: RedisCluster) -> None:
+    try:
+        for master in cluster.masters:
+            master.ask("CONFIG", "SET", "cluster-require-full-coverage", "yes")
+        async with node(cluster.url, "a") as a:
+            await a.rooms.broker.subscribe(1)
+            cluster.masters[0].kill()
+            await eventually(lambda: a.rooms.broker.down)
+            for _ in range(40):  # the probes fail, and their connections are made again
+                await asyncio.sleep(0.25)
+                assert a.rooms.broker.down and not a.rooms.broker.deaf
+            with pytest.raises(RedisUnavailable):
+                await a.rooms.presence.members(1)
+            cluster.masters[0].start()
+            await eventually(lambda: not a.rooms.broker.down and not a.rooms.broker.deaf, 20)
+            await Talk(a, a, 1).until_heard()
+    finally:
+        for master in cluster.masters:
+            master.ask("CONFIG", "SET", "cluster-require-full-coverage", "no")
+
+
 async def test_a_node_waits_for_a_cluster_that_is_not_there_yet(cluster: RedisCluster) -> None:
     for master in cluster.masters:
         master.kill()

@@ -13,7 +13,7 @@ from gateway.messages import RateLimited
 from gateway.presence import Seat
 from gateway.redis.client import RedisEvents, Rooms, open_redis
 from gateway.redis.vendor_clients import open_vendor_clients
-from gateway.redis_urls import split
+from gateway.redis_urls import split, whereabouts
 from gateway.tickets import Redeemed
 from tests.gateway.redis.nodes import Ear
 from tests.gateway.redis.waiting import eventually, eventually_async
@@ -134,3 +134,15 @@ def test_a_list_is_split_between_urls_and_nowhere_else() -> None:
     one, sentinels = "redis://u:a,b@h:1/0", "redis+sentinel://h:1,i:2/x"
     assert split(f" {one}, {sentinels}\n{one} ") == (one, sentinels, one)
     assert split(one) == (one,)
+
+
+@pytest.mark.parametrize(
+    ("url", "told"),
+    [
+        ("rediss://u:p@a:1/0?password=p", "rediss://a:1/0"),
+        ("redis+cluster://:p@a:1,b:2/?password=p", "redis+cluster://a:1,b:2/"),
+        ("unix:///run/redis.sock", "unix:///run/redis.sock"),
+    ],
+)
+def test_a_log_says_which_redis_and_no_password(url: str, told: str) -> None:
+    assert whereabouts(url) == told
