@@ -56,6 +56,8 @@ class Repair:
         self._interval_s = interval_s
         self._repairing: set[int] = set()
         self._members_versions: dict[int, int] = {}
+        self._reaching: dict[int, asyncio.Future[StorageUnavailable | None]] = {}
+        """By chat: a read that sessions wait for, and what became of it."""
         self._wake = asyncio.Event()
         self.epoch = epoch
 
@@ -96,6 +98,37 @@ class Repair:
             self._hub.feed(local, missing)
             if len(events) < PAGE:
                 return
+
+    async def reach(self, local: LocalChat, seq: int) -> None:
+        """Return once the chat stands at `seq` here, or the store says that it does not; who ask at once share a read.
+
+        When a node dies, all of its clients may know an event that it could not publish any more.
+        Raises: StorageUnavailable.
+        """
+        for _ in range(2):  # a read that others had begun may be older than the event
+            if local.timeline.last_seq >= seq:
+                return
+            reading = self._reaching.get(local.chat_id)
+            is_joined = reading is not None
+            if reading is None:
+                reading = self._reaching[local.chat_id] = asyncio.get_running_loop().create_future()
+                self._tasks.spawn(self._reach(local, reading), f"reach chat {local.chat_id}")
+            error = await asyncio.shield(reading)
+            if error is not None:
+                raise StorageUnavailable(str(error))
+            if not is_joined:
+                return
+
+    async def _reach(self, local: LocalChat, reading: "asyncio.Future[StorageUnavailable | None]") -> None:
+        outcome: StorageUnavailable | None = StorageUnavailable("the read was cut off")
+        try:
+            await self.mend(local)
+            outcome = None
+        except StorageUnavailable as error:
+            outcome = error
+        finally:
+            del self._reaching[local.chat_id]
+            reading.set_result(outcome)
 
     async def run(self) -> None:
         """Check all positions for ever: every few seconds, with jitter, and at once after `check_soon`."""

@@ -37,7 +37,7 @@ class Resume:
         timeline = local.timeline
         if since is not None and since.seq > timeline.last_seq:
             # The client may know more than this node has heard yet; the store decides.
-            await self._repair.mend(local)
+            await self._repair.reach(local, since.seq)
             if subscription.has_left():
                 return
         last_seq = timeline.last_seq

@@ -17,9 +17,12 @@ class AwayLog:
     def __init__(self) -> None:
         self.is_away = True
         self.asked = asyncio.Event()
+        self.reads = 0
 
     async def events_after(self, chat_id: int, seq: int, limit: int) -> Sequence[ChatEvent]:
         self.asked.set()
+        self.reads += 1
+        await asyncio.sleep(0)
         if self.is_away:
             raise StorageUnavailable("away")
         return [event(0, seq=1), event(0, seq=2)][seq:]
@@ -43,4 +46,24 @@ async def test_a_hole_counts_once_nobody_is_at_work_on_it() -> None:
     log.is_away = False
     await repair.mend(local)
     assert (repair.count_unrepaired(), local.timeline.last_seq) == (0, 2)
+    await tasks.close()
+
+
+async def test_all_who_know_an_event_that_the_node_has_not_heard_of_share_a_read() -> None:
+    """As when a node dies between COMMIT and PUBLISH, and its clients come back over this one."""
+    hub, tasks, log = Hub(), Tasks(), AwayLog()
+
+    async def ignore(_: int) -> None: ...
+
+    repair = Repair(hub, log, tasks, "e1", on_members_changed=ignore)  # type: ignore[arg-type]
+    local, _ = hub.open(1)
+    hub.start(local, 0, "e1")
+    outcomes = await asyncio.gather(*(repair.reach(local, 2) for _ in range(1000)), return_exceptions=True)
+    assert {type(outcome) for outcome in outcomes} == {StorageUnavailable}
+    assert log.reads == 1
+    log.is_away, log.reads = False, 0
+    await asyncio.gather(*(repair.reach(local, 2) for _ in range(1000)))
+    assert (local.timeline.last_seq, log.reads) == (2, 1)
+    await asyncio.gather(*(repair.reach(local, 9) for _ in range(1000)))  # nobody has that many
+    assert (local.timeline.last_seq, log.reads) == (2, 3)
     await tasks.close()
