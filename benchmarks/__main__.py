@@ -1,4 +1,4 @@
-"""`python -m benchmarks [w1 …] [--quick]`: run the workloads, print their tables, write docs/benchmarks/."""
+"""`python -m benchmarks [w1 …] [--quick] [--report FOLDER]`: run workloads, print their tables, write the report."""
 
 import argparse
 import sys
@@ -7,37 +7,48 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from benchmarks import machine, w1, w2, w3
+from benchmarks import machine, model, report, steps, w1, w2, w3, w6
 from benchmarks.measured import keep_off_the_server_core
-from benchmarks.result import Table
+from benchmarks.progress import Progress
+from benchmarks.result import Section
 
-WORKLOADS: dict[str, Callable[[Path, bool], Sequence[Table]]] = {
-    "w1": w1.run,
-    "w2": w2.run,  # and W5
-    "w3": w3.run,  # and W4
+Workload = Callable[[Path, bool, Progress], Section]
+
+WORKLOADS: dict[str, tuple[Workload, Callable[[bool], int]]] = {
+    "w1": (w1.run, w1.count_steps),
+    "w2": (w2.run, w2.count_steps),  # and W5
+    "w3": (w3.run, w3.count_steps),  # and W4
+    "w6": (w6.run, w6.count_steps),
+    "steps": (steps.run, steps.count_steps),
 }
-RESULTS = Path(__file__).parents[1] / "docs" / "benchmarks"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run what was asked for; exit code 1 if a must is missed."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks")
     parser.add_argument("workloads", nargs="*", choices=[*WORKLOADS, []], help="default: all")
-    parser.add_argument("--quick", action="store_true", help="fewer runs, and no peers that are slow to start")
+    parser.add_argument("--quick", action="store_true", help="fewer and shorter runs, and no peers")
+    parser.add_argument("--report", type=Path, metavar="FOLDER", help="write results.md and its pictures there")
     options = parser.parse_args(arguments)
     keep_off_the_server_core()
-    RESULTS.mkdir(parents=True, exist_ok=True)
-    holds = True
-    for name in options.workloads or WORKLOADS:
-        start = time.monotonic()
+    names = options.workloads or list(WORKLOADS)
+    began = time.monotonic()
+    progress = Progress(sum(WORKLOADS[name][1](options.quick) for name in names))
+    sections = []
+    for name in names:
         with tempfile.TemporaryDirectory(prefix=f"chat-gateway-{name}-") as folder:
-            tables = WORKLOADS[name](Path(folder), options.quick)
-        text = "\n".join(table.markdown() for table in tables)
-        sys.stdout.write(f"\n{text}\n({name}: {time.monotonic() - start:.0f} s)\n")
-        if not options.quick:
-            (RESULTS / f"{name}.md").write_text(f"{text}\n{machine.describe()}\n")
-        holds &= all(bound.holds for table in tables for bound in table.bounds if bound.is_must)
-    return 0 if holds else 1
+            sections.append(WORKLOADS[name][0](Path(folder), options.quick, progress))
+    progress.end()
+    costs = model.costs_of(sections)
+    if costs is not None:
+        sections.append(model.section(costs))
+    for section in sections:
+        sys.stdout.write("\n" + "\n".join(table.markdown() for table in section.tables))
+    sys.stdout.write("\n" + "\n".join([*report.summary(sections), "", machine.describe()]) + "\n")
+    if options.report is not None:
+        command = " ".join(["python -m benchmarks", *(sys.argv[1:] if arguments is None else arguments)])
+        report.write(sections, options.report, command=command, minutes=(time.monotonic() - began) / 60)
+    return 0 if all(bound.holds for section in sections for bound in section.bounds) else 1
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ class Socket:
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """How connecting went."""
+    """How connecting went: how many are connected, and how often one was refused."""
 
     count: int
     failed: int
@@ -42,13 +42,12 @@ class Spread:
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """How sending went. `busy`: the share of the time in which the load side was working; near 1 it was the limit."""
+    """How sending went."""
 
     acked: int
     delivered: int
     errors: int
     seconds: float
-    busy: float
     ack: Spread
     delivery: Spread
 
@@ -73,7 +72,6 @@ class Load:
                 if frame:
                     file.write(b"%d r -1 %d\n" % (port, len(frame)) + frame)
         self.count = len(sockets)
-        self._cpu_us = 0
         self._process = subprocess.Popen(
             [build("load", folder), str(plan), prefix], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
@@ -83,7 +81,12 @@ class Load:
 
     def __exit__(self, *_: object) -> None:
         self._process.kill()
-        self._process.wait()
+        self._process.communicate()  # closes its pipes, and waits
+
+    @property
+    def busy_s(self) -> float:
+        """For how long it has had something to do; between commands it reads on, and looks for work without a pause."""
+        return int(self._ask("until 0 0", "frames")[4]) / 1e9
 
     def _ask(self, command: str, answer: str) -> list[str]:
         assert self._process.stdin is not None
@@ -95,9 +98,9 @@ class Load:
             raise LoadFailed(f"{command}: {' '.join(words) or 'the load side has ended'}")
         return words[1:]
 
-    def open(self, concurrency: int = 64) -> Opened:
-        """Connect every socket."""
-        count, failed, ns, _ = map(int, self._ask(f"open {concurrency}", "opened"))
+    def open(self, concurrency: int = 64, *, retry_s: float = 0) -> Opened:
+        """Connect every socket; who is refused tries again, for at most `retry_s`."""
+        count, failed, ns, _ = map(int, self._ask(f"open {concurrency} {round(retry_s * 1000)}", "opened"))
         return Opened(count, failed, ns / 1e9)
 
     def frames(self) -> int:
@@ -124,15 +127,10 @@ class Load:
 
     def write(self, seconds: float, writers: int, *, rate: float = 0) -> Written:
         """Let so many writers send: again as soon as each is acknowledged, or at `rate` messages a second in all."""
-        before = self._cpu()
         words = self._ask(f"write {round(seconds * 1000)} {writers} {round(rate)}", "wrote")
-        acked, delivered, errors, ns, cpu_us = map(int, words[:5])
-        spent = (cpu_us - before) / 1e6
+        acked, delivered, errors, ns = map(int, words[:4])
         ack, delivery = (Spread(*(int(us) / 1000 for us in words[at : at + 3])) for at in (6, 10))
-        return Written(acked, delivered, errors, ns / 1e9, spent / (ns / 1e9), ack, delivery)
-
-    def _cpu(self) -> int:
-        return int(self._ask("until 0 0", "frames")[4])
+        return Written(acked, delivered, errors, ns / 1e9, ack, delivery)
 
     def shut(self) -> None:
         """Close every socket."""

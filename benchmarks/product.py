@@ -1,6 +1,7 @@
 """The product itself, with everything on: real PostgreSQL and Redis, nodes of it, users with tokens and chats."""
 
 import asyncio
+import itertools
 import secrets
 import shutil
 from collections.abc import Iterator, Sequence
@@ -11,15 +12,18 @@ from pathlib import Path
 from auth.keys import KeyRing
 from auth.tokens import Issuer, TokenNames
 from benchmarks.load import Load, Socket, handshake, masked_frame
+from benchmarks.measured import Measured
 from storage.accounts import Accounts
 from storage.chats import Chats
 from storage.database import open_database
 from storage.keys import SigningKeys
 from storage.migrate import migrate
-from storage.records import ChatKind, NewMember
+from storage.records import ChatKind, NewMember, Person
 from tests.cluster import GatewayNode
 from tests.servers import PostgresServer, RedisServer, temporary_folder
 
+SETTINGS = """everything on: tokens, membership, presence, limits, PostgreSQL with fsync, Redis, metrics, JSON logs. \
+The writer is on another node, so that each message comes committed and through Redis."""
 PREFIX = '{"type":"message"'
 TOKEN_LIFETIME_S = 3600
 MAKERS = 8  # statements at a time while users and chats are made
@@ -30,6 +34,7 @@ class Member:
     """A user in one chat."""
 
     chat_id: int
+    person: Person
     token: str
 
     def socket(self, port: int, *, since: int | None = None, is_writer: bool = False, times: int = -1) -> Socket:
@@ -41,33 +46,69 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class Product:
-    """Running nodes over one database and one Redis."""
+    """Running nodes over one database and one Redis, or several."""
 
     database_url: str
-    redis: RedisServer
+    redis: Sequence[RedisServer]
     postgres: PostgresServer
     nodes: Sequence[GatewayNode]
 
     def chats(self, sizes: Sequence[int]) -> list[list[Member]]:
         """New chats of so many new users each."""
-        return asyncio.run(_chats(self.database_url, sizes))
+        with self._without_fsync():
+            return asyncio.run(_chats(self.database_url, sizes))
+
+    @contextmanager
+    def _without_fsync(self) -> Iterator[None]:
+        """Commits wait for no disk while people are made. Else fsync is on, as in earnest."""
+        self._alter("SET synchronous_commit = off")
+        try:
+            yield
+        finally:
+            self._alter("RESET synchronous_commit")
+
+    def _alter(self, words: str) -> None:
+        self.postgres.query("postgres", f"ALTER SYSTEM {words}")
+        self.postgres.query("postgres", "SELECT pg_reload_conf()")
+
+    def redis_cpu_s(self) -> float:
+        """CPU time of all Redis."""
+        return sum(Measured(server.pid).cpu_s for server in self.redis)
+
+    def database_cpu_s(self) -> float:
+        """CPU time of all processes of PostgreSQL that are running."""
+        pid = self.postgres.pid
+        backends = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        return sum(Measured(process).cpu_s for process in (pid, *map(int, backends)))
+
+    def statements(self) -> int:
+        """Transactions that PostgreSQL has committed for the nodes; an idle backend reports within ten seconds."""
+        name = self.database_url.rpartition("/")[2]
+        return int(self.postgres.query(name, f"SELECT xact_commit FROM pg_stat_database WHERE datname = '{name}'"))
 
 
 @contextmanager
-def running(folder: Path, *, nodes: int = 1, **settings: object) -> Iterator[Product]:
-    """So many nodes, ready."""
+def running(folder: Path, *, nodes: int = 1, shards: int = 1, **settings: object) -> Iterator[Product]:
+    """So many nodes on so many Redis, ready."""
     with ExitStack() as stack:
         postgres_folder = temporary_folder()  # which PostgreSQL's own user can reach
         stack.callback(shutil.rmtree, postgres_folder, ignore_errors=True)
         postgres = PostgresServer(postgres_folder)
-        (folder / "redis").mkdir()
-        redis = RedisServer(folder / "redis")
-        for server in (postgres, redis):
+        redis = []
+        for number in range(shards):
+            (folder / f"redis-{number}").mkdir()
+            redis.append(RedisServer(folder / f"redis-{number}"))
+        for server in (postgres, *redis):
             stack.callback(server.stop)
             server.start()
         url = postgres.create_database()
         asyncio.run(migrate(url))
-        options = {"DATABASE_URL": url, "REDIS_URL": redis.url, "MESSAGES_PER_MINUTE": 0, "APP_ENV": "production"}
+        options = {
+            "DATABASE_URL": url,
+            "REDIS_URL": ",".join(one.url for one in redis),
+            "MESSAGES_PER_MINUTE": 0,
+            "APP_ENV": "production",
+        }
         options |= {"LOG_FORMAT": "json"} | settings
         running = []
         for number in range(nodes):
@@ -91,7 +132,7 @@ async def _chats(database_url: str, sizes: Sequence[int]) -> list[list[Member]]:
                 kind = ChatKind.DIRECT if size == 2 else ChatKind.GROUP
                 others = [NewMember(user_id=person.id) for person in people[1:]]
                 made, _ = await chats.create_chat(people[0].id, kind, "", others)
-                return [Member(made.id, issuer.issue(key, person.id, person.username)) for person in people]
+                return [Member(made.id, person, issuer.issue(key, person.id, person.username)) for person in people]
 
         return list(await asyncio.gather(*(chat(number, size) for number, size in enumerate(sizes))))
 
@@ -102,7 +143,7 @@ def message(text: str) -> bytes:
 
 
 class ProductRoom:
-    """A room for the fan-out measurement: its subscribers on the first node, its one writer on the second."""
+    """A room for the fan-out measurement: its subscribers spread over the nodes, its one writer on the last, alone."""
 
     extra = 1
     prefix = PREFIX
@@ -110,10 +151,11 @@ class ProductRoom:
     hello = b""
 
     def __init__(self, product: Product, subscribers: int) -> None:
-        node, other = product.nodes
-        (members,) = product.chats([subscribers + 1])
-        self.pid = node.pid
-        self.sockets = [members[0].socket(other.port, is_writer=True), *(m.socket(node.port) for m in members[1:])]
+        *nodes, last = product.nodes
+        ((writer, *members),) = product.chats([subscribers + 1])
+        self.pid = nodes[0].pid
+        spread = zip(members, itertools.cycle(nodes), strict=False)
+        self.sockets = [writer.socket(last.port, is_writer=True), *(m.socket(node.port) for m, node in spread)]
 
     def publish(self, count: int, load: Load) -> None:
         """Send messages: they are stored, published through Redis, and so come to the node that is measured."""

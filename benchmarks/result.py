@@ -1,8 +1,8 @@
-"""A figure of several runs, and the tables that say it."""
+"""What a run found: figures of several runs, the bounds they are held to, tables and pictures of them. Pure."""
 
 import statistics
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,26 +18,43 @@ class Figure:
 
     def __str__(self) -> str:
         low, high = min(self.runs), max(self.runs)
-        if len(self.runs) == 1:
-            return _short(self.median)
-        return f"{_short(self.median)} ({_short(low)}–{_short(high)})"
+        return short(self.median) if len(self.runs) == 1 else f"{short(self.median)} ({short(low)}–{short(high)})"
 
 
 @dataclass(frozen=True, slots=True)
 class Bound:
-    """A must or an aim of the table of workloads: `holds` says whether the measurement meets it."""
+    """What a figure must reach, and what it aims at; `at_least` says in which direction."""
 
-    text: str
-    holds: bool
-    is_must: bool = True
+    what: str
+    value: float
+    must: float | None
+    aim: float | None = None
+    unit: str = ""
+    at_least: bool = False
 
-    def __str__(self) -> str:
-        return f"{'✓' if self.holds else '✗'} {self.text}"
+    def reaches(self, target: float | None) -> bool:
+        """Whether the value is on the good side of the target, or there is none."""
+        return target is None or (self.value >= target if self.at_least else self.value <= target)
+
+    @property
+    def holds(self) -> bool:
+        """Whether what must be reached is."""
+        return self.reaches(self.must)
+
+    def cells(self) -> tuple[str, str, str, str]:
+        """What, the measured value, the must and the aim, each with its verdict."""
+        return self.what, f"{short(self.value)}{self.unit}", self._verdict(self.must), self._verdict(self.aim)
+
+    def _verdict(self, target: float | None) -> str:
+        if target is None:
+            return "–"
+        sign = "≥" if self.at_least else "≤"
+        return f"{sign} {target:,g}{self.unit}: {'reached' if self.reaches(target) else '**not reached**'}"
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Rows of one workload."""
+    """Rows under a heading, and what is to be known of them."""
 
     title: str
     columns: Sequence[str]
@@ -46,23 +63,59 @@ class Table:
     notes: Sequence[str] = ()
 
     def markdown(self) -> str:
-        """The table, what must be reached, and what is to be known of it."""
-        lines = [f"## {self.title}", "", _line(self.columns), _line(["---"] * len(self.columns))]
-        lines += [_line([str(cell) for cell in row]) for row in self.rows]
-        lines += ["", *(f"- {bound}" for bound in self.bounds), *(f"- {note}" for note in self.notes)]
-        return "\n".join(lines) + "\n"
+        """The table, its bounds, its notes."""
+        lines = [f"## {self.title}", "", *rows_of(self.columns, self.rows)]
+        if self.bounds:
+            lines += ["", *rows_of(BOUND_COLUMNS, [bound.cells() for bound in self.bounds])]
+        lines += ["", *(f"- {note}" for note in self.notes)]
+        return "\n".join(lines).rstrip() + "\n"
 
 
-def repeat(times: int, measure: Callable[[], float]) -> Figure:
-    """The same measurement so many times."""
-    return Figure(tuple(measure() for _ in range(times)))
+BOUND_COLUMNS = ("bound", "measured", "must", "aim")
+
+
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """A picture, as `benchmarks.pictures` draws it: a row of bars for each of `groups`, a colour for each of `series`.
+
+    With `x` it has lines instead, over these values. `marks` are bounds, drawn across, each with its name.
+    """
+
+    name: str
+    title: str
+    unit: str
+    groups: Sequence[str]
+    series: Mapping[str, Sequence[Figure]]
+    is_logarithmic: bool = False
+    marks: Mapping[str, float] = field(default_factory=dict)
+    x: Sequence[float] = ()
+    x_unit: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """All that one workload found. `costs` are what the model of W6 takes from it, by the name of its field there."""
+
+    name: str
+    tables: Sequence[Table]
+    charts: Sequence[Chart] = ()
+    costs: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def bounds(self) -> list[Bound]:
+        """Those of all its tables."""
+        return [bound for table in self.tables for bound in table.bounds]
+
+
+def rows_of(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> list[str]:
+    """A Markdown table, line by line."""
+    return [_line(columns), _line(["---"] * len(columns)), *(_line([str(cell) for cell in row]) for row in rows)]
 
 
 def _line(cells: Sequence[str]) -> str:
     return "| " + " | ".join(cells) + " |"
 
 
-def _short(value: float) -> str:
-    if value >= 1000:
-        return f"{value:,.0f}"
-    return f"{value:.3g}"
+def short(value: float) -> str:
+    """A number in three digits or in thousands."""
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"

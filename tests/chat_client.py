@@ -8,6 +8,7 @@ from typing import Any, Self
 import orjson
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
+from websockets.typing import Origin
 
 TIMEOUT_S = 10.0
 
@@ -31,7 +32,8 @@ class ChatClient:
     async def connect(cls, url: str, token: str | None = None, *, origin: str | None = None, **options: Any) -> Self:
         """Open the socket with the token as a header; raises InvalidStatus if the handshake is refused."""
         headers = {"Authorization": f"Bearer {token}"} if token else {}
-        return cls(await connect(url, additional_headers=headers, origin=origin, proxy=None, **options))
+        said = None if origin is None else Origin(origin)
+        return cls(await connect(url, additional_headers=headers, origin=said, proxy=None, **options))
 
     async def __aenter__(self) -> Self:
         return self

@@ -8,12 +8,15 @@
  * PORT -1 holds what every socket sends once it is open (Socket.IO's "40").
  * PREFIX is how a message's payload begins; every other frame (greetings, presence) is not counted. Empty: all count.
  *
- * Commands on stdin, a line each, and the one line that answers it. Times are in ns, CPU in µs of this process.
- *   open CONCURRENCY           opened OK FAILED NS CPU
- *   until FRAMES TIMEOUT_MS    frames FRAMES BYTES CLOSED NS CPU
- *   caught COUNT TIMEOUT_MS    caught COUNT FRAMES NS CPU
+ * Commands on stdin, a line each, and the one line that answers it. NS is a time, BUSY for how long there was work so
+ * far, both in ns: looking for work in vain is none.
+ *   open CONCURRENCY TIMEOUT_MS   opened OK FAILED NS BUSY
+ *                              who is refused tries again half a second later, until the time-out (0: nobody does);
+ *                              FAILED counts every refusal
+ *   until FRAMES TIMEOUT_MS    frames FRAMES BYTES CLOSED NS BUSY
+ *   caught COUNT TIMEOUT_MS    caught COUNT FRAMES NS BUSY
  *   send WRITER COUNT          sent COUNT          (COUNT frames in one write)
- *   write MS WRITERS RATE      wrote ACKED DELIVERED ERRORS NS CPU ack P50 P99 MAX delivery P50 P99 MAX (µs)
+ *   write MS WRITERS RATE      wrote ACKED DELIVERED ERRORS NS BUSY ack P50 P99 MAX delivery P50 P99 MAX (µs)
  *                              RATE 0: each writer sends again when it is acknowledged; else so many a second in all
  *   shut                       shut COUNT          (close every socket)
  */
@@ -38,7 +41,7 @@ enum state { IDLE, CONNECTING, SHAKING, OPEN, CLOSED };
 struct client {
     int fd, port, peer;
     enum state state;
-    char is_writer, is_caught_up;
+    char is_writer, is_caught_up, is_refused;
     const char *request;
     size_t request_length;
     char head[14], peek[PEEK], tail[4];
@@ -50,10 +53,10 @@ struct client {
 };
 
 static struct client *clients;
-static int count, ring, opened, failed, closed_count, in_flight, next_to_open;
+static int count, ring, opened, failed, closed_count, in_flight, next_to_open, refused;
 static const char *message, *hello, *prefix;
 static size_t message_length, hello_length, prefix_length;
-static uint64_t frames, bytes, caught, acked, delivered, errors;
+static uint64_t frames, bytes, caught, acked, delivered, errors, busy_ns;
 static char buffer[BUFFER];
 
 static uint64_t deadline;
@@ -66,13 +69,6 @@ static uint64_t now_ns(void)
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
     return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
-
-static uint64_t cpu_us(void)
-{
-    struct rusage u;
-    getrusage(RUSAGE_SELF, &u);
-    return (uint64_t)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) * 1000000u + (uint64_t)(u.ru_utime.tv_usec + u.ru_stime.tv_usec);
 }
 
 static void die(const char *what)
@@ -107,6 +103,8 @@ static void end(struct client *c)
     if (c->state == CONNECTING || c->state == SHAKING) {
         failed++;
         in_flight--;
+        refused++; /* until it tries again */
+        c->is_refused = 1;
     } else if (c->state == OPEN) {
         closed_count++;
     }
@@ -132,6 +130,10 @@ static void begin(struct client *c)
     if (bind(c->fd, (struct sockaddr *)&from, sizeof from) < 0)
         die("bind");
     c->state = CONNECTING;
+    c->head_have = 0;
+    memset(c->tail, 0, sizeof c->tail);
+    refused -= c->is_refused;
+    c->is_refused = 0;
     in_flight++;
     if (connect(c->fd, (struct sockaddr *)&to, sizeof to) < 0 && errno != EINPROGRESS) {
         end(c);
@@ -172,8 +174,9 @@ static void on_frame(struct client *c, uint64_t at)
 {
     static const char caught_up[] = "{\"type\":\"caught_up\"", error[] = "{\"type\":\"error\"";
     if (c->opcode == 9) {
-        static const char pong[6] = {(char)0x8a, (char)0x80, 0, 0, 0, 0};
-        write_all(c->fd, pong, sizeof pong);
+        char pong[6 + PEEK] = {(char)0x8a, (char)(0x80 | c->peek_have), 0, 0, 0, 0}; /* masked with zeros */
+        memcpy(pong + 6, c->peek, (size_t)c->peek_have);
+        write_all(c->fd, pong, 6 + (size_t)c->peek_have);
         return;
     }
     if (c->opcode != 1 && c->opcode != 2)
@@ -301,11 +304,14 @@ static void turn(int timeout_ms)
 {
     static struct epoll_event events[512];
     int n = epoll_wait(ring, events, 512, timeout_ms);
+    uint64_t start = now_ns();
     for (int i = 0; i < n; i++) {
         struct client *c = &clients[events[i].data.u32];
         if (c->state != CLOSED)
             on_ready(c, events[i].events);
     }
+    if (n > 0)
+        busy_ns += now_ns() - start;
 }
 
 static int compare(const void *a, const void *b)
@@ -320,15 +326,23 @@ static void print_spread(const char *name, uint32_t *list, size_t n)
     printf(" %s %u %u %u", name, n ? list[n / 2] : 0, n ? list[n - 1 - n / 100] : 0, n ? list[n - 1] : 0);
 }
 
-static void open_all(int concurrency)
+static void open_all(int concurrency, long timeout_ms)
 {
-    uint64_t start = now_ns();
-    while (next_to_open < count || in_flight > 0) {
+    uint64_t start = now_ns(), until = start + (uint64_t)timeout_ms * 1000000u, next_try = 0;
+    while (next_to_open < count || in_flight > 0 || (refused > 0 && now_ns() < until)) {
+        if (refused > 0 && next_try == 0)
+            next_try = now_ns() + 500000000u;
+        if (next_try != 0 && next_try <= now_ns() && now_ns() < until) {
+            next_try = 0;
+            for (int i = 0; i < next_to_open && in_flight < concurrency; i++)
+                if (clients[i].is_refused)
+                    begin(&clients[i]);
+        }
         while (next_to_open < count && in_flight < concurrency)
             begin(&clients[next_to_open++]);
         turn(100);
     }
-    printf("opened %d %d %llu %llu\n", opened, failed, (unsigned long long)(now_ns() - start), (unsigned long long)cpu_us());
+    printf("opened %d %d %llu %llu\n", opened, failed, (unsigned long long)(now_ns() - start), (unsigned long long)busy_ns);
 }
 
 static void write_for(long ms, int wanted, long rate)
@@ -359,6 +373,7 @@ static void write_for(long ms, int wanted, long rate)
                     send_message(c, start + due * 1000000000u / (uint64_t)rate);
                 due++;
             }
+            busy_ns += now_ns() - at;
             turn(1); /* not 0: the databases are on this core too */
         }
     }
@@ -376,7 +391,7 @@ static void write_for(long ms, int wanted, long rate)
         turn(5);
     printf("wrote %llu %llu %llu %llu %llu", (unsigned long long)(acked - acked_before),
            (unsigned long long)(delivered - delivered_before), (unsigned long long)(errors - errors_before),
-           (unsigned long long)elapsed, (unsigned long long)cpu_us());
+           (unsigned long long)elapsed, (unsigned long long)busy_ns);
     print_spread("ack", ack_us, acks);
     print_spread("delivery", delivery_us, deliveries);
     printf("\n");
@@ -386,19 +401,19 @@ static void obey(char *line)
 {
     unsigned long long target;
     long a, b, c;
-    if (sscanf(line, "open %ld", &a) == 1) {
-        open_all((int)a);
+    if (sscanf(line, "open %ld %ld", &a, &b) == 2) {
+        open_all((int)a, b);
     } else if (sscanf(line, "until %llu %ld", &target, &a) == 2) {
         uint64_t before = frames;
         for (uint64_t end_at = now_ns() + (uint64_t)a * 1000000u; frames < target && now_ns() < end_at;)
             turn(frames == before ? 10 : 0); /* asleep, each write of the server would have to wake us up: at its cost */
         printf("frames %llu %llu %d %llu %llu\n", (unsigned long long)frames, (unsigned long long)bytes, closed_count,
-               (unsigned long long)now_ns(), (unsigned long long)cpu_us());
+               (unsigned long long)now_ns(), (unsigned long long)busy_ns);
     } else if (sscanf(line, "caught %llu %ld", &target, &a) == 2) {
         for (uint64_t end_at = now_ns() + (uint64_t)a * 1000000u; caught < target && now_ns() < end_at;)
             turn(10);
         printf("caught %llu %llu %llu %llu\n", (unsigned long long)caught, (unsigned long long)frames,
-               (unsigned long long)now_ns(), (unsigned long long)cpu_us());
+               (unsigned long long)now_ns(), (unsigned long long)busy_ns);
     } else if (sscanf(line, "send %ld %ld", &a, &b) == 2) {
         static char many[1 << 20];
         size_t length = 0;

@@ -1,5 +1,6 @@
 """Django Channels with channels_redis (channels_app.py), on uvicorn with uvloop."""
 
+import importlib.util
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -10,6 +11,15 @@ from benchmarks.fanout import PAYLOAD_BYTES
 from benchmarks.load import Load, Socket, handshake
 from benchmarks.peers.listening import ListeningServer
 from tests.servers import RedisServer, free_port
+
+SETTINGS = """uvicorn with uvloop, httptools and websockets-sansio, no compression; `RedisPubSubChannelLayer`, the \
+faster of its two layers; one consumer a socket, all in one group."""
+
+
+def missing() -> str:
+    """What to install for it."""
+    found = all(importlib.util.find_spec(name) for name in ("channels", "channels_redis"))
+    return "" if found else "install requirements/benchmarks.txt"
 
 
 class ChannelsRoom:
@@ -44,6 +54,7 @@ def room(folder: Path, subscribers: int) -> Iterator[ChannelsRoom]:
         environ = ["/usr/bin/env", f"REDIS_URL={redis.url}", f"PYTHONPATH={Path(__file__).parents[2]}"]
         app = [sys.executable, "-m", "uvicorn", "benchmarks.peers.channels_app:app", "--port", str(port)]
         options = ["--ws", "websockets-sansio", "--log-level", "warning", "--ws-per-message-deflate", "false"]
+        options += ["--ws-ping-interval", "600"]  # a burst may keep it busy for longer than it waits for pongs
         server = ListeningServer([*environ, *app, *options, "--lifespan", "off"], folder, port)
         stack.callback(server.stop)
         server.start()
@@ -52,5 +63,6 @@ def room(folder: Path, subscribers: int) -> Iterator[ChannelsRoom]:
             stdin=subprocess.PIPE,
             text=True,
         )
+        stack.enter_context(sender)
         stack.callback(sender.kill)
         yield ChannelsRoom(server, sender, subscribers)

@@ -10,6 +10,8 @@ from benchmarks.load import Load, Socket, build, handshake
 from benchmarks.peers.listening import listens
 from tests.servers import free_port, wait_until
 
+SETTINGS = "one thread, blocking sockets, ready-made frames; a burst is one `write()` a socket (`native/limit.c`)."
+
 
 class LimitRoom:
     """Every socket is a subscriber."""
@@ -44,4 +46,4 @@ def room(folder: Path, subscribers: int) -> Iterator[LimitRoom]:
         yield LimitRoom(process, port, subscribers)
     finally:
         process.kill()
-        process.wait()
+        process.communicate()  # closes its pipes, and waits

@@ -36,6 +36,14 @@ http {{
 }}
 """
 
+SETTINGS = """nginx with nchan as Debian builds them, one process, through Redis in its default mode, where messages \
+are kept (100 a channel) and so reach every node; published by pipelined POSTs over one connection; no access log."""
+
+
+def missing() -> str:
+    """What to install for it."""
+    return "" if Path(MODULE).exists() else "install Debian's libnginx-mod-nchan"
+
 
 class NchanRoom:
     """Every socket is a subscriber of the one channel."""

@@ -12,6 +12,9 @@ from benchmarks.load import Load, Socket, handshake
 from benchmarks.peers.listening import ListeningServer
 from tests.servers import RedisServer, free_port
 
+SETTINGS = """uvicorn with uvloop, httptools and websockets-sansio, no compression; one `pubsub.listen()` loop with \
+hiredis that sends to a set of sockets, one after the other; published by one pipeline a burst."""
+
 
 class PlainRoom:
     """Every socket is a subscriber of the one channel."""
@@ -45,6 +48,7 @@ def room(folder: Path, subscribers: int) -> Iterator[PlainRoom]:
         port = free_port()
         app = [sys.executable, "-m", "uvicorn", "benchmarks.peers.plain_app:app", "--port", str(port)]
         options = ["--ws", "websockets-sansio", "--log-level", "warning", "--ws-per-message-deflate", "false"]
+        options += ["--ws-ping-interval", "600"]  # a burst may keep it busy for longer than it waits for pongs
         environ = ["/usr/bin/env", f"REDIS_URL={redis.url}", f"PYTHONPATH={Path(__file__).parents[2]}"]
         server = ListeningServer([*environ, *app, *options], folder, port)
         stack.callback(server.stop)

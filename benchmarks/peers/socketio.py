@@ -13,6 +13,14 @@ from tests.servers import RedisServer, find_binary, free_port
 
 PROJECT = Path(__file__).parent / "socketio"
 
+SETTINGS = """Node, WebSockets only, no compression, `bufferutil` for its masks; `@socket.io/redis-adapter` over two \
+connections of node-redis; published by `@socket.io/redis-emitter` from another process."""
+
+
+def missing() -> str:
+    """What to install for it."""
+    return "" if all(map(shutil.which, ("node", "npm"))) else "install Node and npm (Debian: nodejs, npm)"
+
 
 class SocketIoRoom:
     """Every socket is a client in the one room."""
@@ -40,8 +48,8 @@ def room(folder: Path, subscribers: int) -> Iterator[SocketIoRoom]:
     """Socket.IO as a contender."""
     node = find_binary("node")
     if not (PROJECT / "node_modules").exists():
-        npm = shutil.which("npm") or "npm"
-        subprocess.run([npm, "ci", "--prefix", str(PROJECT), "--silent", "--no-audit", "--no-fund"], check=True)
+        options = ["--prefix", str(PROJECT), "--silent", "--no-audit", "--no-fund"]
+        subprocess.run([find_binary("npm"), "ci", *options], check=True)
     with ExitStack() as stack:
         (folder / "redis").mkdir()
         redis = RedisServer(folder / "redis")
@@ -54,5 +62,6 @@ def room(folder: Path, subscribers: int) -> Iterator[SocketIoRoom]:
         emitter = subprocess.Popen(
             [node, str(PROJECT / "emitter.mjs"), redis.url, str(PAYLOAD_BYTES)], stdin=subprocess.PIPE, text=True
         )
+        stack.enter_context(emitter)
         stack.callback(emitter.kill)
         yield SocketIoRoom(server, emitter, subscribers)

@@ -1,0 +1,40 @@
+"""The report of a run: results.md, and its pictures beside it. All of it comes from that one run."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from benchmarks import machine, pictures
+from benchmarks.result import BOUND_COLUMNS, Section, rows_of
+
+
+def write(sections: Sequence[Section], folder: Path, *, command: str, minutes: float) -> Path:
+    """Write it all; returns the path of results.md. What an earlier run left there is replaced."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for old in folder.glob("*.svg"):
+        old.unlink()
+    lines = [
+        "# Benchmarks: results",
+        "",
+        f"Written by `{command}` in {minutes:.0f} minutes; what is measured and how: `benchmarks/README.md`. "
+        "Figures are medians of several runs, the lowest and the highest in brackets. Absolute ones mean little on "
+        "another machine; ratios are of this one run.",
+        "",
+        machine.describe(),
+        "",
+        *summary(sections),
+    ]
+    for section in sections:
+        lines += ["", *(table.markdown() for table in section.tables)]
+        for chart in section.charts:
+            lines += [f"![{chart.title}]({pictures.draw(chart, folder)})", ""]
+    path = folder / "results.md"
+    path.write_text("\n".join(lines).rstrip() + "\n")
+    return path
+
+
+def summary(sections: Sequence[Section]) -> list[str]:
+    """Every bound of every workload: must and aim, reached or not."""
+    rows = [(section.name.upper(), *bound.cells()) for section in sections for bound in section.bounds]
+    musts = [bound for section in sections for bound in section.bounds if bound.must is not None]
+    reached = sum(bound.holds for bound in musts)
+    return ["## Bounds", "", *rows_of(("", *BOUND_COLUMNS), rows), "", f"{reached} of {len(musts)} musts are reached."]

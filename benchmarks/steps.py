@@ -1,0 +1,420 @@
+"""What each step of one message's way costs, by itself: the product's own functions, with real Redis and PostgreSQL.
+
+Alone: one message, and everything that one message causes. In a burst: a fiftieth of what fifty at once cost.
+"""
+
+import asyncio
+import itertools
+import os
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import uvloop
+from starlette.types import Receive, Scope, Send
+
+from benchmarks import product
+from benchmarks.load import handshake
+from benchmarks.measured import SERVER_CORE
+from benchmarks.progress import Progress
+from benchmarks.result import Chart, Figure, Section, Table
+from gateway import publications
+from gateway.dialects.chat import ChatDialect
+from gateway.frames import text_frame
+from gateway.hub import Hub
+from gateway.lane import LANE, Lane
+from gateway.messages import new_client_msg_id
+from gateway.outbox import Outbox
+from gateway.outlet import Outlet, write_to_all
+from gateway.redis.link import Link
+from gateway.redis.rate_limits import RedisRateLimits
+from gateway.redis.stream import Stream, pack
+from gateway.transport import Transport
+from storage.chat_log import open_chat_log
+from storage.database import open_database
+from storage.records import ChatEvent, Committed, EventKind, NewEvent, Outcome, Person
+from tests.gateway.transport.server import running as running_server
+
+BURST = 50
+RUNS = 7
+TEXT = "x" * 90
+SENDER = Person(1, "somebody", "Some", "Body")
+EVENT = ChatEvent(
+    7, 1, EventKind.MESSAGE, 41, SENDER, TEXT, datetime(2025, 1, 1, 12, tzinfo=UTC), False, False, "0123456789abcdef"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """CPU time a message, in µs: of this process, and of the server behind it, if there is one."""
+
+    name: str
+    code: str
+    alone: Figure
+    burst: Figure
+    behind: str = ""
+    behind_alone: Figure | None = None
+    behind_burst: Figure | None = None
+
+
+@dataclass(slots=True)
+class Socket:
+    """A real connection between our transport and a client that is read on demand."""
+
+    transport: Transport
+    lane: Lane
+    client: asyncio.StreamReader
+
+
+class _Ears:
+    """A session that does nothing."""
+
+    def on_message(self, payload: bytes, is_text: bool) -> None:
+        """Nothing."""
+
+    def on_closed(self, code: int) -> None:
+        """Nothing."""
+
+
+class _Nowhere(asyncio.WriteTransport):
+    """Under a stream that is only read."""
+
+    def is_closing(self) -> bool:
+        """Nothing is to be closed."""
+        return True
+
+
+class _Everything:
+    """An outlet that takes all of it."""
+
+    def __init__(self) -> None:
+        self.write: Callable[[bytes], int] = len
+
+    def queue(self, frames: bytes) -> int:
+        """Take it."""
+        return len(frames)
+
+
+class _Reader:
+    """A subscriber that takes everything."""
+
+    dialect = ChatDialect()
+    user_id = 2
+    outlet: Outlet = _Everything()
+
+    def skips(self, event: ChatEvent) -> bool:
+        """Nothing."""
+        return False
+
+    def reset(self, last_seq: int, epoch: str) -> None:
+        """Nothing."""
+
+
+def count_steps(quick: bool) -> int:
+    """All of them are one."""
+    return 1
+
+
+def run(folder: Path, quick: bool, progress: Progress) -> Section:
+    """Measure each step; see the module's docstring."""
+    progress.next("steps of one message")
+    with product.running(folder, nodes=0, MESSAGES_PER_MINUTE=0) as started:
+        ((writer, _),) = started.chats([2])
+        with _on_the_server_core(), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            steps = runner.run(_all(started, writer, 40 if quick else 200))
+    return Section("steps", [_table(steps)], [_chart(steps)])
+
+
+async def _all(started: product.Product, writer: product.Member, rounds: int) -> list[Step]:
+    async with _socket() as socket:
+        incoming = [_frame_in(socket, rounds), _decode(rounds)]
+        outgoing = [await _hub(rounds), *_encodings(rounds), await _write(socket, rounds)]
+    async with _link(started.redis[0].url) as link:
+        limit, publish = await _limit(link, started, rounds), await _publish(link, started, rounds)
+    commit = await _commit(started, writer, rounds)
+    crossing = [_publication_out(rounds), publish, await _read(rounds), _publication_in(rounds)]
+    return [*incoming, limit, commit, *crossing, *outgoing]
+
+
+# --- in
+
+
+def _frame_in(socket: Socket, rounds: int) -> Step:
+    frame = product.message(TEXT)
+    alone = _timed(lambda: socket.transport.data_received(frame), rounds * BURST)
+    burst = _timed(lambda: socket.transport.data_received(frame * BURST), rounds, BURST)
+    return Step("frame in → message", "`Transport.data_received`", alone, burst)
+
+
+def _decode(rounds: int) -> Step:
+    dialect, payload = ChatDialect(), b'{"type":"message","text":"%s"}' % TEXT.encode()
+    cost = _timed(lambda: dialect.decode(payload, True), rounds * BURST)
+    return Step("message → checked command", "`ChatDialect.decode`", cost, cost)
+
+
+async def _limit(link: Link, started: product.Product, rounds: int) -> Step:
+    limits, users = RedisRateLimits(link, 100_000), itertools.count(1)
+
+    async def admit(count: int) -> None:
+        await asyncio.gather(*(limits.admit(next(users), "7:0123456789abcdef") for _ in range(count)))
+
+    return await _remote("limit of the sender", "`RedisRateLimits.admit`", admit, "Redis", started.redis_cpu_s, rounds)
+
+
+async def _commit(started: product.Product, writer: product.Member, rounds: int) -> Step:
+    async with open_database(started.database_url) as database, open_chat_log(database) as log:
+
+        async def commit(count: int) -> None:
+            outcomes: list[Outcome] = []
+            all_stored = asyncio.Event()
+
+            def done(outcome: Outcome) -> None:
+                outcomes.append(outcome)
+                if len(outcomes) == count:
+                    all_stored.set()
+
+            for _ in range(count):
+                event = NewEvent(writer.chat_id, writer.person, new_client_msg_id(), EventKind.MESSAGE, TEXT)
+                log.submit(event, done)
+            await all_stored.wait()
+            if not all(isinstance(outcome, Committed) for outcome in outcomes):
+                raise RuntimeError(f"not committed: {outcomes}")
+
+        name = "commit, acknowledged"
+        return await _remote(
+            name, "`StoredChatLog.submit`", commit, "PostgreSQL", started.database_cpu_s, max(5, rounds // 10)
+        )
+
+
+# --- across
+
+
+def _publication_out(rounds: int) -> Step:
+    cost = _timed(lambda: publications.encode(EVENT), rounds * BURST)
+    return Step("event → publication", "`publications.encode`", cost, cost)
+
+
+async def _publish(link: Link, started: product.Product, rounds: int) -> Step:
+    payload = publications.encode(EVENT)
+
+    async def publish(count: int) -> None:
+        for _ in range(count - 1):
+            link.send("PUBLISH", b"chat:7", payload)
+        await link.call("PUBLISH", b"chat:7", payload)
+
+    return await _remote("PUBLISH", "`Link.send`", publish, "Redis", started.redis_cpu_s, rounds)
+
+
+async def _read(rounds: int) -> Step:
+    reply = b"*3\r\n$7\r\nmessage\r\n$6\r\nchat:7\r\n" + pack(publications.encode(EVENT))[4:]
+    loop = asyncio.get_running_loop()
+    reader = asyncio.StreamReader(limit=2**20)
+    writer = asyncio.StreamWriter(_Nowhere(), asyncio.StreamReaderProtocol(reader), None, loop)
+    stream = Stream(reader, writer)
+
+    async def read(count: int, times: int) -> Figure:
+        costs = []
+        for _ in range(RUNS):
+            begun = time.thread_time_ns()
+            for _ in range(times):
+                reader.feed_data(reply * count)
+                if len(await stream.read()) != count:
+                    raise RuntimeError("not all replies were read")
+            costs.append((time.thread_time_ns() - begun) / times / count / 1000)
+        return Figure(tuple(costs))
+
+    return Step(
+        "Redis' bytes → reply", "`Stream.read`, hiredis", await read(1, rounds * BURST), await read(BURST, rounds)
+    )
+
+
+def _publication_in(rounds: int) -> Step:
+    payload = publications.encode(EVENT)
+    cost = _timed(lambda: publications.decode(payload), rounds * BURST)
+    return Step("publication → event", "`publications.decode`", cost, cost)
+
+
+# --- out
+
+
+async def _hub(rounds: int) -> Step:
+    """Timeline, encoding, frame, join and offer to one subscriber: the two rows after it are parts of it."""
+    hub = Hub()
+    local, _ = hub.open(EVENT.chat_id)
+    hub.start(local, 0, "")
+    hub.join(local, _Reader())
+    seq = itertools.count(1)
+
+    async def feed(count: int, times: int) -> Figure:
+        costs = []
+        for _ in range(RUNS):
+            events = [[_event(next(seq)) for _ in range(count)] for _ in range(times)]
+            begun = time.thread_time_ns()
+            for batch in events:
+                for event in batch:
+                    hub.feed(local, [event])
+                await asyncio.sleep(0)
+            costs.append((time.thread_time_ns() - begun) / times / count / 1000)
+        return Figure(tuple(costs))
+
+    alone, burst = await feed(1, rounds * BURST), await feed(BURST, rounds)
+    return Step("event → frames of one chat", "`Hub.feed` and its flush", alone, burst)
+
+
+def _encodings(rounds: int) -> list[Step]:
+    dialect = ChatDialect()
+    payload = dialect.push(EVENT) or b""
+    encode = _timed(lambda: dialect.push(EVENT), rounds * BURST)
+    frame = _timed(lambda: text_frame(payload), rounds * BURST)
+    return [
+        Step("of that: JSON, once a dialect", "`ChatDialect.push`", encode, encode),
+        Step("of that: frame, once", "`text_frame`", frame, frame),
+    ]
+
+
+async def _write(socket: Socket, rounds: int) -> Step:
+    """To a real socket, whose client reads between the measurements: a delivery is this, the system call included."""
+    frame = text_frame(ChatDialect().push(EVENT) or b"")
+    outbox = Outbox(socket.lane, on_slow=lambda: None)
+
+    async def write(frames: bytes, count: int, times: int) -> Figure:
+        costs = []
+        for _ in range(RUNS * times):
+            begun = time.thread_time_ns()
+            if write_to_all([outbox] * count, frames) != count:
+                raise RuntimeError("the socket takes no more")
+            costs.append((time.thread_time_ns() - begun) / count / 1000)
+            await socket.client.readexactly(len(frames) * count)
+        return Figure(tuple(costs))
+
+    alone = await write(frame, BURST, rounds // 10)
+    burst = await write(frame * BURST, 1, rounds // 2)
+    joined = Figure(tuple(us / BURST for us in burst.runs))
+    return Step("write, a socket", "`write_to_all`", _quartiles(alone), _quartiles(joined))
+
+
+# --- how it is measured
+
+
+def _timed(call: Callable[[], object], times: int, messages: int = 1) -> Figure:
+    """CPU µs of a call that stands for so many messages."""
+    costs = []
+    for _ in range(RUNS + 1):
+        begun = time.thread_time_ns()
+        for _ in range(times):
+            call()
+        costs.append((time.thread_time_ns() - begun) / times / messages / 1000)
+    return Figure(tuple(costs[1:]))
+
+
+async def _remote(
+    name: str,
+    code: str,
+    batch: Callable[[int], Awaitable[None]],
+    behind: str,
+    behind_cpu_s: Callable[[], float],
+    rounds: int,
+) -> Step:
+    """A step with a server behind it: one message after the other, then BURST at a time."""
+    found: list[Figure] = []
+    for count, times in ((1, rounds * 5), (BURST, rounds)):
+        ours, theirs = [], []
+        for _ in range(RUNS + 1):
+            began, behind_began = time.process_time(), behind_cpu_s()
+            for _ in range(times):
+                await batch(count)
+            ours.append((time.process_time() - began) / times / count * 1e6)
+            theirs.append((behind_cpu_s() - behind_began) / times / count * 1e6)
+        found += [Figure(tuple(ours[1:])), Figure(tuple(theirs[1:]))]
+    alone, behind_alone, burst, behind_burst = found
+    return Step(name, code, alone, burst, behind, behind_alone, behind_burst)
+
+
+def _quartiles(figure: Figure) -> Figure:
+    """The middle of very many runs, of which the worst were other processes'."""
+    runs = sorted(figure.runs)
+    return Figure(tuple(runs[len(runs) // 4 : len(runs) * 3 // 4]))
+
+
+def _event(seq: int) -> ChatEvent:
+    at = EVENT.created_at
+    return ChatEvent(EVENT.chat_id, seq, EventKind.MESSAGE, 41, SENDER, TEXT, at, False, False, EVENT.client_msg_id)
+
+
+@contextmanager
+def _on_the_server_core() -> Iterator[None]:
+    """This process is the server that is measured here."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {SERVER_CORE})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
+
+
+@asynccontextmanager
+async def _link(url: str) -> AsyncIterator[Link]:
+    link = Link(url)
+    owner = asyncio.create_task(link.run())
+    try:
+        await link.connected.wait()
+        yield link
+    finally:
+        owner.cancel()
+        await asyncio.gather(owner, return_exceptions=True)
+
+
+@asynccontextmanager
+async def _socket() -> AsyncIterator[Socket]:
+    """uvicorn with our transport, and a client of it that has shaken hands."""
+    attached: asyncio.Future[Lane] = asyncio.get_running_loop().create_future()
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await receive()
+        await send({"type": "websocket.accept"})
+        lane: Lane = scope["extensions"][LANE]
+        lane.attach(_Ears())
+        attached.set_result(lane)
+
+    async with running_server(app) as server:
+        client, writer = await asyncio.open_connection("127.0.0.1", server.port, limit=2**20)
+        writer.write(handshake(server.port, "/"))
+        await client.readuntil(b"\r\n\r\n")
+        transport = await attached
+        if not isinstance(transport, Transport):
+            raise TypeError(f"not our transport: {transport!r}")
+        yield Socket(transport, transport, client)
+        writer.close()
+
+
+# --- what is said of it
+
+
+def _table(steps: list[Step]) -> Table:
+    rows: list[tuple[object, ...]] = []
+    for step in steps:
+        rows.append((step.name, step.code, "gateway", step.alone, step.burst))
+        if step.behind_alone is not None:
+            rows.append(("", "", step.behind, step.behind_alone, step.behind_burst))
+    own = [step for step in steps if not step.name.startswith("of that")]
+    alone, burst = sum(step.alone.median for step in own), sum(step.burst.median for step in own)
+    rows.append(("**all of the gateway's**", "", "gateway", Figure((alone,)), Figure((burst,))))
+    return Table(
+        "Steps: one message to one reader, CPU µs",
+        ("step", "what was run", "whose CPU", "alone", f"in a burst of {BURST}"),
+        rows,
+        notes=[
+            "Each step by itself, in a loop, with warm caches. W2 has in addition: reads and turns of the event loop, "
+            "the session's task, presence, metrics and the log; and a second delivery, to the writer itself."
+        ],
+    )
+
+
+def _chart(steps: list[Step]) -> Chart:
+    own = [step for step in steps if not step.name.startswith("of that")]
+    series = {"alone": [step.alone for step in own], f"in a burst of {BURST}": [step.burst for step in own]}
+    title = "One message to one reader: the gateway's CPU, step by step"
+    return Chart("steps", title, "µs (logarithmic)", [step.name for step in own], series, True)

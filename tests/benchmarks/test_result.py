@@ -1,0 +1,59 @@
+"""Figures, bounds, tables, the report and its pictures."""
+
+from pathlib import Path
+from xml.etree import ElementTree
+
+from benchmarks import report
+from benchmarks.result import Bound, Chart, Figure, Section, Table
+
+
+def test_a_figure_is_the_median_and_how_far_the_runs_lie_apart() -> None:
+    assert str(Figure((3.0, 1.0, 2.0))) == "2 (1–3)"
+    assert str(Figure((1234.5,))) == "1,234"
+
+
+def test_a_bound_says_whether_what_must_be_is_reached_and_what_is_aimed_at() -> None:
+    bound = Bound("CPU", 1.2, must=1.3, aim=1.1, unit="×")
+    assert bound.holds
+    assert bound.cells() == ("CPU", "1.2×", "≤ 1.3×: reached", "≤ 1.1×: **not reached**")
+
+
+def test_a_bound_may_be_a_least_value() -> None:
+    assert not Bound("rate", 4999, must=5000, at_least=True).holds
+    assert Bound("rate", 5000, must=5000, at_least=True).holds
+
+
+def test_an_aim_that_is_missed_fails_nothing() -> None:
+    assert Bound("CPU", 80, must=None, aim=60).holds
+
+
+def test_the_report_has_every_bound_table_and_picture_of_the_run(tmp_path: Path) -> None:
+    figures = [Figure((1.0, 2.0, 3.0)), Figure((20.0,))]
+    bars = Chart("bars", "Bars", "µs", ["ours", "theirs"], {"singly": figures, "bursts": figures}, marks={"must": 5})
+    lines = Chart("lines", "Lines", "µs", (), {"singly": figures}, x=(1, 2), x_unit="nodes")
+    bound = Bound("it is fast", 1, must=2)
+    section = Section("w1", [Table("W1", ("a", "b"), [(1, figures[0])], [bound], ["a note"])], [bars, lines])
+    (tmp_path / "old.svg").write_text("of an earlier run")
+
+    path = report.write([section], tmp_path, command="the command", minutes=3.2)
+
+    text = path.read_text()
+    assert path.name == "results.md"
+    for words in ("`the command` in 3 minutes", "Measured on: ", "| W1 | it is fast | 1 | ≤ 2: reached", "| 2 (1–3) |"):
+        assert words in text
+    assert "1 of 1 musts are reached" in text
+    assert "![Bars](bars.svg)" in text
+    assert sorted(file.name for file in tmp_path.glob("*.svg")) == ["bars.svg", "lines.svg"]
+    for file in tmp_path.glob("*.svg"):
+        picture = ElementTree.parse(file).getroot()
+        assert "prefers-color-scheme: dark" in "".join(picture.itertext())
+
+
+def test_the_same_figures_make_the_same_picture(tmp_path: Path) -> None:
+    chart = Chart("one", "One", "µs", ["a"], {"b": [Figure((1.0, 2.0))]})
+    section = Section("w1", [], [chart])
+    pictures = []
+    for _ in range(2):
+        report.write([section], tmp_path, command="", minutes=0)
+        pictures.append((tmp_path / "one.svg").read_bytes())
+    assert pictures[0] == pictures[1]
