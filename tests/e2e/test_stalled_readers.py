@@ -17,8 +17,6 @@ READERS, STALLED = 36, 4
 TEXT = "\x01" * 1000
 """6 kB of JSON: what the kernel keeps for a stalled socket (some 4 MB) is soon full."""
 MESSAGES = 200
-BASE_BYTES = 40 * 1024 * 1024
-"""What the process may grow by other than the outboxes: caches of events, and the allocator's own."""
 
 
 def open_files(cluster: Cluster) -> int:
@@ -83,8 +81,8 @@ async def test_others_notice_nothing_and_memory_and_descriptors_come_back(
         while "code=4001" not in cluster.nodes[0].log:
             rounds.append(await say_all(writer, readers))
             peak = max(peak, resident_bytes(cluster))
-        assert peak - memory < STALLED * DEFAULT_LIMIT + BASE_BYTES
-        assert min(rounds) < max(2 * baseline_s, 0.05)
+        assert peak - memory <= (1 + READERS + STALLED) * DEFAULT_LIMIT
+        assert min(rounds) <= 2 * baseline_s
         closed = time.monotonic()
         while open_files(cluster) > files:
             assert time.monotonic() - closed < 30
