@@ -1,11 +1,12 @@
 """A socket that is in one chat, and nowhere else, from the start to the end."""
 
+import asyncio
 from collections.abc import Callable
 
 from gateway.codes import Close, Disconnect
 from gateway.dialects.base import Dialect
 from gateway.lane import Lane
-from gateway.messages import Reply
+from gateway.messages import Established, Reply
 from gateway.metrics.clients import ClientMetrics
 from gateway.node import Node
 from gateway.session import Session
@@ -47,6 +48,13 @@ class PlacedSession(Session):
         """Who it is and where, for the log."""
         return super().log_fields | {"chat_id": self._place.seat.chat_id}
 
+    def attach(self) -> None:
+        """Start. What the client says is taken only once its position is fixed: else its own message might be stored
+        before that, and neither come after the greeting nor be told of.
+        """
+        self._lane.pause_reading()
+        super().attach()
+
     def _begin(self) -> None:
         self._node.tasks.spawn(self._go_live(), "go live")
 
@@ -62,3 +70,5 @@ class PlacedSession(Session):
     def tell(self, reply: Reply) -> None:
         """Write an unasked reply."""
         self.answer(reply, None)
+        if isinstance(reply, Established):
+            asyncio.get_running_loop().call_soon(self._lane.resume_reading)  # when it is live, or has begun to page

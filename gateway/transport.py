@@ -342,7 +342,8 @@ class Transport(Outgoing):
         """Undo the pause that uvicorn makes after each message it queues."""
         if self.read_paused:
             self.read_paused = False
-            self.transport.resume_reading()
+            if not self._lane_paused:
+                self.transport.resume_reading()
 
     def _abort_later(self) -> None:
         """Closing writes out what is buffered first, and a peer that takes nothing would keep that waiting for ever."""

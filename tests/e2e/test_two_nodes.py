@@ -44,6 +44,18 @@ async def test_two_people_talk_through_two_nodes(cluster: Cluster) -> None:
     assert len(nodes) == 2
 
 
+async def test_who_sends_before_it_is_greeted_gets_its_own_copy(unlimited: Cluster) -> None:
+    """Seed 004 sends from `onopen`, and the copy is all the acknowledgement that it gets."""
+    for number in range(20):
+        ann = await unlimited.user("ann")
+        client = await unlimited.connect(number % 2, await unlimited.chat(ann), ann)
+        for text in ("one", "two"):
+            await client.send(type="message", text=text)
+        await client.next("message", lambda frame: frame["data"]["text"] == "two")
+        assert client.seqs == [1, 2]
+        await client.close()
+
+
 async def test_fifty_writers_on_each_of_two_nodes_leave_no_hole_and_one_order(unlimited: Cluster) -> None:
     writers = 50
     users = [await unlimited.user("writer") for _ in range(2 * writers)]

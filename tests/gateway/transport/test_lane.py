@@ -54,6 +54,28 @@ async def test_what_came_before_attach_is_delivered_first_and_in_order() -> None
         assert listener.messages == [(b"0", True), (b"1", False), (b"2!", True), (b"3", True)]
 
 
+async def test_a_lane_that_is_paused_before_attach_delivers_and_reads_nothing_until_it_is_resumed() -> None:
+    may_attach = asyncio.Event()
+
+    async def pause(lane: Lane) -> None:
+        await may_attach.wait()
+        lane.pause_reading()
+
+    app = LaneApp(before_attach=pause)
+    async with running(app) as server, await RawClient.open(server.port) as client:
+        await client.send(frame(TEXT, b"0"))
+        await until(lambda: all(not socket.queue.empty() for socket in server.sockets))
+        may_attach.set()
+        listener = await app.listener()
+        (socket,) = server.sockets
+        await client.send(frame(TEXT, b"1"))
+        await asyncio.sleep(0.05)
+        assert not socket._transport.is_reading()
+        assert listener.messages == []
+        listener.lane.resume_reading()
+        await until(lambda: listener.messages == [(b"0", True), (b"1", True)])
+
+
 async def test_ten_thousand_writes_arrive_in_order() -> None:
     def flood(listener: Listener, *_: object) -> None:
         for number in range(10_000):
