@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from benchmarks.load import Load, Socket
+from benchmarks.load import Load, LoadFailed, Socket
 from benchmarks.measured import Measured, Meter, Spent
 from benchmarks.result import Figure
 
@@ -129,7 +129,7 @@ def measure(server: Contender, folder: Path, *, subscribers: int, runs: int, sec
         before = measured.rss_bytes
         opened = load.open()
         if opened.failed:
-            raise RuntimeError(f"{server.name}: {opened.failed} of {subscribers} sockets were refused")
+            raise LoadFailed(f"{opened.failed} of {subscribers} sockets were refused")
         time.sleep(SETTLE_S)
         kib = (measured.rss_bytes - before) / subscribers / 1024
         rounds = Rounds(room.publish, load, subscribers + room.extra, Meter(lambda: load.busy_s, measured))

@@ -64,7 +64,7 @@ class Table:
 
     def markdown(self) -> str:
         """The table, its bounds, its notes."""
-        lines = [f"## {self.title}", "", *rows_of(self.columns, self.rows)]
+        lines = [f"## {self.title}", "", *(rows_of(self.columns, self.rows) if self.rows else [])]
         if self.bounds:
             lines += ["", *rows_of(BOUND_COLUMNS, [bound.cells() for bound in self.bounds])]
         lines += ["", *(f"- {note}" for note in self.notes)]
@@ -100,6 +100,8 @@ class Section:
     tables: Sequence[Table]
     charts: Sequence[Chart] = ()
     costs: Mapping[str, float] = field(default_factory=dict)
+    is_whole: bool = True
+    """Whether the workload came to its end."""
 
     @property
     def bounds(self) -> list[Bound]:

@@ -5,9 +5,11 @@ from pathlib import Path
 
 from benchmarks import product
 from benchmarks.fanout import BURST, Contender, Fanout, measure
+from benchmarks.load import LoadFailed
 from benchmarks.peers import centrifugo, channels, limit, nchan, plain, socketio
 from benchmarks.progress import Progress
 from benchmarks.result import Bound, Chart, Section, Table
+from tests.servers import ServerFailed
 
 US = Contender("chat-gateway", product.room, product.SETTINGS)
 LIMIT = Contender("the limit: C, only write()", limit.room, limit.SETTINGS)
@@ -30,24 +32,27 @@ def count_steps(quick: bool) -> int:
 
 
 def run(folder: Path, quick: bool, progress: Progress) -> Section:
-    """All contenders in the same run, one after the other."""
-    tables, charts, costs = [], [], {}
+    """All contenders in the same run, one after the other. A peer that fails is left out, and named."""
+    tables, charts = [], []
+    costs: dict[str, float] = {}
+    notes = [f"**{one.name}:** {one.settings}" for one in _contenders(quick)]
+    notes += [f"**{one.name}:** not measured, {one.missing()}" for one in PEERS if one.missing() and not quick]
     for subscribers in _sizes(quick):
         results = []
         for number, contender in enumerate(_contenders(quick)):
             progress.next(f"W1 × {subscribers:,}: {contender.name}")
             runs, seconds = (3, 0.7) if quick else (5, 1.5)
             where = folder / f"{subscribers}-{number}"
-            results.append(measure(contender, where, subscribers=subscribers, runs=runs, seconds=seconds))
-        tables.append(_table(subscribers, results))
+            try:
+                results.append(measure(contender, where, subscribers=subscribers, runs=runs, seconds=seconds))
+            except (LoadFailed, ServerFailed, OSError) as error:
+                if contender not in PEERS:
+                    raise
+                notes.append(f"**{contender.name}** failed with {subscribers:,} subscribers: {error}")
+        tables.append(_table(subscribers, results, notes if subscribers == _sizes(quick)[-1] else ()))
         charts += _charts(subscribers, results)
-        if subscribers == _sizes(quick)[0]:
-            us = next(result for result in results if result.name == US.name)
-            costs = {"delivery_us": us.singly_us.median}
-    notes = [f"**{one.name}:** {one.settings}" for one in _contenders(quick)]
-    notes += [f"**{one.name}:** not measured, {one.missing()}" for one in PEERS if one.missing() and not quick]
-    last = tables.pop()
-    tables.append(Table(last.title, last.columns, last.rows, last.bounds, [*last.notes, *notes]))
+        us = next(result for result in results if result.name == US.name)
+        costs = costs or {"delivery_us": us.singly_us.median}
     return Section("w1", tables, charts, costs)
 
 
@@ -59,7 +64,7 @@ def _contenders(quick: bool) -> list[Contender]:
     return [LIMIT, US] if quick else [LIMIT, US, *(peer for peer in PEERS if not peer.missing())]
 
 
-def _table(subscribers: int, results: Sequence[Fanout]) -> Table:
+def _table(subscribers: int, results: Sequence[Fanout], notes: Sequence[str]) -> Table:
     by_name = {result.name: result for result in results}
     limit_, us = by_name[LIMIT.name], by_name[US.name]
     rows = [
@@ -102,7 +107,7 @@ def _table(subscribers: int, results: Sequence[Fanout]) -> Table:
         "KiB of RSS a subscriber",
         "load side busy in bursts",
     )
-    return Table(f"W1: one room × {subscribers:,} subscribers", columns, rows, bounds)
+    return Table(f"W1: one room × {subscribers:,} subscribers", columns, rows, bounds, notes)
 
 
 def _charts(subscribers: int, results: Sequence[Fanout]) -> list[Chart]:

@@ -9,7 +9,7 @@ import httpx
 
 from benchmarks import product
 from benchmarks.fanout import SETTLE_S
-from benchmarks.load import TIMEOUT_S, Load
+from benchmarks.load import TIMEOUT_S, Load, LoadFailed
 from benchmarks.measured import Measured, Meter, Spent
 from benchmarks.progress import Progress
 from benchmarks.result import Bound, Chart, Figure, Section, Table
@@ -89,10 +89,10 @@ def _connections(
             before = measured.rss_bytes
             redis_before = redis.cpu_s
             meter.start()
-            opened = load.open(CONCURRENCY)
+            opened = load.open(CONCURRENCY, retry_s=TIMEOUT_S)
             spent = meter.stop()
-            if opened.failed:
-                raise RuntimeError(f"{opened.failed} of {CLIENTS} connects were refused")
+            if opened.count < CLIENTS:
+                raise LoadFailed(f"only {opened.count} of {CLIENTS} could connect")
             time.sleep(2)
             if number == 0:  # only the first time is memory taken that was not there before; it is the warm-up too
                 kib = (measured.rss_bytes - before) / opened.count / 1024

@@ -6,7 +6,11 @@ from pathlib import Path
 import pytest
 
 from benchmarks import w1
+from benchmarks.fanout import Contender, Fanout
+from benchmarks.load import LoadFailed
 from benchmarks.peers import centrifugo
+from benchmarks.progress import Progress
+from benchmarks.result import Figure
 
 
 def test_centrifugo_is_measured_where_its_binary_is_on_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -29,6 +33,20 @@ def test_a_peer_that_is_not_installed_is_left_out(monkeypatch: pytest.MonkeyPatc
     assert names[:2] == [w1.LIMIT.name, w1.US.name]
     assert w1.SOCKET_IO.name not in names
     assert w1.count_steps(quick=False) == 2 * len(names)
+
+
+def test_a_peer_that_fails_costs_nobody_else_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def measured(contender: Contender, *_: object, **__: object) -> Fanout:
+        if contender is w1.NCHAN:
+            raise LoadFailed("it ended")
+        one = Figure((1.0,))
+        return Fanout(contender.name, one, one, one, kib=1, load=0.5, limit="")
+
+    monkeypatch.setattr(w1, "measure", measured)
+    monkeypatch.setattr(w1, "PEERS", (w1.NCHAN, w1.PEERS[-2]))
+    section = w1.run(tmp_path, False, Progress(1))
+    assert "nchan, Redis** failed with 5,000 subscribers: it ended" in section.tables[-1].markdown()
+    assert [row[0] for row in section.tables[0].rows] == [w1.LIMIT.name, w1.US.name, w1.PEERS[-1].name]
 
 
 def test_every_contender_states_its_settings() -> None:
