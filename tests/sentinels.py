@@ -49,7 +49,7 @@ class SentinelServer(Server):
     def master(self) -> int:
         """The port of the master, as far as it knows. Raises: redis.RedisError."""
         with redis.Redis(port=self.port, socket_timeout=1) as link:
-            _, port = link.sentinel_get_master_addr_by_name(SERVICE)  # type: ignore[no-untyped-call]
+            _, port = link.sentinel_get_master_addr_by_name(SERVICE)
             return int(port)
 
 
@@ -123,8 +123,8 @@ class RedisTrio:
         (port,) = masters
         for sentinel in self.sentinels:
             with redis.Redis(port=sentinel.port, socket_timeout=1) as link:
-                state = link.sentinel_master(SERVICE)  # type: ignore[no-untyped-call]
-                replicas = link.sentinel_slaves(SERVICE)  # type: ignore[no-untyped-call]
+                state = link.sentinel_master(SERVICE)
+                replicas = link.sentinel_slaves(SERVICE)
                 if state["flags"] != "master" or state["num-other-sentinels"] != 2:
                     return False
                 if [replica["flags"] for replica in replicas] != ["slave"]:

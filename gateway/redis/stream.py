@@ -7,6 +7,7 @@ redis-py's privates: `_reader` and `_writer`, the asyncio streams of a connectio
 
 import asyncio
 import socket
+from contextlib import suppress
 from typing import Any, Self
 
 import hiredis
@@ -15,7 +16,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
-from gateway.redis.endpoint import expect_master, locate
+from gateway.sentinel_url import SentinelUrl
 
 READ_BYTES = 256 * 1024
 CONNECT_S = 2.0
@@ -37,14 +38,43 @@ class Stream:
 
     @classmethod
     async def open(cls, url: str) -> Self:
-        """Connect, within CONNECT_S, once it is known where to: see `endpoint`, which has as long."""
+        """Connect, within CONNECT_S; behind Sentinels, to whom they name, if it is a master, within thrice that."""
+        named = SentinelUrl.parse(url)
+        if named is None:
+            return await cls._connect(url)
+        stream = await cls._connect(await cls._master(named))
         try:
-            server = await locate(url, CONNECT_S)
-        except (RedisError, OSError, RuntimeError) as error:
-            raise StreamBroken(type(error).__name__) from error
-        options: dict[str, Any] = dict(parse_url(server))
+            role = await stream._ask("ROLE")
+            if role[0] != b"master":  # it hears what others publish, but nobody hears what is published there
+                raise StreamBroken("not a master")
+        except BaseException:
+            stream.close()
+            raise
+        return stream
+
+    @classmethod
+    async def _master(cls, named: SentinelUrl) -> str:
+        """Its URL. Sentinels are asked anew each time, one after the other: each has its share of CONNECT_S."""
+        for sentinel in named.sentinels:
+            with suppress(StreamBroken, TimeoutError):
+                async with asyncio.timeout(CONNECT_S / len(named.sentinels)):
+                    stream = await cls._connect(sentinel)
+                    try:
+                        address = await stream._ask("SENTINEL", "GET-MASTER-ADDR-BY-NAME", named.service)
+                    finally:
+                        stream.close()
+                if address is not None:
+                    host, port = address
+                    return named.redis(host.decode(), int(port))
+        raise StreamBroken("no Sentinel knows of a master")
+
+    @classmethod
+    async def _connect(cls, url: str) -> Self:
+        options: dict[str, Any] = dict(parse_url(url))
         kind = options.pop("connection_class", Connection)
-        options |= {"protocol": 2, "socket_connect_timeout": CONNECT_S, "socket_timeout": CONNECT_S}
+        # The time limit is ours alone: for its own, redis-py sends by `asyncio.wait_for`, which before 3.12 loses
+        # a cancellation that comes together with the end of what it waits for; a node that leaves would wait for ever.
+        options |= {"protocol": 2, "socket_connect_timeout": None, "socket_timeout": None}
         options["retry"] = Retry(NoBackoff(), 0)
         if kind is not UnixDomainSocketConnection:
             options |= {"socket_keepalive": True, "socket_keepalive_options": _keepalive()}
@@ -52,8 +82,6 @@ class Stream:
         try:
             async with asyncio.timeout(CONNECT_S):
                 await connection.connect()
-                if server != url:
-                    await expect_master(connection)
         except BaseException as error:
             _, writer = _take_over(connection)
             if writer is not None:
@@ -90,6 +118,18 @@ class Stream:
             except hiredis.ProtocolError as error:
                 raise StreamBroken(str(error)) from error
         return replies
+
+    async def _ask(self, *words: str) -> Any:
+        """The answer to a command, where nothing else is under way, within CONNECT_S."""
+        self.write(pack(*words))
+        try:
+            async with asyncio.timeout(CONNECT_S):
+                (reply,) = await self.read()
+        except TimeoutError:
+            raise StreamBroken("silent") from None
+        if isinstance(reply, hiredis.ReplyError):
+            raise StreamBroken(str(reply))
+        return reply
 
     def close(self) -> None:
         """Drop the connection at once."""

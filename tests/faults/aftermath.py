@@ -30,7 +30,11 @@ async def look(world: World, rig: Rig, members: Sequence[Member], http: httpx.As
 
 async def _look_at_node(world: World, place: Place, http: httpx.AsyncClient) -> None:
     name = f"node {place.number}"
-    answer = await http.get(f"http://127.0.0.1:{place.node.port}/readyz")
+    try:
+        answer = await http.get(f"http://127.0.0.1:{place.node.port}/readyz")
+    except httpx.TransportError as error:
+        world.odd(0, name, f"does not answer: {error!r}")
+        return
     if answer.status_code != 200 or answer.json()["status"] != "ready":
         world.odd(0, name, f"is not ready again: {answer.text}")
     for line in place.node.log.splitlines():

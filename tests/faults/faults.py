@@ -100,10 +100,13 @@ async def _rolling_restart(rig: Rig, _: Sequence[Socket], fault: Planned, blow: 
 
 async def _restart_politely(place: Place) -> None:
     place.node.terminate()
-    status = await in_thread(lambda: place.node.wait(EXIT_S))
-    if status != 0:
-        raise AssertionError(f"a node that was told to leave ended with {status}")
-    await place.start()
+    try:
+        status = await in_thread(lambda: place.node.wait(EXIT_S))
+        if status != 0:
+            raise AssertionError(f"a node that was told to leave ended with {status}")
+    finally:
+        await in_thread(place.node.kill)
+        await place.start()
 
 
 # --- links

@@ -11,7 +11,7 @@ import pytest
 import redis
 from redis.exceptions import RedisError
 
-from gateway.redis.endpoint import locate, open_client
+from gateway.redis.endpoint import open_client
 from gateway.redis.stream import CONNECT_S, Stream, StreamBroken, pack
 from tests.gateway.redis.waiting import eventually_async
 from tests.sentinels import SERVICE, RedisTrio, SentinelServer
@@ -43,9 +43,8 @@ def silent() -> Iterator[str]:
 
 async def test_a_silent_sentinel_costs_its_share_of_the_time(trio: RedisTrio, silent: str) -> None:
     began = asyncio.get_running_loop().time()
-    url = await locate(trio.url.replace("://", f"://{silent},"), CONNECT_S)
+    (await Stream.open(trio.url.replace("://", f"://{silent},"))).close()
     assert asyncio.get_running_loop().time() - began < CONNECT_S
-    assert url == f"redis://127.0.0.1:{(await trio.master()).port}/0?"
 
 
 async def test_silent_sentinels_are_given_up_in_time(silent: str) -> None:
@@ -56,7 +55,7 @@ async def test_silent_sentinels_are_given_up_in_time(silent: str) -> None:
 
 
 async def test_a_service_that_no_sentinel_knows_is_no_connection(trio: RedisTrio) -> None:
-    with pytest.raises(StreamBroken, match="MasterNotFoundError"):
+    with pytest.raises(StreamBroken, match="no Sentinel knows"):
         await Stream.open(trio.url.replace(f"/{SERVICE}/", "/other/"))
 
 
@@ -92,7 +91,7 @@ async def test_a_server_that_is_a_replica_by_now_is_refused_whatever_the_sentine
         with redis.Redis(port=server.port) as link:
             link.replicaof("127.0.0.1", "1")
         assert sentinel.master() == server.port
-        with pytest.raises(StreamBroken, match="ReadOnlyError"):
+        with pytest.raises(StreamBroken, match="not a master"):
             await Stream.open(url)
     finally:
         sentinel.stop()

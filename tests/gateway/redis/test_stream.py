@@ -1,18 +1,24 @@
-"""A connection that is reset while it is being made: what a balancer in front of a dead Redis does."""
+"""A connection whose making is cut short: reset, as by a balancer in front of a dead Redis, or cancelled."""
 
 import asyncio
+import random
 import socket
 import struct
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import uvloop
 
 from gateway.redis.stream import Stream, StreamBroken
+from tests.sentinels import SERVICE, SentinelServer
+from tests.servers import RedisServer
 
 TRIES = 20
+CANCELLED = 200
+OPENING_S = 0.005
 DAWDLE_S = 0.001
 ABORTIVE = struct.pack("ii", 1, 0)  # SO_LINGER with 0 s: close means RST
 
@@ -54,3 +60,29 @@ def test_a_reset_while_connecting_is_a_broken_stream_on_uvloop_too(resetting_por
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(connect())
+
+
+@pytest.mark.parametrize("behind_sentinels", [False, True])
+async def test_a_task_that_is_cancelled_while_it_connects_ends(
+    redis_server: RedisServer, tmp_path: Path, behind_sentinels: bool
+) -> None:
+    """A node whose link went on connecting could not leave. By redis-py's time limits, one in five went on."""
+    sentinel = SentinelServer(tmp_path, redis_server.port)
+    sentinel.start()
+    url = f"redis+sentinel://127.0.0.1:{sentinel.port}/{SERVICE}" if behind_sentinels else redis_server.url
+    cut = 0
+
+    async def connect() -> None:
+        (await Stream.open(url)).close()
+
+    try:
+        async with asyncio.timeout(30):
+            while cut < CANCELLED:
+                task = asyncio.create_task(connect())
+                await asyncio.sleep(random.uniform(0, OPENING_S))
+                if task.cancel():
+                    await asyncio.wait([task])
+                    assert task.cancelled()
+                    cut += 1
+    finally:
+        sentinel.stop()
