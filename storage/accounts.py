@@ -1,12 +1,16 @@
 """Accounts: who may log in, and as whom."""
 
+from collections.abc import Sequence
+
 from tortoise.exceptions import IntegrityError
 
 from storage.database import Database
 from storage.errors import LoginTaken, UnknownUser
+from storage.event_rows import person_of
 from storage.ids import is_id
 from storage.models import User
 from storage.records import Account, Person
+from storage.together import Together
 
 
 class Accounts:
@@ -14,6 +18,8 @@ class Accounts:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._people = f"SELECT id, login, first_name, last_name FROM users WHERE id {database.among('$1')}"
+        self._person = Together(self._by_ids)
 
     async def create(self, login: str, password_hash: str, first_name: str = "", last_name: str = "") -> Person:
         """A new account.
@@ -41,11 +47,11 @@ class Accounts:
 
     async def by_id(self, user_id: int) -> Person | None:
         """The person with this id."""
-        if not is_id(user_id):
-            return None
-        async with self._database.session():
-            user = await User.get_or_none(id=user_id)
-        return None if user is None else _person(user)
+        return await self._person.ask(user_id) if is_id(user_id) else None
+
+    async def _by_ids(self, user_ids: Sequence[int]) -> dict[int, Person]:
+        rows = await self._database.fetch(self._people, self._database.ids(user_ids))
+        return {row["id"]: person_of(row, "id") for row in rows}
 
     async def set_password_hash(self, user_id: int, password_hash: str) -> None:
         """Replace the hash (another password, or better parameters).

@@ -21,6 +21,7 @@ from storage.models import ChatRoom, Membership
 from storage.people import resolve
 from storage.records import Admission, Chat, ChatKind, ChatPosition, Member, NewMember, PublicChat, Role
 from storage.roles import assign_roles, role_in
+from storage.together import Together
 
 _MEMBERS = """
 SELECT m.chat_id, m.role, m.read_seq, u.id AS user_id, u.login, u.first_name, u.last_name
@@ -56,10 +57,11 @@ class Chats:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._admit = f"""
-            SELECT c.kind, c.last_seq, c.members_version, m.role, m.read_seq,
+            SELECT m.chat_id, c.kind, c.last_seq, c.members_version, m.role, m.read_seq,
                 u.id AS user_id, u.login, u.first_name, u.last_name, {database.epoch_sql} AS epoch
-            FROM memberships m JOIN chats c ON c.id = m.chat_id JOIN users u ON u.id = m.user_id, store_identity s
-            WHERE m.chat_id = $1 AND m.user_id = $2"""
+            FROM {database.pairs_table()} JOIN memberships m ON m.chat_id = p.a AND m.user_id = p.b
+            JOIN chats c ON c.id = m.chat_id JOIN users u ON u.id = m.user_id CROSS JOIN store_identity s"""
+        self._admission = Together(self._admit_all)
         self._chat_ids = f"SELECT user_id, chat_id FROM memberships WHERE user_id {database.among('$1')}"
         self._public = f"""
             SELECT c.last_seq, {database.epoch_sql} AS epoch FROM chats c, store_identity s
@@ -70,12 +72,16 @@ class Chats:
 
     async def admit(self, chat_id: int, user_id: int) -> Admission | None:
         """The user's place in the chat, in one query; None if there is no such chat or user, or no membership."""
-        if not are_ids(chat_id, user_id):
-            return None
-        for row in await self._database.fetch(self._admit, chat_id, user_id):
+        return await self._admission.ask((chat_id, user_id)) if are_ids(chat_id, user_id) else None
+
+    async def _admit_all(self, pairs: Sequence[tuple[int, int]]) -> dict[tuple[int, int], Admission]:
+        admissions = {}
+        for row in await self._database.fetch(self._admit, *self._database.pairs(pairs)):
             position = ChatPosition(row["last_seq"], row["members_version"])
-            return Admission(chat_id, ChatKind(row["kind"]), _member(row), position, epoch_of(row["epoch"]))
-        return None
+            admissions[row["chat_id"], row["user_id"]] = Admission(
+                row["chat_id"], ChatKind(row["kind"]), _member(row), position, epoch_of(row["epoch"])
+            )
+        return admissions
 
     async def public(self, chat_id: int) -> PublicChat | None:
         """The chat, if it is a public one."""
