@@ -191,8 +191,8 @@ def _table(storms: Sequence[Storm]) -> Table:
         ],
         [
             "All connect at once, to a node that was just restarted and remembers nothing.",
-            "Statements are all that the database does meanwhile: a connect has its own, for the person and the membership; "
-            "a room's pages of history are read once.",
+            "Statements are all that the database does meanwhile: a connect has its own, for person and membership; a "
+            "room's pages of history are read once.",
         ],
     )
 
