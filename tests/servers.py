@@ -121,7 +121,6 @@ class PostgresServer(Server):
         user = "postgres" if os.geteuid() == 0 else None  # PostgreSQL refuses to run as root
         if user is not None:
             shutil.chown(folder, user)
-        initdb = [str(self._bin / "initdb"), "-D", str(self._cluster), "-U", "postgres", "-A", "trust", "-E", "UTF8"]
         options = {
             "listen_addresses": "127.0.0.1",
             "port": self.port,
@@ -130,11 +129,17 @@ class PostgresServer(Server):
         }
         settings = [word for name, value in options.items() for word in ("-c", f"{name}={value}")]
         super().__init__([str(self._bin / "postgres"), "-D", str(self._cluster), *settings], folder, user=user)
-        made = subprocess.run(
-            _tethered([*initdb, "--no-locale", "--no-sync"], user), cwd=folder, capture_output=True, text=True
-        )
+        self._make(_tethered(self._making(), user))
+
+    def _making(self) -> list[str]:
+        """The command that makes the cluster."""
+        initdb = [str(self._bin / "initdb"), "-D", str(self._cluster), "-U", "postgres", "-A", "trust", "-E", "UTF8"]
+        return [*initdb, "--no-locale", "--no-sync"]
+
+    def _make(self, command: Sequence[str]) -> None:
+        made = subprocess.run(command, cwd=self.folder, capture_output=True, text=True)
         if made.returncode != 0:
-            raise ServerFailed(f"initdb failed\n{made.stdout}{made.stderr}")
+            raise ServerFailed(f"{command} failed\n{made.stdout}{made.stderr}")
 
     def is_up(self) -> bool:
         """Whether it takes connections."""
@@ -184,6 +189,25 @@ class PostgresServer(Server):
         for pid in [*_children(self.pid), self.pid]:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGCONT)
+
+
+class PostgresStandby(PostgresServer):
+    """A copy of another cluster, made by `pg_basebackup`, that follows it asynchronously until it is promoted."""
+
+    def __init__(self, folder: Path, primary_port: int) -> None:
+        self._primary_port = primary_port
+        super().__init__(folder)
+
+    def _making(self) -> list[str]:
+        where = ("-h", "127.0.0.1", "-p", str(self._primary_port), "-U", "postgres")
+        return [str(self._bin / "pg_basebackup"), *where, "-D", str(self._cluster), "-R", "-c", "fast", "--no-sync"]
+
+    def succeed(self, port: int) -> None:
+        """Promote it to a timeline of its own, and serve on the port of the primary, which is no more."""
+        self.query("postgres", "SELECT pg_promote()")
+        self._command = [word.replace(f"port={self.port}", f"port={port}") for word in self._command]
+        self.port = port
+        self.restart()
 
 
 class NginxServer(Server):
