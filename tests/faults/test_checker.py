@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from tests.faults.checker import Rule, check
-from tests.faults.history import Ack, Attempt, Delivery, History, Oddity, Stored
+from tests.faults.history import QUEUE, Accepted, Ack, Attempt, Delivery, History, Oddity, Stored
 
 CHAT, ANN, BOB = 7, 1, 2
 KEYS = ("ann.1", "bob.1", "ann.2")
@@ -46,6 +46,10 @@ def move_an_acknowledged_message(history: History) -> None:
 
 def forget_the_chat(history: History) -> None:
     history.reads.clear()
+
+
+def lose_what_the_queue_took(history: History) -> None:
+    history.accepted.append(Accepted(3, CHAT, "queue.1"))
 
 
 def store_what_nobody_sent(history: History) -> None:
@@ -124,6 +128,17 @@ def test_an_edited_message_is_green() -> None:
     assert check(history) == []
 
 
+def test_the_queue_keeps_no_order() -> None:
+    history = good()
+    for number, key in enumerate(("queue.2", "queue.1")):
+        history.attempts.insert(0, Attempt(6, CHAT, QUEUE, key))
+        history.accepted.append(Accepted(6, CHAT, key))
+        for reader, found in history.reads.items():
+            found.append(Stored(4 + number, 104 + number, QUEUE, key, key))
+            history.ends[reader] = 4 + number
+    assert check(history) == []
+
+
 def test_a_good_history_is_green() -> None:
     assert check(good()) == []
 
@@ -142,6 +157,7 @@ def test_what_was_not_acknowledged_may_be_stored_or_not() -> None:
         (lose_it_for_one_reader, Rule.LOST),
         (move_an_acknowledged_message, Rule.LOST),
         (forget_the_chat, Rule.LOST),
+        (lose_what_the_queue_took, Rule.LOST),
         (store_what_nobody_sent, Rule.PHANTOM),
         (store_it_as_anothers, Rule.PHANTOM),
         (push_what_is_not_stored, Rule.PHANTOM),

@@ -92,3 +92,18 @@ async def test_a_reset_ends_every_connection_at_once() -> None:
         link.reset()
         with pytest.raises(ConnectionResetError):
             await reader.read(1)
+
+
+async def test_deaf_ears_hear_nothing_while_all_else_is_heard() -> None:
+    async with echo_through_link() as (link, reader, writer):
+        ear_reader, ear_writer = await asyncio.open_connection("127.0.0.1", link.port)
+        ear_writer.write(b"SUBSCRIBE")
+        assert await ear_reader.readexactly(9) == b"SUBSCRIBE"
+        link.ears.clear()
+        ear_writer.write(b"b")
+        assert await is_silent(ear_reader)
+        writer.write(b"c")
+        assert await reader.read(1) == b"c"
+        link.heal()
+        assert await ear_reader.read(1) == b"b"
+        ear_writer.close()
