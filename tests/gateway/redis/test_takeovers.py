@@ -1,4 +1,4 @@
-"""Who keeps a seat that two had while Redis was away, frozen or empty: whoever came last, by no clock but Redis' own."""
+"""Who keeps a seat that two had while Redis was away or frozen: whoever came last, by no clock but Redis' own."""
 
 import time
 
