@@ -44,7 +44,7 @@ class Load:
     """Messages a second, over all senders, when nothing is wrong."""
 
 
-FULL = Load(chats=30, members=8, rooms=3, rate=110.0)
+FULL = Load(chats=30, members=8, rooms=3, rate=85.0)
 """So many that ten minutes of faults leave more than 30,000 acknowledged."""
 
 

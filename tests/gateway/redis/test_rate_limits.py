@@ -99,6 +99,18 @@ async def test_a_frozen_redis_delays_a_message_by_a_second_at_most(redis_server:
             redis_server.resume()
 
 
+async def test_after_a_flush_the_limit_counts_anew_and_is_exact_again(redis_server: RedisServer) -> None:
+    """Of what was evicted or flushed nobody knows: a user may have twice the limit in that minute, and no more."""
+    async with open_node(redis_server.url) as node:
+        for attempt in ("before", "after"):
+            with redis.Redis(port=redis_server.port) as client:
+                client.flushall()
+            for number in range(10):
+                assert await node.limits.admit(1, f"1:{attempt} {number}") == Admitted(is_new=True)
+            assert isinstance(await node.limits.admit(1, f"1:{attempt} too much"), RateLimited)
+        assert await node.limits.admit(1, "1:after 0") == Admitted(is_new=False)
+
+
 async def test_scripts_are_loaded_again_after_they_were_flushed(redis_server: RedisServer) -> None:
     async with open_node(redis_server.url) as node:
         await node.limits.admit(1, "x")
