@@ -80,7 +80,7 @@ def _draw_bars(axes: Any, chart: Chart) -> None:
         axes.set_xscale("log")
     else:
         axes.set_xlim(left=0)
-        axes.xaxis.set_major_formatter(lambda value, _: f"{value:,g}")
+    axes.xaxis.set_major_formatter(_label)
     axes.set_xlabel(chart.unit)
     axes.grid(axis="x")
 
@@ -99,10 +99,14 @@ def _draw_lines(axes: Any, chart: Chart) -> None:
         axes.set_ylim(bottom=0)
         axes.set_xticks(chart.x)
     for axis in (axes.xaxis, axes.yaxis):
-        axis.set_major_formatter(lambda value, _: f"{value:,g}")
+        axis.set_major_formatter(_label)
     axes.set_xlabel(chart.x_unit)
     axes.set_ylabel(chart.unit)
     axes.grid()
+
+
+def _label(value: float, _: object) -> str:
+    return f"{value:,.9g}"
 
 
 def _whiskers(figures: Any) -> list[list[float]]:
