@@ -26,6 +26,8 @@ from tests.faults.sockets import Socket
 from tests.faults.world import World
 
 HTTP_S = 10.0
+READERS = 20
+"""At a time: everybody reads everything in the end."""
 PROGRESS_S = 5.0
 
 
@@ -115,8 +117,14 @@ async def run(
         world.over.set()
         for socket in sockets:
             socket.finish()
+        turns = asyncio.Semaphore(READERS)
+
+        async def read(chat: int, user: User) -> None:
+            async with turns:
+                await read_history(world, http, chat, user)
+
         await asyncio.gather(
-            *(read_history(world, http, chat, user) for chat, users in chats.items() for user in users),
+            *(read(chat, user) for chat, users in chats.items() for user in users),
             *(read_room(world, room) for room in rooms),
         )
     return Outcome(seed, world.history, observer.struck, observer.gaps, check(world.history), duration_s)

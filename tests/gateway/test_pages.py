@@ -182,7 +182,7 @@ async def test_what_was_deleted_while_its_page_was_read_comes_without_its_text(t
 
 
 async def test_very_many_edits_of_one_message_cost_little_more_than_as_many_messages(tasks: Tasks) -> None:
-    """Nobody counts edits: were each of them to go through all pages, their author could stop every node of the chat."""
+    """Nobody counts edits: were each to go through all pages, their author could stop every node of the chat."""
     first = message(1)
 
     def cost(events: Sequence[ChatEvent]) -> float:
