@@ -71,6 +71,11 @@ class Product:
         self.postgres.query("postgres", f"ALTER SYSTEM {words}")
         self.postgres.query("postgres", "SELECT pg_reload_conf()")
 
+    def log_lookups(self) -> int:
+        """Index scans of the stored messages so far, in PostgreSQL's own count; as late as `statements`."""
+        query = "SELECT idx_scan FROM pg_stat_user_tables WHERE relname = 'chat_log'"
+        return int(self.postgres.query(self.database_url.rpartition("/")[2], query))
+
     def redis_cpu_s(self) -> float:
         """CPU time of all Redis."""
         return sum(Measured(server.pid).cpu_s for server in self.redis)
