@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import logging
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -29,6 +30,7 @@ def main() -> int:
     parser.add_argument("--rate", type=float, default=FULL.rate, help="messages a second")
     parser.add_argument("--report", type=Path, default=Path("fault-report"), help="the report's folder")
     options = parser.parse_args()
+    logging.getLogger("aiormq").setLevel(logging.CRITICAL)  # of brokers that we kill
     folder = make_folder(options.report)
     if options.mutation:
         work = run_directed(folder / "system", DIRECTED[options.mutation], options.mutation)

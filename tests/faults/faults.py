@@ -93,6 +93,7 @@ async def _pause_gateway(rig: Rig, _: Sequence[Socket], fault: Planned, blow: Bl
 
 
 async def _rolling_restart(rig: Rig, _: Sequence[Socket], fault: Planned, blow: Blow) -> None:
+    blow.hit()
     for place in rig.places:
         async with place.lock:
             await _restart_politely(place)

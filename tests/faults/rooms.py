@@ -19,7 +19,7 @@ from tests.faults.sockets import ANSWER_S, BACKOFF_BASE_S, Socket
 from tests.faults.world import World
 
 CONFIRM_S = 5.0
-TRIES = 10
+TRIES = 3
 
 
 class Listener(Socket):

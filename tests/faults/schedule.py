@@ -69,9 +69,11 @@ class Planned:
     """For crash points: at which passing."""
 
 
-PAUSE_S = (3.5, 9.0)
+PAUSE_S = (3.0, 8.0)
 """Between the starts of two faults; with the durations below, some overlap."""
 _DURATION_S = (1.0, 8.0)
+_BEFORE_S, _AFTER_S = 10.0, 20.0
+"""More around a rolling restart, which takes so long: it is to show how often clients come back because of it alone."""
 
 
 def plan(seed: int, writing_s: float, kinds: Sequence[Kind] = tuple(Kind)) -> list[Planned]:
@@ -84,10 +86,13 @@ def plan(seed: int, writing_s: float, kinds: Sequence[Kind] = tuple(Kind)) -> li
     faults = []
     at = 2.0
     bag = _bag(choose, kinds)
-    while at < writing_s - 6.0:
-        faults.append(_planned(choose, at, next(bag)))
-        at += choose.uniform(*PAUSE_S)
-    faults.append(Planned(max(at, writing_s - 2.0), Kind.REDIS_RESTART, 0, 8.0, 1))
+    while at < writing_s - 12.0:
+        kind = next(bag)
+        is_long = kind is Kind.ROLLING_RESTART
+        at += _BEFORE_S if is_long and faults else 0
+        faults.append(_planned(choose, at, kind))
+        at += choose.uniform(*PAUSE_S) + (_AFTER_S if is_long else 0)
+    faults.append(Planned(writing_s - 2.0, Kind.REDIS_RESTART, 0, 8.0, 1))
     return faults
 
 
