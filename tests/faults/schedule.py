@@ -83,7 +83,7 @@ def plan(seed: int, writing_s: float, kinds: Sequence[Kind] = tuple(Kind)) -> li
     publications, which nothing but the position check can find.
     """
     choose = random.Random(seed)
-    faults = []
+    faults: list[Planned] = []
     at = 2.0
     bag = _bag(choose, kinds)
     while at < writing_s - 12.0:
