@@ -36,7 +36,7 @@ def postgres_server() -> Iterator[PostgresServer]:
     """The session's PostgreSQL. A test that stops or pauses it must leave it running."""
     folder = temporary_folder()
     try:
-        server = PostgresServer(folder)
+        server = PostgresServer(folder, fsync="off")  # hundreds of databases come and go, each with a checkpoint
         try:
             server.start()
             yield server

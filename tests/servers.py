@@ -111,9 +111,12 @@ class RedisServer(Server):
 
 
 class PostgresServer(Server):
-    """A PostgreSQL cluster with `postgres` as superuser and no password; fsync is on, as in earnest."""
+    """A PostgreSQL cluster with `postgres` as superuser and no password.
 
-    def __init__(self, folder: Path) -> None:
+    fsync is on, as in earnest, unless `settings` say otherwise: without it all is safe but from a crash of the machine.
+    """
+
+    def __init__(self, folder: Path, **settings: object) -> None:
         self.port = free_port()
         self._bin = Path(find_binary("initdb", "/usr/lib/postgresql/*/bin", "/usr/local/pgsql/bin")).parent
         self._databases = 0
@@ -126,9 +129,9 @@ class PostgresServer(Server):
             "port": self.port,
             "unix_socket_directories": "",
             "max_connections": 300,
-        }
-        settings = [word for name, value in options.items() for word in ("-c", f"{name}={value}")]
-        super().__init__([str(self._bin / "postgres"), "-D", str(self._cluster), *settings], folder, user=user)
+        } | settings
+        words = [word for name, value in options.items() for word in ("-c", f"{name}={value}")]
+        super().__init__([str(self._bin / "postgres"), "-D", str(self._cluster), *words], folder, user=user)
         self._make(_tethered(self._making(), user))
 
     def _making(self) -> list[str]:
