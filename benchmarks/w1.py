@@ -77,7 +77,8 @@ def _table(subscribers: int, results: Sequence[Fanout], notes: Sequence[str]) ->
             one.burst_rate,
             "–" if one is us else f"{us.burst_rate.median / one.burst_rate.median:.1f}×",
             f"{one.kib:.1f}",
-            f"{one.load:.0%}{' (**the limit**)' if one.limit == 'load side' else ''}",
+            f"{one.load:.0%}",
+            one.limit or "–",
         )
         for one in results
     ]
@@ -106,6 +107,7 @@ def _table(subscribers: int, results: Sequence[Fanout], notes: Sequence[str]) ->
         "ours, of its",
         "KiB of RSS a subscriber",
         "load side busy in bursts",
+        "set their pace",
     )
     return Table(f"W1: one room × {subscribers:,} subscribers", columns, rows, bounds, notes)
 
