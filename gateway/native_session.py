@@ -219,6 +219,10 @@ class NativeSession(Session):
             # The others may go on: the store is asked chat by chat.
             if self._forget(watch):
                 watch.fail(UNAVAILABLE)
+        except Exception:  # a defect of ours must not leave a subscription that is never told anything
+            if self._forget(watch):
+                watch.fail(UNAVAILABLE)
+            raise
 
     def _unsubscribe(self, chat_id: int) -> None:
         watch = self._watches.get(chat_id)

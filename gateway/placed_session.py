@@ -63,6 +63,9 @@ class PlacedSession(Session):
             await self._node.go_live(self._home, self._place.since, self._place.epoch)
         except StorageUnavailable:
             self.close(Disconnect(Close.POSITION_LOST, "the store is not available; come back with since"))
+        except Exception:  # a defect of ours must not leave a socket that is never told anything
+            self.close(Disconnect(Close.INTERNAL, "come back with since"))
+            raise
 
     def _end(self, *, at_once: bool) -> None:
         self._node.leave(self._home, at_once=at_once)

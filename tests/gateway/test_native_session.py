@@ -6,15 +6,18 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import orjson
+import pytest
 
+from gateway.chat_session import ChatSession
 from gateway.codes import Close, Disconnect
+from gateway.dialects.chat import ChatDialect
 from gateway.dialects.native import NativeDialect
 from gateway.hub import LocalChat
 from gateway.messages import CaughtUp, Established, Since
 from gateway.metrics import Metrics
 from gateway.native_session import NativeSession
 from gateway.presence import Seat
-from gateway.subscription import Recipient, Subscription
+from gateway.subscription import Place, Recipient, Subscription
 from gateway.tasks import Tasks
 from storage.errors import StorageUnavailable
 from storage.records import Admission, ChatKind, ChatPosition, Member, Person, PublicChat, Role
@@ -70,7 +73,7 @@ class Node:
         self.gate.set()
         self.seats = asyncio.Event()
         self.seats.set()
-        self.is_away = False
+        self.is_away = self.is_broken = False
         self.log: list[tuple[str, object]] = []
         self.live = 0
 
@@ -109,6 +112,8 @@ class Node:
                 await self.gate.wait()
             if self.is_away:
                 raise StorageUnavailable("away")
+            if self.is_broken:
+                raise RuntimeError("a defect")
             if subscription.has_left():
                 return
             subscription.session.tell(Established(subscription.chat_id, "n", 3, epoch))
@@ -188,6 +193,37 @@ async def world(person: Person | None = ANN) -> AsyncIterator[World]:
         yield made
     finally:
         await made.node.tasks.close()
+
+
+async def test_a_defect_of_ours_is_told_to_who_subscribes_and_logged(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async with world() as w:
+        w.node.is_broken = True
+        w.send(type="subscribe", chat_id=GROUP, id="s1")
+        answers = await w.until("s1")
+        await eventually(lambda: "task_failed" in caplog.text)
+    assert answers["s1"]["code"] == "unavailable"
+    assert w.events("leave") == w.events("register")
+
+
+async def test_a_defect_of_ours_closes_the_socket_of_one_chat() -> None:
+    node, lane = Node(), Lane()
+    node.is_broken = True
+    seat = Seat(GROUP, ANN.id, ANN.username, "connection", exclusive=True)
+    session = ChatSession(
+        node=node,  # type: ignore[arg-type]
+        lane=lane,
+        dialect=ChatDialect(),
+        person=ANN,
+        expires_at=0,
+        metrics=Metrics().clients,
+        on_closed=lambda *_: None,
+        home=Place(seat, 1, None, "e1"),
+    )
+    session.attach()
+    await eventually(lambda: lane.closed == Close.INTERNAL)
+    await node.tasks.close()
 
 
 async def test_a_subscription_that_ends_before_it_began_is_answered_once() -> None:
