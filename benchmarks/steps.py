@@ -7,7 +7,7 @@ import asyncio
 import itertools
 import os
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -20,7 +20,8 @@ from benchmarks import product
 from benchmarks.load import handshake
 from benchmarks.measured import SERVER_CORE
 from benchmarks.progress import Progress
-from benchmarks.result import Chart, Figure, Section, Table
+from benchmarks.result import Figure, Section
+from benchmarks.step import BURST, RUNS, Step, chart_of, quartiles, remote, table_of, timed
 from gateway import publications
 from gateway.dialects.chat import ChatDialect
 from gateway.frames import text_frame
@@ -38,26 +39,11 @@ from storage.database import open_database
 from storage.records import ChatEvent, Committed, EventKind, NewEvent, Outcome, Person
 from tests.gateway.transport.server import running as running_server
 
-BURST = 50
-RUNS = 7
 TEXT = "x" * 90
 SENDER = Person(1, "somebody", "Some", "Body")
 EVENT = ChatEvent(
     7, 1, EventKind.MESSAGE, 41, SENDER, TEXT, datetime(2025, 1, 1, 12, tzinfo=UTC), False, False, "0123456789abcdef"
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """CPU time a message, in µs: of this process, and of the server behind it, if there is one."""
-
-    name: str
-    code: str
-    alone: Figure
-    burst: Figure
-    behind: str = ""
-    behind_alone: Figure | None = None
-    behind_burst: Figure | None = None
 
 
 @dataclass(slots=True)
@@ -125,7 +111,7 @@ def run(folder: Path, quick: bool, progress: Progress) -> Section:
         ((writer, _),) = started.chats([2])
         with _on_the_server_core(), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             steps = runner.run(_all(started, writer, 40 if quick else 200))
-    return Section("steps", [_table(steps)], [_chart(steps)])
+    return Section("steps", [table_of(steps)], [chart_of(steps)])
 
 
 async def _all(started: product.Product, writer: product.Member, rounds: int) -> list[Step]:
@@ -144,14 +130,14 @@ async def _all(started: product.Product, writer: product.Member, rounds: int) ->
 
 def _frame_in(socket: Socket, rounds: int) -> Step:
     frame = product.message(TEXT)
-    alone = _timed(lambda: socket.transport.data_received(frame), rounds * BURST)
-    burst = _timed(lambda: socket.transport.data_received(frame * BURST), rounds, BURST)
+    alone = timed(lambda: socket.transport.data_received(frame), rounds * BURST)
+    burst = timed(lambda: socket.transport.data_received(frame * BURST), rounds, BURST)
     return Step("frame in → message", "`Transport.data_received`", alone, burst)
 
 
 def _decode(rounds: int) -> Step:
     dialect, payload = ChatDialect(), b'{"type":"message","text":"%s"}' % TEXT.encode()
-    cost = _timed(lambda: dialect.decode(payload, True), rounds * BURST)
+    cost = timed(lambda: dialect.decode(payload, True), rounds * BURST)
     return Step("message → checked command", "`ChatDialect.decode`", cost, cost)
 
 
@@ -161,7 +147,7 @@ async def _limit(link: Link, started: product.Product, rounds: int) -> Step:
     async def admit(count: int) -> None:
         await asyncio.gather(*(limits.admit(next(users), "7:0123456789abcdef") for _ in range(count)))
 
-    return await _remote("limit of the sender", "`RedisRateLimits.admit`", admit, "Redis", started.redis_cpu_s, rounds)
+    return await remote("limit of the sender", "`RedisRateLimits.admit`", admit, "Redis", started.redis_cpu_s, rounds)
 
 
 async def _commit(started: product.Product, writer: product.Member, rounds: int) -> Step:
@@ -184,7 +170,7 @@ async def _commit(started: product.Product, writer: product.Member, rounds: int)
                 raise RuntimeError(f"not committed: {outcomes}")
 
         name = "commit, acknowledged"
-        return await _remote(
+        return await remote(
             name, "`StoredChatLog.submit`", commit, "PostgreSQL", started.database_cpu_s, max(5, rounds // 10)
         )
 
@@ -193,7 +179,7 @@ async def _commit(started: product.Product, writer: product.Member, rounds: int)
 
 
 def _publication_out(rounds: int) -> Step:
-    cost = _timed(lambda: publications.encode(EVENT), rounds * BURST)
+    cost = timed(lambda: publications.encode(EVENT), rounds * BURST)
     return Step("event → publication", "`publications.encode`", cost, cost)
 
 
@@ -205,7 +191,7 @@ async def _publish(link: Link, started: product.Product, rounds: int) -> Step:
             link.send("PUBLISH", b"chat:7", payload)
         await link.call("PUBLISH", b"chat:7", payload)
 
-    return await _remote("PUBLISH", "`Link.send`", publish, "Redis", started.redis_cpu_s, rounds)
+    return await remote("PUBLISH", "`Link.send`", publish, "Redis", started.redis_cpu_s, rounds)
 
 
 async def _read(rounds: int) -> Step:
@@ -233,7 +219,7 @@ async def _read(rounds: int) -> Step:
 
 def _publication_in(rounds: int) -> Step:
     payload = publications.encode(EVENT)
-    cost = _timed(lambda: publications.decode(payload), rounds * BURST)
+    cost = timed(lambda: publications.decode(payload), rounds * BURST)
     return Step("publication → event", "`publications.decode`", cost, cost)
 
 
@@ -267,8 +253,8 @@ async def _hub(rounds: int) -> Step:
 def _encodings(rounds: int) -> list[Step]:
     dialect = ChatDialect()
     payload = dialect.push(EVENT) or b""
-    encode = _timed(lambda: dialect.push(EVENT), rounds * BURST)
-    frame = _timed(lambda: text_frame(payload), rounds * BURST)
+    encode = timed(lambda: dialect.push(EVENT), rounds * BURST)
+    frame = timed(lambda: text_frame(payload), rounds * BURST)
     return [
         Step("of that: JSON, once a dialect", "`ChatDialect.push`", encode, encode),
         Step("of that: frame, once", "`text_frame`", frame, frame),
@@ -293,50 +279,10 @@ async def _write(socket: Socket, rounds: int) -> Step:
     alone = await write(frame, BURST, rounds // 10)
     burst = await write(frame * BURST, 1, rounds // 2)
     joined = Figure(tuple(us / BURST for us in burst.runs))
-    return Step("write, a socket", "`write_to_all`", _quartiles(alone), _quartiles(joined))
+    return Step("write, a socket", "`write_to_all`", quartiles(alone), quartiles(joined))
 
 
 # --- how it is measured
-
-
-def _timed(call: Callable[[], object], times: int, messages: int = 1) -> Figure:
-    """CPU µs of a call that stands for so many messages."""
-    costs = []
-    for _ in range(RUNS + 1):
-        begun = time.thread_time_ns()
-        for _ in range(times):
-            call()
-        costs.append((time.thread_time_ns() - begun) / times / messages / 1000)
-    return Figure(tuple(costs[1:]))
-
-
-async def _remote(
-    name: str,
-    code: str,
-    batch: Callable[[int], Awaitable[None]],
-    behind: str,
-    behind_cpu_s: Callable[[], float],
-    rounds: int,
-) -> Step:
-    """A step with a server behind it: one message after the other, then BURST at a time."""
-    found: list[Figure] = []
-    for count, times in ((1, rounds * 5), (BURST, rounds)):
-        ours, theirs = [], []
-        for _ in range(RUNS + 1):
-            began, behind_began = time.process_time(), behind_cpu_s()
-            for _ in range(times):
-                await batch(count)
-            ours.append((time.process_time() - began) / times / count * 1e6)
-            theirs.append((behind_cpu_s() - behind_began) / times / count * 1e6)
-        found += [Figure(tuple(ours[1:])), Figure(tuple(theirs[1:]))]
-    alone, behind_alone, burst, behind_burst = found
-    return Step(name, code, alone, burst, behind, behind_alone, behind_burst)
-
-
-def _quartiles(figure: Figure) -> Figure:
-    """The middle of very many runs, of which the worst were other processes'."""
-    runs = sorted(figure.runs)
-    return Figure(tuple(runs[len(runs) // 4 : len(runs) * 3 // 4]))
 
 
 def _event(seq: int) -> ChatEvent:
@@ -388,33 +334,3 @@ async def _socket() -> AsyncIterator[Socket]:
             raise TypeError(f"not our transport: {transport!r}")
         yield Socket(transport, transport, client)
         writer.close()
-
-
-# --- what is said of it
-
-
-def _table(steps: list[Step]) -> Table:
-    rows: list[tuple[object, ...]] = []
-    for step in steps:
-        rows.append((step.name, step.code, "gateway", step.alone, step.burst))
-        if step.behind_alone is not None:
-            rows.append(("", "", step.behind, step.behind_alone, step.behind_burst))
-    own = [step for step in steps if not step.name.startswith("of that")]
-    alone, burst = sum(step.alone.median for step in own), sum(step.burst.median for step in own)
-    rows.append(("**all of the gateway's**", "", "gateway", Figure((alone,)), Figure((burst,))))
-    return Table(
-        "Steps: one message to one reader, CPU µs",
-        ("step", "what was run", "whose CPU", "alone", f"in a burst of {BURST}"),
-        rows,
-        notes=[
-            "Each step by itself, in a loop, with warm caches. W2 has in addition: reads and turns of the event loop, "
-            "the session's task, presence, metrics and the log; and a second delivery, to the writer itself."
-        ],
-    )
-
-
-def _chart(steps: list[Step]) -> Chart:
-    own = [step for step in steps if not step.name.startswith("of that")]
-    series = {"alone": [step.alone for step in own], f"in a burst of {BURST}": [step.burst for step in own]}
-    title = "One message to one reader: the gateway's CPU, step by step"
-    return Chart("steps", title, "µs (logarithmic)", [step.name for step in own], series, True)

@@ -119,7 +119,7 @@ async def test_a_message_that_the_store_refuses_among_others_is_buried_after_fiv
             return here.settled["not_stored"] == 1
 
         await until(others_go_through, "the dead letter")
-        assert store.refused["bad"] == 5
+        assert store.refused["bad"] >= 5  # one before which no other was stored is no try
         (letter,) = await peer.dead(1)
         assert (letter.headers["x-dead-reason"], letter.message_id) == ("not_stored", "bad-1")
 
