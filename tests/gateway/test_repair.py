@@ -2,12 +2,13 @@
 
 import asyncio
 from collections.abc import Sequence
+from itertools import pairwise
 
 from gateway.hub import Hub
 from gateway.repair import Repair
 from gateway.tasks import Tasks
 from storage.errors import StorageUnavailable
-from storage.records import ChatEvent
+from storage.records import ChatEvent, ChatPosition, Positions
 from tests.gateway.used_metrics import event
 
 
@@ -47,6 +48,45 @@ async def test_a_hole_counts_once_nobody_is_at_work_on_it() -> None:
     await repair.mend(local)
     assert (repair.count_unrepaired(), local.timeline.last_seq) == (0, 2)
     await tasks.close()
+
+
+class CountingLog:
+    """Knows the positions of all chats, and how many it was asked for at a time, and when."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[float, int]] = []
+
+    async def positions(self, chat_ids: Sequence[int]) -> Positions:
+        self.asked.append((asyncio.get_running_loop().time(), len(chat_ids)))
+        return Positions("e1", {chat_id: ChatPosition(0, 1) for chat_id in chat_ids})
+
+
+def repair_of(chats: int, log: CountingLog, tasks: Tasks, interval_s: float) -> Repair:
+    hub = Hub()
+
+    async def ignore(_: int) -> None: ...
+
+    for chat_id in range(1, chats + 1):
+        local, _ = hub.open(chat_id)
+        hub.start(local, 0, "e1")
+    return Repair(hub, log, tasks, "e1", on_members_changed=ignore, interval_s=lambda: interval_s)  # type: ignore[arg-type]
+
+
+async def test_positions_are_checked_a_thousand_at_a_time() -> None:
+    log = CountingLog()
+    await repair_of(2500, log, Tasks(), 1).check()
+    assert [count for _, count in log.asked] == [1000, 1000, 500]
+
+
+async def test_nodes_that_lost_redis_together_do_not_ask_the_store_in_step() -> None:
+    tasks, log, interval_s = Tasks(), CountingLog(), 0.1
+    tasks.spawn(repair_of(1, log, tasks, interval_s).run(), "repair")
+    async with asyncio.timeout(10):
+        while len(log.asked) < 12:
+            await asyncio.sleep(0.01)
+    await tasks.close()
+    pauses = [after - before for (before, _), (after, _) in pairwise(log.asked)]
+    assert 0.9 * interval_s <= min(pauses) < interval_s
 
 
 async def test_all_who_know_an_event_that_the_node_has_not_heard_of_share_a_read() -> None:

@@ -86,3 +86,12 @@ async def test_a_task_that_is_cancelled_while_it_connects_ends(
                     cut += 1
     finally:
         sentinel.stop()
+
+
+@pytest.mark.skipif(not hasattr(socket, "TCP_USER_TIMEOUT"), reason="this platform has none")
+async def test_the_kernel_gives_a_silent_peer_up_after_ten_seconds(redis_server: RedisServer) -> None:
+    stream = await Stream.open(redis_server.url)
+    connected = stream._writer.get_extra_info("socket")
+    assert connected.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 10_000
+    assert connected.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
+    stream.close()
