@@ -4,6 +4,7 @@ Pages of origins that are not allowed get 403 here, before any route: the guard 
 a login. WebSocket handshakes of theirs are refused at their own door, where they are counted.
 """
 
+import asyncio
 from http import HTTPStatus
 from typing import Final
 
@@ -14,7 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway.identity import ForeignPage
 from gateway.origins import Origins
-from gateway.problems import internal, not_found
+from gateway.problems import internal, not_found, unavailable
 
 DENIAL = "websocket.http.response"
 """The ASGI extension by which a handshake can be refused with an answer of one's own."""
@@ -87,6 +88,10 @@ class Edge:
             app = Response(status_code=HTTPStatus.NO_CONTENT, headers=_PREFLIGHT)
         try:
             await app(request.scope, receive, send_with_headers)
+        except asyncio.CancelledError:  # by the server, which is at the end of its patience: this node is leaving
+            if has_started:
+                raise
+            await unavailable().response()(request.scope, receive, send_with_headers)
         except Exception:
             if not has_started:  # here, as it would go without the node's name where it is most wanted
                 await internal().response()(request.scope, receive, send_with_headers)

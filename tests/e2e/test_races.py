@@ -19,11 +19,18 @@ PAUSE_S = 0.01
 async def talk(cluster: Cluster, user: User, chats: list[int]) -> None:
     """Publish in every chat for ever, over the first node."""
     url = cluster.nodes[0].ws_url("/ws/talker")
-    async with connect(url, additional_headers=user.headers, proxy=None) as socket:
+    async with connect(url, additional_headers=user.headers, proxy=None) as socket, asyncio.TaskGroup() as group:
+        group.create_task(read_all(socket))
         for number in count():
             for chat in chats:
                 await socket.send(orjson.dumps({"type": "message", "chat_id": chat, "text": str(number)}).decode())
             await asyncio.sleep(PAUSE_S)
+
+
+async def read_all(socket: ClientConnection) -> None:
+    """Who does not take the acks is closed as a slow consumer in the end."""
+    async for _ in socket:
+        pass
 
 
 async def ask(socket: ClientConnection, **command: Any) -> None:

@@ -1,5 +1,6 @@
 """What every answer has in common."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -41,6 +42,11 @@ async def _half(_: Request) -> Response:
     return StreamingResponse(body())
 
 
+async def _endless(_: Request) -> Response:
+    await asyncio.Event().wait()
+    return Response()
+
+
 async def _outage(_: Request) -> Response:
     raise StorageUnavailable("connection refused")
 
@@ -58,6 +64,7 @@ async def _shut(websocket: WebSocket) -> None:
 def app() -> Edge:
     routes = [
         Route("/page", _page, methods=["GET", "POST"]),
+        Route("/endless", _endless),
         Route("/framed", _framed),
         Route("/broken", _broken),
         Route("/half", _half),
@@ -124,6 +131,24 @@ async def test_an_outage_is_not_our_fault(http: httpx.AsyncClient) -> None:
     problem(answer, 503, "unavailable")
     assert answer.headers["retry-after"] == "1"
     assert "connection refused" not in answer.text
+
+
+async def test_who_waits_when_the_server_gives_up_is_told_to_ask_again(app: Edge) -> None:
+    sent: list[Message] = []
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    async def receive() -> Message:
+        raise NotImplementedError
+
+    scope = {"type": "http", "method": "GET", "path": "/endless", "headers": [], "query_string": b""}
+    serving = asyncio.ensure_future(app(scope, receive, send))
+    await asyncio.sleep(0.01)
+    serving.cancel()  # as uvicorn does at the end of its grace
+    await serving
+    assert sent[0]["status"] == 503
+    assert {NODE, (b"retry-after", b"1")} <= set(sent[0]["headers"])
 
 
 async def test_pages_are_confined(http: httpx.AsyncClient) -> None:
