@@ -16,7 +16,7 @@ WITHIN_S = 30.0
 POLL_S = 0.5
 _NOISE = ("PoolConnectionHolder.release()", "timeout graceful shutdown exceeded")
 """asyncpg gives a connection back in a task that nobody hears of when its own time limit cuts a silent server; uvicorn
-calls it an error that a request outlives its patience, as it must while the database is silent (its client is told 503).
+calls it an error that a request outlives its patience, as it must while the database is silent.
 """
 
 
