@@ -34,7 +34,7 @@ async def test_every_test_gets_an_empty_database(postgres_server: PostgresServer
     connection = await asyncpg.connect(postgres_url)
     try:
         assert await connection.fetchval("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'") == 0
-        assert await connection.fetchval("SHOW fsync") == "on"
+        assert await connection.fetchval("SHOW synchronous_commit") == "on"
         postgres_server.pause()
         with pytest.raises(TimeoutError):
             await connection.fetchval("SELECT 1", timeout=0.2)
