@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Self
 
 from gateway.up.ports import free_port as free_port
 
@@ -80,6 +81,19 @@ class Server:
     def stop(self) -> None:
         """End it for good."""
         self.kill()
+
+    def __enter__(self) -> Self:
+        """Start it; it ends with the block."""
+        try:
+            self.start()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End it."""
+        self.stop()
 
     def restart(self) -> None:
         """Kill it and start it again, on the same port; returns when it serves."""

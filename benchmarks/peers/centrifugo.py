@@ -2,15 +2,14 @@
 
 import json
 import shutil
-import socket
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 
 from benchmarks.fanout import PAYLOAD_BYTES
 from benchmarks.load import Load, Socket, handshake, masked_frame
-from benchmarks.peers.listening import ListeningServer
-from tests.servers import RedisServer, find_binary, free_port
+from benchmarks.peers.listening import ListeningServer, PipelinedPosts, own_redis
+from tests.servers import find_binary, free_port
 
 SETTINGS = """its one-way WebSocket endpoint, no compression; Redis engine with a history of 100 messages; published \
 by pipelined requests to its HTTP API over one connection."""
@@ -34,17 +33,12 @@ class CentrifugoRoom:
         self.pid = server.pid
         request = handshake(server.port, "/connection/uni_websocket")
         self.sockets = [Socket(server.port, request) for _ in range(subscribers)]
-        self._publisher = socket.create_connection(("127.0.0.1", server.port))
         body = json.dumps({"channel": "room", "data": "x" * (PAYLOAD_BYTES - ENVELOPE_BYTES)})
-        head = f"POST /api/publish HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n"
-        self._request = (head + body).encode()
+        self._posts = PipelinedPosts(server.port, "/api/publish", body)
 
     def publish(self, count: int, load: Load) -> None:
         """POST, pipelined."""
-        self._publisher.sendall(self._request * count)
-        answers = b""
-        while answers.count(b"HTTP/1.1 ") < count:
-            answers += self._publisher.recv(65536)
+        self._posts.publish(count)
 
 
 def configuration(port: int, redis_url: str) -> dict[str, object]:
@@ -63,15 +57,9 @@ def configuration(port: int, redis_url: str) -> dict[str, object]:
 @contextmanager
 def room(folder: Path, subscribers: int) -> Iterator[CentrifugoRoom]:
     """Centrifugo as a contender."""
-    with ExitStack() as stack:
-        (folder / "redis").mkdir()
-        redis = RedisServer(folder / "redis")
-        stack.callback(redis.stop)
-        redis.start()
+    with own_redis(folder) as redis:
         port = free_port()
         config = folder / "config.json"
         config.write_text(json.dumps(configuration(port, redis.url)))
-        server = ListeningServer([find_binary("centrifugo"), "--config", str(config)], folder, port)
-        stack.callback(server.stop)
-        server.start()
-        yield CentrifugoRoom(server, subscribers)
+        with ListeningServer([find_binary("centrifugo"), "--config", str(config)], folder, port) as server:
+            yield CentrifugoRoom(server, subscribers)

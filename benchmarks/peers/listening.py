@@ -1,10 +1,13 @@
-"""Peers as servers: up when they take connections."""
+"""What peers are made of: servers that are up when they take connections, their Redis, and who publishes."""
 
 import socket
-from collections.abc import Sequence
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
-from tests.servers import Server
+from tests.servers import RedisServer, Server, free_port
 
 
 def listens(port: int) -> bool:
@@ -23,3 +26,62 @@ class ListeningServer(Server):
     def is_up(self) -> bool:
         """Whether it takes connections."""
         return listens(self.port)
+
+
+def own_redis(folder: Path) -> RedisServer:
+    """A Redis for one peer alone, not started yet."""
+    (folder / "redis").mkdir()
+    return RedisServer(folder / "redis")
+
+
+def with_redis(redis: RedisServer) -> list[str]:
+    """What stands before the command of a peer written in Python: where Redis is, and where our modules are."""
+    return ["/usr/bin/env", f"REDIS_URL={redis.url}", f"PYTHONPATH={Path(__file__).parents[2]}"]
+
+
+def uvicorn_server(app: str, folder: Path, redis: RedisServer, *options: str) -> ListeningServer:
+    """uvicorn at its fastest, not started yet."""
+    port = free_port()
+    command = [*with_redis(redis), sys.executable, "-m", "uvicorn", app, "--port", str(port)]
+    command += ["--ws", "websockets-sansio", "--log-level", "warning", "--ws-per-message-deflate", "false"]
+    command += ["--ws-ping-interval", "600"]  # a burst may keep it busy for longer than it waits for pongs
+    return ListeningServer([*command, *options], folder, port)
+
+
+class PipelinedPosts:
+    """Publishes by HTTP over one connection; the answers are read, but not waited for one by one."""
+
+    def __init__(self, port: int, path: str, body: str, *headers: str) -> None:
+        self._connection = socket.create_connection(("127.0.0.1", port))
+        lines = [f"POST {path} HTTP/1.1", "Host: x", *headers, f"Content-Length: {len(body)}", "", body]
+        self._request = "\r\n".join(lines).encode()
+
+    def publish(self, count: int) -> None:
+        """POST so often."""
+        self._connection.sendall(self._request * count)
+        answers = b""
+        while answers.count(b"HTTP/1.1 ") < count:
+            answers += self._connection.recv(65536)
+
+
+class Publisher:
+    """Another process, which publishes as many messages as a line of its input says."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self._process = process
+
+    def publish(self, count: int) -> None:
+        """Have it publish; returns at once."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(f"{count}\n")
+        self._process.stdin.flush()
+
+
+@contextmanager
+def publishing(command: Sequence[str]) -> Iterator[Publisher]:
+    """That process, as long as it is needed."""
+    with subprocess.Popen(command, stdin=subprocess.PIPE, text=True) as process:
+        try:
+            yield Publisher(process)
+        finally:
+            process.kill()

@@ -1,14 +1,13 @@
 """nchan: nginx with its pub/sub module, through Redis. One process, as the others."""
 
-import socket
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 
 from benchmarks.fanout import PAYLOAD_BYTES
 from benchmarks.load import Load, Socket, handshake
-from benchmarks.peers.listening import ListeningServer
-from tests.servers import RedisServer, find_binary, free_port
+from benchmarks.peers.listening import ListeningServer, PipelinedPosts, own_redis
+from tests.servers import find_binary, free_port
 
 MODULE = "/usr/lib/nginx/modules/ngx_nchan_module.so"
 
@@ -56,31 +55,20 @@ class NchanRoom:
     def __init__(self, server: ListeningServer, subscribers: int) -> None:
         self.pid = server.pid
         self.sockets = [Socket(server.port, handshake(server.port, "/sub")) for _ in range(subscribers)]
-        self._publisher = socket.create_connection(("127.0.0.1", server.port))
-        head = f"POST /pub HTTP/1.1\r\nHost: x\r\nAccept: text/json\r\nContent-Length: {PAYLOAD_BYTES}\r\n\r\n"
-        self._request = (head + "x" * PAYLOAD_BYTES).encode()
+        self._posts = PipelinedPosts(server.port, "/pub", "x" * PAYLOAD_BYTES, "Accept: text/json")
 
     def publish(self, count: int, load: Load) -> None:
-        """POST, pipelined; the answers are read, but not waited for one by one."""
-        self._publisher.sendall(self._request * count)
-        answers = b""
-        while answers.count(b"HTTP/1.1 ") < count:
-            answers += self._publisher.recv(65536)
+        """POST, pipelined."""
+        self._posts.publish(count)
 
 
 @contextmanager
 def room(folder: Path, subscribers: int) -> Iterator[NchanRoom]:
     """nchan as a contender."""
-    with ExitStack() as stack:
-        (folder / "redis").mkdir()
-        redis = RedisServer(folder / "redis")
-        stack.callback(redis.stop)
-        redis.start()
+    with own_redis(folder) as redis:
         port = free_port()
         config = folder / "nginx.conf"
         config.write_text(_CONFIG.format(module=MODULE, folder=folder, port=port, redis=redis.url.rpartition("/")[0]))
         nginx = find_binary("nginx", "/usr/sbin", "/usr/local/sbin")
-        server = ListeningServer([nginx, "-p", str(folder), "-e", "stderr", "-c", str(config)], folder, port)
-        stack.callback(server.stop)
-        server.start()
-        yield NchanRoom(server, subscribers)
+        with ListeningServer([nginx, "-p", str(folder), "-e", "stderr", "-c", str(config)], folder, port) as server:
+            yield NchanRoom(server, subscribers)

@@ -3,13 +3,13 @@
 import shutil
 import subprocess
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 
 from benchmarks.fanout import PAYLOAD_BYTES
 from benchmarks.load import Load, Socket, handshake, masked_frame
-from benchmarks.peers.listening import ListeningServer
-from tests.servers import RedisServer, find_binary, free_port
+from benchmarks.peers.listening import ListeningServer, Publisher, own_redis, publishing
+from tests.servers import find_binary, free_port
 
 PROJECT = Path(__file__).parent / "socketio"
 
@@ -30,7 +30,7 @@ class SocketIoRoom:
     message = b""
     hello = masked_frame(b"40")
 
-    def __init__(self, server: ListeningServer, emitter: subprocess.Popen[str], subscribers: int) -> None:
+    def __init__(self, server: ListeningServer, emitter: Publisher, subscribers: int) -> None:
         self.pid = server.pid
         path = "/socket.io/?EIO=4&transport=websocket"
         self.sockets = [Socket(server.port, handshake(server.port, path)) for _ in range(subscribers)]
@@ -38,9 +38,7 @@ class SocketIoRoom:
 
     def publish(self, count: int, load: Load) -> None:
         """Emit to the room from another process, through Redis."""
-        assert self._emitter.stdin is not None
-        self._emitter.stdin.write(f"{count}\n")
-        self._emitter.stdin.flush()
+        self._emitter.publish(count)
 
 
 @contextmanager
@@ -50,18 +48,10 @@ def room(folder: Path, subscribers: int) -> Iterator[SocketIoRoom]:
     if not (PROJECT / "node_modules").exists():
         options = ["--prefix", str(PROJECT), "--silent", "--no-audit", "--no-fund"]
         subprocess.run([find_binary("npm"), "ci", *options], check=True)
-    with ExitStack() as stack:
-        (folder / "redis").mkdir()
-        redis = RedisServer(folder / "redis")
-        stack.callback(redis.stop)
-        redis.start()
-        port = free_port()
-        server = ListeningServer([node, str(PROJECT / "server.mjs"), str(port), redis.url], folder, port)
-        stack.callback(server.stop)
-        server.start()
-        emitter = subprocess.Popen(
-            [node, str(PROJECT / "emitter.mjs"), redis.url, str(PAYLOAD_BYTES)], stdin=subprocess.PIPE, text=True
-        )
-        stack.enter_context(emitter)
-        stack.callback(emitter.kill)
+    port = free_port()
+    with (
+        own_redis(folder) as redis,
+        ListeningServer([node, str(PROJECT / "server.mjs"), str(port), redis.url], folder, port) as server,
+        publishing([node, str(PROJECT / "emitter.mjs"), redis.url, str(PAYLOAD_BYTES)]) as emitter,
+    ):
         yield SocketIoRoom(server, emitter, subscribers)
