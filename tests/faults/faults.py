@@ -11,6 +11,7 @@ from tests.faults.crash_points import CrashPoint
 from tests.faults.faults_redis import REDIS_ACTS, lose_redis
 from tests.faults.faults_stores import STORE_ACTS
 from tests.faults.links import Link
+from tests.faults.outage import hold_still
 from tests.faults.rig import Place, Rig, in_thread
 from tests.faults.schedule import Kind, Planned
 from tests.faults.servers import find_faketime
@@ -85,11 +86,7 @@ async def _pause_gateway(rig: Rig, _: Sequence[Socket], fault: Planned, blow: Bl
     place = rig.places[fault.place]
     async with place.lock:
         blow.hit()
-        place.node.pause()
-        try:
-            await asyncio.sleep(fault.duration_s)
-        finally:
-            place.node.resume()
+        await hold_still(place.node, fault.duration_s)
 
 
 async def _rolling_restart(rig: Rig, _: Sequence[Socket], fault: Planned, blow: Blow) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import redis.asyncio
 
 from tests.faults.act import Act, Blow
+from tests.faults.outage import be_dead, hold_still
 from tests.faults.rig import Rig, in_thread
 from tests.faults.schedule import Kind, Planned
 from tests.faults.sockets import Socket
@@ -22,10 +23,7 @@ async def _restart(rig: Rig, _: Sequence[Socket], fault: Planned, blow: Blow) ->
 
 async def lose_redis(rig: Rig, duration_s: float) -> None:
     """Kill both servers: there is nobody to take over, and nothing is left. The caller holds the lock."""
-    servers = list(rig.redis.servers.values())
-    await asyncio.gather(*(in_thread(server.kill) for server in servers))
-    await asyncio.sleep(duration_s)
-    await asyncio.gather(*(in_thread(server.start) for server in servers))
+    await asyncio.gather(*(be_dead(server, duration_s) for server in rig.redis.servers.values()))
 
 
 async def _pause(rig: Rig, _: Sequence[Socket], fault: Planned, blow: Blow) -> None:
@@ -33,11 +31,7 @@ async def _pause(rig: Rig, _: Sequence[Socket], fault: Planned, blow: Blow) -> N
     async with rig.redis_lock:
         master = await rig.redis.master()
         blow.hit()
-        master.pause()
-        try:
-            await asyncio.sleep(fault.duration_s)
-        finally:
-            master.resume()
+        await hold_still(master, fault.duration_s)
 
 
 def _command(*words: str) -> Act:

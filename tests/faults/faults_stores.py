@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import asyncpg
 
 from tests.faults.act import Act, Blow
-from tests.faults.rig import Rig, in_thread
+from tests.faults.outage import be_dead, hold_still
+from tests.faults.rig import Rig
 from tests.faults.schedule import Kind, Planned
 from tests.faults.sockets import Socket
 
@@ -17,19 +18,13 @@ STORMS_S = 0.3
 async def _restart(rig: Rig, _: Sequence[Socket], fault: Planned, blow: Blow) -> None:
     async with rig.postgres_lock:
         blow.hit()
-        await in_thread(rig.postgres.kill)
-        await asyncio.sleep(fault.duration_s / 2)
-        await in_thread(rig.postgres.start)
+        await be_dead(rig.postgres, fault.duration_s / 2)
 
 
 async def _pause(rig: Rig, _: Sequence[Socket], fault: Planned, blow: Blow) -> None:
     async with rig.postgres_lock:
         blow.hit()
-        await in_thread(rig.postgres.pause)
-        try:
-            await asyncio.sleep(fault.duration_s)
-        finally:
-            await in_thread(rig.postgres.resume)
+        await hold_still(rig.postgres, fault.duration_s)
 
 
 async def _terminate(rig: Rig, _: Sequence[Socket], fault: Planned, blow: Blow) -> None:
@@ -72,19 +67,13 @@ _TERMINATE = """SELECT pg_terminate_backend(pid) FROM pg_stat_activity
 async def _queue_restart(rig: Rig, _: Sequence[Socket], fault: Planned, blow: Blow) -> None:
     async with rig.rabbitmq_lock:
         blow.hit()
-        await in_thread(rig.rabbitmq.kill)
-        await asyncio.sleep(fault.duration_s / 4)
-        await in_thread(rig.rabbitmq.start)
+        await be_dead(rig.rabbitmq, fault.duration_s / 4)
 
 
 async def _queue_pause(rig: Rig, _: Sequence[Socket], fault: Planned, blow: Blow) -> None:
     async with rig.rabbitmq_lock:
         blow.hit()
-        rig.rabbitmq.pause()
-        try:
-            await asyncio.sleep(fault.duration_s)
-        finally:
-            rig.rabbitmq.resume()
+        await hold_still(rig.rabbitmq, fault.duration_s)
 
 
 STORE_ACTS: dict[Kind, Act] = {
