@@ -4,8 +4,7 @@ But nobody goes on as if nothing had been: clients are told to reload, and then 
 """
 
 import asyncio
-import shutil
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +15,7 @@ import pytest
 from tests.cluster import Cluster, User, run_cluster
 from tests.faults.links import Link
 from tests.faults.rig import in_thread
-from tests.servers import PostgresServer, PostgresStandby, temporary_folder
+from tests.servers import PostgresServer, PostgresStandby
 
 TIMEOUT_S = 20.0
 KEPT, LOST = 10, 5
@@ -40,14 +39,6 @@ class Pair:
         """Kill the primary, and let the standby succeed it."""
         await in_thread(self.primary.kill)
         await in_thread(lambda: self.standby.succeed(self.primary.port))
-
-
-@pytest.fixture
-def folder() -> Iterator[Path]:
-    folder = temporary_folder()
-    folder.chmod(0o755)
-    yield folder
-    shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture

@@ -3,8 +3,6 @@
 By hand, and longer: `python -m tests.faults --minutes 10 --seed 1`.
 """
 
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,19 +13,10 @@ from tests.faults.mutations import Mutation
 from tests.faults.report import summary
 from tests.faults.run import FULL, Load, run
 from tests.faults.schedule import Kind, Planned, plan
-from tests.servers import temporary_folder
 
 FULL_S = 600.0
 SHORT_S = 85.0
 """With starting, healing and a quiet time, two minutes."""
-
-
-@pytest.fixture
-def folder() -> Iterator[Path]:
-    folder = temporary_folder()
-    folder.chmod(0o755)
-    yield folder
-    shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.mark.timeout(300)
