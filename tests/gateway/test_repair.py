@@ -12,6 +12,10 @@ from storage.records import ChatEvent, ChatPosition, Positions
 from tests.gateway.used_metrics import event
 
 
+async def ignore(_: int) -> None:
+    """Nobody is to be put out."""
+
+
 class AwayLog:
     """A store that does not answer, until it does; it then has the first event of every chat."""
 
@@ -31,9 +35,6 @@ class AwayLog:
 
 async def test_a_hole_counts_once_nobody_is_at_work_on_it() -> None:
     hub, tasks, log = Hub(), Tasks(), AwayLog()
-
-    async def ignore(_: int) -> None: ...
-
     repair = Repair(hub, log, tasks, "e1", on_members_changed=ignore)  # type: ignore[arg-type]
     local, _ = hub.open(1)
     hub.start(local, 0, "e1")
@@ -63,9 +64,6 @@ class CountingLog:
 
 def repair_of(chats: int, log: CountingLog, tasks: Tasks, interval_s: float) -> Repair:
     hub = Hub()
-
-    async def ignore(_: int) -> None: ...
-
     for chat_id in range(1, chats + 1):
         local, _ = hub.open(chat_id)
         hub.start(local, 0, "e1")
@@ -92,9 +90,6 @@ async def test_nodes_that_lost_redis_together_do_not_ask_the_store_in_step() -> 
 async def test_all_who_know_an_event_that_the_node_has_not_heard_of_share_a_read() -> None:
     """As when a node dies between COMMIT and PUBLISH, and its clients come back over this one."""
     hub, tasks, log = Hub(), Tasks(), AwayLog()
-
-    async def ignore(_: int) -> None: ...
-
     repair = Repair(hub, log, tasks, "e1", on_members_changed=ignore)  # type: ignore[arg-type]
     local, _ = hub.open(1)
     hub.start(local, 0, "e1")
