@@ -17,7 +17,7 @@ from gateway.dialects.base import Dialect, Request
 from gateway.errors import RedisUnavailable
 from gateway.frames import text_frame
 from gateway.lane import Lane
-from gateway.messages import ErrorReply, Reply
+from gateway.messages import ErrorReply, GetHistory, GetPresence, MarkRead, Reply, Subscribe
 from gateway.metrics.clients import ClientMetrics
 from gateway.node import Node
 from gateway.outbox import Outbox
@@ -151,6 +151,8 @@ class Session(ABC):
     def done(self, request: Request, seconds: float | None = None) -> None:
         """Count a command that was carried out, and how long it took if it was stored."""
         self._metrics.handled(self.dialect.name, request.name, seconds)
+        if isinstance(request.command, _WAITED_FOR):
+            self._metrics.answered(self.dialect.name, time.perf_counter() - request.came_at)
 
     def _on_slow(self) -> None:
         self._metrics.slow_consumers.inc()
@@ -196,3 +198,5 @@ class Session(ABC):
 
 _MAY_RETURN = frozenset({1006, 1011, 1012, Close.DRAIN, Close.SLOW_CONSUMER, Close.POSITION_LOST, Close.INTERNAL})
 """Ends after which a client is likely to be back in seconds: its user counts as present a little longer."""
+_WAITED_FOR = (GetHistory, GetPresence, MarkRead, Subscribe)
+"""What stores no event, and yet is not answered before Redis or the database is."""

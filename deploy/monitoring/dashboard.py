@@ -111,6 +111,12 @@ ROWS: dict[str, list[Panel]] = {
     "How fast?": [
         Panel("Acknowledgement", "s", _quantiles("chat_gateway_ack_seconds"), "From a message's turn to its ack."),
         Panel(
+            "Answers from Redis and the database",
+            "s",
+            _quantiles("chat_gateway_answer_seconds"),
+            "History, presence, read marks, subscriptions. The wait behind the client's earlier commands is in it.",
+        ),
+        Panel(
             "Delivery lag",
             "s",
             _quantiles("chat_gateway_delivery_lag_seconds"),

@@ -1,6 +1,7 @@
 """What a dialect is: the seam between one URL family's JSON and our words."""
 
-from dataclasses import dataclass
+import time
+from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import Protocol
 
@@ -11,13 +12,15 @@ from gateway.messages import Command, ErrorReply, Push, Reply
 class Request:
     """A command as it came in: `chat_id` where the dialect addresses chats, `ref` where it numbers its commands.
 
-    `name` is the command's type as the dialect spells it, from a closed set (a metric's label).
+    `name` is the command's type as the dialect spells it, from a closed set (a metric's label). `came_at` is no part of
+    what it says: when it was read, by `time.perf_counter`.
     """
 
     command: Command
     name: str
     chat_id: int | None = None
     ref: str | int | None = None
+    came_at: float = field(default_factory=time.perf_counter, compare=False)
 
 
 class Echo(Enum):

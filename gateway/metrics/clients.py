@@ -31,6 +31,7 @@ class ClientMetrics:
         self._registry = registry
         self._commands_seen: dict[tuple[str, str, str], Counter] = {}
         self._acks: dict[str, Histogram] = {}
+        self._answers: dict[str, Histogram] = {}
         self._connections = Gauge(
             "chat_gateway_connections", "WebSockets open now, by URL family.", ["dialect"], registry=registry
         )
@@ -56,6 +57,13 @@ class ClientMetrics:
         self._ack = Histogram(
             "chat_gateway_ack_seconds",
             "From the turn of a message, edit or deletion to its acknowledgement, which follows its COMMIT.",
+            ["dialect"],
+            registry=registry,
+            buckets=FAST,
+        )
+        self._answer = Histogram(
+            "chat_gateway_answer_seconds",
+            "From arrival to answer, of what waits but stores no event: history, presence, read marks, subscriptions.",
             ["dialect"],
             registry=registry,
             buckets=FAST,
@@ -121,6 +129,13 @@ class ClientMetrics:
             if histogram is None:
                 histogram = self._acks[dialect] = self._ack.labels(dialect)
             histogram.observe(ack_s)
+
+    def answered(self, dialect: str, seconds: float) -> None:
+        """The answer to a command that was `handled` had to be waited for this long."""
+        histogram = self._answers.get(dialect)
+        if histogram is None:
+            histogram = self._answers[dialect] = self._answer.labels(dialect)
+        histogram.observe(seconds)
 
     def refused(self, dialect: str, command: str, code: str) -> None:
         """A command was refused with this error code."""

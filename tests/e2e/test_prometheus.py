@@ -12,6 +12,7 @@ from websockets.asyncio.client import connect
 from tests.cluster import run_cluster
 from tests.e2e.system import run_system
 from tests.loadtests.prometheus import PrometheusServer
+from tests.native_client import native
 from tests.servers import find_binary, free_port
 
 SCRAPED_S = 15
@@ -41,12 +42,22 @@ async def test_prometheus_knows_what_was_done(tmp_path: Path, redis_url: str, po
             for text in ("one", "two", "three"):
                 await left.say(text)
                 await right.next("message")
+            await left.send(type="read_messages")
+            await right.next("messages_read")
+            for command, answer in (("history", "history"), ("presence", "presence_state"), ("ping", "pong")):
+                await right.send(type=command)
+                await right.next(answer)
+            everywhere = await native(cluster, 0, ann)
+            await everywhere.ack("subscribe", chat_id=chat)
+            await everywhere.ack("typing", chat_id=chat, is_typing=True)
             for query, expected in (
                 ('sum(chat_gateway_commands_total{command="message",outcome="ok"})', 3),
                 ('sum(chat_gateway_ack_seconds_count{dialect="chat"})', 3),
+                ('sum(chat_gateway_answer_seconds_count{dialect="chat"})', 3),
+                ('sum(chat_gateway_answer_seconds_count{dialect="native"})', 1),
                 ("count(chat_gateway_delivery_lag_seconds_count == 3)", 2),
                 ('count(chat_gateway_connections{dialect="chat"} == 1)', 2),
-                ("sum(chat_gateway_seats)", 2),
+                ("sum(chat_gateway_seats)", 3),
                 ("sum(chat_gateway_ready)", 2),
                 ("min(chat_gateway_dependency_up)", 1),
                 ("sum(chat_gateway_draining + chat_gateway_gaps_unrepaired + chat_gateway_redis_unpublished)", 0),

@@ -38,6 +38,7 @@ def test_what_happens_is_counted() -> None:
     assert value(metrics, "commands_total", dialect="chat", command="message", outcome="ok") == 1
     assert value(metrics, "commands_total", dialect="chat", command="message", outcome="rate_limited") == 1
     assert value(metrics, "ack_seconds_sum", dialect="chat") == 0.002
+    assert value(metrics, "answer_seconds_sum", dialect="chat") == 0.006
     assert value(metrics, "commit_batch_events_sum") == 12
     assert value(metrics, "transcript_batch_lines_sum") == 8
     assert value(metrics, "transcript_commit_seconds_sum") == 0.003

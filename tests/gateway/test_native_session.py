@@ -1,6 +1,7 @@
 """What a socket of many chats does where things go wrong or cross each other; the core beneath it is a stand-in."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -152,7 +153,7 @@ class World:
     """A session of ann's with what it stands on."""
 
     def __init__(self, person: Person | None) -> None:
-        self.node, self.lane, self.feed = Node(), Lane(), Feed()
+        self.node, self.lane, self.feed, self.metrics = Node(), Lane(), Feed(), Metrics()
         self.session = NativeSession(
             node=self.node,  # type: ignore[arg-type]
             lobby=Lobby(),  # type: ignore[arg-type]
@@ -163,7 +164,7 @@ class World:
             client_id="c",
             connection_id="connection",
             expires_at=0,
-            metrics=Metrics().clients,
+            metrics=self.metrics.clients,
             on_closed=lambda *_: None,
         )
         self.session.attach()
@@ -181,6 +182,12 @@ class World:
     async def until(self, *refs: object) -> dict[object, dict[str, Any]]:
         await eventually(lambda: set(refs) <= set(self.answers()))
         return self.answers()
+
+    def waits(self) -> tuple[float | None, float | None]:
+        """How many answers had to be waited for, and for how long together."""
+        said = self.metrics.registry.get_sample_value
+        labels = {"dialect": "native"}
+        return said("chat_gateway_answer_seconds_count", labels), said("chat_gateway_answer_seconds_sum", labels)
 
     def events(self, name: str) -> list[Any]:
         return [what for event, what in self.node.log if event == name]
@@ -346,3 +353,20 @@ async def test_too_many_refusals_close_the_socket() -> None:
             w.send(type="nonsense", id=number)
         assert w.lane.closed == Close.ABUSE
         assert len(w.answers()) == 200
+
+
+async def test_the_wait_for_an_answer_is_measured_to_the_answer_and_of_pings_not_at_all() -> None:
+    async with world() as w:
+        w.node.gate.clear()
+        w.send(type="subscribe", chat_id=GROUP, id="s1")
+        began = time.perf_counter()
+        w.send(type="ping", id="p")
+        await w.until("p")
+        assert w.waits() == (None, None)
+        waited = time.perf_counter() - began
+        w.node.gate.set()
+        await w.until("s1")
+        answers, seconds = w.waits()
+        assert answers == 1
+        assert seconds is not None
+        assert seconds >= waited

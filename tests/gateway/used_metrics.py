@@ -47,6 +47,7 @@ def used() -> Metrics:
     clients.turned_away("chat", "unauthorized")
     clients.closed("chat", Close.DRAIN)
     clients.handled("chat", "message", 0.002)
+    clients.answered("chat", 0.006)
     clients.refused("chat", "message", "rate_limited")
     clients.upstream_ended("closed")
     clients.notices("chat_added", 2)
