@@ -60,7 +60,7 @@ class RedisBroker:
 
     def publish(self, chat_id: int, payload: bytes) -> None:
         """See `Broker`."""
-        self._publish(b"chat:%d" % chat_id, payload)
+        self._publish(chat_channel(chat_id), payload)
 
     def announce(self, payload: bytes) -> None:
         """See `Broker`."""
