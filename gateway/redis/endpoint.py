@@ -24,9 +24,14 @@ async def open_client(url: str, within_s: float) -> AsyncIterator[Redis]:
     share_s = within_s / len(named.hosts)
     of_sentinels: dict[str, Any] = {"protocol": 2, "socket_connect_timeout": share_s, "socket_timeout": share_s}
     of_sentinels["retry"] = Retry(NoBackoff(), 0)
-    options: dict[str, Any] = dict(parse_url(named.redis("", 0)))
-    options["ssl"] = options.pop("connection_class", None) is SSLConnection
     async with Sentinel(()) as sentinels:  # type: ignore[no-untyped-call]
         sentinels.sentinels = [Redis.from_url(url, **of_sentinels) for url in named.sentinels]
-        async with sentinels.master_for(named.service, **options) as redis:
+        async with sentinels.master_for(named.service, **client_options(named.redis("", 0))) as redis:
             yield redis
+
+
+def client_options(url: str) -> dict[str, Any]:
+    """What a URL says, for those clients of redis-py's that are not made from one."""
+    options: dict[str, Any] = dict(parse_url(url))
+    options["ssl"] = options.pop("connection_class", None) is SSLConnection
+    return options

@@ -2,13 +2,11 @@
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import Any
 
 from redis.asyncio import Redis, RedisCluster
 from redis.asyncio.cluster import ClusterNode
-from redis.asyncio.connection import SSLConnection, parse_url
 
-from gateway.redis.endpoint import open_client
+from gateway.redis.endpoint import client_options, open_client
 from gateway.redis_urls import ClusterUrl, split
 
 
@@ -29,8 +27,6 @@ async def open_vendor_clients(url: str, within_s: float) -> AsyncIterator[list[R
 
 
 def _over(cluster: ClusterUrl) -> RedisCluster:
-    options: dict[str, Any] = dict(parse_url(cluster.node(cluster.hosts[0])))
-    options["ssl"] = options.pop("connection_class", None) is SSLConnection
-    del options["host"], options["port"]
     seeds = [host.rpartition(":") for host in cluster.hosts]
-    return RedisCluster(startup_nodes=[ClusterNode(host.strip("[]"), int(port)) for host, _, port in seeds], **options)
+    nodes = [ClusterNode(host.strip("[]"), int(port)) for host, _, port in seeds]
+    return RedisCluster(startup_nodes=nodes, **client_options(cluster.node("")))
