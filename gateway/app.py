@@ -116,17 +116,22 @@ async def open_app(
     evictions = Evictions(roster, membership)
     async with AsyncExitStack() as stack:
         failures: list[str] = []
+
+        def redis_events(shard: int) -> RedisEvents:
+            shown = metrics.redis.of(shard)
+            return RedisEvents(
+                happened=shown.happened,
+                task_failed=lambda name, _: failures.append(name),
+                answered=shown.answered,
+                probed=shown.probed,
+            )
+
         redis = await stack.enter_async_context(
             open_redis(
                 settings.redis_url,
                 node_id,
                 messages_per_minute=settings.messages_per_minute,
-                events=lambda shard: RedisEvents(
-                    happened=metrics.redis.of(shard).happened,
-                    task_failed=lambda name, _: failures.append(name),
-                    answered=metrics.redis.of(shard).answered,
-                    probed=metrics.redis.of(shard).probed,
-                ),
+                events=redis_events,
             )
         )
         health = Health(redis.broker, gate, failures)
