@@ -45,16 +45,13 @@ class Together(Generic[Key, Answer]):
     async def _ask(self, asked: Sequence[tuple[Key, asyncio.Future[Answer | None]]]) -> None:
         try:
             answers = await self._read(list(dict.fromkeys(key for key, _ in asked))) if asked else {}
-        except BaseException as error:
+            for key, future in asked:
+                if not future.done():  # who asked may have left
+                    future.set_result(answers.get(key))
+        except Exception as error:
             for _, future in asked:
                 if not future.done():
-                    if isinstance(error, Exception):
-                        future.set_exception(error)
-                    else:
-                        future.cancel()
-            if not isinstance(error, Exception):
-                raise
-        else:
-            for key, future in asked:
-                if not future.done():
-                    future.set_result(answers.get(key))
+                    future.set_exception(error)
+        finally:
+            for _, future in asked:
+                future.cancel()  # nothing where it is done; else this task was cancelled

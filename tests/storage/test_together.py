@@ -15,7 +15,7 @@ class Reader:
         self.asked: list[list[int]] = []
         self.may_answer = asyncio.Event()
         self.may_answer.set()
-        self.error: Exception | None = None
+        self.error: BaseException | None = None
 
     async def read(self, keys: Sequence[int]) -> Mapping[int, int]:
         self.asked.append(list(keys))
@@ -68,6 +68,15 @@ async def test_an_error_is_told_to_those_who_asked_and_the_next_are_asked_anew()
     assert answers == [reader.error, reader.error]
     reader.error = None
     assert await together.ask(2) == 4
+
+
+async def test_a_statement_that_is_cancelled_leaves_nobody_waiting() -> None:
+    reader = Reader()
+    reader.error = asyncio.CancelledError()
+    together = Together(reader.read)
+    async with asyncio.timeout(5):
+        answers = await asyncio.gather(together.ask(2), together.ask(4), return_exceptions=True)
+    assert [type(answer) for answer in answers] == [asyncio.CancelledError] * 2
 
 
 async def test_who_leaves_takes_nobodys_answer_along() -> None:
