@@ -17,6 +17,7 @@ from storage.event_rows import SELECT_EVENT, event_of
 from storage.ids import BIGINT_MAX, clamped, is_id
 from storage.pipeline import OnBatch, Pipeline
 from storage.records import ChatEvent, ChatPosition, EventKind, NewEvent, OnOutcome, Positions, Refusal
+from storage.together import Together
 
 FLUSH_S = 10.0  # on closing, for what was submitted
 
@@ -61,6 +62,7 @@ class StoredChatLog:
             WITH history AS MATERIALIZED (SELECT {database.epoch_sql} AS epoch FROM store_identity s)
             SELECT epoch, id, last_seq, members_version FROM history LEFT JOIN chats ON id {database.among("$1")}"""
         self._epoch_sql = f"SELECT {database.epoch_sql} AS epoch FROM store_identity s"
+        self._position = Together(self._positions_of_each)
 
     @property
     def waiting(self) -> int:
@@ -99,7 +101,20 @@ class StoredChatLog:
         return [event_of(row) for row in reversed(rows)]
 
     async def positions(self, chat_ids: Sequence[int]) -> Positions:
-        """Where these chats stand now, and in which history; unknown ids are left out."""
+        """Where these chats stand now, and in which history; unknown ids are left out.
+
+        Those who ask for one chat each, at the same time, share a statement: in a storm each client opens its chat.
+        """
+        if len(chat_ids) == 1 and (found := await self._position.ask(chat_ids[0])) is not None:
+            return found
+        return await self._positions(chat_ids)
+
+    async def _positions_of_each(self, chat_ids: Sequence[int]) -> dict[int, Positions]:
+        found = await self._positions(chat_ids)
+        alone = {chat_id: Positions(found.epoch, {chat_id: position}) for chat_id, position in found.chats.items()}
+        return {chat_id: alone.get(chat_id) or Positions(found.epoch, {}) for chat_id in chat_ids}
+
+    async def _positions(self, chat_ids: Sequence[int]) -> Positions:
         rows = await self._database.fetch(self._positions_sql, self._database.ids(chat_ids))
         known = [row for row in rows if row["id"] is not None]
         chats = {row["id"]: ChatPosition(row["last_seq"], row["members_version"]) for row in known}

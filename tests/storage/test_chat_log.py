@@ -4,6 +4,8 @@ import asyncio
 import random
 from datetime import UTC, datetime, timedelta
 
+import pytest
+
 from gateway.chat_log import ChatLog
 from storage.epoch import count_restore
 from storage.ids import BIGINT_MAX
@@ -256,6 +258,31 @@ async def test_positions_leave_unknown_chats_out(node: Node) -> None:
     chat = await node.group(ann)
     assert (await node.log.positions([])).chats == {}
     assert (await node.log.positions([*range(10_000, 10_998), chat, 10**30])).chats == {chat: ChatPosition(0, 1)}
+
+
+async def test_who_open_a_chat_each_at_the_same_time_ask_by_one_statement(
+    node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ann = await node.person("ann")
+    chats = [await node.group(ann) for _ in range(3)]
+    await node.say(message(chats[0], ann))
+    statements: list[str] = []
+    fetch = node.database.fetch
+
+    async def counted(sql: str, *values: object) -> list[dict[str, object]]:
+        statements.append(sql)
+        return await fetch(sql, *values)
+
+    monkeypatch.setattr(node.database, "fetch", counted)
+    unknown = 10**6
+    found = await asyncio.gather(*(node.log.positions([chat]) for chat in [*chats, unknown, 10**30]))
+    assert len(statements) == 1
+    assert [one.chats for one in found] == [
+        *({chat: ChatPosition(seq, 1)} for chat, seq in zip(chats, (1, 0, 0), strict=True)),
+        {},
+        {},
+    ]
+    assert len({one.epoch for one in found}) == 1
 
 
 async def test_what_was_submitted_is_committed_when_the_log_closes(node: Node, store_url: str) -> None:
