@@ -21,7 +21,7 @@ from auth.login import Login
 from auth.oauth2 import TokenEndpoint
 from auth.operation import Caller, operation
 from auth.passwords import Passwords
-from auth.problems import Problem
+from auth.problem import Problem
 from auth.registration import Registration
 from auth.routes import AuthRoutes
 from auth.settings import AuthSettings

@@ -4,7 +4,7 @@ AuthError
 ├── InvalidToken      this token opens nothing; its `reason` says why, never quoting the token
 ├── KeysUnavailable   the keys could not be read, so nothing can be said about the token
 ├── Overloaded        too much work is waiting already; come back in a moment
-└── Problem           an HTTP answer other than success (`auth.problems`)
+└── Problem           an HTTP answer other than success (`auth.problem`)
 """
 
 from enum import StrEnum

@@ -1,52 +1,12 @@
-"""Every HTTP answer of auth that is not success: problem documents (RFC 9457) with a stable `code`."""
+"""Every HTTP answer of auth that is not success."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from http import HTTPStatus
-from typing import Any
 
-import orjson
-from starlette.responses import Response
-
-from auth.errors import AuthError
+from auth.problem import Problem
 from auth.rules import BrokenRule
-
-
-class Problem(AuthError):
-    """An answer other than success. `members` stand in the document beside `title`, `status`, `code` and `detail`."""
-
-    def __init__(
-        self,
-        status: HTTPStatus,
-        code: str,
-        detail: str,
-        *,
-        headers: Mapping[str, str] | None = None,
-        members: Mapping[str, Any] | None = None,
-    ) -> None:
-        super().__init__(code)
-        self.status = status
-        self.code = code
-        self.detail = detail
-        self.headers = dict(headers or {})
-        self.members = dict(members or {})
-
-    def response(self) -> Response:
-        """The document; never cached."""
-        document = {
-            "title": self.status.phrase,
-            "status": self.status.value,
-            "code": self.code,
-            "detail": self.detail,
-            **self.members,
-        }
-        return Response(
-            orjson.dumps(document),
-            self.status.value,
-            {"Cache-Control": "no-store", **self.headers},
-            media_type="application/problem+json",
-        )
 
 
 def wrong_credentials() -> Problem:
@@ -73,7 +33,7 @@ def broken_rules(rules: Sequence[BrokenRule]) -> Problem:
     """Every rule that a request breaks, each with its field, code and sentence."""
     detail = " ".join(rule.detail for rule in rules)
     errors = [asdict(rule) for rule in rules]
-    return Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid_field", detail, members={"errors": errors})
+    return Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid_field", detail, errors=errors)
 
 
 def rate_limited(wait_s: float) -> Problem:
@@ -89,6 +49,4 @@ def unavailable() -> Problem:
 def _later(status: HTTPStatus, code: str, detail: str, wait_s: float) -> Problem:
     seconds = max(1, math.ceil(wait_s))
     headers = {"Retry-After": str(seconds)}
-    return Problem(
-        status, code, f"{detail} Try again in {seconds} s.", headers=headers, members={"retry_after_s": seconds}
-    )
+    return Problem(status, code, f"{detail} Try again in {seconds} s.", headers=headers, retry_after_s=seconds)

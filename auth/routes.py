@@ -19,7 +19,7 @@ from auth.guests import EMAIL_PATTERN, MAX_EMAIL, MAX_ROOM_ID, MAX_USERNAME, Gue
 from auth.keys import KeyRing
 from auth.login import Granted, Limited, Login, WrongCredentials
 from auth.operation import Caller, operation
-from auth.problems import Problem
+from auth.problem import Problem
 from auth.registration import Registration
 from auth.service_keys import ServiceKeys
 from auth.settings import AuthSettings
@@ -194,7 +194,7 @@ class AuthRoutes:
             return _json(answer.body)
         code = "invalid_credentials" if answer.body["error"] == "invalid_grant" else answer.body["error"]
         detail = answer.body.get("error_description", "This grant is not supported.")
-        raise Problem(HTTPStatus(answer.status), code, detail, members=answer.body)
+        raise Problem(HTTPStatus(answer.status), code, detail, **answer.body)
 
     @operation(
         "Get a guest's token for one room, good for an hour.",

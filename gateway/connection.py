@@ -12,7 +12,7 @@ from http import HTTPStatus
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from gateway.codes import Close
+from gateway.codes import Close, ErrorCode
 from gateway.credentials import SUBPROTOCOL
 from gateway.drain import Drain
 from gateway.entrances.base import Client, Entrance, Entry
@@ -32,7 +32,9 @@ _CLOSES = {
     HTTPStatus.TOO_MANY_REQUESTS: Close.ABUSE,
     HTTPStatus.SERVICE_UNAVAILABLE: Close.INTERNAL,
 }
-"""How a refusal is told to a socket that had to be accepted, where the problem does not say; any other is FORBIDDEN."""
+"""How a refusal is told to a socket that had to be accepted, by its status; any other is FORBIDDEN."""
+_CLOSES_OF_CODES: dict[str, Close] = {ErrorCode.ROOM_FULL: Close.ROOM_FULL}
+"""Where the status does not say enough."""
 
 
 class Connections:
@@ -95,7 +97,8 @@ class Connections:
         # A browser fails the handshake if it offered subprotocols and none is answered.
         offered = websocket.scope.get("subprotocols", [])
         await websocket.accept(SUBPROTOCOL if SUBPROTOCOL in offered else None)
-        await websocket.close(problem.close or _CLOSES.get(problem.status, Close.FORBIDDEN), problem.detail)
+        close = _CLOSES_OF_CODES.get(problem.code) or _CLOSES.get(problem.status, Close.FORBIDDEN)
+        await websocket.close(close, problem.detail)
 
     async def _run(self, websocket: WebSocket, entrance: Entrance, entry: Entry) -> None:
         lane: Lane = websocket.scope["extensions"][LANE]

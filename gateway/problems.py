@@ -2,56 +2,18 @@
 
 import logging
 import math
-from collections.abc import Mapping
 from http import HTTPStatus
 
-import orjson
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from gateway.codes import Close, ErrorCode
+from auth.problem import Problem as Problem
+from gateway.codes import ErrorCode
 from gateway.errors import QueueUnavailable, RedisUnavailable
 from storage.errors import StorageUnavailable
 
 logger = logging.getLogger("gateway.http")
-
-
-class Problem(Exception):
-    """An answer other than success. `code` is stable, `detail` a sentence for people.
-
-    `close` is its close code where a socket had to be accepted to be told, if the status does not say enough.
-    """
-
-    def __init__(
-        self,
-        status: HTTPStatus,
-        code: str,
-        detail: str,
-        *,
-        headers: Mapping[str, str] | None = None,
-        close: Close | None = None,
-        **members: object,
-    ) -> None:
-        super().__init__(code)
-        self.status = status
-        self.code = code
-        self.detail = detail
-        self.headers = dict(headers or {})
-        self.close = close
-        self.members = members
-
-    def response(self) -> Response:
-        """The document; never cached."""
-        document = {
-            "title": self.status.phrase,
-            "status": self.status.value,
-            "code": self.code,
-            "detail": self.detail,
-            **self.members,
-        }
-        headers = {"Cache-Control": "no-store", **self.headers}
-        return Response(orjson.dumps(document), self.status.value, headers, media_type="application/problem+json")
 
 
 def not_found() -> Problem:

@@ -7,7 +7,7 @@ from typing import Final
 
 from starlette.websockets import WebSocket
 
-from gateway.codes import Close, ErrorCode
+from gateway.codes import ErrorCode
 from gateway.dialects.room import RoomDialect
 from gateway.entrances.base import Entry, OnClosed
 from gateway.entrances.sessions import SessionEntry
@@ -60,7 +60,7 @@ class RoomEntrance:
         claim = await self.node.take_seat(seat)
         if claim is None:
             detail = f"The room is full: {CAPACITY} others are connected."
-            raise Problem(HTTPStatus.CONFLICT, ErrorCode.ROOM_FULL, detail, close=Close.ROOM_FULL)
+            raise Problem(HTTPStatus.CONFLICT, ErrorCode.ROOM_FULL, detail)
         asked = websocket.query_params.get("since")
         # There is no greeting that tells a client from when on it is live, so it is from now on, before it is accepted.
         since = Since(entered.position.last_seq, entered.epoch) if asked is None else read_since(asked)

@@ -108,7 +108,7 @@ async def test_a_body_that_never_ends_is_cut_at_the_limit(http: httpx.AsyncClien
 
 
 async def test_a_body_that_does_not_come_is_given_up(http: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("auth.bodies.TIMEOUT_S", 0.05)
+    monkeypatch.setattr("auth.body.TIMEOUT_S", 0.05)
 
     async def stuck() -> AsyncIterator[bytes]:
         yield b"{"

@@ -66,7 +66,7 @@ async def test_a_node_bounds_requests(monkeypatch: pytest.MonkeyPatch) -> None:
 
 async def test_a_node_answers_408_to_a_slow_body(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("gateway.http_transport.HEAD_S", 0.2)  # the same for both, as they are in the code
-    monkeypatch.setattr("gateway.http.bodies.TIMEOUT_S", 0.2)
+    monkeypatch.setattr("auth.body.TIMEOUT_S", 0.2)
     async with served(LaneApp(echo)) as port, await RawClient.connect(port) as client:
         head = b"POST /body HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n"
         await client.send(head + b"{")
