@@ -147,6 +147,7 @@ def test_the_notes_tell_the_next_step() -> None:
     assert "DATABASE_URL from key DATABASE_URL of Secret chat-gateway" in notes
     assert "test demo" in notes
     assert "port-forward service/demo-chat-gateway 8000:80" in notes
+    assert "port-forward service/demo-chat-gateway-auth 8001:80" in notes, "there people register"
     notes = _notes(VALUES["HAProxy on OpenShift"])
     assert "ws://chat.example.com/ws/" in notes
     assert "TRUSTED_PROXIES is not set" in notes

@@ -62,6 +62,7 @@ def test_development_needs_nothing_else() -> None:
     wanted = [each["valueFrom"]["secretKeyRef"] for each in container["env"]]
     assert {each["name"] for each in wanted} == {secret["metadata"]["name"]}  # the hash of its content is in its name
     assert {each["key"] for each in wanted if not each.get("optional")} == set(secret["data"])
+    assert container["args"] == ["gateway", "--with-auth"], "no ingress leads to auth, and the page registers people"
 
 
 def test_the_readmes_selector_finds_the_migration_and_its_policy() -> None:
