@@ -61,6 +61,9 @@ class Intake:
             local = self._hub.chat(chat_id)
             if local is None:
                 continue
+            seq = publications.seq_of(payload)
+            if seq is not None and seq < local.timeline.next_seq:
+                continue  # it has been delivered: mostly this node's own, back from Redis
             try:
                 publication = publications.decode(payload)
             except ValueError:

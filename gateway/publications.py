@@ -21,6 +21,7 @@ from gateway.messages import (
 from storage.records import ChatEvent, EventKind, Person
 
 _MICROSECOND = 1_000_000
+_STORED = tuple(b'["%s",' % kind.encode() for kind in EventKind)
 
 
 def encode(publication: Publication) -> bytes:
@@ -84,6 +85,19 @@ def decode(payload: bytes) -> Publication | None:
         return _publication(fields)
     except (TypeError, IndexError, KeyError, OverflowError) as error:
         raise ValueError(f"not a publication: {error}") from error
+
+
+def seq_of(payload: bytes) -> int | None:
+    """The seq of a stored event, from the head of its payload; None for all else.
+
+    A node hears its own publications too, and those of its neighbours' repairs: for most of them that is all it needs.
+    """
+    if not payload.startswith(_STORED):
+        return None
+    try:
+        return int(payload.split(b",", 3)[2])
+    except (ValueError, IndexError):
+        return None
 
 
 def _publication(fields: list[Any]) -> Publication | None:

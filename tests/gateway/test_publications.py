@@ -1,3 +1,4 @@
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -50,3 +51,23 @@ def test_fields_that_a_later_version_appends_are_ignored():
 def test_what_is_no_publication_is_a_value_error(payload):
     with pytest.raises(ValueError):
         publications.decode(payload)
+
+
+@pytest.mark.parametrize("kind", EventKind)
+def test_the_seq_of_a_stored_event_is_known_from_its_head(kind: EventKind) -> None:
+    assert publications.seq_of(publications.encode(replace(MESSAGE, kind=kind, text=',"]'))) == 3
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        publications.encode(PresenceChange(7, 1, "ann", "leave", 4)),
+        publications.encode(MessagesRead(7, ANN, 3)),
+        b"",
+        b'["message",7]',
+        b'["message",7,"3",1]',
+        b'["message",7,,1]',
+    ],
+)
+def test_what_is_no_stored_event_has_no_seq(payload: bytes) -> None:
+    assert publications.seq_of(payload) is None
