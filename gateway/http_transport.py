@@ -75,7 +75,8 @@ class HttpTransport(HttpToolsProtocol):
         """Hand the socket over as it was made; its request is complete, so that no bound is left on that."""
         upgrade = sys.exception()  # httptools' way to say so, and after how many bytes
         if isinstance(upgrade, HttpParserUpgrade) and upgrade.args[0] < self._read_bytes:
-            self.transport.abort()  # frames ahead of the answer (RFC 6455 §4.1), which uvicorn drops silently
+            # A body, or frames ahead of the answer (RFC 6455 §4.1), which uvicorn drops silently.
+            self.send_400_response("Nothing may follow the request for a WebSocket until it is answered.")
             return
         self.transport.set_write_buffer_limits()
         super().handle_websocket_upgrade()

@@ -3,26 +3,33 @@
 Nearly every read of a chat is one such frame. What it saves: docs/transport.md. Pure: it knows no socket.
 
 Keeps: whatever else a read brings (control frames, fragments, parts of frames, what breaks a rule) is left to the
-parser whole and in order; after that, the parser has everything until a frame ends where a read ends.
+parser whole and in order; after that, the parser has everything until a frame ends where a read ends. But the parser
+takes any length, so that those which are not written in the fewest bytes (RFC 6455 §5.2) are found here.
 """
 
 from typing import Final
 
 from websockets.frames import apply_mask  # type: ignore[attr-defined]  # in C, where that is built
 
+from gateway.fragments import BadMessage
+
+NOT_MINIMAL: Final = BadMessage(1002, "length not minimal")
 TEXT_HEAD: Final = 0x81
 BINARY_HEAD: Final = 0x82
 _MASKED: Final = 0x80
 _UNKNOWN: Final = -1
+_BAD: Final = -2
 
 
 class Reads:
     """The reads of one socket, from its first frame on. Messages over `max_bytes` are left to the parser."""
 
-    __slots__ = ("_head", "_max_bytes", "_owed")
+    __slots__ = ("_head", "_max_bytes", "_owed", "bad_at")
 
     def __init__(self, max_bytes: int) -> None:
         self._max_bytes = max_bytes
+        self.bad_at: int | None = None
+        """Where in the last read a frame that is NOT_MINIMAL begins: what is before it is the parser's."""
         self._owed = 0
         """Bytes to come of a frame that the parser has begun."""
         self._head = b""
@@ -42,6 +49,8 @@ class Reads:
             size, start = data[at + 1] - _MASKED, at + 6
             if size == 126 and end - at >= 8:
                 size, start = int.from_bytes(data[at + 2 : at + 4]), at + 8
+                if size < 126:
+                    break
             elif not 0 <= size < 126:
                 break
             stop = start + size
@@ -56,10 +65,14 @@ class Reads:
 
     def _follow(self, data: bytes, at: int) -> None:
         """Find out whether `data`, of which a frame begins at `at`, ends where a frame ends."""
-        if self._head:
+        begun = len(self._head)
+        if begun:
             data, self._head = self._head + data, b""
         while at < len(data):
             size = _frame_size(data, at)
+            if size == _BAD:
+                self.bad_at = max(at - begun, 0)
+                return
             if size == _UNKNOWN:
                 self._head, at = data[at:], len(data)
             else:
@@ -68,13 +81,18 @@ class Reads:
 
 
 def _frame_size(data: bytes, at: int) -> int:
-    """Of the frame that begins there, with its head (RFC 6455 §5.2); _UNKNOWN if not enough of that is there."""
+    """Of the frame that begins there, with its head (RFC 6455 §5.2).
+
+    _UNKNOWN if not enough of that is there; _BAD if it is NOT_MINIMAL.
+    """
     if len(data) - at < 2:
         return _UNKNOWN
     size, head = data[at + 1] & 0x7F, 6 if data[at + 1] & _MASKED else 2
     if size >= 126:
-        wide = 2 if size == 126 else 8
+        wide, least = (2, 126) if size == 126 else (8, 65536)
         if len(data) - at < 2 + wide:
             return _UNKNOWN
         size, head = int.from_bytes(data[at + 2 : at + 2 + wide]), head + wide
+        if size < least:
+            return _BAD
     return head + size

@@ -26,7 +26,7 @@ from websockets.protocol import State
 from gateway.fragments import BadMessage, Fragments
 from gateway.lane import LANE, LaneListener
 from gateway.outgoing import Outgoing
-from gateway.reads import Reads
+from gateway.reads import NOT_MINIMAL, Reads
 
 logger = logging.getLogger("gateway.transport")
 _quiet = logging.getLogger("gateway.transport.uvicorn")
@@ -38,6 +38,7 @@ ABORT_S: Final = 5.0
 """From the start of a close, by either side, to the abort of what is not closed by then."""
 MAX_UNREAD_PONGS: Final = 64 * 1024
 """Bytes of pongs that a peer may ask for while it does not read them."""
+_BAD_REQUEST: Final = "Failed to open a WebSocket connection: the request is invalid, or has a body.\n"
 
 
 class _NoQueue:
@@ -155,13 +156,15 @@ class Transport(Outgoing):
             for payload, is_text in messages:
                 self._advance(self._fragments.begin(payload, is_text, is_last=True))
             return
-        self.conn.receive_data(data)
+        bad_at = self._reads.bad_at
+        self.conn.receive_data(data[:bad_at])
         self.handle_events()  # what came before a bad frame is good
         if self.conn.parser_exc is not None:
             self.handle_parser_exception()
         elif self.conn.handshake_exc is not None and not self.handshake_initiated:
-            self.transport.write(b"".join(self.conn.data_to_send()))  # a request that httptools took and websockets not
-            self.transport.close()
+            self._refuse_request()
+        elif bad_at is not None and not (self.disconnected or self._transport.is_closing()):
+            self._fail(NOT_MINIMAL)
 
     def eof_received(self) -> None:
         """The peer will send no more; asyncio closes the transport now, which waits for what is buffered."""
@@ -283,18 +286,27 @@ class Transport(Outgoing):
 
     # --- within
 
+    def _refuse_request(self) -> None:
+        """httptools took it and websockets did not, which answers by itself only what is too long."""
+        answer = b"".join(self.conn.data_to_send())
+        self.transport.write(answer or self.conn.reject(HTTPStatus.BAD_REQUEST, _BAD_REQUEST).serialize())
+        self.transport.close()
+
     def _advance(self, message: bytes | BadMessage | None) -> None:
         if self.close_sent or message is None:
             return
         if isinstance(message, BadMessage):
-            self.conn.fail(message.code, message.reason)
-            self.handle_parser_exception()
+            self._fail(message)
         elif self._listener is not None:
             self._take(self._listener, message, self._fragments.is_text)
         else:
             self.curr_msg_data_type = "text" if self._fragments.is_text else "bytes"
             self.frames = [message]
             self.send_receive_event_to_app()
+
+    def _fail(self, bad: BadMessage) -> None:
+        self.conn.fail(bad.code, bad.reason)
+        self.handle_parser_exception()
 
     def _take(self, listener: LaneListener, message: bytes, is_text: bool) -> None:
         if self._lane_paused:

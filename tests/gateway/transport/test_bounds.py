@@ -198,11 +198,12 @@ async def test_a_client_that_does_not_wait_for_the_answer_is_cut_at_once(monkeyp
             assert await client.reader.read() == b""
 
 
-async def test_a_client_that_sends_frames_with_its_request_is_cut_at_once() -> None:
+async def test_a_client_that_sends_frames_with_its_request_is_refused_at_once() -> None:
     app = LaneApp(echo)
     async with running(app) as server, await RawClient.connect(server.port) as client:
         await client.send(handshake() + frame(TEXT, b"early"))
-        await client.ended()
+        async with asyncio.timeout(2):
+            assert (await client.reader.read()).startswith(b"HTTP/1.1 400 ")
         assert app.listeners == []
     async with running(app) as server, await RawClient.connect(server.port) as client:
         for piece in (handshake()[:-1], handshake()[-1:]):
@@ -228,8 +229,11 @@ async def test_a_frame_that_never_ends_is_cut_by_the_keepalive(sent: bytes) -> N
         ("/", "X-Long: " + "x" * 9000, b"431"),
         ("/" + "x" * 9000, "X-A: b", b"414"),
         ("/", "\r\n".join(f"X-{number}: b" for number in range(2000)), b"431"),
+        ("/", "Content-Length: 6\r\n\r\nhi", b"400"),
+        ("/", "Content-Length: 2", b"400"),
+        ("/", "Transfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0", b"400"),
     ],
-    ids=["a long header", "a long path", "many headers"],
+    ids=["a long header", "a long path", "many headers", "a body", "a body to come", "a body in chunks"],
 )
 async def test_a_handshake_that_only_the_http_parser_takes_is_refused_at_once(
     path: str, header: str, status: bytes, monkeypatch: pytest.MonkeyPatch

@@ -1,12 +1,14 @@
 """The quick way in: what it takes, what it leaves to the parser, and how it finds back."""
 
+import asyncio
 import random
 
 import pytest
+from starlette.types import ASGIApp
 
 from gateway.reads import Reads
-from tests.gateway.transport.server import LaneApp, echo, running
-from tests.gateway.transport.wire import BINARY, CONT, PING, PONG, TEXT, RawClient, Received, frame
+from tests.gateway.transport.server import LaneApp, echo, running, starlette_echo, until
+from tests.gateway.transport.wire import BINARY, CONT, PING, PONG, TEXT, RawClient, Received, close, frame
 
 MAX = 70_000
 HI = frame(TEXT, b"hi")
@@ -86,6 +88,76 @@ def test_frames_cut_anywhere_are_taken_only_whole_and_only_between_frames() -> N
                 plain = data[at:stop].replace(kinds[1], b"").replace(HI, b"") == b""
                 assert not (at in ends and stop in ends and plain)
             at = stop
+
+
+LONG = [
+    frame(TEXT, b"a" * 125, size_bytes=2),
+    frame(TEXT, b"", size_bytes=8),
+    frame(BINARY, b"a" * 65_535, size_bytes=8),
+    frame(PING, b"p", size_bytes=2),
+    frame(CONT, b"hi", size_bytes=2),
+]
+"""Frames whose lengths are not written in the fewest bytes (RFC 6455 §5.2)."""
+
+
+@pytest.mark.parametrize("long", LONG)
+def test_a_length_that_is_not_minimal_is_found_wherever_it_is_cut(long: bytes) -> None:
+    for before in (b"", HI, frame(PING), frame(TEXT, b"a" * 65_536)):
+        reads = Reads(MAX)
+        assert reads.messages(before + long + HI) is None
+        assert reads.bad_at == len(before)
+        for cut in (1, 3):
+            reads = Reads(MAX)
+            assert reads.messages(HI[:cut]) is None
+            assert reads.messages(HI[cut:] + long) is None
+            assert reads.bad_at == len(HI) - cut
+        for cut in range(1, 14):
+            reads = Reads(MAX)
+            assert reads.messages(before + long[:cut]) is None
+            if reads.bad_at is None:
+                assert reads.messages(long[cut:]) is None
+                assert reads.bad_at == 0
+            else:
+                assert reads.bad_at == len(before)
+
+
+@pytest.mark.parametrize("size", [0, 125, 126, 65_535, 65_536])
+def test_no_minimal_length_is_bad(size: int) -> None:
+    reads = Reads(MAX)
+    assert reads.messages(frame(PING) + frame(TEXT, b"a" * size)) is None
+    assert reads.bad_at is None
+
+
+@pytest.mark.parametrize("app", [LaneApp(echo), starlette_echo], ids=["lane", "starlette"])
+@pytest.mark.parametrize("cut", [None, 1, 3], ids=["whole", "cut in the head", "cut in the length"])
+async def test_a_length_that_is_not_minimal_fails_the_connection(app: ASGIApp, cut: int | None) -> None:
+    for long in LONG[:4]:
+        async with running(app) as server, await RawClient.open(server.port) as client:
+            await client.send(HI)
+            assert await client.read() == Received(TEXT, b"hi")
+            await client.send(frame(PING, b"p") + long[:cut])
+            assert await client.read() == Received(PONG, b"p")  # so that the rest is a read of its own
+            await client.send(long[cut:] if cut else b"", HI)
+            assert [one.code for one in await client.read_all()] == [1002]
+
+
+async def test_what_follows_a_close_is_not_looked_at() -> None:
+    app = LaneApp(echo)
+    async with running(app) as server, await RawClient.open(server.port) as client:
+        await client.send(close(4000) + LONG[0])
+        assert [one.code for one in await client.read_all()] == [4000]
+        await until(lambda: app.ends == [4000])
+
+
+async def test_a_length_that_is_not_minimal_ends_a_close_that_waits_for_the_peers() -> None:
+    app = LaneApp(lambda listener, _, __: listener.lane.close(4001))
+    async with running(app) as server, await RawClient.open(server.port) as client:
+        await client.send(HI)
+        received = await client.read()
+        assert received is not None and received.code == 4001
+        await client.send(LONG[0])
+        async with asyncio.timeout(2):
+            assert await client.read() is None
 
 
 async def test_a_message_within_fragments_is_refused_though_it_comes_alone() -> None:

@@ -112,7 +112,7 @@ async def test_a_failure_resets_a_client_that_is_still_sending() -> None:
 
 
 async def test_frames_that_come_with_the_handshake_are_dropped() -> None:
-    """test_bounds: a client that sends frames with its request is cut at once."""
+    """test_bounds: a client that sends frames with its request is refused at once."""
     async with running(starlette_echo, **THEIRS) as server, await RawClient.connect(server.port) as client:
         await client.send(handshake() + frame(TEXT, b"early"))
         assert (await client.answer()).startswith(b"HTTP/1.1 101 ")
