@@ -1,5 +1,6 @@
 """A real Redis Cluster for tests: masters, and replicas where a test wants them, on free ports of 127.0.0.1."""
 
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -8,22 +9,24 @@ from typing import Any
 import redis
 from redis.crc import key_slot
 
-from tests.servers import RedisServer, free_port, wait_until
+from tests.servers import RedisServer, find_binary, free_port, wait_until
 
 SLOTS = 16384
 NODE_TIMEOUT_MS = 1500
 
 
 class ClusterNode(RedisServer):
-    """One server of it."""
+    """One server of it. With a `certificate` it speaks TLS to the others and, at `client_port`, to clients."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, certificate: Path | None) -> None:
         folder.mkdir()
         self.bus_port = free_port()
         options = ("--cluster-enabled", "yes", "--cluster-port", str(self.bus_port))
         timing = ("--cluster-node-timeout", str(NODE_TIMEOUT_MS), "--cluster-replica-validity-factor", "0")
         rest = ("--cluster-require-full-coverage", "no", "--repl-diskless-sync", "no")
-        super().__init__(folder, *options, *timing, *rest)
+        tls = _tls(certificate, free_port()) if certificate is not None else {}
+        super().__init__(folder, *options, *timing, *rest, *(word for pair in tls.items() for word in pair))
+        self.client_port = int(tls.get("--tls-port", self.port))
 
     def ask(self, *words: object) -> Any:
         """Its answer to a command."""
@@ -47,9 +50,11 @@ class ClusterNode(RedisServer):
 class RedisCluster:
     """So many masters, the slots dealt evenly; `replicas[i]` follows `masters[i]`."""
 
-    def __init__(self, folder: Path, masters: int, *, replicated: bool) -> None:
-        self.masters = [ClusterNode(folder / f"master-{number}") for number in range(masters)]
-        self.replicas = [ClusterNode(folder / f"replica-{number}") for number in range(masters if replicated else 0)]
+    def __init__(self, folder: Path, masters: int, *, replicated: bool, certificate: Path | None) -> None:
+        count = masters if replicated else 0
+        self.masters = [ClusterNode(folder / f"master-{number}", certificate) for number in range(masters)]
+        self.replicas = [ClusterNode(folder / f"replica-{number}", certificate) for number in range(count)]
+        self._certificate = certificate
 
     @property
     def nodes(self) -> list[ClusterNode]:
@@ -59,7 +64,10 @@ class RedisCluster:
     @property
     def url(self) -> str:
         """What REDIS_URL would be."""
-        return "redis+cluster://" + ",".join(f"127.0.0.1:{node.port}" for node in self.nodes)
+        hosts = ",".join(f"127.0.0.1:{node.client_port}" for node in self.nodes)
+        if self._certificate is None:
+            return f"redis+cluster://{hosts}"
+        return f"rediss+cluster://{hosts}/?ssl_ca_certs={self._certificate}"
 
     def start(self) -> None:
         """Start them and make them one; returns when all say that all is well."""
@@ -104,15 +112,33 @@ class RedisCluster:
 
 
 @contextmanager
-def run_redis_cluster(folder: Path, masters: int = 3, *, replicated: bool = False) -> Iterator[RedisCluster]:
+def run_redis_cluster(
+    folder: Path, masters: int = 3, *, replicated: bool = False, tls: bool = False
+) -> Iterator[RedisCluster]:
     """One for the time of a test."""
     folder.mkdir()
-    cluster = RedisCluster(folder, masters, replicated=replicated)
+    certificate = _certify(folder / "certificate.pem") if tls else None
+    cluster = RedisCluster(folder, masters, replicated=replicated, certificate=certificate)
     try:
         cluster.start()
         yield cluster
     finally:
         cluster.stop()
+
+
+def _certify(path: Path) -> Path:
+    """A certificate for 127.0.0.1, signed by itself, with its key."""
+    wanted = ("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=test", "-days", "2")
+    named = ("-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(path), "-out", "-")
+    made = subprocess.run([find_binary("openssl"), *wanted, *named], capture_output=True, text=True, check=True)
+    with path.open("a") as file:
+        file.write(made.stdout)
+    return path
+
+
+def _tls(certificate: Path, port: int) -> dict[str, str]:
+    files = {f"--tls-{part}-file": str(certificate) for part in ("cert", "key", "ca-cert")}
+    return files | {"--tls-cluster": "yes", "--tls-port": str(port), "--tls-auth-clients": "no"}
 
 
 def _known(node: ClusterNode) -> list[str]:

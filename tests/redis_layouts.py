@@ -28,9 +28,9 @@ def redis_servers(tmp_path: Path) -> Iterator[list[RedisServer]]:
 
 @pytest.fixture
 def layout_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """The URL of the layout that the test names: "one", "two", "three" or "cluster" (`indirect`)."""
-    if request.param == "cluster":
-        with run_redis_cluster(tmp_path / "cluster") as cluster:
+    """The URL of the layout that the test names: one, two, three, cluster or cluster over TLS (`indirect`)."""
+    if request.param.startswith("cluster"):
+        with run_redis_cluster(tmp_path / "cluster", tls=request.param == "cluster over TLS") as cluster:
             yield cluster.url
     else:
         running = request.getfixturevalue("redis_servers")[: LISTS.index(request.param) + 1]

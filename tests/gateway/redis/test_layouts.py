@@ -42,7 +42,7 @@ async def node(url: str, node_id: str) -> AsyncIterator[Half]:
         yield Half(rooms, ear, happened)
 
 
-@pytest.mark.parametrize("layout_url", ["one", "two", "three", "cluster"], indirect=True)
+@pytest.mark.parametrize("layout_url", ["one", "two", "three", "cluster", "cluster over TLS"], indirect=True)
 async def test_all_rooms_work_between_two_nodes(layout_url: str) -> None:
     async with node(layout_url, "a") as a, node(layout_url, "b") as b:
         await every_publication_is_heard(a, b)
