@@ -7,7 +7,6 @@ calling (an `Origin` is present) the socket is accepted and closed with the code
 import asyncio
 import logging
 import time
-from contextlib import suppress
 from http import HTTPStatus
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
@@ -68,23 +67,25 @@ class Connections:
         Raises: what `enter` raises; WebSocketDisconnect.
         """
         lane: Lane = websocket.scope["extensions"][LANE]
-        leaving = asyncio.ensure_future(lane.wait_closed())
+        # In this very task: between the taking of a seat and the registering of its session no turn may pass.
+        task: asyncio.Task[object] = asyncio.current_task()  # type: ignore[assignment]  # there is one: it is awaited
+        already, is_gone = task.cancelling(), False
+
+        def give_up(_: int) -> None:
+            nonlocal is_gone
+            is_gone = True
+            task.cancel()
+
+        if not lane.when_closed(give_up):
+            raise WebSocketDisconnect(1006)
         try:
-            # In this very task: between the taking of a seat and the registering of its session no turn may pass.
-            async with asyncio.timeout(None) as stay:
-
-                def give_up(_: object) -> None:
-                    with suppress(RuntimeError):  # it has just ended by itself
-                        stay.reschedule(0)
-
-                leaving.add_done_callback(give_up)
-                return await entrance.enter(websocket)
-        except TimeoutError:
-            if stay.expired():
+            return await entrance.enter(websocket)
+        except asyncio.CancelledError:
+            if is_gone and task.uncancel() <= already:  # by nobody else at the same time
                 raise WebSocketDisconnect(1006) from None
             raise
         finally:
-            leaving.cancel()
+            lane.when_closed(None)
 
     async def _refuse(
         self, websocket: WebSocket, entrance: Entrance, problem: Problem, outcome: str | None = None

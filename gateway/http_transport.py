@@ -13,6 +13,9 @@ from typing import Final
 from httptools import HttpParserUpgrade
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from gateway.plain_handshake import plain_handshake
+from gateway.transport import Transport
+
 HEAD_S: Final = 10.0
 """From the connection, or from a further request's first byte, to the end of its headers (security.md)."""
 BODY_S: Final = 30.0
@@ -79,7 +82,15 @@ class HttpTransport(HttpToolsProtocol):
             self.send_400_response("Nothing may follow the request for a WebSocket until it is answered.")
             return
         self.transport.set_write_buffer_limits()
-        super().handle_websocket_upgrade()
+        is_get = self.parser.get_method() == b"GET" and self.parser.get_http_version() == "1.1"
+        handshake = plain_handshake(self.url, self.headers) if is_get else None
+        if handshake is None:
+            super().handle_websocket_upgrade()
+            return
+        self.connections.discard(self)
+        transport = Transport(self.config, self.server_state, self.app_state, self.loop)
+        transport.begin(self, handshake)
+        self.transport.set_protocol(transport)
 
     def pause_writing(self) -> None:
         """The kernel does not take all of an answer at once."""

@@ -4,6 +4,7 @@ Bytes of whole messages come in without a queue, framed bytes go out without an 
 """
 
 import sys
+from collections.abc import Callable
 from typing import Protocol
 
 from gateway.outlet import Outlet
@@ -67,6 +68,9 @@ class Lane(Protocol):
         """
         ...
 
-    async def wait_closed(self) -> int:
-        """Return the close code once the socket is gone."""
+    def when_closed(self, call: Callable[[int], None] | None) -> bool:
+        """Call this, with the close code, once the socket is gone: for who has no listener yet.
+
+        False, and nobody is called, if it is gone already. One caller at a time; None calls nobody any more.
+        """
         ...

@@ -19,9 +19,13 @@ from gateway.outlet import Outlet
 class Outgoing(WebSocketsSansIOProtocol):
     """What `gateway.transport.Transport` has of a lane's outgoing side (see `gateway.lane.Lane`)."""
 
-    _to_kernel: Callable[[bytes], int] | None = None
-    """Writes to the socket itself, where what is written to it goes out as it is."""
-    _outlet: Outlet | None = None
+    __slots__ = ("_outlet", "_to_kernel", "_transport")
+
+    def __init__(self) -> None:
+        self._transport: Any = None
+        self._to_kernel: Callable[[bytes], int] | None = None
+        """Writes to the socket itself."""
+        self._outlet: Outlet | None = None
 
     @property
     def transport(self) -> Any:
@@ -75,9 +79,8 @@ class Outgoing(WebSocketsSansIOProtocol):
         await self.writable.wait()
         return not (self.close_sent or self._transport.is_closing())
 
-    def connection_made(self, transport: BaseTransport) -> None:
-        """A request is complete, and about to be upgraded."""
-        super().connection_made(transport)
+    def look_for_kernel(self, transport: BaseTransport) -> None:
+        """Write past this transport from now on, where what is written to it goes out as it is."""
         if transport.get_extra_info("ssl_object") is None:
             self._to_kernel = partial(write_to_kernel, transport.get_extra_info("socket").fileno())
 

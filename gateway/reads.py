@@ -16,6 +16,7 @@ from gateway.fragments import BadMessage
 NOT_MINIMAL: Final = BadMessage(1002, "length not minimal")
 TEXT_HEAD: Final = 0x81
 BINARY_HEAD: Final = 0x82
+PONG_HEAD: Final = 0x8A
 _MASKED: Final = 0x80
 _UNKNOWN: Final = -1
 _BAD: Final = -2
@@ -78,6 +79,13 @@ class Reads:
             else:
                 at += size
         self._owed = at - len(data)
+
+
+def short_pong(data: bytes) -> bytes | None:
+    """The payload of a read that is one pong of four bytes, as answers to our pings are; else None."""
+    if len(data) != 10 or data[0] != PONG_HEAD or data[1] != _MASKED | 4:
+        return None
+    return apply_mask(data[6:], data[2:6])
 
 
 def _frame_size(data: bytes, at: int) -> int:

@@ -10,50 +10,48 @@ token may be in its query. Where uvicorn and websockets do otherwise, and what w
 
 import asyncio
 import logging
-from asyncio.transports import BaseTransport
+import random
 from collections import deque
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any, Final
 
-from uvicorn._types import ASGISendEvent
 from uvicorn.config import Config
 from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.server import ServerState
 from websockets.frames import CloseCode, Frame, Opcode
-from websockets.http11 import Request
 from websockets.protocol import State
 
 from gateway.fragments import BadMessage, Fragments
-from gateway.lane import LANE, LaneListener
-from gateway.outgoing import Outgoing
-from gateway.reads import NOT_MINIMAL, Reads
+from gateway.lane import LaneListener
+from gateway.opening import Opening
+from gateway.reads import NOT_MINIMAL, Reads, short_pong
 
 logger = logging.getLogger("gateway.transport")
-_quiet = logging.getLogger("gateway.transport.uvicorn")
-_quiet.setLevel(logging.WARNING)  # at INFO uvicorn logs URLs, and at DEBUG websockets logs requests and frames
 
-HANDSHAKE_S: Final = 10.0
-"""From a complete request to accept or refusal (security.md); gateway.http_transport bounds the time before."""
 ABORT_S: Final = 5.0
 """From the start of a close, by either side, to the abort of what is not closed by then."""
 MAX_UNREAD_PONGS: Final = 64 * 1024
 """Bytes of pongs that a peer may ask for while it does not read them."""
+_PING_HEAD: Final = b"\x89\x04"
 _BAD_REQUEST: Final = "Failed to open a WebSocket connection: the request is invalid, or has a body.\n"
 
 
-class _NoQueue:
-    """Where the events go that no application asks for any more."""
-
-    def put_nowait(self, event: object) -> None:
-        """Forget it."""
-
-
-_NO_QUEUE: Any = _NoQueue()
-_NO_SCOPE: Any = {}
-
-
-class Transport(Outgoing):
+class Transport(Opening):
     """One socket. Meets `gateway.lane.Lane`, which is in the ASGI scope's extensions under `LANE`."""
+
+    __slots__ = (
+        "_fragments",
+        "_held",
+        "_is_gone",
+        "_lane_paused",
+        "_listener",
+        "_our_code",
+        "_reads",
+        "_told_closed",
+        "_unread_pongs",
+        "_when_closed",
+    )
 
     def __init__(
         self,
@@ -63,11 +61,6 @@ class Transport(Outgoing):
         _loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
-        self.logger = self.conn.logger = _quiet
-        self.conn.debug = False
-        self.conn.available_extensions = None  # frames are made once for all sockets, and a deflate bomb is small
-        # websockets takes control frames for a part of the message that they interrupt, so messages are measured here.
-        self.conn.max_message_size, self.conn.max_fragment_size = None, config.ws_max_size
         self._reads = Reads(config.ws_max_size)
         self._fragments = Fragments(config.ws_max_size)
         self._listener: LaneListener | None = None
@@ -75,25 +68,23 @@ class Transport(Outgoing):
         self._held: deque[tuple[bytes, bool]] | None = None
         """Whole messages of the read during which the listener paused: at most what one read brings."""
         self._our_code: int | None = None
-        self._told_closed = False
-        self._closed: asyncio.Future[int] = self.loop.create_future()
+        self._told_closed = self._is_gone = False
+        self._when_closed: Callable[[int], None] | None = None
         self._unread_pongs = 0
-        self._handshake_timer: asyncio.TimerHandle | None = None
 
     # --- the lane
 
     def attach(self, listener: LaneListener) -> None:
         """Send what comes in to `listener` from now on, what arrived since the handshake first. Called after accept."""
         self._listener = listener
-        arrived, self.queue = self.queue, asyncio.Queue()
         self._resume_after_queueing()
-        while not arrived.empty():
-            event = arrived.get_nowait()
+        while not self.queue.empty():
+            event = self.queue.get_nowait()
             if event["type"] == "websocket.receive":
                 text = event.get("text")
                 payload = text.encode() if text is not None else event.get("bytes") or b""
                 self._take(listener, payload, text is not None)
-        if self._closed.done():
+        if self._is_gone:
             self._tell_closed()
 
     def pause_reading(self) -> None:
@@ -125,23 +116,20 @@ class Transport(Outgoing):
         self.resume_reading()  # the peer's CLOSE is waited for
         self._abort_later()
 
-    async def wait_closed(self) -> int:
-        """Return the close code once the socket is gone."""
-        return await asyncio.shield(self._closed)
+    def when_closed(self, call: Callable[[int], None] | None) -> bool:
+        """Call this, and nobody else any more, once the socket is gone; False, and nobody is called, if it is."""
+        self._when_closed = call
+        return not self._is_gone
 
     # --- asyncio
 
-    def connection_made(self, transport: BaseTransport) -> None:
-        """A request is complete, and about to be upgraded."""
-        super().connection_made(transport)
-        self._handshake_timer = self.loop.call_later(HANDSHAKE_S, self._handshake_overdue)
-
     def connection_lost(self, exc: Exception | None) -> None:
         """The socket is gone."""
-        self._cancel_handshake_timer()
         self._held = None
         super().connection_lost(exc)
-        self._closed.set_result(self._close_code())
+        self._is_gone = True
+        if self._when_closed is not None:
+            self._when_closed(self._close_code())
         self._tell_closed()
 
     def data_received(self, data: bytes) -> None:
@@ -152,9 +140,12 @@ class Transport(Outgoing):
             self.transport.abort()  # a client must wait for the answer (RFC 6455 §4.1); a pong would come before ours
             return
         messages = self._reads.messages(data) if self.handshake_complete else None
-        if messages is not None and self.conn.current_size is None:  # else within fragments
+        if messages is not None and (self._conn is None or self._conn.current_size is None):  # else within fragments
             for payload, is_text in messages:
                 self._advance(self._fragments.begin(payload, is_text, is_last=True))
+            return
+        if self._conn is None and (pong := short_pong(data)) is not None:
+            self.handle_pong(Frame(Opcode.PONG, pong))
             return
         bad_at = self._reads.bad_at
         self.conn.receive_data(data[:bad_at])
@@ -184,17 +175,6 @@ class Transport(Outgoing):
         self._abort_later()
 
     # --- uvicorn's events
-
-    def handle_connect(self, event: Request) -> None:
-        """The request is valid: offer the lane to the application, whose task starts in the next turn."""
-        super().handle_connect(event)
-        if not self.handshake_complete:
-            self.scope["extensions"][LANE] = self  # type: ignore[assignment]  # ours, so uvicorn's type has it not
-
-    def start_keepalive(self) -> None:
-        """The handshake is complete."""
-        self._cancel_handshake_timer()
-        super().start_keepalive()
 
     def handle_text(self, event: Frame) -> None:
         """The first frame of a text message."""
@@ -243,6 +223,19 @@ class Transport(Outgoing):
             self.transport.write(answer)
         self._hang_up()
 
+    def send_keepalive_ping(self) -> None:
+        """uvicorn's, without websockets' state machine: an idle socket has it for nothing else."""
+        self.ping_timer = None
+        if self.close_sent or self._transport.is_closing():
+            return
+        self.pending_ping_payload = random.randbytes(4)  # noqa: S311 - tells one ping from the next, guards nothing
+        self.ping_sent_at = self.loop.time()
+        self.write(_PING_HEAD + self.pending_ping_payload)
+        if self.ping_timeout is None:
+            self.schedule_ping()
+        else:
+            self.pong_timer = self.loop.call_later(self.ping_timeout, self.keepalive_timeout)
+
     def keepalive_timeout(self) -> None:
         """No pong came in time."""
         if self._lane_paused and self.ping_timeout is not None:  # it may lie unread, by our own choice
@@ -251,12 +244,6 @@ class Transport(Outgoing):
         super().keepalive_timeout()
         self.disconnected = True  # for the application
         self._abort_later()
-
-    async def send(self, message: ASGISendEvent) -> None:
-        """The application's answers; a refusal ends the handshake as an accept does, which uvicorn forgets to note."""
-        await super().send(message)
-        if self.initial_response is not None and self.close_sent:
-            self.handshake_complete = True
 
     async def run_asgi(self) -> None:
         """The application's task. When it returns, the socket is closed; but where a listener has the lane, it goes on
@@ -279,10 +266,6 @@ class Transport(Outgoing):
         if self.close_timer is None:
             self.transport.close()
         self._abort_later()
-
-    def _let_go(self) -> None:
-        self.scope, self.queue = _NO_SCOPE, _NO_QUEUE
-        del self.response
 
     # --- within
 
@@ -334,7 +317,7 @@ class Transport(Outgoing):
     def _close_code(self) -> int:
         if self._our_code is not None:
             return self._our_code
-        received = self.conn.close_rcvd
+        received = None if self._conn is None else self._conn.close_rcvd
         return CloseCode.ABNORMAL_CLOSURE if received is None else received.code
 
     def _hang_up(self) -> None:
@@ -359,18 +342,9 @@ class Transport(Outgoing):
 
     def _abort_later(self) -> None:
         """Closing writes out what is buffered first, and a peer that takes nothing would keep that waiting for ever."""
-        if self._closed.done():
+        if self._is_gone:
             return
         if self.close_timer is not None:
             self.close_timer.cancel()
         # uvicorn's own slot: while it is filled, uvicorn waits for the peer before it closes the transport.
         self.close_timer = self.loop.call_later(ABORT_S, self.transport.abort)
-
-    def _handshake_overdue(self) -> None:
-        if not self.handshake_complete:
-            self.transport.abort()
-
-    def _cancel_handshake_timer(self) -> None:
-        if self._handshake_timer is not None:
-            self._handshake_timer.cancel()
-            self._handshake_timer = None

@@ -16,7 +16,7 @@ from gateway.metrics import Metrics
 from gateway.tasks import Tasks
 from gateway.upstream import Upstream
 from storage.records import Direction, LinePage, NewLine
-from tests.gateway.transport.server import Server, running, until
+from tests.gateway.transport.server import Server, closed, running, until
 
 USER_ID = 7
 TIMEOUT_S = 10.0
@@ -84,7 +84,7 @@ class EchoServer:
         self.sessions.append(session)
         self.before_attach(session)
         session.attach()
-        await lane.wait_closed()
+        await closed(lane)
 
     @property
     def port(self) -> int:

@@ -18,8 +18,8 @@ class Handshake:
         self.scope: dict[str, Any] = {"extensions": {"chat_gateway.lane": self}}
         self.status = 0
 
-    async def wait_closed(self) -> int:
-        return 1006
+    def when_closed(self, call: object) -> bool:
+        return True
 
     async def send_denial_response(self, response: Response) -> None:
         self.status = response.status_code

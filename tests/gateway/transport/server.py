@@ -123,12 +123,18 @@ class LaneApp:
             await self._before_attach(lane)
         self.listeners.append(listener)
         lane.attach(listener)
-        self.ends.append(await lane.wait_closed())
+        self.ends.append(await closed(lane))
 
     async def listener(self) -> Listener:
         """The first connection's."""
         await until(lambda: self.listeners)
         return self.listeners[0]
+
+
+async def closed(lane: Lane) -> int:
+    """The close code, once the socket is gone; 0 if it was gone before."""
+    codes: asyncio.Queue[int] = asyncio.Queue()
+    return await codes.get() if lane.when_closed(codes.put_nowait) else 0
 
 
 async def until(condition: Callable[[], object], timeout_s: float = TIMEOUT_S) -> None:

@@ -13,7 +13,7 @@ from websockets.exceptions import ConnectionClosed
 
 from gateway.frames import text_frame
 from gateway.lane import LANE, Lane
-from tests.gateway.transport.server import LaneApp, Listener, echo, running, until
+from tests.gateway.transport.server import LaneApp, Listener, closed, echo, running, until
 from tests.gateway.transport.wire import (
     BINARY,
     CLOSE,
@@ -190,7 +190,7 @@ async def test_a_peer_that_reads_but_never_pongs_is_told_1011_and_was_1006() -> 
 
 async def test_a_peer_that_vanished_before_attach_is_told_all_the_same() -> None:
     async def until_gone(lane: Lane) -> None:
-        await lane.wait_closed()
+        await closed(lane)
 
     app = LaneApp(echo, before_attach=until_gone)
     async with running(app) as server, await RawClient.open(server.port) as client:
