@@ -149,6 +149,8 @@ def test_no_token_reaches_a_line(lines_of: SetUp, log_format: LogFormat, text: s
         ("?ticket=abc123&x=1", "?ticket=[redacted]&x=1"),
         ("refresh_token=abc", "refresh_token=[redacted]"),
         ("password=hunter2 next", "password=[redacted] next"),
+        ("PassWord=hunter2", "PassWord=[redacted]"),
+        ("paſſword=hunter2", "paſſword=[redacted]"),
         ("client_secret=abc", "client_secret=[redacted]"),
         ('{"password": "hunter2"}', '{"password": "[redacted]"}'),
         ("{'refresh_token': 'abc'}", "{'refresh_token': '[redacted]'}"),
