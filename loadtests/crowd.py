@@ -3,6 +3,7 @@
 import threading
 import time
 from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import asdict
 from itertools import count
 from queue import Empty, Queue
@@ -12,12 +13,12 @@ from locust.env import Environment
 from locust.exception import StopUser
 from locust.runners import Runner
 
-from loadtests.measure import Measure
+from loadtests.measure import WS, Measure, Name
 from loadtests.member import Member
 from loadtests.seats import Kind, Seat
 
 SETTLE_S: Final = 10.0
-"""The longest wait, when nobody writes any more, for what is not yet acknowledged."""
+"""The longest wait, when nobody writes any more, for what is not yet acknowledged; then, for what is not yet heard."""
 SEAT_WAIT_S: Final = 30.0
 
 
@@ -35,6 +36,7 @@ class Crowd:
         runner.register_message("seat", self._seated)
         runner.register_message("storm", self._storm)
         runner.register_message("settle", self._settle, concurrent=True)
+        runner.register_message("end", self._end, concurrent=True)
         environment.events.test_start.add_listener(self._start)
 
     def take(self, kind: Kind) -> Seat:
@@ -76,14 +78,28 @@ class Crowd:
             member.drop()
 
     def _settle(self, **_: object) -> None:
-        """Nobody writes any more; once all is acknowledged, tell the usher what was."""
+        """Nobody writes any more; once all is acknowledged, tell the usher what was. Members stay and listen."""
         self.is_settling = True
         for member in list(self.members):
             member.come_back()
-        deadline = time.monotonic() + SETTLE_S
-        while any(member.unacked for member in list(self.members)) and time.monotonic() < deadline:
-            time.sleep(0.05)
-        for member in list(self.members):
-            threading.Thread(target=member.close, daemon=True).start()
+        self._while_any(lambda member: member.unacked > 0)
         acked = [(chat_id, list(stamps.items())) for chat_id, stamps in self._acked.items()]
         self._runner.send_message("settled", {"acked": acked})
+
+    def _end(self, msg: Any, **_: object) -> None:
+        """Once everybody here has heard the last of their chat, as the usher knows it, all leave."""
+        last = dict(msg.data["last"])
+        for _late in self._while_any(lambda member: member.lacks(last)):
+            self.measure.failed(WS, Name.GAP, "the end of the chat never came")
+        for member in list(self.members):
+            threading.Thread(target=member.close, daemon=True).start()
+        self._runner.send_message("ended")
+
+    def _while_any(self, is_waiting: Callable[[Member], bool]) -> list[Member]:
+        """Wait while there are such members, SETTLE_S at most; those that are still so."""
+        deadline = time.monotonic() + SETTLE_S
+        while found := [member for member in list(self.members) if is_waiting(member)]:
+            if time.monotonic() >= deadline:
+                break
+            time.sleep(0.05)
+        return found

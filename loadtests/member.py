@@ -9,7 +9,7 @@ import random
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -105,6 +105,19 @@ class Member:
     def unacked(self) -> int:
         """How many messages wait for their acknowledgement."""
         return len(self._unacked) + len(self._unsent)
+
+    def lacks(self, last: Mapping[int, int]) -> bool:
+        """Whether it was there, and has not heard all of its chat; `last` is each chat's last seq."""
+        return self._position is not None and self._position.seq < last.get(self._seat.chat_id, 0)
+
+    def finish(self, patience_s: float) -> None:
+        """Leave for good, once all is acknowledged, or after so long; blocks."""
+        if self.unacked:
+            self.come_back()
+        deadline = time.monotonic() + patience_s
+        while self.unacked and time.monotonic() < deadline:
+            time.sleep(0.05)
+        self.close()
 
     def close(self) -> None:
         """Leave for good. What waits still is a failure."""

@@ -1,13 +1,14 @@
 """The users: what people and programs do in chats, each at a pace that the target's limit on messages allows."""
 
 import random
+import threading
 import time
 from typing import ClassVar, Final
 
 from locust import FastHttpUser, User, task
 
 from loadtests.accounts import log_in
-from loadtests.crowd import Crowd
+from loadtests.crowd import SETTLE_S, Crowd
 from loadtests.member import Member
 from loadtests.seats import Kind, Seat
 from loadtests.stamp import new_stamp
@@ -75,9 +76,14 @@ class Connected(Seated):
         time.sleep(random.uniform(0, self.wait_time()))
 
     def on_stop(self) -> None:
-        """Disconnect."""
+        """Disconnect. A shape may send users away while something of theirs is on its way: it is waited for, though not
+        here, where Locust has no patience.
+        """
+        threading.Thread(target=self._leave, daemon=True).start()
+
+    def _leave(self) -> None:
         if self.member is not None:
-            self.member.close()
+            self.member.finish(SETTLE_S)
             self.crowd.members.discard(self.member)
         super().on_stop()
 

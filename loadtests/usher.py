@@ -1,4 +1,5 @@
-"""Deals seats to the workers, and at the end asks them what was acknowledged and looks whether it is in the history.
+"""Deals seats to the workers. At the end it asks them what was acknowledged, lets them see whether everybody has heard
+of it, and looks whether it is in the history.
 
 Lives in the process that has the last word: the master, or the only one.
 """
@@ -6,7 +7,7 @@ Lives in the process that has the last word: the master, or the only one.
 import logging
 import time
 from collections import defaultdict, deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import asdict
 from typing import Any, Final
@@ -36,7 +37,7 @@ class Usher:
         self._free: dict[Kind, deque[Seat]] = defaultdict(deque)
         self._readers: dict[int, Seat] = {}
         self._acked: dict[int, dict[int, str]] = defaultdict(dict)
-        self._settled = 0
+        self._answers = 0
         self._is_open = False
         for seat in seats:
             self._free[seat.kind].append(seat)
@@ -44,12 +45,12 @@ class Usher:
         runner.register_message("seat_wanted", self._deal)
         runner.register_message("seat_left", self._take_back)
         runner.register_message("settled", self._note)
+        runner.register_message("ended", self._count)
         environment.events.test_start.add_listener(self._start)
         environment.events.test_stopping.add_listener(self.conclude)
 
     def _start(self, **_: object) -> None:
         self._is_open = True
-        self._settled = 0
         self._acked.clear()
 
     def _deal(self, msg: Any, **_: object) -> None:
@@ -64,7 +65,21 @@ class Usher:
     def _note(self, msg: Any, **_: object) -> None:
         for chat_id, stamps in msg.data["acked"]:
             self._acked[chat_id].update(stamps)
-        self._settled += 1
+        self._count()
+
+    def _count(self, *_: object, **__: object) -> None:
+        self._answers += 1
+
+    def _ask(self, message: str, data: Mapping[str, Any] | None = None) -> None:
+        """Return once every worker has answered; one that does not is a failure."""
+        workers = len(self._runner.clients.all) if isinstance(self._runner, MasterRunner) else 1
+        self._answers = 0
+        self._runner.send_message(message, data)
+        deadline = time.monotonic() + 2 * SETTLE_S
+        while self._answers < workers and time.monotonic() < deadline:
+            time.sleep(0.05)
+        if self._answers < workers:
+            self._measure.failed(HTTP, Name.LOST, "a worker did not say what was acknowledged, or heard")
 
     def conclude(self, **_: object) -> None:
         """Let everybody finish, and compare with the history; once a run. Before users are stopped, as Locust gives
@@ -72,13 +87,8 @@ class Usher:
         if not self._is_open:
             return
         self._is_open = False
-        workers = len(self._runner.clients.all) if isinstance(self._runner, MasterRunner) else 1
-        self._runner.send_message("settle")
-        deadline = time.monotonic() + 2 * SETTLE_S
-        while self._settled < workers and time.monotonic() < deadline:
-            time.sleep(0.05)
-        if self._settled < workers:
-            self._measure.failed(HTTP, Name.LOST, "a worker did not say what was acknowledged")
+        self._ask("settle")
+        self._ask("end", {"last": [(chat_id, max(stamps)) for chat_id, stamps in self._acked.items()]})
         if isinstance(self._runner, MasterRunner):
             time.sleep(WORKER_REPORT_INTERVAL + 0.5)  # until every worker has reported its last figures
         self._look_for_acked()

@@ -172,3 +172,37 @@ def test_who_gets_no_new_token_at_first_says_so_and_comes_back_with_the_next() -
         wait_until(lambda: "resume" in report.well, "it is back", 10)
     assert tokens == ["Bearer token", "Bearer token", "Bearer renewed"]
     assert report.failed == ["closed", "connect", "closed"]
+
+
+def test_who_has_not_heard_the_last_message_of_the_chat_lacks_it() -> None:
+    def script(socket: ServerConnection) -> None:
+        _greet(socket, 3)
+        _push(socket, 4, new_stamp())
+        _until_closed(socket)
+
+    with _member(script) as (member, report, _acked):
+        wait_until(lambda: "delivery" in report.well, "the message", 5)
+        assert [member.lacks({SEAT.chat_id: seq}) for seq in (3, 4, 5)] == [False, False, True]
+        assert not member.lacks({SEAT.chat_id + 1: 9}), "another chat's"
+
+
+def test_who_leaves_waits_for_what_it_has_sent() -> None:
+    may_answer = threading.Event()
+
+    def script(socket: ServerConnection) -> None:
+        _greet(socket, 0)
+        stamp = orjson.loads(socket.recv())["client_msg_id"]
+        assert may_answer.wait(5)
+        _push(socket, 1, stamp)
+        _until_closed(socket)
+
+    with _member(script) as (member, report, acked):
+        member.say("Hello")
+        leaving = threading.Thread(target=member.finish, args=(5,))
+        leaving.start()
+        leaving.join(0.2)
+        assert leaving.is_alive()
+        may_answer.set()
+        leaving.join(5)
+    assert report.failed == []
+    assert len(acked) == 1

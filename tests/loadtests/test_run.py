@@ -1,10 +1,13 @@
 """The load test itself, against the whole system: what it says, and what its exit code says."""
 
+import asyncio
 from itertools import groupby
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from tests.e2e.system import System
 from tests.loadtests.headless import BROKEN, Outcome, outcome, start_locust
+from tests.loadtests.muffled import muffled
 
 # The machine is shared: how fast it is, is not the question here.
 PATIENT = ("--max-ack-p99-ms", "10000", "--max-delivery-p99-ms", "10000")
@@ -32,6 +35,17 @@ def test_a_threshold_that_is_not_met_makes_the_exit_code_1(system: System, tmp_p
     run = _run(tmp_path, system, *options, users=10, seconds=6)
     assert run.exit_code == 1, run.output
     assert "Not met: p99 of deliveries is" in run.output
+
+
+async def test_who_was_not_told_the_end_of_a_chat_has_a_gap(system: System, tmp_path: Path) -> None:
+    """Nobody writes over a socket here, so nothing but its position says that a listener was told nothing more."""
+    async with muffled(urlsplit(system.url).port or 80, after=6) as url:
+        options = ("--pace", "2", *PATIENT, "--processes", "2", "Lurker", "Publisher")
+        process = start_locust(tmp_path, url, *options, users=8, rate=20, seconds=8)
+        run = await asyncio.to_thread(outcome, tmp_path, process)
+    assert run.line("WS", "delivery").requests > 0, run.output
+    assert run.line("WS", "gap").failures > 0, run.output
+    assert run.exit_code == 1, run.output
 
 
 def test_a_storm_over_two_workers_is_survived_without_a_gap(system: System, tmp_path: Path) -> None:
