@@ -7,6 +7,7 @@ at its exact position. Redis merely speeds up what the database says.
 import asyncio
 import logging
 from collections.abc import Collection
+from datetime import UTC, datetime, timedelta
 
 from gateway import publications
 from gateway.broker import Broker
@@ -31,7 +32,7 @@ from gateway.messages import (
 )
 from gateway.pages import Pages
 from gateway.presence import Entered, Left, Presence, Seat, unsettled_claim
-from gateway.rate_limits import Admitted, RateLimits
+from gateway.rate_limits import WINDOW_S, Admitted, RateLimits
 from gateway.repair import Repair
 from gateway.resume import Resume
 from gateway.since import Since
@@ -208,7 +209,7 @@ class Node:
     ) -> None:
         """Store an event and tell everyone; `done` hears the outcome after all of this node has.
 
-        A message must have been admitted; what turns out to store nothing gives its place in the minute back. `by` is
+        A message must have been admitted; what turns out not to be stored gives its place in the minute back. `by` is
         the socket that sends it, which may not want it back.
         """
         if by is not None:
@@ -216,7 +217,7 @@ class Node:
 
         def on_outcome(outcome: Outcome) -> None:
             is_stored = isinstance(outcome, Committed) and not outcome.duplicate
-            if admitted is not None and admitted.is_new and not is_stored:
+            if admitted is not None and admitted.is_new and not _takes_a_place(outcome):
                 self._limits.forget(event.sender.id, _entry(event))
             if isinstance(outcome, Committed):
                 if is_stored:
@@ -310,6 +311,13 @@ class Node:
 def _entry(event: NewEvent) -> str:
     """What names a message to the limiter: the same message again is the same entry."""
     return f"{event.chat_id}:{event.client_msg_id}"
+
+
+def _takes_a_place(outcome: Outcome) -> bool:
+    """Whether it was stored in this minute: now, or by a try that gave its place back as nobody knew its outcome."""
+    if not isinstance(outcome, Committed):
+        return False
+    return not outcome.duplicate or datetime.now(UTC) - outcome.event.created_at < timedelta(seconds=WINDOW_S)
 
 
 def _log_fields(event: ChatEvent) -> dict[str, object]:

@@ -1,9 +1,11 @@
 """Seam: how much a user may store per minute, over all nodes. `gateway.redis.rate_limits` meets it."""
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 
 from gateway.messages import RateLimited
+
+WINDOW_S: Final = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,7 +16,7 @@ class Admitted:
 
 
 class RateLimits(Protocol):
-    """An exact sliding window: in any 60 s at most N stored messages per user."""
+    """An exact sliding window: in any WINDOW_S at most N stored messages per user."""
 
     async def admit(self, user_id: int, entry: str) -> Admitted | RateLimited:
         """Count a message, if there is room for it.

@@ -10,10 +10,9 @@ from collections.abc import Callable
 
 from gateway.errors import RedisUnavailable
 from gateway.messages import RateLimited
-from gateway.rate_limits import Admitted
+from gateway.rate_limits import WINDOW_S, Admitted
 from gateway.redis.link import Commands, Script
 
-WINDOW_S = 60.0
 MAX_LOCAL_USERS = 100_000
 
 _COUNT = Script("rate_limit")

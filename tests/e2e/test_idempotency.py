@@ -80,6 +80,33 @@ async def test_what_was_stored_and_never_told_is_told_by_its_retry(cluster: Clus
     assert left.seqs == [1, 2, 3]
 
 
+AGE = {
+    "sqlite": "UPDATE chat_log SET created_at = datetime(created_at, '-61 seconds') || '+00:00'",
+    "postgres": "UPDATE chat_log SET created_at = created_at - interval '61 seconds'",
+}
+
+
+async def test_a_retry_counts_in_the_minute_in_which_its_message_was_stored(
+    tmp_path: Path, redis_url: str, database_url: str
+) -> None:
+    """As if the tries that stored them had given their places back, since their outcome was unknown."""
+    async with (
+        run_cluster(tmp_path, redis_url, database_url, nodes=1, MESSAGES_PER_MINUTE=2) as cluster,
+        open_database(database_url) as database,
+        open_chat_log(database) as log,
+    ):
+        ann = await cluster.user("ann")
+        chat = await cluster.chat(ann)
+        for name in ("old", "young"):
+            stored: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+            log.submit(NewEvent(chat, ann.person, name, EventKind.MESSAGE, "text"), stored.set_result)
+            await stored
+            if name == "old":
+                await database.write(AGE[database_url.partition(":")[0]])
+        statuses = [(await post(cluster, 0, ann, chat, "text", key)).status_code for key in ("old", "young", "a", "b")]
+        assert statuses == [200, 200, 201, 429]
+
+
 async def test_messages_whose_outcome_the_client_never_learnt_are_stored_once(
     tmp_path: Path, redis_url: str, postgres_url: str, postgres_server: PostgresServer
 ) -> None:

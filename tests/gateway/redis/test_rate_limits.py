@@ -6,8 +6,8 @@ from collections import Counter
 import redis
 
 from gateway.messages import RateLimited
-from gateway.rate_limits import Admitted
-from gateway.redis.rate_limits import WINDOW_S, LocalWindows
+from gateway.rate_limits import WINDOW_S, Admitted
+from gateway.redis.rate_limits import LocalWindows
 from tests.gateway.redis.nodes import open_node
 from tests.gateway.redis.waiting import eventually
 from tests.servers import RedisServer
