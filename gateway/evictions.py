@@ -63,15 +63,20 @@ class Evictions:
         for subscription in self._roster.of(chat_id, user_id):
             subscription.close(_REMOVED)
 
-    async def recheck(self, chat_id: int) -> None:
-        """Ask the store who still belongs to the chat: the word of it may have been lost.
+    async def recheck(self, chat_ids: Collection[int]) -> None:
+        """Ask the store who still belongs to these chats: the word of it may have been lost.
 
         Raises: StorageUnavailable.
         """
-        users = [user_id for user_id in self._roster.users(chat_id) if not is_guest(user_id)]
-        for start in range(0, len(users), PAIRS_A_QUERY):
-            pairs = {(chat_id, user_id) for user_id in users[start : start + PAIRS_A_QUERY]}
-            for _, user_id in pairs - await self._membership.still_members(list(pairs)):
+        seated = [
+            (chat_id, user_id)
+            for chat_id in chat_ids
+            for user_id in self._roster.users(chat_id)
+            if not is_guest(user_id)
+        ]
+        for start in range(0, len(seated), PAIRS_A_QUERY):
+            pairs = seated[start : start + PAIRS_A_QUERY]
+            for chat_id, user_id in set(pairs) - await self._membership.still_members(pairs):
                 self.remove(chat_id, user_id)
 
 

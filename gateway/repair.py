@@ -9,7 +9,7 @@ A position means nothing in another history (delivery.md 8): when the store's ep
 import asyncio
 import logging
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 
 from gateway.chat_log import ChatLog
 from gateway.hub import Hub, LocalChat
@@ -29,7 +29,7 @@ HOLD_S = 0.02
 class Repair:
     """Finds and mends holes, one read at a time per chat.
 
-    `on_members_changed(chat_id)` is awaited when a check finds that a chat's members moved since the last one.
+    `on_members_changed(chat_ids)` is awaited when a check finds that chats' members moved since the last one.
     `on_gap(events)` counts repairs: 0 when a gap is found, then the number of events that were read for it.
     `on_checked(answered)` hears of every check whether the store answered. `interval_s` is asked before each check.
     `epoch` is the store's at the start, and then what the last check or follower has heard.
@@ -42,7 +42,7 @@ class Repair:
         tasks: Tasks,
         epoch: str,
         *,
-        on_members_changed: Callable[[int], Awaitable[None]],
+        on_members_changed: Callable[[Collection[int]], Awaitable[None]],
         on_gap: Callable[[int], None] = lambda _: None,
         on_checked: Callable[[bool], None] = lambda _: None,
         interval_s: Callable[[], float] = lambda: INTERVAL_S,
@@ -168,10 +168,11 @@ class Repair:
             for local, position in behind:
                 if local.timeline.last_seq < position.last_seq and local.chat_id not in self._repairing:
                     await self.mend(local)
-            for chat_id, position in positions.items():
-                if self._members_versions.get(chat_id) != position.members_version:
-                    await self._on_members_changed(chat_id)
-                    self._members_versions[chat_id] = position.members_version
+            versions = {chat_id: position.members_version for chat_id, position in positions.items()}
+            moved = dict(versions.items() - self._members_versions.items())
+            if moved:
+                await self._on_members_changed(moved)
+                self._members_versions |= moved
 
     async def follow(self, local: LocalChat, epoch: str) -> None:
         """Return once the chat's position is of the history `epoch`, if that is the store's.
@@ -197,7 +198,7 @@ class Repair:
         self._hub.restart(local, position.last_seq if position else 0, found.epoch)
         self._members_versions.pop(local.chat_id, None)
         if position is None:  # here, the chat has never been
-            await self._on_members_changed(local.chat_id)
+            await self._on_members_changed([local.chat_id])
 
 
 def _is_behind(local: LocalChat, positions: dict[int, ChatPosition]) -> bool:

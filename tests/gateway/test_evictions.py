@@ -17,9 +17,11 @@ class Membership:
 
     def __init__(self) -> None:
         self.asked: set[tuple[int, int]] = set()
+        self.statements = 0
 
     async def still_members(self, pairs: Sequence[tuple[int, int]]) -> set[tuple[int, int]]:
         self.asked |= set(pairs)
+        self.statements += 1
         return {pair for pair in pairs if pair[1] == 1}
 
 
@@ -35,9 +37,9 @@ class Session:
         self.closes.append(disconnect.code)
 
 
-def enter(roster: Roster, user_id: int, claim: int = 1, **seat: Any) -> Session:
+def enter(roster: Roster, user_id: int, claim: int = 1, chat_id: int = 1, **seat: Any) -> Session:
     session: Any = Session()
-    roster.add(Subscription(session, LocalChat(1), Seat(1, user_id, "name", f"c{claim}", **seat), claim))
+    roster.add(Subscription(session, LocalChat(chat_id), Seat(chat_id, user_id, "name", f"c{claim}", **seat), claim))
     closed: Session = session
     return closed
 
@@ -46,9 +48,19 @@ async def test_a_recheck_closes_who_is_no_member_and_never_asks_about_guests() -
     roster, membership = Roster(), Membership()
     members: Any = membership
     member, stranger, guest = enter(roster, 1), enter(roster, 2), enter(roster, guest_id("ann"))
-    await Evictions(roster, members).recheck(1)
+    await Evictions(roster, members).recheck([1])
     assert (member.closes, stranger.closes, guest.closes) == ([], [Close.FORBIDDEN], [])
     assert membership.asked == {(1, 1), (1, 2)}
+
+
+async def test_chats_are_rechecked_by_one_statement() -> None:
+    roster, membership = Roster(), Membership()
+    members: Any = membership
+    sockets = [enter(roster, user, chat_id=chat) for chat in (1, 2) for user in (1, 2)]
+    elsewhere = enter(roster, 2, chat_id=3)
+    await Evictions(roster, members).recheck([1, 2])
+    assert [socket.closes for socket in sockets] == [[], [Close.FORBIDDEN], [], [Close.FORBIDDEN]]
+    assert (elsewhere.closes, membership.statements) == ([], 1)
 
 
 async def test_who_is_crowded_out_closes_but_not_who_came_again_since() -> None:

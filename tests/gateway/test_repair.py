@@ -1,7 +1,7 @@
 """What repair says of holes that it could not close."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from itertools import pairwise
 
 from gateway.hub import Hub
@@ -68,6 +68,27 @@ def repair_of(chats: int, log: CountingLog, tasks: Tasks, interval_s: float) -> 
         local, _ = hub.open(chat_id)
         hub.start(local, 0, "e1")
     return Repair(hub, log, tasks, "e1", on_members_changed=ignore, interval_s=lambda: interval_s)  # type: ignore[arg-type]
+
+
+async def test_chats_whose_members_moved_are_told_of_together_and_once() -> None:
+    hub, versions, told = Hub(), {1: 1, 2: 1, 3: 7}, list[set[int]]()
+
+    class Versions:
+        async def positions(self, chat_ids: Sequence[int]) -> Positions:
+            return Positions("e1", {chat_id: ChatPosition(0, versions[chat_id]) for chat_id in chat_ids})
+
+    async def tell(chat_ids: Collection[int]) -> None:
+        told.append(set(chat_ids))
+
+    for chat_id in versions:
+        local, _ = hub.open(chat_id)
+        hub.start(local, 0, "e1")
+    repair = Repair(hub, Versions(), Tasks(), "e1", on_members_changed=tell)  # type: ignore[arg-type]
+    await repair.check()
+    await repair.check()
+    versions[2] += 1
+    await repair.check()
+    assert told == [{1, 2, 3}, {2}]
 
 
 async def test_positions_are_checked_a_thousand_at_a_time() -> None:
