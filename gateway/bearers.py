@@ -44,6 +44,16 @@ class Outside:
 
 
 @dataclass(frozen=True, slots=True)
+class Claim:
+    """Whose a valid credential is, and until when it lets them in (Unix seconds)."""
+
+    user_id: int
+    expires_at: int
+    person: Person | None = None
+    """That user, where it took a look to find out; else there may be none any more."""
+
+
+@dataclass(frozen=True, slots=True)
 class Bearer:
     """A user, and until when the credential lets them in (Unix seconds)."""
 
@@ -60,7 +70,7 @@ class Bearers:
         self._tickets = tickets
         self._outside = outside
 
-    async def user(self, credential: str) -> Bearer:
+    async def claim(self, credential: str) -> Claim:
         """Whose it is; a ticket is used up.
 
         Raises: Problem (401, 503), StorageUnavailable, RedisUnavailable.
@@ -69,6 +79,23 @@ class Bearers:
             return await self._redeemed(credential)
         return await _checked(self._verified(credential))
 
+    async def bearer(self, claim: Claim) -> Bearer:
+        """The user.
+
+        Raises: Problem (401), StorageUnavailable.
+        """
+        person = claim.person or await self._people.by_id(claim.user_id)
+        if person is None:
+            raise unauthorized("The token's user does not exist any more.")
+        return Bearer(person, claim.expires_at)
+
+    async def user(self, credential: str) -> Bearer:
+        """Both.
+
+        Raises: as they do.
+        """
+        return await self.bearer(await self.claim(credential))
+
     async def guest(self, token: str) -> GuestClaims:
         """What a guest token says.
 
@@ -76,25 +103,19 @@ class Bearers:
         """
         return await _checked(self._verifier.verify_guest(token))
 
-    async def _redeemed(self, ticket: str) -> Bearer:
+    async def _redeemed(self, ticket: str) -> Claim:
         redeemed = await self._tickets.redeem(ticket)
         if redeemed is None:
             raise unauthorized("The ticket is unknown, too old, or was used before.")
-        return await self._known(redeemed.user_id, redeemed.expires_at)
+        return Claim(redeemed.user_id, redeemed.expires_at)
 
-    async def _verified(self, token: str) -> Bearer:
+    async def _verified(self, token: str) -> Claim:
         if self._outside is not None and not self._verifier.is_ours(token):
             claims = await self._outside.verifier.verify(token)
             person = await self._outside.identities.person(claims.issuer, claims.subject, claims.name)
-            return Bearer(person, claims.expires_at)
+            return Claim(person.id, claims.expires_at, person)
         ours = await self._verifier.verify(token)
-        return await self._known(ours.user_id, ours.expires_at)
-
-    async def _known(self, user_id: int, expires_at: int) -> Bearer:
-        person = await self._people.by_id(user_id)
-        if person is None:
-            raise unauthorized("The token's user does not exist any more.")
-        return Bearer(person, expires_at)
+        return Claim(ours.user_id, ours.expires_at)
 
 
 async def _checked(verification: Awaitable[T]) -> T:

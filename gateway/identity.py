@@ -1,5 +1,6 @@
 """Who is calling: which credential counts, whether its page may call, and whose it is."""
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from http import HTTPStatus
 
@@ -8,8 +9,11 @@ from starlette.requests import HTTPConnection
 from gateway.bearers import Bearers
 from gateway.credentials import SUBPROTOCOL, Ambiguous, Credentials, NoCredentials, find_credentials
 from gateway.origins import Origins
-from gateway.problems import Problem, unauthorized
-from storage.records import Person
+from gateway.problems import Problem, forbidden, unauthorized
+from storage.records import Admission, Person
+
+Admit = Callable[[int], Awaitable[Admission | None]]
+"""The place of the user with this id, if they have one."""
 
 
 class ForeignPage(Problem):
@@ -64,6 +68,19 @@ class Identity:
         credentials = self._credentials(connection)
         bearer = await self._bearers.user(credentials.token)
         return Caller(bearer.person, bearer.expires_at, credentials.subprotocol)
+
+    async def member(self, connection: HTTPConnection, admit: Admit) -> tuple[Caller, Admission]:
+        """The user who calls, and their place in a chat, which one question answers as a rule.
+
+        Raises: Problem (as `caller`; 403 no such chat or place), StorageUnavailable, RedisUnavailable.
+        """
+        credentials = self._credentials(connection)
+        claim = await self._bearers.claim(credentials.token)
+        admission = await admit(claim.user_id)
+        if admission is None:
+            await self._bearers.bearer(claim)  # 401 comes first
+            raise forbidden("You are not a member of this chat, or there is no such chat.")
+        return Caller(admission.member.person, claim.expires_at, credentials.subprotocol), admission
 
     async def anyone(self, connection: HTTPConnection) -> Caller | Anonymous:
         """The user who calls; without a token, or with a bad one, nobody knows who (seed 000).

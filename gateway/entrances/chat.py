@@ -12,7 +12,7 @@ from gateway.identity import Caller, Identity
 from gateway.membership import Membership
 from gateway.messages import MAX_ID
 from gateway.presence import Seat
-from gateway.problems import Problem, forbidden
+from gateway.problems import Problem
 from gateway.settings import SecondConnection
 from gateway.since import read_since
 from gateway.subscription import Place
@@ -64,12 +64,12 @@ async def admitted(websocket: WebSocket, identity: Identity, membership: Members
 
     Raises: Problem, StorageUnavailable.
     """
-    caller = await identity.caller(websocket)
     chat_id = chat_id_in(websocket.path_params["chat_id"])
-    admission = await membership.admit(chat_id, caller.person.id) if chat_id else None
-    if admission is None:
-        raise forbidden("You are not a member of this chat, or there is no such chat.")
-    return caller, admission
+
+    async def admit(user_id: int) -> Admission | None:
+        return None if chat_id is None else await membership.admit(chat_id, user_id)
+
+    return await identity.member(websocket, admit)
 
 
 def chat_id_in(text: str) -> int | None:

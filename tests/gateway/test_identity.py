@@ -11,7 +11,7 @@ from gateway.identity import Caller, ForeignPage, Guest, Identity
 from gateway.origins import Origins
 from gateway.problems import Problem
 from storage.errors import StorageUnavailable
-from storage.records import Person
+from storage.records import Admission, ChatKind, ChatPosition, Member, Person, Role
 from tests.auth.forgery import new_key, public
 from tests.gateway.memory_tickets import MemoryTickets
 from tests.gateway.requests import connection
@@ -63,6 +63,29 @@ async def test_the_caller_is_who_the_token_names_as_the_database_knows_them() ->
 async def test_a_user_who_is_gone_is_nobody() -> None:
     problem = await refusal(identity(), ("Authorization", f"Bearer {token()}"))
     assert (problem.status, problem.code) == (401, "unauthorized")
+
+
+async def test_who_has_a_place_in_the_chat_is_known_by_it_and_asked_for_by_nothing_else() -> None:
+    place = Admission(1, ChatKind.GROUP, Member(ANN, Role.MEMBER, read_seq=0), ChatPosition(5, 1), "e1")
+
+    async def admit(user_id: int) -> Admission | None:
+        return place if user_id == ANN.id else None
+
+    nobody_else_is_asked = identity(None)
+    caller, admission = await nobody_else_is_asked.member(connection(("Authorization", f"Bearer {token()}")), admit)
+    assert (caller, admission) == (Caller(ANN, int(NOW) + 7200, None), place)
+
+
+@pytest.mark.parametrize(("people", "status"), [((ANN,), 403), ((), 401)], ids=["a stranger", "a user who is gone"])
+async def test_who_has_no_place_in_the_chat_learns_first_whether_the_token_is_good(
+    people: tuple[Person, ...], status: int
+) -> None:
+    async def admit(_: int) -> Admission | None:
+        return None
+
+    with pytest.raises(Problem) as refused:
+        await identity(*people).member(connection(("Authorization", f"Bearer {token()}")), admit)
+    assert refused.value.status == status
 
 
 async def test_the_reason_of_a_refusal_is_said_and_the_token_is_not() -> None:
