@@ -114,6 +114,8 @@ async def everything(whole: Whole, ann: User, bob: User, watching: NativeClient,
         await left.send(type=name)
         await left.send(type="typing", is_typing=True, **{name: name})
         await left.send_raw(name)
+        await left.send(type="history")
+        await left.next("history")
         async with await cluster.connect(0, chat, bob, since=0) as right:
             await right.next("caught_up")
         await left.socket.close(4000 + sum(name.encode()) % 999, name)
