@@ -11,6 +11,7 @@ from tests.deploy.schemas import check
 from tests.deploy.test_manifests import SECRETS
 
 EVIL = 'a"\n  EVIL: "x'
+SPREAD = {"topologyKey": "rack", "maxSkew": 1, "whenUnsatisfiable": "DoNotSchedule"}
 WORDS = {  # each is a good name for Kubernetes, and something else than a word for YAML
     "fullnameOverride": "true",
     "nameOverride": "null",
@@ -51,6 +52,18 @@ WORDS = {  # each is a good name for Kubernetes, and something else than a word 
         ({"ingress": {"enabled": True, "host": "https://chat.example.com"}}, "/ingress/host"),
         ({"ingress": {"enabled": True, "host": "a.example", "tlsSecret": EVIL}}, "/ingress/tlsSecret"),
         ({"httpRoute": {"enabled": True, "parentRefs": [{"name": "w", "namespce": "x"}]}}, "namespce"),
+        ({"auth": {"podDisruptionBudget": {"maxUnavailable": 0}}}, "/auth/podDisruptionBudget/maxUnavailable"),
+        ({"auth": {"podDisruptionBudget": {"maxUnavailable": "999%"}}}, "/auth/podDisruptionBudget/maxUnavailable"),
+        ({"gateway": {"tolerations": [{"operator": "exist"}]}}, "/gateway/tolerations/0/operator"),
+        ({"gateway": {"affinity": {"podAffinty": {}}}}, "podAffinty"),
+        ({"auth": {"affinity": {"podAffinity": {"preferred": []}}}}, "/auth/affinity/podAffinity"),
+        ({"auth": {"topologySpreadConstraints": [SPREAD]}}, "missing property 'labelSelector'"),
+        ({"auth": {"extraEnvFrom": [{"secretRef": "more"}]}}, "/auth/extraEnvFrom/0/secretRef"),
+        ({"gateway": {"extraVolumes": [{"name": "tmp", "emptyDir": {}}]}}, "/gateway/extraVolumes/0/name"),
+        ({"gateway": {"extraVolumeMounts": [{"name": "a", "mountPath": "/tmp"}]}}, "/extraVolumeMounts/0/mountPath"),
+        ({"gateway": {"extraVolumeMounts": [{"name": "page", "mountPath": "/p"}]}}, "extraVolumes has no page"),
+        ({"networkPolicy": {"extraEgress": [{"port": 1}]}}, "/networkPolicy/extraEgress/0"),
+        ({"networkPolicy": {"extraEgress": [{"to": []}]}}, "missing property 'ports'"),
         ({"httpRoute": {"parentRefs": [{"name": "w"}], "timeouts": {"request": "1 hour"}}}, "/httpRoute/timeouts"),
     ],
 )

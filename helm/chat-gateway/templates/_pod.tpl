@@ -69,6 +69,22 @@ priorityClassName: {{ . | quote }}
 {{- end }}
 {{- end -}}
 
+{{/* More mounts, as given, of volumes that are there. Takes (list COMPONENT VALUES). */}}
+{{- define "chat.extraMounts" -}}
+{{- $volumes := list "tmp" -}}
+{{- range (index . 1).extraVolumes -}}
+{{- $volumes = append $volumes .name -}}
+{{- end -}}
+{{- range (index . 1).extraVolumeMounts -}}
+{{- if not (has .name $volumes) -}}
+{{- fail (printf "%s.extraVolumeMounts: extraVolumes has no %s" (index $ 0) .name) -}}
+{{- end -}}
+{{- end -}}
+{{- with (index . 1).extraVolumeMounts -}}
+{{- toYaml . -}}
+{{- end -}}
+{{- end -}}
+
 {{/* Up to two minutes to start, and a minute of silence until it is restarted. Takes the path that says "alive". */}}
 {{- define "chat.aliveProbes" -}}
 startupProbe:
