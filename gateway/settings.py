@@ -25,6 +25,7 @@ MIN_SERVICE_KEY_LENGTH: Final = 20
 MIN_SECRET_KEY_LENGTH: Final = 32  # RFC 7518 §3.2: as many bytes as HS256's hash
 WELL_KNOWN_SECRETS: Final = frozenset(
     {"", "admin", "app", "changeme", "guest", "password", "postgres", "redis", "secret"}
+    | {"chat", "only-for-development"}  # deploy/compose.env's, and that of k8s/overlays/development
 )
 
 

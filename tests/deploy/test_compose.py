@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from gateway.settings import known_settings, load
+from gateway.settings import SettingsError, known_settings, load
 from tests.deploy.programs import ROOT, find_debian
 from tests.seeds.extract import seed_text
 
@@ -57,6 +57,18 @@ def test_every_variable_is_a_setting_or_somebodys_that_we_know(services: dict[st
         assert settings.database_url == "postgres://postgres:postgres@db:5432/app"
         assert settings.drain_delay_s + settings.drain_s + 8 < 45  # stop_grace_period
     assert services["gateway"]["stop_grace_period"] == "45s"
+
+
+def test_in_production_every_password_that_is_in_these_files_is_refused(services: dict[str, Any]) -> None:
+    given = {key: str(value) for key, value in services["gateway"]["environment"].items()} | {"APP_ENV": "production"}
+    for name, refused, good in (
+        ("POSTGRES_PASSWORD", "POSTGRES_PASSWORD", "of-our-own"),
+        ("AMQP_URL", "AMQP_URL", "amqp://chat:of-our-own@rabbitmq:5672/"),
+    ):
+        with pytest.raises(SettingsError, match=refused):
+            load(environ=given, folder=Path("/nowhere"))
+        given[name] = good
+    assert load(environ=given, folder=Path("/nowhere")).is_production
 
 
 def test_the_environment_of_seed_003_works_as_it_stands(services: dict[str, Any]) -> None:

@@ -3,11 +3,13 @@
 import shutil
 import subprocess
 import sys
+from base64 import b64decode
 from pathlib import Path
 
 import pytest
 import yaml
 
+from gateway.settings import SettingsError, load
 from tests.deploy.programs import AGES, ROOT, Object, charted, kustomized, one, program, run
 from tests.deploy.schemas import check
 from tests.deploy.variants import COMPONENTS
@@ -63,6 +65,13 @@ def test_development_needs_nothing_else() -> None:
     assert {each["name"] for each in wanted} == {secret["metadata"]["name"]}  # the hash of its content is in its name
     assert {each["key"] for each in wanted if not each.get("optional")} == set(secret["data"])
     assert container["args"] == ["gateway", "--with-auth"], "no ingress leads to auth, and the page registers people"
+
+
+def test_the_password_of_development_is_refused_elsewhere() -> None:
+    (secret,) = [each for each in kustomized("k8s/overlays/development") if each["kind"] == "Secret"]
+    given = {name: b64decode(value).decode() for name, value in secret["data"].items()}
+    with pytest.raises(SettingsError, match="a password that everybody knows"):
+        load(environ=given, folder=Path("/nowhere"))
 
 
 def test_the_readmes_selector_finds_the_migration_and_its_policy() -> None:
