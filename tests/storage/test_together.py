@@ -39,6 +39,16 @@ async def test_what_is_asked_in_one_turn_is_one_statement_and_the_same_twice_is_
     assert reader.asked == [[2, 4, 6]]
 
 
+async def test_who_comes_a_turn_later_asks_along() -> None:
+    reader = Reader()
+    together = Together(reader.read)
+    first = asyncio.ensure_future(together.ask(2))
+    await asyncio.sleep(0)
+    second = asyncio.ensure_future(together.ask(4))
+    assert await asyncio.gather(first, second) == [4, 16]
+    assert reader.asked == [[2, 4]]
+
+
 async def test_what_is_asked_while_an_answer_is_under_way_is_the_next_statement_with_a_younger_answer() -> None:
     reader = Reader()
     reader.may_answer.clear()
