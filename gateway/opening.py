@@ -224,7 +224,7 @@ class Opening(Outgoing):
     def _answer(self, message: WebSocketAcceptEvent) -> None:
         if self.disconnected:
             raise ClientDisconnected
-        if self.transport.is_closing():
+        if self._transport.is_closing():
             return
         lines = [_SWITCHING + self._accept]
         lines += [name + b": " + value for name, value in (*self.default_headers, *message.get("headers", ()))]
@@ -235,7 +235,7 @@ class Opening(Outgoing):
         self.handshake_complete = True
         if self._conn is not None:
             self._conn.state = State.OPEN
-        self.transport.write(b"\r\n".join([*lines, b"\r\n"]))
+        self.write(b"\r\n".join([*lines, b"\r\n"]))
         self.start_keepalive()
 
     def _let_go(self) -> None:
