@@ -80,10 +80,11 @@ class PostgresClient(AsyncpgDBClient):
         """Tortoise's own waits five times as long for a silent server, and a node that leaves has other waits too."""
         if self._pool is not None:
             pool, self._pool = self._pool, None
+            idle, self._idle = self._idle, []  # at once: whoever comes now has another pool
             try:
                 async with asyncio.timeout(CLOSE_S):
-                    while self._idle:
-                        await pool.release(self._idle.pop()[0])
+                    for connection, _ in idle:
+                        await pool.release(connection)
                     await pool.close()
             except TimeoutError:
                 pool.terminate()

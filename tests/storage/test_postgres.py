@@ -95,3 +95,12 @@ async def test_closing_takes_leave_of_idle_connections_too(
                 await asyncio.sleep(0.01)
     finally:
         await admin.close()
+
+
+async def test_whoever_comes_while_it_closes_gets_no_connection_of_the_closed_pool(client: PostgresClient) -> None:
+    async with client.acquire_connection() as one, client.acquire_connection() as other:
+        closed = {await one.fetchval(PID), await other.fetchval(PID)}
+    closing = asyncio.create_task(client.close())
+    await asyncio.sleep(0)  # it has begun
+    assert await backend(client) not in closed
+    await closing
