@@ -81,6 +81,9 @@ class HttpTransport(HttpToolsProtocol):
             # A body, or frames ahead of the answer (RFC 6455 §4.1), which uvicorn drops silently.
             self.send_400_response("Nothing may follow the request for a WebSocket until it is answered.")
             return
+        if self.flow.write_paused or not (self.cycle is None or self.cycle.response_complete):
+            self.transport.abort()  # the answer to an earlier request would come in the middle of frames
+            return
         self.transport.set_write_buffer_limits()
         is_get = self.parser.get_method() == b"GET" and self.parser.get_http_version() == "1.1"
         handshake = plain_handshake(self.url, self.headers) if is_get else None

@@ -210,3 +210,34 @@ async def test_no_bound_on_requests_is_left_on_a_websocket() -> None:
         await asyncio.sleep(0.3)  # thrice every bound
         await client.send(frame(TEXT, b"hi"))
         assert await client.read() == Received(TEXT, b"hi")
+
+
+@pytest.mark.parametrize("header", [None, "Connection: Upgrade"], ids=["plain", "not plain"])
+async def test_no_answer_comes_in_the_middle_of_frames(header: str | None) -> None:
+    answered = asyncio.Event()
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "websocket":
+            await LaneApp(echo)(scope, receive, send)
+        else:
+            await answered.wait()
+            await PlainTextResponse("ok")(scope, receive, send)
+
+    async with running(app) as server, await RawClient.connect(server.port) as client:
+        await client.send(GET + handshake("/", *[header] * (header is not None)))
+        await client.ended()
+        answered.set()
+
+
+async def test_a_socket_is_not_opened_behind_an_answer_that_is_not_read() -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "websocket":
+            await LaneApp(echo)(scope, receive, send)
+        else:
+            await PlainTextResponse("x" * 16 * KIB * KIB)(scope, receive, send)
+
+    async with running(app) as server, await RawClient.connect(server.port, receive_buffer=SMALL) as client:
+        await client.send(GET)
+        await client.answer()
+        await client.send(handshake())
+        await until(lambda: not server.server_state.connections)
