@@ -267,6 +267,11 @@ class Transport(Opening):
             self.transport.close()
         self._abort_later()
 
+    def send_500_response(self) -> None:
+        """The application failed before it answered; `shutdown` may have answered since."""
+        if not self.disconnected:
+            super().send_500_response()
+
     # --- within
 
     def _refuse_request(self) -> None:

@@ -1,6 +1,7 @@
 """Applications that know nothing of the lane get the ASGI they expect: Starlette's own WebSocket, unchanged."""
 
 import asyncio
+import gc
 import logging
 from collections.abc import Awaitable, Callable
 
@@ -114,6 +115,23 @@ async def test_a_handshake_that_the_end_of_the_server_overtakes_is_503(
         assert refusal.value.response.status_code == 503
         await until(lambda: not server.server_state.tasks)
     assert [record for record in caplog.records if record.levelno >= logging.ERROR] == []
+
+
+async def test_an_application_that_fails_after_the_end_of_the_server_gives_no_second_answer(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def handler(_: WebSocket) -> None:
+        for socket in server.sockets:
+            socket.shutdown()
+        raise asyncio.CancelledError
+
+    async with running(app_of(handler)) as server:
+        with pytest.raises(InvalidStatus) as refusal:
+            await dial(server)
+        assert refusal.value.response.status_code == 503
+        await until(lambda: not server.server_state.tasks)
+        gc.collect()  # a task that failed says so when it goes
+    assert [record.name for record in caplog.records if record.levelno >= logging.ERROR] == ["gateway.transport"]
 
 
 @pytest.mark.parametrize(("sent", "code"), [(close(4321, b"why"), 4321), (close(), 1005), (frame(3), 1002)])
