@@ -8,6 +8,8 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Generic, TypeVar
 
+from storage.errors import StorageUnavailable
+
 LIMIT = 500
 """Questions a statement."""
 
@@ -50,6 +52,8 @@ class Together(Generic[Key, Answer]):
                 if not future.done():  # who asked may have left
                     future.set_result(answers.get(key))
         except Exception as error:
+            if isinstance(error, StorageUnavailable):  # who waited for it would wait as long again, to hear the same
+                asked, self._waiting = [*asked, *self._waiting], []
             for _, future in asked:
                 if not future.done():
                     future.set_exception(error)

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 
 import pytest
 
+from storage.errors import StorageUnavailable
 from storage.together import LIMIT, Together
 
 
@@ -45,7 +46,7 @@ async def test_who_comes_a_turn_later_asks_along() -> None:
     first = asyncio.ensure_future(together.ask(2))
     await asyncio.sleep(0)
     second = asyncio.ensure_future(together.ask(4))
-    assert await asyncio.gather(first, second) == [4, 16]
+    assert [await first, await second] == [4, 16]
     assert reader.asked == [[2, 4]]
 
 
@@ -74,10 +75,26 @@ async def test_an_error_is_told_to_those_who_asked_and_the_next_are_asked_anew()
     reader = Reader()
     reader.error = OSError("away")
     together = Together(reader.read)
-    answers = await asyncio.gather(together.ask(2), together.ask(4), return_exceptions=True)
+    answers = await asyncio.gather(*map(together.ask, (2, 4)), return_exceptions=True)
     assert answers == [reader.error, reader.error]
     reader.error = None
     assert await together.ask(2) == 4
+
+
+async def test_who_waits_for_a_database_that_is_away_is_told_so_at_once() -> None:
+    reader = Reader()
+    reader.error = StorageUnavailable("away")
+    reader.may_answer.clear()
+    together = Together(reader.read)
+    asking = [asyncio.ensure_future(together.ask(2))]
+    await asyncio.sleep(0.01)
+    asking.append(asyncio.ensure_future(together.ask(4)))
+    await asyncio.sleep(0.01)
+    reader.may_answer.set()
+    assert await asyncio.gather(*asking, return_exceptions=True) == [reader.error, reader.error]
+    assert reader.asked == [[2]]
+    reader.error = None
+    assert await together.ask(4) == 16
 
 
 async def test_a_statement_that_is_cancelled_leaves_nobody_waiting() -> None:
