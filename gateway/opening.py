@@ -3,7 +3,7 @@
 A plain handshake is answered from here, with nothing but bytes; any other is websockets' and uvicorn's own business.
 What that saves, in time and memory: docs/connects.md.
 
-Keeps: what only the handshake needs does not outlive it; who does not end it within HANDSHAKE_S is cut.
+Keeps: what only the handshake needs does not outlive it; who does not end it in time is cut.
 """
 
 import asyncio
@@ -21,12 +21,9 @@ from websockets.http11 import Request
 from websockets.protocol import State
 from websockets.server import ServerProtocol
 
+from gateway.deadlines import Deadlines, rotas_of
 from gateway.lane import LANE
-from gateway.outgoing import Outgoing
 from gateway.plain_handshake import PlainHandshake
-
-HANDSHAKE_S: Final = 10.0
-"""From a complete request to accept or refusal (security.md); gateway.http_transport bounds the time before."""
 
 quiet = logging.getLogger("gateway.transport.uvicorn")
 quiet.setLevel(logging.WARNING)  # at INFO uvicorn logs URLs, and at DEBUG websockets logs requests and frames
@@ -48,7 +45,7 @@ _WRITABLE: Final = asyncio.Event()
 _WRITABLE.set()
 
 
-class Opening(Outgoing):
+class Opening(Deadlines):
     """What `gateway.transport.Transport` has of a beginning.
 
     The slots are uvicorn's own attributes: a socket's `__dict__` with so many would weigh 1.5 KiB.
@@ -60,7 +57,6 @@ class Opening(Outgoing):
     __slots__ = (
         "_accept",
         "_conn",
-        "_handshake_timer",
         "app",
         "app_state",
         "asgi_version",
@@ -76,14 +72,7 @@ class Opening(Outgoing):
         "handshake_complete",
         "handshake_initiated",
         "initial_response",
-        "last_ping_rtt",
         "loop",
-        "pending_ping_payload",
-        "ping_interval",
-        "ping_sent_at",
-        "ping_timeout",
-        "ping_timer",
-        "pong_timer",
         "queue",
         "read_paused",
         "request",
@@ -104,7 +93,7 @@ class Opening(Outgoing):
         _loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
         # Not uvicorn's own __init__, which makes what is made here only when it is needed.
-        super().__init__()
+        super().__init__(rotas_of(server_state, config))
         self.config, self.app, self.app_state = config, config.loaded_app, app_state
         self.loop = _loop or asyncio.get_running_loop()
         self.root_path, self.asgi_version = config.root_path, config.asgi_version
@@ -114,16 +103,12 @@ class Opening(Outgoing):
         self.queue = asyncio.Queue()
         self.handshake_initiated = self.handshake_complete = False
         self.close_sent = self.disconnected = self.read_paused = False
-        self.close_timer = self.ping_timer = self.pong_timer = None
+        self.close_timer = None
         self.initial_response = None
         self.writable = _WRITABLE
-        self.ping_interval, self.ping_timeout = config.ws_ping_interval, config.ws_ping_timeout
-        self.pending_ping_payload = None
-        self.ping_sent_at = self.last_ping_rtt = 0.0
         self._conn: ServerProtocol | None = None
         self._accept = b""
         """The answer's key, while a plain handshake is to be answered."""
-        self._handshake_timer: asyncio.TimerHandle | None = None
 
     @property
     def conn(self) -> ServerProtocol:  # type: ignore[override]  # uvicorn sets it in the __init__ that is not called
@@ -172,7 +157,7 @@ class Opening(Outgoing):
     def _take_over(self, transport: BaseTransport) -> None:
         self.transport = transport
         self.look_for_kernel(transport)
-        self._handshake_timer = self.loop.call_later(HANDSHAKE_S, self._handshake_overdue)
+        self._rotas.openings.add(self)
 
     def _offer_lane(self) -> None:
         self.scope["extensions"][LANE] = self  # type: ignore[assignment]  # ours, so uvicorn's type has it not
@@ -186,7 +171,7 @@ class Opening(Outgoing):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The socket is gone."""
-        self._cancel_handshake_timer()
+        self._rotas.openings.discard(self)
         super().connection_lost(exc)
 
     def pause_writing(self) -> None:
@@ -205,11 +190,6 @@ class Opening(Outgoing):
         super().handle_connect(event)
         if not self.handshake_complete:
             self._offer_lane()
-
-    def start_keepalive(self) -> None:
-        """The handshake is complete."""
-        self._cancel_handshake_timer()
-        super().start_keepalive()
 
     async def send(self, message: ASGISendEvent) -> None:
         """The application's answers; a refusal ends the handshake as an accept does, which uvicorn forgets to note."""
@@ -242,12 +222,3 @@ class Opening(Outgoing):
         """Keep nothing of the handshake: its objects are half of what a connection would weigh."""
         self.scope = self.request = self.response = _NOTHING
         self.queue = _NO_QUEUE
-
-    def _handshake_overdue(self) -> None:
-        if not self.handshake_complete:
-            self.transport.abort()
-
-    def _cancel_handshake_timer(self) -> None:
-        if self._handshake_timer is not None:
-            self._handshake_timer.cancel()
-            self._handshake_timer = None

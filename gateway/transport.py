@@ -10,7 +10,6 @@ token may be in its query. Where uvicorn and websockets do otherwise, and what w
 
 import asyncio
 import logging
-import random
 from collections import deque
 from collections.abc import Callable
 from http import HTTPStatus
@@ -33,7 +32,6 @@ ABORT_S: Final = 5.0
 """From the start of a close, by either side, to the abort of what is not closed by then."""
 MAX_UNREAD_PONGS: Final = 64 * 1024
 """Bytes of pongs that a peer may ask for while it does not read them."""
-_PING_HEAD: Final = b"\x89\x04"
 _BAD_REQUEST: Final = "Failed to open a WebSocket connection: the request is invalid, or has a body.\n"
 
 
@@ -223,23 +221,10 @@ class Transport(Opening):
             self.transport.write(answer)
         self._hang_up()
 
-    def send_keepalive_ping(self) -> None:
-        """uvicorn's, without websockets' state machine: an idle socket has it for nothing else."""
-        self.ping_timer = None
-        if self.close_sent or self._transport.is_closing():
-            return
-        self.pending_ping_payload = random.randbytes(4)  # noqa: S311 - tells one ping from the next, guards nothing
-        self.ping_sent_at = self.loop.time()
-        self.write(_PING_HEAD + self.pending_ping_payload)
-        if self.ping_timeout is None:
-            self.schedule_ping()
-        else:
-            self.pong_timer = self.loop.call_later(self.ping_timeout, self.keepalive_timeout)
-
     def keepalive_timeout(self) -> None:
         """No pong came in time."""
-        if self._lane_paused and self.ping_timeout is not None:  # it may lie unread, by our own choice
-            self.pong_timer = self.loop.call_later(self.ping_timeout, self.keepalive_timeout)
+        if self._lane_paused and self._rotas.pongs is not None:  # it may lie unread, by our own choice
+            self._rotas.pongs.add(self)
             return
         super().keepalive_timeout()
         self.disconnected = True  # for the application

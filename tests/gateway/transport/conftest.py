@@ -20,7 +20,7 @@ def short_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
     """The bounds in time, short enough to be waited for."""
     bounds: dict[str, Any] = {
         "gateway.transport.ABORT_S": 0.1,
-        "gateway.opening.HANDSHAKE_S": 0.1,
+        "gateway.deadlines.HANDSHAKE_S": 0.1,
         "gateway.http_transport.HEAD_S": 0.1,
         "gateway.http_transport.BODY_S": 0.1,
         "gateway.http_transport.STALL_S": 0.1,

@@ -184,7 +184,7 @@ async def test_a_refusal_that_never_ends_is_cut() -> None:
 
 
 async def test_a_client_that_does_not_wait_for_the_answer_is_cut_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gateway.opening.HANDSHAKE_S", 60)
+    monkeypatch.setattr("gateway.deadlines.HANDSHAKE_S", 60)
 
     async def hesitate(scope: Scope, receive: Receive, send: Send) -> None:
         while (await receive())["type"] != "websocket.disconnect":
@@ -238,7 +238,7 @@ async def test_a_frame_that_never_ends_is_cut_by_the_keepalive(sent: bytes) -> N
 async def test_a_handshake_that_only_the_http_parser_takes_is_refused_at_once(
     path: str, header: str, status: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gateway.opening.HANDSHAKE_S", 60)
+    monkeypatch.setattr("gateway.deadlines.HANDSHAKE_S", 60)
     async with running(LaneApp(echo)) as server, await RawClient.connect(server.port) as client:
         await client.send(handshake(path, header))
         async with asyncio.timeout(2):
