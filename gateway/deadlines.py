@@ -1,4 +1,4 @@
-"""What must be done in time: end the handshake, and answer pings. One timer for all sockets' pings, one for their pongs.
+"""What must be done in time: end the handshake, answer pings. One timer for all sockets' pings, one for their pongs.
 
 Keeps: who misses a deadline is cut; a socket has at most one ping on its way, and the next comes an interval after its
 answer.
