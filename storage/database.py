@@ -27,7 +27,7 @@ from storage.sqlite import LockedSqliteClient
 
 BOUND_S = 6.0  # for one use of `session` or `transaction`, waiting for its turn included
 READERS = 6  # uses of `session` and `transaction` at a time
-COMMITTERS = 4  # connections that are left for commits
+COMMITTERS = 2  # connections that are left for commits; docs/message-log.md says why no more
 
 
 Row = dict[str, Any]
