@@ -71,6 +71,12 @@ class Product:
         self.postgres.query("postgres", f"ALTER SYSTEM {words}")
         self.postgres.query("postgres", "SELECT pg_reload_conf()")
 
+    def tidy(self) -> None:
+        """Have PostgreSQL do what a heavy load has left to do, so that the next one does not pay for it."""
+        name = self.database_url.rpartition("/")[2]
+        for words in ("VACUUM ANALYZE", "CHECKPOINT"):
+            self.postgres.query(name, words)
+
     def log_lookups(self) -> int:
         """Index scans of the stored messages so far, in PostgreSQL's own count; as late as `statements`."""
         query = "SELECT idx_scan FROM pg_stat_user_tables WHERE relname = 'chat_log'"

@@ -5,7 +5,7 @@ rates are low enough for one core.
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +24,8 @@ CHATS = 250
 """A node."""
 RATE = 750
 """Messages a second and node: four of them leave some of the core."""
+TURNS = 2
+"""How often each layout is measured, one after the other each time: the machine is not the same a minute later."""
 LINGER_S = 7.0
 """After sockets were cut off: until their users have left."""
 FLAT = 1.25
@@ -54,7 +56,7 @@ class Scaled:
 
 def count_steps(quick: bool) -> int:
     """Each layout."""
-    return len(_layouts(quick))
+    return len(_layouts(quick)) * (1 if quick else TURNS)
 
 
 def _layouts(quick: bool) -> list[tuple[int, int]]:
@@ -63,12 +65,15 @@ def _layouts(quick: bool) -> list[tuple[int, int]]:
 
 def run(folder: Path, quick: bool, progress: Progress) -> Section:
     """More nodes on one Redis, then two nodes on more of them."""
-    found = []
-    for nodes, shards in _layouts(quick):
-        progress.next(f"W6: {nodes} nodes, {shards} Redis")
-        where = folder / f"{nodes}-{shards}"
-        where.mkdir()
-        found.append(_measure(where, nodes, shards, *((2, 1.0) if quick else (4, 2.0))))
+    layouts = _layouts(quick)
+    measured: list[list[Scaled]] = [[] for _ in layouts]
+    for turn in range(1 if quick else TURNS):
+        for (nodes, shards), of_layout in zip(layouts, measured, strict=True):
+            progress.next(f"W6: {nodes} nodes, {shards} Redis")
+            where = folder / f"{nodes}-{shards}-{turn}"
+            where.mkdir()
+            of_layout.append(_measure(where, nodes, shards, *((2, 1.0) if quick else (3, 1.5))))
+    found = [_joined(of_layout) for of_layout in measured]
     by_nodes = [one for one in found if one.shards == 1]
     by_shards = [one for one in found if one.nodes == 2]
     one, most = by_nodes[0], by_nodes[-1]
@@ -80,6 +85,25 @@ def run(folder: Path, quick: bool, progress: Progress) -> Section:
         "database_us": most.database_us.median,
     }
     return Section("w6", [_node_table(by_nodes), _shard_table(by_shards)], _charts(by_nodes), costs)
+
+
+def _joined(turns: Sequence[Scaled]) -> Scaled:
+    """The runs of all turns of one layout."""
+
+    def joined(read: Callable[[Scaled], Figure]) -> Figure:
+        return Figure(tuple(value for turn in turns for value in read(turn).runs))
+
+    return Scaled(
+        turns[0].nodes,
+        turns[0].shards,
+        singly_us=joined(lambda turn: turn.singly_us),
+        burst_us=joined(lambda turn: turn.burst_us),
+        room_redis_us=joined(lambda turn: turn.room_redis_us),
+        message_us=joined(lambda turn: turn.message_us),
+        redis_us=joined(lambda turn: turn.redis_us),
+        database_us=joined(lambda turn: turn.database_us),
+        busiest=max(turn.busiest for turn in turns),
+    )
 
 
 def _measure(folder: Path, nodes: int, shards: int, runs: int, seconds: float) -> Scaled:
