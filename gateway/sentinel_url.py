@@ -38,9 +38,11 @@ class SentinelUrl:
         if scheme not in SCHEMES:
             return None
         try:
-            parts = urlsplit(f"//{rest}")
-            user, at, hosts = parts.netloc.rpartition("@")
-            service, _, database = parts.path.removeprefix("/").partition("/")
+            # By hand: to newer Pythons a list with an IPv6 address in it is no network location.
+            where, _, query = rest.partition("#")[0].partition("?")
+            netloc, _, path = where.partition("/")
+            user, at, hosts = netloc.rpartition("@")
+            service, _, database = path.partition("/")
             if not service:
                 raise ValueError
             return cls(
@@ -50,7 +52,7 @@ class SentinelUrl:
                 user + at,
                 user.partition(":")[2],
                 int(database or 0),
-                parts.query,
+                query,
             )
         except ValueError:
             raise ValueError(FORM) from None
