@@ -90,7 +90,7 @@ def decode(payload: bytes) -> Publication | None:
 def seq_of(payload: bytes) -> int | None:
     """The seq of a stored event, from the head of its payload; None for all else.
 
-    A node hears its own publications too, and those of its neighbours' repairs: for most of them that is all it needs.
+    A node hears its own publications too, which it has delivered already: of most of those that is all it needs.
     """
     if not payload.startswith(_STORED):
         return None

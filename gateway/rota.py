@@ -20,10 +20,10 @@ _One = TypeVar("_One")
 class Rota(Generic[_One]):
     """Calls `call` with each one, once, `delay_s` after it was added. For the loop in which it is used."""
 
-    __slots__ = ("_call", "_due", "_step_s", "_timer", "delay_s")
+    __slots__ = ("_call", "_delay_s", "_due", "_step_s", "_timer")
 
     def __init__(self, delay_s: float, call: Callable[[_One], None]) -> None:
-        self.delay_s = delay_s
+        self._delay_s = delay_s
         self._call = call
         self._step_s = delay_s / STEPS
         self._due: OrderedDict[_One, float] = OrderedDict()
@@ -37,9 +37,9 @@ class Rota(Generic[_One]):
         """From now on, also if it waited already."""
         loop = asyncio.get_running_loop()
         self._due.pop(one, None)
-        self._due[one] = loop.time() + self.delay_s
+        self._due[one] = loop.time() + self._delay_s
         if self._timer is None:
-            self._timer = loop.call_later(self.delay_s, self._run)
+            self._timer = loop.call_later(self._delay_s, self._run)
 
     def discard(self, one: _One) -> None:
         """It waits no more; perhaps it did not."""

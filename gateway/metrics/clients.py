@@ -125,17 +125,11 @@ class ClientMetrics:
         """A command was carried out; `ack_s` if it was stored."""
         self._command(dialect, command, "ok").inc()
         if ack_s is not None:
-            histogram = self._acks.get(dialect)
-            if histogram is None:
-                histogram = self._acks[dialect] = self._ack.labels(dialect)
-            histogram.observe(ack_s)
+            _of_dialect(self._ack, self._acks, dialect).observe(ack_s)
 
     def answered(self, dialect: str, seconds: float) -> None:
         """The answer to a command that was `handled` had to be waited for this long."""
-        histogram = self._answers.get(dialect)
-        if histogram is None:
-            histogram = self._answers[dialect] = self._answer.labels(dialect)
-        histogram.observe(seconds)
+        _of_dialect(self._answer, self._answers, dialect).observe(seconds)
 
     def refused(self, dialect: str, command: str, code: str) -> None:
         """A command was refused with this error code."""
@@ -156,3 +150,11 @@ class ClientMetrics:
     def upstream_ended(self, end: str) -> None:
         """The upstream of an echo session is no more; `end` is from a closed set."""
         self._upstream_ends.labels(end).inc()
+
+
+def _of_dialect(histogram: Histogram, seen: dict[str, Histogram], dialect: str) -> Histogram:
+    """The dialect's own, by a look into `seen`: to ask for a label costs more than to observe."""
+    own = seen.get(dialect)
+    if own is None:
+        own = seen[dialect] = histogram.labels(dialect)
+    return own

@@ -1,16 +1,9 @@
-from pathlib import Path
-
 from tortoise import migrations
 from tortoise.migrations import operations as ops
 from tortoise.migrations.schema_editor.base import BaseSchemaEditor
 from tortoise.migrations.schema_generator.state_apps import StateApps
 
-SQL = Path(__file__).parents[1] / "chat_log_commit.sql"
-
-
-async def create_function(apps: StateApps, editor: BaseSchemaEditor) -> None:
-    if editor.client.capabilities.dialect == "postgres":
-        await editor.client.execute_script(SQL.read_text(encoding="utf-8"))
+from storage.commit_function import create_function
 
 
 async def drop_function(apps: StateApps, editor: BaseSchemaEditor) -> None:

@@ -6,6 +6,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+import pytest
+
 from storage.accounts import Accounts
 from storage.chat_log import StoredChatLog, open_chat_log
 from storage.chats import Chats
@@ -24,6 +26,18 @@ class Node:
     chats: Chats
     accounts: Accounts
     batches: list[int]
+
+    def count_statements(self, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+        """The statements that are read from now on, as they come."""
+        statements: list[str] = []
+        fetch = self.database.fetch
+
+        async def counted(sql: str, *values: object) -> list[dict[str, object]]:
+            statements.append(sql)
+            return await fetch(sql, *values)
+
+        monkeypatch.setattr(self.database, "fetch", counted)
+        return statements
 
     async def person(self, login: str) -> Person:
         """A new account."""

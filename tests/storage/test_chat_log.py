@@ -266,14 +266,7 @@ async def test_who_open_a_chat_each_at_the_same_time_ask_by_one_statement(
     ann = await node.person("ann")
     chats = [await node.group(ann) for _ in range(3)]
     await node.say(message(chats[0], ann))
-    statements: list[str] = []
-    fetch = node.database.fetch
-
-    async def counted(sql: str, *values: object) -> list[dict[str, object]]:
-        statements.append(sql)
-        return await fetch(sql, *values)
-
-    monkeypatch.setattr(node.database, "fetch", counted)
+    statements = node.count_statements(monkeypatch)
     unknown = 10**6
     found = await asyncio.gather(*(node.log.positions([chat]) for chat in [*chats, unknown, 10**30]))
     assert len(statements) == 1

@@ -252,14 +252,7 @@ async def test_still_members_keeps_the_pairs_that_hold(node: Node) -> None:
 
 async def test_a_list_of_chats_takes_the_same_queries_however_long(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
     ann, bob, _ = await trio(node)
-    queries: list[str] = []
-    fetch = node.database.fetch
-
-    async def counted(sql: str, *values: object) -> list[dict[str, object]]:
-        queries.append(sql)
-        return await fetch(sql, *values)
-
-    monkeypatch.setattr(node.database, "fetch", counted)
+    queries = node.count_statements(monkeypatch)
     for chats in (1, 20):
         for _ in range(chats):
             await node.group(ann, bob)
