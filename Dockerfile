@@ -1,5 +1,5 @@
-# One image for every part: `gateway` (the default), `auth`, `migrate`, `healthcheck`.
-# The Python and the Debian are those that the tests run on.
+# One image for every command: `gateway` (the default), `auth`, `migrate`, `healthcheck`.
+# Python and Debian have the versions that the tests use.
 ARG PYTHON=python:3.11-slim-bookworm
 
 FROM ${PYTHON} AS build
@@ -10,21 +10,25 @@ RUN python -m venv --without-pip .venv \
         --only-binary :all: --require-hashes --requirement requirements/runtime.txt
 COPY gateway gateway
 COPY auth auth
+COPY httpapi httpapi
 COPY storage storage
 COPY web web
-# For the version that the program says it is.
+# `chat-gateway --version` reads the version from it.
 COPY pyproject.toml ./
-# Compiled here, as nothing can be written there; by content, as copying may change times.
-RUN python -m compileall -q --invalidation-mode unchecked-hash gateway auth storage \
+# Compiled at build time, because the image runs on a read-only root; unchecked, because copying may change file times.
+RUN python -m compileall -q --invalidation-mode unchecked-hash gateway auth httpapi storage \
     && printf '#!/app/.venv/bin/python\nimport sys\n\nfrom gateway.cli import main\n\nsys.exit(main())\n' \
         >.venv/bin/chat-gateway \
     && chmod 0755 .venv/bin/chat-gateway
 
 FROM ${PYTHON}
-# The second line: where seed 003's STATIC_PATH looks for the page.
+# /project/static is the STATIC_PATH of seed 003.
 RUN python -m pip uninstall --yes --quiet --root-user-action ignore pip setuptools wheel \
     && mkdir /project && ln -s /app/web /project/static
 COPY --from=build /app /app
+COPY LICENSE /app/
+LABEL org.opencontainers.image.title="chat-gateway" \
+    org.opencontainers.image.licenses="MIT"
 ENV PATH=/app/.venv/bin:$PATH \
     PYTHONPATH=/app \
     PYTHONDONTWRITEBYTECODE=1 \

@@ -7,64 +7,88 @@ from typing import TypedDict
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from auth.accounts import Accounts
-from auth.api_pages import api_pages
-from auth.attempts import LoginLimits
+from auth.accounts.counters import Counters
+from auth.accounts.devices import Devices
+from auth.accounts.login import Login
+from auth.accounts.login_limits import LoginLimits
+from auth.accounts.passwords import Passwords
+from auth.accounts.registration import Registration
+from auth.accounts.registration_limits import RegistrationLimits
+from auth.accounts.sessions import Sessions, SessionStore
+from auth.accounts.store import AccountStore
+from auth.api.oauth2 import TokenEndpoint
+from auth.api.routes import AuthRoutes
+from auth.api.sessions import SessionRoutes
 from auth.events import SILENT, AuthEvents
-from auth.guests import Guests
-from auth.keys import KeyRing, KeyStore
-from auth.login import Login
-from auth.oauth2 import TokenEndpoint
-from auth.operation import Caller, operation
-from auth.passwords import Passwords
-from auth.problem import Problem
-from auth.registration import Registration
-from auth.routes import AuthRoutes
 from auth.settings import AuthSettings
-from auth.tokens import GuestIssuer, Issuer
+from auth.tokens.access_tokens import DeviceIssuer, GuestIssuer, Issuer, Verifier
+from auth.tokens.guests import Guests
+from auth.tokens.key_ring import KeyRing, KeyStore
+from httpapi.docs_pages import api_pages
+from httpapi.errors import Problem
+from httpapi.operation import Audience, operation
+from httpapi.redirects import RelativeRedirects
+from httpapi.security_headers import SecurityHeaders
 
 
 class AuthService:
-    """Auth over somebody's storage and limits, which stay the caller's to close."""
+    """The objects of auth, over storage and limits that the caller provides and closes."""
 
     def __init__(
         self,
-        accounts: Accounts,
+        accounts: AccountStore,
+        session_store: SessionStore,
         keys: KeyStore,
-        limits: LoginLimits,
+        counters: Counters,
         settings: AuthSettings,
         events: AuthEvents = SILENT,
     ) -> None:
         self.key_ring = KeyRing(keys, settings.longest_token_s)
-        self._passwords = Passwords(on_hashed=events.hashed)
-        issuer = Issuer(settings.token_names, settings.token_lifetime_s)
-        login = Login(accounts, self._passwords, limits, self.key_ring, issuer, events.login)
+        names = settings.token_names
+        self._login_passwords = Passwords(on_hashed=events.hashed)
+        # Threads of its own: however many register, a login never waits behind them.
+        self._new_passwords = Passwords(threads=1, waiting=64, on_hashed=events.hashed)
+        verifier = Verifier(self.key_ring.jwks, names)
+        devices = Devices(self.key_ring, DeviceIssuer(names), verifier)
+        issuer = Issuer(names, settings.token_lifetime_s)
+        limits = LoginLimits(counters)
+        sessions = Sessions(session_store, self.key_ring, issuer, settings.refresh_lifetime_s, events.refreshed)
+        login = Login(accounts, self._login_passwords, limits, devices, sessions, events.login)
         self._token_endpoint = TokenEndpoint(login)
-        registration = Registration(accounts, self._passwords, events.registered)
-        guests = Guests(self.key_ring, GuestIssuer(settings.token_names), events.guest)
-        self._routes = AuthRoutes(registration, login, self._token_endpoint, guests, self.key_ring, settings)
+        registration_limits = RegistrationLimits(counters, settings.registrations_per_minute)
+        registration = Registration(accounts, self._new_passwords, registration_limits, events)
+        guests = Guests(self.key_ring, GuestIssuer(names), events.guest)
+        session_routes = SessionRoutes(sessions, verifier, counters, settings.site, settings.trusted_proxies)
+        self._routes = AuthRoutes(
+            registration, login, session_routes, self._token_endpoint, guests, self.key_ring, settings
+        )
+        self.site = settings.site
 
     def routes(self) -> list[BaseRoute]:
-        """For `create_app`, or to stand among the routes of another application."""
+        """The routes, for `create_app` or for another application that serves auth too."""
         return self._routes.routes()
 
     @property
     def hashing(self) -> int:
-        """How many passwords are hashed now or wait for it."""
-        return self._passwords.under_way
+        """Number of passwords that are being hashed or wait for a thread."""
+        return self._login_passwords.under_way + self._new_passwords.under_way
 
     def close(self) -> None:
-        """Let go of the threads; does not block."""
+        """Release the threads; does not block."""
         self._token_endpoint.close()
-        self._passwords.close()
+        self._login_passwords.close()
+        self._new_passwords.close()
 
 
-def create_app(service: AuthService, beside: Sequence[BaseRoute] = ()) -> Starlette:
-    """An application of auth alone, and what else its process serves; it closes the service when it stops."""
+def create_app(
+    service: AuthService, beside: Sequence[BaseRoute] = (), *, is_production: bool = False
+) -> SecurityHeaders:
+    """The application of a separate auth process: auth and the routes `beside`. It closes the service when it stops."""
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
@@ -74,33 +98,36 @@ def create_app(service: AuthService, beside: Sequence[BaseRoute] = ()) -> Starle
             service.close()
 
     routes = [*service.routes(), Route("/livez", _livez, methods=["GET"]), *beside]
-    return Starlette(
-        routes=[*routes, *api_pages(routes, title="chat-gateway auth", about="Accounts and tokens.")],
-        exception_handlers={HTTPException: _on_http_error, Exception: _on_surprise},
+    pages = api_pages(routes, service.site, title="chat-gateway auth", about="Accounts and tokens.")
+    app = Starlette(
+        routes=[*routes, *pages],
+        middleware=[Middleware(RelativeRedirects)],
+        exception_handlers={HTTPException: _on_http_error, Exception: _on_unexpected_error},
         lifespan=lifespan,
     )
+    return SecurityHeaders(app, service.site.public_url, is_production=is_production)
 
 
-class Alive(TypedDict):
+class AuthAlive(TypedDict):
     """This process runs."""
 
     status: str
 
 
-@operation("Whether this process should run on.", Caller.ANYBODY, {200: Alive})
+@operation("Liveness probe: whether this process works.", Audience.ANYBODY, {200: AuthAlive})
 async def _livez(_: Request) -> Response:
-    """The loop turns. No /readyz: what auth needs, all its replicas share, and its own 503 says when to retry."""
+    """Shows that the event loop runs."""
     return Response(b'{"status":"alive"}', headers={"Cache-Control": "no-store"}, media_type="application/json")
 
 
 async def _on_http_error(request: Request, error: Exception) -> Response:
-    """No such URL (404) or method (405)."""
+    """Respond to an unknown URL (404) or method (405)."""
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for nothing else
     status = HTTPStatus(error.status_code)
     code = status.phrase.lower().replace(" ", "_")
     return Problem(status, code, error.detail, headers=error.headers).response()
 
 
-async def _on_surprise(request: Request, error: Exception) -> Response:
-    """A bug of ours: the server logs the traceback, the client learns nothing of it."""
+async def _on_unexpected_error(request: Request, error: Exception) -> Response:
+    """Respond to an unexpected exception without details; the server logs the traceback."""
     return Problem(HTTPStatus.INTERNAL_SERVER_ERROR, "internal", "Something went wrong on our side.").response()

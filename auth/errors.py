@@ -3,8 +3,8 @@
 AuthError
 ├── InvalidToken      this token opens nothing; its `reason` says why, never quoting the token
 ├── KeysUnavailable   the keys could not be read, so nothing can be said about the token
-├── Overloaded        too much work is waiting already; come back in a moment
-└── Problem           an HTTP answer other than success (`auth.problem`)
+├── UnusableKeys      what is at JWKS_URL is no key set
+└── Overloaded        too much work is waiting already; come back in a moment
 """
 
 from enum import StrEnum
@@ -14,7 +14,7 @@ class AuthError(Exception):
     """Base of this package's errors."""
 
 
-class Reason(StrEnum):
+class InvalidTokenReason(StrEnum):
     """Why a token is refused: stable, for log fields and tests; a client is told no more than 401."""
 
     MALFORMED = "malformed"
@@ -35,13 +35,17 @@ class Reason(StrEnum):
 class InvalidToken(AuthError):
     """This token opens nothing; `reason` says why."""
 
-    def __init__(self, reason: Reason) -> None:
+    def __init__(self, reason: InvalidTokenReason) -> None:
         super().__init__(reason.value)
         self.reason = reason
 
 
 class KeysUnavailable(AuthError):
     """The public keys could not be read in time: the token may be good, and may be tried again."""
+
+
+class UnusableKeys(AuthError):
+    """The document at JWKS_URL is no JWKS, or too large."""
 
 
 class Overloaded(AuthError):

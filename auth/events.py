@@ -1,18 +1,21 @@
-"""What auth tells whoever runs it about itself, for metrics. Nobody need listen."""
+"""Callbacks from the auth service to its host process, for metrics. They are optional."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-LoginResult = Literal["granted", "wrong", "limited", "overloaded", "unavailable"]
+LoginResult = Literal["granted", "wrong", "banned", "limited", "overloaded", "unavailable"]
+RefreshResult = Literal["granted", "ended", "reused", "banned"]
 
 
 @dataclass(frozen=True, slots=True)
 class AuthEvents:
-    """Each is called at once, and must not block. `hashed` hears the seconds that a password took to hash."""
+    """Each is called in the event loop and must not block. `hashed` gets the seconds that hashing a password took."""
 
     login: Callable[[LoginResult], None] = lambda _: None
+    refreshed: Callable[[RefreshResult], None] = lambda _: None
     registered: Callable[[], None] = lambda: None
+    registration_limited: Callable[[], None] = lambda: None
     guest: Callable[[], None] = lambda: None
     hashed: Callable[[float], None] = lambda _: None
 

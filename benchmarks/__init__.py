@@ -1,1 +1,1 @@
-"""What the gateway costs, measured beside its peers and the limit; see README.md."""
+"""Benchmarks: the costs of the gateway, compared with its peers and a lower limit; see README.md."""

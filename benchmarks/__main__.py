@@ -8,10 +8,11 @@ import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from benchmarks import machine, model, report, steps, w1, w2, w3, w6
+from benchmarks import machine, report
 from benchmarks.measured import keep_off_the_server_core
 from benchmarks.progress import Progress
 from benchmarks.result import Section, Table
+from benchmarks.workloads import model, steps, w1, w2, w3, w6
 
 Workload = Callable[[Path, bool, Progress], Section]
 
@@ -25,8 +26,8 @@ WORKLOADS: dict[str, tuple[Workload, Callable[[bool], int]]] = {
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run what was asked for; exit code 1 if a must is missed."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks")
+    """Run the selected workloads; exit code 1 if a required bound is missed."""
+    parser = argparse.ArgumentParser(prog="scripts/benchmarks")
     parser.add_argument("workloads", nargs="*", choices=[*WORKLOADS, []], help="default: all")
     parser.add_argument("--quick", action="store_true", help="fewer and shorter runs, and no peers")
     parser.add_argument("--report", type=Path, metavar="FOLDER", help="write results.md and its pictures there")
@@ -53,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(name: str, folder: Path, quick: bool, progress: Progress) -> Section:
-    """What the workload found. One that fails must not cost a run of many minutes what the others found."""
+    """The section of the workload. A failing workload must not discard the results of the others."""
     try:
         return WORKLOADS[name][0](folder, quick, progress)
     except Exception as error:

@@ -1,7 +1,7 @@
-"""W1: one room with many subscribers; what a delivery costs the server that makes it.
+"""W1: one room with many subscribers, to measure the cost of a delivery for its server.
 
-Closed loop: the next message (or burst) is published when the last one has reached everybody. So there is no queue
-anywhere, and CPU time of the server over deliveries is the cost of one.
+Closed loop: the next message (or burst) is published when every subscriber has received the last one. So there are no
+queues, and the CPU time of the server divided by the deliveries is the cost of one.
 """
 
 import time
@@ -17,29 +17,29 @@ from benchmarks.result import Figure
 
 BURST = 50
 PAYLOAD_BYTES = 360
-"""What seed 004's JSON of a message of some 90 characters takes; the peers send as much."""
+"""The size of seed 004's JSON for a message of some 90 characters; the peers send the same size."""
 SETTLE_S = 1.0
-"""After everybody has connected: greetings and presence of those who came last. Who writes earlier gets no ack."""
+"""Pause after the connects, for greetings and presence of the last clients. An earlier writer gets no ack."""
 
 ENOUGH_S = 40.0
 
 
 class Room(Protocol):
-    """One room of a running server that brings what is published to every subscriber."""
+    """One room of a running server that delivers published messages to every subscriber."""
 
     @property
     def pid(self) -> int:
-        """The server's process."""
+        """The process of the server."""
         ...
 
     @property
     def sockets(self) -> Sequence[Socket]:
-        """The subscribers', and `extra` more that hear it too."""
+        """The sockets of the subscribers and `extra` more receivers."""
         ...
 
     @property
     def extra(self) -> int:
-        """How many of them are not counted as subscribers."""
+        """Number of sockets that do not count as subscribers."""
         ...
 
     @property
@@ -58,39 +58,39 @@ class Room(Protocol):
         ...
 
     def publish(self, count: int, load: Load) -> None:
-        """Publish so many messages as fast as the publisher can."""
+        """Publish this number of messages as fast as the publisher can."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Contender:
-    """A server to be measured: `open(folder, subscribers)` starts it, with everything that it needs."""
+    """A server to measure: `open(folder, subscribers)` starts it with everything that it needs."""
 
     name: str
     open: Callable[[Path, int], AbstractContextManager[Room]]
     settings: str = ""
-    """What it is, in which version, set how."""
+    """Its name, version and settings."""
     missing: Callable[[], str] = lambda: ""
-    """What has to be installed to run it; empty if it can be run."""
+    """The missing prerequisites; empty if it can run."""
 
 
 @dataclass(frozen=True, slots=True)
 class Fanout:
-    """What one contender took."""
+    """The costs of one contender."""
 
     name: str
     singly_us: Figure
-    """CPU time of the server a delivery, messages one at a time."""
+    """CPU time of the server per delivery, for single messages."""
     burst_us: Figure
-    """The same in bursts of BURST."""
+    """The same for bursts of BURST messages."""
     burst_rate: Figure
-    """Deliveries a second in bursts."""
+    """Deliveries per second in bursts."""
     kib: float
-    """What the server's memory grew by, a subscriber."""
+    """Memory growth of the server per subscriber."""
     load: float
-    """The load side's share of the time in bursts, the median run's."""
+    """The share of time that the load side was busy in bursts, in the median run."""
     limit: str
-    """Which side set the pace in bursts; see Spent."""
+    """The side that limited the rate in bursts; see Spent."""
 
 
 class Rounds:
@@ -103,7 +103,7 @@ class Rounds:
         self._meter = meter
 
     def run(self, messages: int, seconds: float) -> tuple[int, Spent]:
-        """Rounds of so many messages until the time is over, one at least: how many messages, and what they took."""
+        """Rounds of this number of messages until the time is over, at least one; the total and what they used."""
         frames, sent = self._load.frames(), 0
         self._meter.start()
         until = time.monotonic() + seconds
@@ -115,9 +115,9 @@ class Rounds:
 
 
 def measure(server: Contender, folder: Path, *, subscribers: int, runs: int, seconds: float) -> Fanout:
-    """Start the server, fill the room, publish singly and in bursts: warm up, then `runs` of `seconds` each.
+    """Start the server, fill the room, publish singly and in bursts: a warm-up, then `runs` of `seconds` each.
 
-    The slowest servers take many seconds for one burst: two runs must do for them.
+    The slowest servers take many seconds for one burst: they get two runs.
     """
     folder.mkdir(parents=True)
     with ExitStack() as stack:

@@ -1,4 +1,4 @@
-"""The load side: `native/load.c`, built once, with a plan of sockets, and its commands as methods."""
+"""The load side: runs `native/load.c`, built once, with a plan of sockets; its commands are methods."""
 
 import shutil
 import subprocess
@@ -14,7 +14,7 @@ TIMEOUT_S = 120.0
 
 @dataclass(frozen=True, slots=True)
 class Socket:
-    """One client: where it connects, with what request; `times` is the number of the writer whose messages it times."""
+    """One client: its port and request; `times` is the number of the writer whose messages it measures."""
 
     port: int
     request: bytes
@@ -24,7 +24,7 @@ class Socket:
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """How connecting went: how many are connected, and how often one was refused."""
+    """The result of connecting: number of open sockets and of refused attempts."""
 
     count: int
     failed: int
@@ -42,7 +42,7 @@ class Spread:
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """How sending went."""
+    """The result of sending."""
 
     acked: int
     delivered: int
@@ -53,11 +53,11 @@ class Written:
 
 
 class LoadFailed(Exception):
-    """The load side did not do what it was told."""
+    """The load side did not execute a command."""
 
 
 class Load:
-    """One process with all clients of a measurement."""
+    """The process with all clients of a measurement."""
 
     def __init__(
         self, sockets: Sequence[Socket], folder: Path, *, prefix: str = "", message: bytes = b"", hello: bytes = b""
@@ -85,7 +85,7 @@ class Load:
 
     @property
     def busy_s(self) -> float:
-        """For how long it has had something to do; between commands it reads on, and looks for work without a pause."""
+        """Seconds that it has been busy. It keeps reading between commands and polls for work without a pause."""
         return int(self._ask("until 0 0", "frames")[4]) / 1e9
 
     def _ask(self, command: str, answer: str) -> list[str]:
@@ -99,22 +99,22 @@ class Load:
         return words[1:]
 
     def open(self, concurrency: int = 64, *, retry_s: float = 0) -> Opened:
-        """Connect every socket; who is refused tries again, for at most `retry_s`."""
+        """Connect every socket; refused ones retry for at most `retry_s`."""
         count, failed, ns, _ = map(int, self._ask(f"open {concurrency} {round(retry_s * 1000)}", "opened"))
         return Opened(count, failed, ns / 1e9)
 
     def frames(self) -> int:
-        """Messages that have come to all sockets so far."""
+        """Number of messages received by all sockets so far."""
         return int(self._ask("until 0 0", "frames")[0])
 
     def until(self, frames: int) -> None:
-        """Return once so many messages have come, to all sockets together, since the start."""
+        """Return once all sockets together have received this number of messages since the start."""
         got, _, closed, _, _ = map(int, self._ask(f"until {frames} {int(TIMEOUT_S * 1000)}", "frames"))
         if got < frames:
             raise LoadFailed(f"{got} of {frames} messages came, and {closed} sockets were closed")
 
     def until_caught_up(self, count: int) -> float:
-        """Return once so many sockets were told `caught_up`: how long that took, in seconds."""
+        """Return once this number of sockets has received `caught_up`; the seconds that it took."""
         start = time.monotonic()
         got, *_ = map(int, self._ask(f"caught {count} {int(TIMEOUT_S * 1000)}", "caught"))
         if got < count:
@@ -122,11 +122,11 @@ class Load:
         return time.monotonic() - start
 
     def send(self, writer: int, count: int) -> None:
-        """Send the message so many times, in one write."""
+        """Send the message this number of times, in one write."""
         self._ask(f"send {writer} {count}", "sent")
 
     def write(self, seconds: float, writers: int, *, rate: float = 0) -> Written:
-        """Let so many writers send: again as soon as each is acknowledged, or at `rate` messages a second in all."""
+        """Let this number of writers send: after each acknowledgement, or at `rate` messages per second in total."""
         words = self._ask(f"write {round(seconds * 1000)} {writers} {round(rate)}", "wrote")
         acked, delivered, errors, ns = map(int, words[:4])
         ack, delivery = (Spread(*(int(us) / 1000 for us in words[at : at + 3])) for at in (6, 10))

@@ -1,4 +1,4 @@
-"""On what the figures were got."""
+"""Describes the machine of a measurement."""
 
 import json
 import os
@@ -33,7 +33,7 @@ _SOCKET_IO = Path(__file__).parent / "peers" / "socketio" / "node_modules"
 
 
 def describe() -> str:
-    """One paragraph: processor, cores, kernel, and the versions of what was measured."""
+    """One paragraph: processor, cores, kernel and the versions of the measured programs."""
     versions = [_program(name, option) for name, option in _PROGRAMS]
     versions += [_debian("libnginx-mod-nchan"), *map(_npm, ("socket.io", "@socket.io/redis-adapter"))]
     versions += map(_python, _PACKAGES)

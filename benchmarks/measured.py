@@ -1,6 +1,6 @@
-"""What processes use: CPU time and memory, read from the kernel; which core they may use; and what the limit was.
+"""CPU time and memory of processes, read from the kernel, their cores, and the side that limited a measurement.
 
-The server that is measured has a core of its own. Everything else, the load and the databases included, has the others.
+The measured server has its own core. Everything else, including the load and the databases, has the other cores.
 """
 
 import os
@@ -12,11 +12,11 @@ from typing import Self
 
 SERVER_CORE = 0
 BUSY = 0.9
-"""A side that works for so much of the time is at its limit."""
+"""A side that is busy for this share of the time is at its limit."""
 
 
 def keep_off_the_server_core() -> None:
-    """Leave SERVER_CORE to the server: for this process and all that it starts."""
+    """Reserve SERVER_CORE for the server, for this process and its children."""
     others = os.sched_getaffinity(0) - {SERVER_CORE}
     if not others:
         raise SystemExit("The benchmarks need two cores: one for the server, one for the load.")
@@ -31,46 +31,46 @@ class Measured:
 
     @classmethod
     def alone(cls, pid: int) -> Self:
-        """Move the process, with all of its threads, to the server's core."""
+        """Move the process with all threads to the core of the server."""
         for task in Path(f"/proc/{pid}/task").iterdir():
             os.sched_setaffinity(int(task.name), {SERVER_CORE})
         return cls(pid)
 
     @property
     def cpu_s(self) -> float:
-        """CPU time that its threads have used so far."""
+        """CPU time used by its threads so far."""
         runs = (task / "schedstat" for task in Path(f"/proc/{self.pid}/task").iterdir())
         return sum(int(run.read_text().split()[0]) for run in runs) / 1e9
 
     @property
     def rss_bytes(self) -> int:
-        """Memory that it occupies."""
+        """Its resident memory."""
         return int(Path(f"/proc/{self.pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 @dataclass(frozen=True, slots=True)
 class Spent:
-    """What a measurement took. `load`, what it had to do, and `others`, all other cores, are shares of the time."""
+    """What a measurement used. `load` (busy load side) and `others` (busy other cores) are shares of the time."""
 
     seconds: float
     each_cpu_s: tuple[float, ...]
-    """CPU time of each server that is measured."""
+    """CPU time of each measured server."""
     load: float
     others: float
 
     @property
     def cpu_s(self) -> float:
-        """Of all of them."""
+        """CPU time of all measured servers."""
         return sum(self.each_cpu_s)
 
     @property
     def server(self) -> float:
-        """The share of the time in which the servers worked; they share one core."""
+        """The share of time that the servers were busy; they share one core."""
         return self.cpu_s / self.seconds
 
     @property
     def limit(self) -> str:
-        """Which side set the pace: a rate that the server did not set is only a lower bound of what it can do."""
+        """The side that limited the rate. If it was not the server, the rate is only a lower bound of its capacity."""
         if self.server >= BUSY:
             return "server"
         if self.load >= BUSY or (self.load >= BUSY / 2 and self.load > self.server):
@@ -79,10 +79,10 @@ class Spent:
 
 
 class Meter:
-    """Reads the servers of a measurement, its load and the other cores, all at once."""
+    """Reads the servers, the load and the other cores of a measurement at the same time."""
 
     def __init__(self, load_busy_s: Callable[[], float], *servers: Measured) -> None:
-        """`load_busy_s`: for how long the load side has had something to do."""
+        """`load_busy_s` returns the seconds that the load side has been busy."""
         self._load_busy_s = load_busy_s
         self._servers = servers
         self._mark = self._read()
@@ -92,7 +92,7 @@ class Meter:
         self._mark = self._read()
 
     def stop(self) -> Spent:
-        """What has been spent since it began."""
+        """What was used since `start`."""
         (at, servers, load, others), (at0, servers0, load0, others0) = self._read(), self._mark
         seconds = at - at0
         each = tuple(now - then for now, then in zip(servers, servers0, strict=True))
@@ -104,7 +104,7 @@ class Meter:
 
 
 def _others_cpu_s() -> float:
-    """CPU time that all cores but the server's have been busy, on average."""
+    """Average busy time of all cores but that of the server."""
     tick = os.sysconf("SC_CLK_TCK")
     busy = []
     for line in Path("/proc/stat").read_text().splitlines():

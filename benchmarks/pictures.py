@@ -1,4 +1,4 @@
-"""Charts as SVG files that are legible on a light page and on a dark one."""
+"""Charts as SVG files that are legible on light and dark pages."""
 
 from pathlib import Path
 from typing import Any
@@ -15,9 +15,9 @@ WIDTH_IN = 9.0
 BAR_IN = 0.27
 INK, PAPER, FAINT = "#1f2328", "#fffffe", "#d0d7de"
 COLOURS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7")
-"""Told apart by the colour-blind, and seen on both papers (Okabe and Ito)."""
+"""Colours that are distinguishable with colour blindness, on light and dark backgrounds (Okabe and Ito)."""
 _DARK = {INK: "#e6edf3", PAPER: "#0d1117", FAINT: "#3d444d"}
-"""Where the reader's system is dark. A viewer that knows nothing of this shows the light picture, paper and all."""
+"""Colours for a dark system. A viewer without support for it shows the light picture with its background."""
 
 _STYLE: Any = {
     "axes.edgecolor": FAINT,
@@ -31,7 +31,7 @@ _STYLE: Any = {
     "grid.color": FAINT,
     "legend.facecolor": PAPER,
     "legend.edgecolor": FAINT,
-    "svg.hashsalt": "chat-gateway",  # the same figures make the same file
+    "svg.hashsalt": "chat-gateway",  # equal figures give equal files
     "text.color": INK,
     "xtick.color": INK,
     "ytick.color": INK,
@@ -60,7 +60,7 @@ def draw(chart: Chart, folder: Path) -> str:
 
 
 def _draw_bars(axes: Any, chart: Chart) -> None:
-    """Rows of bars, the first group on top; the whisker is the lowest and the highest of the runs."""
+    """Rows of bars, the first group on top; whiskers show the lowest and the highest run."""
     height = 0.8 / len(chart.series)
     for place, (label, figures) in enumerate(chart.series.items()):
         at = [row + (place - (len(chart.series) - 1) / 2) * height for row in range(len(figures))]
@@ -115,7 +115,7 @@ def _whiskers(figures: Any) -> list[list[float]]:
 
 
 def _make_dark_too(path: Path) -> None:
-    """Say in the file itself what its three greys are on a dark system."""
+    """Define in the file the three greys for a dark system."""
     rules = [
         f'[style*="{kind}: {light}"]{{{kind}:{dark}!important}}'
         for light, dark in _DARK.items()

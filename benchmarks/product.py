@@ -1,4 +1,4 @@
-"""The product itself, with everything on: real PostgreSQL and Redis, nodes of it, users with tokens and chats."""
+"""The gateway with everything enabled: real PostgreSQL and Redis, nodes, users with tokens and chats."""
 
 import asyncio
 import itertools
@@ -9,24 +9,30 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from auth.keys import KeyRing
-from auth.tokens import Issuer, TokenNames
+from auth.tokens.access_tokens import Issuer, TokenNames
+from auth.tokens.key_ring import KeyRing
 from benchmarks.load import Load, Socket, handshake, masked_frame
 from benchmarks.measured import Measured
-from storage.accounts import Accounts
-from storage.chats import Chats
-from storage.database import open_database
-from storage.keys import SigningKeys
-from storage.migrate import migrate
+from storage.database.database import open_database
+from storage.database.migrate import migrate
 from storage.records import ChatKind, NewMember, Person
-from tests.cluster import GatewayNode
-from tests.servers import PostgresServer, RedisServer, temporary_folder
+from storage.repositories.accounts import Accounts
+from storage.repositories.chats import Chats
+from storage.repositories.keys import SigningKeys
+from tests.support.cluster import GatewayNode
+from tests.support.servers import PostgresServer, RedisServer, temporary_folder
 
 SETTINGS = """everything on: tokens, membership, presence, limits, PostgreSQL with fsync, Redis, metrics, JSON logs. \
 The writer is on another node, so that each message comes committed and through Redis."""
 PREFIX = '{"type":"message"'
 TOKEN_LIFETIME_S = 3600
-MAKERS = 8  # statements at a time while users and chats are made
+MAKERS = 8  # concurrent statements while users and chats are created
+
+
+class Node(GatewayNode):
+    """A gateway started as a shell starts it: a forked one would pay for copies of the pages that it shares."""
+
+    is_forked = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +44,7 @@ class Member:
     token: str
 
     def socket(self, port: int, *, since: int | None = None, is_writer: bool = False, times: int = -1) -> Socket:
-        """Its client, at a node's port."""
+        """The client of this user at the port of a node."""
         query = "" if since is None else f"?since={since}"
         request = handshake(port, f"/ws/chat/{self.chat_id}/{query}", Authorization=f"Bearer {self.token}")
         return Socket(port, request, is_writer, times)
@@ -51,16 +57,16 @@ class Product:
     database_url: str
     redis: Sequence[RedisServer]
     postgres: PostgresServer
-    nodes: Sequence[GatewayNode]
+    nodes: Sequence[Node]
 
     def chats(self, sizes: Sequence[int]) -> list[list[Member]]:
-        """New chats of so many new users each."""
+        """Create chats of this number of new users each."""
         with self._without_fsync():
             return asyncio.run(_chats(self.database_url, sizes))
 
     @contextmanager
     def _without_fsync(self) -> Iterator[None]:
-        """Commits wait for no disk while people are made. Else fsync is on, as in earnest."""
+        """Disable waiting for the disk while users are created. Otherwise fsync is on, as in production."""
         self._alter("SET synchronous_commit = off")
         try:
             yield
@@ -72,22 +78,22 @@ class Product:
         self.postgres.query("postgres", "SELECT pg_reload_conf()")
 
     def tidy(self) -> None:
-        """Have PostgreSQL do what a heavy load has left to do, so that the next one does not pay for it."""
+        """Let PostgreSQL finish the housekeeping of a heavy load, so that the next load does not pay for it."""
         name = self.database_url.rpartition("/")[2]
         for words in ("VACUUM ANALYZE", "CHECKPOINT"):
             self.postgres.query(name, words)
 
     def log_lookups(self) -> int:
-        """Index scans of the stored messages so far, in PostgreSQL's own count; as late as `statements`."""
+        """Index scans of the stored messages so far, counted by PostgreSQL with the delay of `statements`."""
         query = "SELECT idx_scan FROM pg_stat_user_tables WHERE relname = 'chat_log'"
         return int(self.postgres.query(self.database_url.rpartition("/")[2], query))
 
     def redis_cpu_s(self) -> float:
-        """CPU time of all Redis."""
+        """CPU time of all Redis servers."""
         return sum(Measured(server.pid).cpu_s for server in self.redis)
 
     def database_cpu_s(self) -> float:
-        """CPU time of all processes of PostgreSQL that are running."""
+        """CPU time of all running PostgreSQL processes."""
         pid = self.postgres.pid
         backends = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
         return sum(Measured(process).cpu_s for process in (pid, *map(int, backends)))
@@ -100,9 +106,9 @@ class Product:
 
 @contextmanager
 def running(folder: Path, *, nodes: int = 1, shards: int = 1, **settings: object) -> Iterator[Product]:
-    """So many nodes on so many Redis, ready."""
+    """This number of ready nodes on this number of Redis servers."""
     with ExitStack() as stack:
-        postgres_folder = temporary_folder()  # which PostgreSQL's own user can reach
+        postgres_folder = temporary_folder()  # accessible to the user of PostgreSQL
         stack.callback(shutil.rmtree, postgres_folder, ignore_errors=True)
         postgres = PostgresServer(postgres_folder)
         redis = []
@@ -119,11 +125,17 @@ def running(folder: Path, *, nodes: int = 1, shards: int = 1, **settings: object
             "REDIS_URL": ",".join(one.url for one in redis),
             "MESSAGES_PER_MINUTE": 0,
             "APP_ENV": "production",
+            # All clients come from one address, which would be limited.
+            "MAX_CONNECTIONS_PER_ADDRESS": 0,
+            "MAX_CONNECTIONS_PER_USER": 0,
+            "HANDSHAKES_PER_MINUTE_PER_ADDRESS": 0,
+            "HANDSHAKES_PER_MINUTE_PER_USER": 0,
+            "PUBLIC_URL": "http://127.0.0.1",
         }
         options |= {"LOG_FORMAT": "json"} | settings
         running = []
         for number in range(nodes):
-            running.append(GatewayNode(folder / f"node-{number}", **options))
+            running.append(Node(folder / f"node-{number}", **options))
             stack.callback(running[-1].stop)
             running[-1].start()
         yield Product(url, redis, postgres, running)
@@ -135,7 +147,7 @@ async def _chats(database_url: str, sizes: Sequence[int]) -> list[list[Member]]:
         key = await KeyRing(SigningKeys(database), TOKEN_LIFETIME_S).signing_key()
         issuer = Issuer(TokenNames(), TOKEN_LIFETIME_S)
         turns = asyncio.Semaphore(MAKERS)
-        prefix = secrets.token_hex(4)  # of logins that nobody has yet
+        prefix = secrets.token_hex(4)  # of new logins
 
         async def chat(number: int, size: int) -> list[Member]:
             async with turns:
@@ -149,12 +161,12 @@ async def _chats(database_url: str, sizes: Sequence[int]) -> list[list[Member]]:
 
 
 def message(text: str) -> bytes:
-    """The frame that sends it."""
+    """The frame that sends this text."""
     return masked_frame(b'{"type":"message","text":"%s"}' % text.encode())
 
 
 class ProductRoom:
-    """A room for the fan-out measurement: its subscribers spread over the nodes, its one writer on the last, alone."""
+    """A room for the fan-out measurement: subscribers spread over the nodes, its one writer alone on the last node."""
 
     extra = 1
     prefix = PREFIX
@@ -169,12 +181,12 @@ class ProductRoom:
         self.sockets = [writer.socket(last.port, is_writer=True), *(m.socket(node.port) for m, node in spread)]
 
     def publish(self, count: int, load: Load) -> None:
-        """Send messages: they are stored, published through Redis, and so come to the node that is measured."""
+        """Send messages, which are stored and reach the measured node through Redis."""
         load.send(0, count)
 
 
 @contextmanager
 def room(folder: Path, subscribers: int) -> Iterator[ProductRoom]:
-    """The product as a contender."""
+    """The gateway as a contender."""
     with running(folder, nodes=2) as product:
         yield ProductRoom(product, subscribers)

@@ -1,4 +1,4 @@
-"""How far a run has come, on stderr: a bar on a terminal, a line a step anywhere else."""
+"""The progress of a run on stderr: a bar on a terminal, else a line per step."""
 
 import sys
 import time
@@ -7,7 +7,7 @@ WIDTH = 24
 
 
 class Progress:
-    """Of so many steps in all; `next` says which one begins."""
+    """Counts steps up to a total; `next` starts one."""
 
     def __init__(self, steps: int) -> None:
         self._steps = steps
@@ -15,7 +15,7 @@ class Progress:
         self._began = time.monotonic()
 
     def next(self, name: str) -> None:
-        """The step before is done, and this one begins."""
+        """Finish the previous step and start this one."""
         self._done += 1
         spent = time.monotonic() - self._began
         share = min(1.0, self._done / self._steps)
@@ -25,6 +25,6 @@ class Progress:
         sys.stderr.flush()
 
     def end(self) -> None:
-        """All is done: leave the line."""
+        """Finish: end the line of the bar."""
         if sys.stderr.isatty():
             sys.stderr.write("\r\x1b[K")

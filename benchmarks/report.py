@@ -1,4 +1,4 @@
-"""The report of a run: results.md, and its pictures beside it. All of it comes from that one run."""
+"""The report of one run: results.md and its pictures."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,7 +8,7 @@ from benchmarks.result import BOUND_COLUMNS, Section, rows_of
 
 
 def write(sections: Sequence[Section], folder: Path, *, command: str, minutes: float) -> Path:
-    """Write it all; returns the path of results.md. What an earlier run left there is replaced."""
+    """Write the report, replacing an earlier one; returns the path of results.md."""
     folder.mkdir(parents=True, exist_ok=True)
     for old in folder.glob("*.svg"):
         old.unlink()
@@ -33,7 +33,7 @@ def write(sections: Sequence[Section], folder: Path, *, command: str, minutes: f
 
 
 def summary(sections: Sequence[Section]) -> list[str]:
-    """Every bound of every workload: must and aim, reached or not."""
+    """Every bound of every workload with its requirement, its aim and the outcome."""
     rows = [(section.name.upper(), *bound.cells()) for section in sections for bound in section.bounds]
     musts = [bound for section in sections for bound in section.bounds if bound.must is not None]
     reached = sum(bound.holds for bound in musts)

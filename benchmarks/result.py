@@ -1,4 +1,4 @@
-"""What a run found: figures of several runs, the bounds they are held to, tables and pictures of them. Pure."""
+"""The results of a run: figures of several repetitions, their bounds, tables and charts. Pure."""
 
 import statistics
 from collections.abc import Mapping, Sequence
@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """The median of several runs, and how far they lie apart."""
+    """The median of several runs and their range."""
 
     runs: tuple[float, ...]
 
     @property
     def median(self) -> float:
-        """The middle one."""
+        """The median of the runs."""
         return statistics.median(self.runs)
 
     def __str__(self) -> str:
@@ -23,7 +23,7 @@ class Figure:
 
 @dataclass(frozen=True, slots=True)
 class Bound:
-    """What a figure must reach, and what it aims at; `at_least` says in which direction."""
+    """The required and the aimed value of a figure; upper limits, or lower ones with `at_least`."""
 
     what: str
     value: float
@@ -33,16 +33,16 @@ class Bound:
     at_least: bool = False
 
     def reaches(self, target: float | None) -> bool:
-        """Whether the value is on the good side of the target, or there is none."""
+        """Whether the value meets the target, or there is none."""
         return target is None or (self.value >= target if self.at_least else self.value <= target)
 
     @property
     def holds(self) -> bool:
-        """Whether what must be reached is."""
+        """Whether the requirement is met."""
         return self.reaches(self.must)
 
     def cells(self) -> tuple[str, str, str, str]:
-        """What, the measured value, the must and the aim, each with its verdict."""
+        """Name, measured value, requirement and aim, the last two with their outcome."""
         return self.what, f"{short(self.value)}{self.unit}", self._verdict(self.must), self._verdict(self.aim)
 
     def _verdict(self, target: float | None) -> str:
@@ -54,7 +54,7 @@ class Bound:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Rows under a heading, and what is to be known of them."""
+    """Rows under a heading, with notes."""
 
     title: str
     columns: Sequence[str]
@@ -63,7 +63,7 @@ class Table:
     notes: Sequence[str] = ()
 
     def markdown(self) -> str:
-        """The table, its bounds, its notes."""
+        """The table with its bounds and notes."""
         lines = [f"## {self.title}", "", *(rows_of(self.columns, self.rows) if self.rows else [])]
         if self.bounds:
             lines += ["", *rows_of(BOUND_COLUMNS, [bound.cells() for bound in self.bounds])]
@@ -76,9 +76,9 @@ BOUND_COLUMNS = ("bound", "measured", "must", "aim")
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """A picture, as `benchmarks.pictures` draws it: a row of bars for each of `groups`, a colour for each of `series`.
+    """A chart, drawn by `benchmarks.pictures`: a row of bars for each of `groups`, a colour for each of `series`.
 
-    With `x` it has lines instead, over these values. `marks` are bounds, drawn across, each with its name.
+    With `x` it has lines over these values instead. `marks` are named bounds, drawn across.
     """
 
     name: str
@@ -94,18 +94,18 @@ class Chart:
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """All that one workload found. `costs` are what the model of W6 takes from it, by the name of its field there."""
+    """All results of one workload. `costs` are the inputs for the model of W6, by the name of its field there."""
 
     name: str
     tables: Sequence[Table]
     charts: Sequence[Chart] = ()
     costs: Mapping[str, float] = field(default_factory=dict)
     is_whole: bool = True
-    """Whether the workload came to its end."""
+    """Whether the workload completed."""
 
     @property
     def bounds(self) -> list[Bound]:
-        """Those of all its tables."""
+        """The bounds of all its tables."""
         return [bound for table in self.tables for bound in table.bounds]
 
 
@@ -119,5 +119,5 @@ def _line(cells: Sequence[str]) -> str:
 
 
 def short(value: float) -> str:
-    """A number in three digits or in thousands."""
+    """A number with three significant digits or with thousands separators."""
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"

@@ -1,1 +1,1 @@
-"""The WebSocket node: sessions, fan-out and the HTTP API, stateless beside Redis and the database."""
+"""The WebSocket node: sessions, fan-out and the HTTP API. All its shared state is in Redis and the database."""

@@ -1,36 +1,60 @@
-"""Auth, opened over our own storage, Redis and settings: for the gateway and for `chat-gateway auth`.
+"""Opens the auth service with the gateway's storage, Redis and settings, for `gateway --with-auth` and for `auth`.
 
-With `cli`, the only place of the gateway that imports `auth` beyond its tokens.
+Only this module and `cli` import more of `auth` than `auth.tokens`.
 """
 
+import secrets
+import socket
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
+from auth.accounts.redis_counters import TIMEOUT_S, RedisCounters
 from auth.app import AuthService
 from auth.events import AuthEvents
-from auth.jwks_url import open_jwks_url
-from auth.keys import KeyRing
-from auth.outside import OutsideVerifier
 from auth.settings import AuthSettings
-from auth.shared_attempts import TIMEOUT_S, SharedLoginLimits
-from auth.tokens import PublicKeys
+from auth.tokens.access_tokens import PublicKeys
+from auth.tokens.external_issuer import ExternalIssuerVerifier
+from auth.tokens.key_ring import KeyRing
+from auth.tokens.remote_jwks import open_jwks_url
+from gateway.config.choices import RegistrationPolicy
+from gateway.config.settings import Settings
 from gateway.metrics.auth import AuthMetrics
 from gateway.metrics.exposition import Registry
-from gateway.redis.vendor_clients import open_vendor_clients
-from gateway.settings import Settings
-from storage.accounts import Accounts
-from storage.database import Database
-from storage.keys import SigningKeys
+from gateway.redis.connection.redis_py import asking, open_vendor_clients
+from gateway.redis.namespace import Namespace
+from gateway.redis.peers import ASK_S, KEY, Peers, Standing
+from gateway.server.health import AuthHealth
+from gateway.tasks import Tasks
+from httpapi.site import Site
+from storage.database.database import Database
+from storage.database.store_identity import store_id
+from storage.repositories.accounts import Accounts
+from storage.repositories.keys import SigningKeys
+from storage.repositories.login_sessions import LoginSessions
 
 
 @asynccontextmanager
 async def open_auth(settings: Settings, database: Database, registry: Registry) -> AsyncIterator[AuthService]:
-    """The service over `database`, counted in `registry`, with connections to Redis of its own; Redis may be away."""
+    """Open the auth service, with its metrics in `registry` and its own connections to Redis, which may be down."""
     metrics = AuthMetrics(registry)
-    events = AuthEvents(metrics.login, metrics.registered, metrics.guest, metrics.hashed)
+    events = AuthEvents(
+        metrics.login,
+        metrics.refreshed,
+        metrics.registered,
+        metrics.registration_limited,
+        metrics.guest,
+        metrics.hashed,
+    )
     async with open_vendor_clients(settings.redis_url, TIMEOUT_S) as redis:
+        names = Namespace(await store_id(database), settings.redis_prefix)
+        counters = RedisCounters(*redis, prefix=names.prefix)
         service = AuthService(
-            Accounts(database), SigningKeys(database), SharedLoginLimits(*redis), _auth_settings(settings), events
+            Accounts(database),
+            LoginSessions(database),
+            SigningKeys(database),
+            counters,
+            _auth_settings(settings),
+            events,
         )
         metrics.watch(lambda: service.hashing)
         try:
@@ -39,13 +63,38 @@ async def open_auth(settings: Settings, database: Database, registry: Registry) 
             service.close()
 
 
+@asynccontextmanager
+async def open_auth_health(settings: Settings, database: Database) -> AsyncIterator[AuthHealth]:
+    """Open the readiness of a standalone auth process.
+
+    It reports whether each Redis accepts its user, and whether other processes have the same list of Redis servers.
+    """
+    names = Namespace(await store_id(database), settings.redis_prefix)
+    name = f"auth-{socket.gethostname()}-{secrets.token_hex(3)}"
+    tasks = Tasks()
+    async with open_vendor_clients(settings.redis_url, ASK_S) as clients:
+        peers = [
+            Peers(name, Standing(place, len(clients), names.store_id), asking(client, names.prefix + KEY))
+            for place, client in enumerate(clients, start=1)
+        ]
+        for one in peers:
+            tasks.spawn(one.keep(), "peers")
+        try:
+            yield AuthHealth(
+                lambda: next((one.refusal for one in peers if one.refusal), ""),
+                lambda: [text for one in peers for text in one.differences()],
+            )
+        finally:
+            await tasks.close()
+
+
 def public_keys(settings: Settings, database: Database) -> PublicKeys:
-    """The keys that verify our tokens, read where auth keeps them: no auth process need be up for that."""
+    """The keys that verify our tokens, read from the database, so that no auth process has to be running."""
     return KeyRing(SigningKeys(database), _auth_settings(settings).longest_token_s).jwks
 
 
 async def rotate_key(settings: Settings, database: Database) -> str:
-    """Add a key that will sign our tokens; its kid. See `auth.keys` for when, and for how long the old one verifies.
+    """Add a key that will sign our tokens; returns its kid. `auth.tokens.key_ring` defines when it starts to sign.
 
     Raises: StorageUnavailable.
     """
@@ -53,14 +102,14 @@ async def rotate_key(settings: Settings, database: Database) -> str:
 
 
 @asynccontextmanager
-async def open_outside(settings: Settings) -> AsyncIterator[OutsideVerifier | None]:
-    """The outside issuer's tokens, if one is configured; its URL is read once a token needs it."""
+async def open_outside(settings: Settings) -> AsyncIterator[ExternalIssuerVerifier | None]:
+    """Open the verifier of the external issuer, if one is configured; its keys are fetched when a token needs them."""
     async with AsyncExitStack() as stack:
         read_keys = await stack.enter_async_context(open_jwks_url(settings.jwks_url)) if settings.jwks_url else None
         if read_keys is None and not settings.secret_key:
             yield None
             return
-        yield OutsideVerifier(
+        yield ExternalIssuerVerifier(
             secret=settings.secret_key,
             read_keys=read_keys,
             issuer=settings.jwt_issuer,
@@ -71,7 +120,11 @@ async def open_outside(settings: Settings) -> AsyncIterator[OutsideVerifier | No
 def _auth_settings(settings: Settings) -> AuthSettings:
     return AuthSettings(
         token_lifetime_s=settings.access_token_expire_minutes * 60,
+        refresh_lifetime_s=settings.refresh_token_expire_days * 24 * 3600,
         trusted_proxies=settings.trusted_proxies,
         allow_guests=settings.allow_guests,
+        registration_is_open=settings.registration is RegistrationPolicy.OPEN,
+        registrations_per_minute=settings.registrations_per_minute,
         service_keys=settings.service_keys,
+        site=Site(settings.public_url, settings.allowed_origins, any_host=not settings.is_production),
     )

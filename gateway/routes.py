@@ -1,33 +1,37 @@
-"""Every URL of a node, on one screen."""
+"""Every WebSocket URL of a node, and the page."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
-from starlette.responses import FileResponse
+from starlette.requests import Request
+from starlette.responses import FileResponse, Response
 from starlette.routing import BaseRoute, Match, Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 from starlette.websockets import WebSocket
 
-from gateway.connection import Connections
-from gateway.entrances.base import Entrance
-from gateway.path_segment import ANY_TEXT
+from gateway.endpoints.acceptor import Acceptor
+from gateway.endpoints.base import Endpoint
+from gateway.http.parameters import ANY_TEXT
+from gateway.http.problems import upgrade_required
 
 
 def web_socket_routes(
-    connections: Connections,
+    connections: Acceptor,
     *,
-    chat: Entrance,
-    service: Entrance,
-    support: Entrance,
-    echo: Entrance,
-    room: Entrance,
-    public: Entrance,
-    client: Entrance,
+    chat: Endpoint,
+    service: Endpoint,
+    support: Endpoint,
+    echo: Endpoint,
+    room: Endpoint,
+    public: Endpoint,
+    client: Endpoint,
 ) -> list[BaseRoute]:
-    """The URL families, each with and without a trailing slash."""
+    """The routes of all URL families, each with and without a trailing slash."""
+    native = f"/ws/{{client_id:{ANY_TEXT}}}"
     return [
-        _OneSegment(f"/ws/{{client_id:{ANY_TEXT}}}", _endpoint(client, connections)),
+        _OneSegment(native, _handle(client, connections)),
+        _OneSegmentWithoutUpgrade(native, _upgrade_needed, methods=["GET"], include_in_schema=False),
         *_family("/ws/chat/{chat_id}", chat, connections),
         *_family("/ws/service-chats/{chat_id}", service, connections),
         *_family("/ws/support-chats/{chat_id}", support, connections),
@@ -37,29 +41,48 @@ def web_socket_routes(
     ]
 
 
-def _family(path: str, entrance: Entrance, connections: Connections) -> list[BaseRoute]:
-    endpoint = _endpoint(entrance, connections)
-    return [WebSocketRoute(path, endpoint), WebSocketRoute(path + "/", endpoint)]
+def _family(path: str, endpoint: Endpoint, connections: Acceptor) -> list[BaseRoute]:
+    handle = _handle(endpoint, connections)
+    paths = (path, path + "/")
+    return [
+        *(WebSocketRoute(each, handle) for each in paths),
+        *(Route(each, _upgrade_needed, methods=["GET"], include_in_schema=False) for each in paths),
+    ]
 
 
-def _endpoint(entrance: Entrance, connections: Connections) -> Callable[[WebSocket], Awaitable[None]]:
-    async def endpoint(websocket: WebSocket) -> None:
-        await connections.serve(websocket, entrance)
+def _handle(endpoint: Endpoint, connections: Acceptor) -> Callable[[WebSocket], Awaitable[None]]:
+    async def handle(websocket: WebSocket) -> None:
+        await connections.serve(websocket, endpoint)
 
-    return endpoint
+    return handle
 
 
 class _OneSegment(WebSocketRoute):
-    """A URL that ends in free text: an encoded slash in it does not make it another family's."""
+    """A WebSocket URL that ends in one segment of any text; an encoded slash in it does not start another segment."""
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
-        """The router's question."""
-        segment = scope.get("raw_path", b"").removeprefix(b"/ws/").removesuffix(b"/")
-        return (Match.NONE, {}) if b"/" in segment else super().matches(scope)
+        """Match only if the part after `/ws/` is one segment."""
+        return super().matches(scope) if _is_one_segment(scope) else (Match.NONE, {})
+
+
+class _OneSegmentWithoutUpgrade(Route):
+    """The same URL for a plain HTTP request."""
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        """Match only if the part after `/ws/` is one segment."""
+        return super().matches(scope) if _is_one_segment(scope) else (Match.NONE, {})
+
+
+def _is_one_segment(scope: Scope) -> bool:
+    return b"/" not in scope.get("raw_path", b"").removeprefix(b"/ws/").removesuffix(b"/")
+
+
+async def _upgrade_needed(_: Request) -> Response:
+    raise upgrade_required()
 
 
 def page_routes(folder: Path) -> Sequence[BaseRoute]:
-    """The page at `/`, and its files."""
+    """The routes of the page at `/` and its static files."""
 
     async def page(_: object) -> FileResponse:
         return FileResponse(folder / "index.html")

@@ -1,17 +1,22 @@
-"""Background tasks with an owner: none is forgotten, none dies unseen."""
+"""Background tasks with an owner, which keeps a reference to each and logs each failure; and the delay of retries."""
 
 import asyncio
 import logging
+import random
 from collections.abc import Callable, Coroutine
-from typing import Any
+from typing import Any, Final
 
 logger = logging.getLogger("gateway.tasks")
 
+CANCEL_AGAIN_S: Final = 5.0
+"""Longer than the cleanup of any task takes. Before Python 3.12 `asyncio.wait_for`, which libraries use while they
+connect, loses a cancellation that coincides with completion: a task that reconnects would never end, nor its node."""
+
 
 class Tasks:
-    """Tasks that live no longer than their owner.
+    """Tasks that are cancelled when their owner is closed.
 
-    `on_failure(name, error)` is told of every task that dies of an exception; the owner decides what that means.
+    `on_failure(name, error)` is called for every task that ends with an exception.
     """
 
     def __init__(self, on_failure: Callable[[str, BaseException], None] | None = None) -> None:
@@ -39,8 +44,14 @@ class Tasks:
                 self._on_failure(task.get_name(), error)
 
     async def close(self) -> None:
-        """Cancel what still runs, and wait until it is gone."""
-        tasks = list(self._tasks)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        """Cancel all running tasks, and wait for their end; those that run on are cancelled again in CANCEL_AGAIN_S."""
+        running = set(self._tasks)
+        while running:
+            for task in running:
+                task.cancel()
+            _, running = await asyncio.wait(running, timeout=CANCEL_AGAIN_S)
+
+
+def full_jitter(attempt: int, max_s: float = 1.0) -> float:
+    """The delay before the next attempt in seconds: random below a bound that doubles, so that retries spread out."""
+    return random.uniform(0, min(max_s, 0.05 * 2 ** min(attempt, 10)))  # noqa: S311 - spreads load

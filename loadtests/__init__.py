@@ -1,1 +1,1 @@
-"""Locust: people who chat, and what their ends of the wires saw. Nothing here is part of the product."""
+"""Load tests with Locust: simulated users that chat and check what they receive. Not part of the product."""

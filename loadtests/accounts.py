@@ -1,7 +1,7 @@
-"""Accounts of the target, registered through its API once, and kept in a file for the next run.
+"""Accounts of the target, registered through its API once and kept in a file for the next run.
 
-Each costs the target an argon2 hash at registration and another at login, some 0.1 s of a core and 64 MiB: so they are
-made before the run's clock starts, a few at a time, and a token is used again while it is good.
+Registration and login each cost the target an argon2 hash, some 0.1 s of a core and 64 MiB: so accounts are created
+before the run starts, a few at a time, and a token is reused while it is valid.
 """
 
 import logging
@@ -15,24 +15,24 @@ from typing import Any, Final
 import httpx
 import orjson
 
-from loadtests.seats import Kind, Plan, Seat
+from loadtests.participants import Kind, Plan, Seat
 
 AT_A_TIME: Final = 8
 SAVE_EVERY: Final = 200
 TRIES: Final = 8
 GOOD_FOR_S: Final = 600.0
-"""A token with less time left is not used for a run that starts now."""
+"""Required remaining lifetime of a token at the start of a run."""
 
 logger = logging.getLogger("loadtests")
 
 
 class TargetRefused(Exception):
-    """The target does not let us make what the run needs."""
+    """The target rejects a call that prepares the run."""
 
 
 @dataclass(slots=True)
 class Account:
-    """Somebody who exists on the target."""
+    """A user that exists on the target."""
 
     id: int
     login: str
@@ -42,14 +42,14 @@ class Account:
 
     @property
     def headers(self) -> dict[str, str]:
-        """For HTTP."""
+        """The HTTP headers that authenticate this user."""
         return {"Authorization": f"Bearer {self.token}"}
 
 
 class Accounts:
-    """The file's accounts on one target.
+    """The accounts of the file on one target.
 
-    Its methods block, and raise TargetRefused, with a sentence for whoever started the run.
+    The methods block and raise TargetRefused with a message for the operator of the run.
     """
 
     def __init__(self, base_url: str, file: Path) -> None:
@@ -60,7 +60,7 @@ class Accounts:
         self._all = [Account(**fields) for fields in stored.get(base_url, [])]
 
     def people(self, count: int) -> list[Account]:
-        """So many, each with a token that is good for GOOD_FOR_S."""
+        """This number of accounts, each with a token that is valid for at least GOOD_FOR_S."""
         with self._http() as http, ThreadPoolExecutor(AT_A_TIME) as threads:
             while (missing := count - len(self._all)) > 0:
                 logger.info("Registering: %d accounts of %d are there", len(self._all), count)
@@ -75,7 +75,7 @@ class Accounts:
         return people
 
     def seats(self, plan: Plan) -> list[Seat]:
-        """New chats as planned; each person has one seat."""
+        """Create the planned chats; each user has one seat."""
         people = self.people(plan.people)
         groups = [(Kind.PAIR, people[start : start + 2]) for start in range(0, 2 * plan.pairs, 2)]
         start = 2 * plan.pairs
@@ -106,17 +106,17 @@ class Accounts:
             why = f"the target does not know accounts of {self._file}: delete it, if the target's database is a new one"
             raise TargetRefused(f"{error}; {why}") from None
         account.token, account.expires_at = token["access_token"], time.time() + token["expires_in"]
-        http.cookies.clear()  # nobody's session: every call names its token
+        http.cookies.clear()  # no cookies: every call has its own token
 
     def _chat(self, http: httpx.Client, kind: Kind, members: list[Account]) -> int:
-        """A chat of these; two people are for ever the same `direct` chat."""
+        """A chat of these users; two users always have the same `direct` chat."""
         others = [{"user_id": account.id} for account in members[1:]]
         body = {"kind": "direct" if kind is Kind.PAIR else "group", "members": others}
         chat_id: int = _post(http, "/api/v1/chats", body, members[0].headers)["id"]
         return chat_id
 
     def _save(self) -> None:
-        """Passwords are in it: for the owner alone."""
+        """Write the file, readable by its owner only: it has passwords."""
         self._file.parent.mkdir(parents=True, exist_ok=True)
         stored = orjson.loads(self._file.read_bytes()) if self._file.exists() else {}
         stored[self._base_url] = [asdict(account) for account in self._all]
@@ -127,7 +127,7 @@ class Accounts:
 
 
 def log_in(base_url: str, login: str, password: str) -> str:
-    """A new token, for one whose own expired; blocks.
+    """A new token for a user whose token expired; blocks.
 
     Raises: TargetRefused.
     """
@@ -137,9 +137,9 @@ def log_in(base_url: str, login: str, password: str) -> str:
 
 
 def _post(http: httpx.Client, path: str, body: object, headers: dict[str, str] | None = None) -> Any:
-    """The answer to a call that the target may put off: 429 and 503 are tried again when they say.
+    """The response to a call; 429 and 503 are retried after their Retry-After.
 
-    Raises: TargetRefused, also for a target that does not answer.
+    Raises: TargetRefused, also if the target does not respond.
     """
     for attempt in range(TRIES):
         try:

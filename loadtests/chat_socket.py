@@ -1,4 +1,4 @@
-"""One WebSocket to one chat, by websocket-client: blocking calls, which Locust's gevent makes cooperative."""
+"""One WebSocket to one chat with websocket-client: blocking calls, which Locust's gevent makes cooperative."""
 
 import socket
 from contextlib import suppress
@@ -11,7 +11,7 @@ from websocket import ABNF
 
 CONNECT_TIMEOUT_S: Final = 10.0
 SILENCE_S: Final = 60.0
-"""Without even a ping for so long, the connection is dead: the server pings every 25 s (PING_INTERVAL_S)."""
+"""A connection without even a ping for this long is dead: the server pings every 25 s (PING_INTERVAL_S)."""
 ABNORMAL: Final = 1006  # RFC 6455 §7.4.1: ended without a close frame
 
 Frame = dict[str, Any]
@@ -19,7 +19,7 @@ Frame = dict[str, Any]
 
 @dataclass
 class Refused(Exception):
-    """The handshake failed: with an HTTP status, or 0 if there was no answer."""
+    """The handshake failed with an HTTP status, or 0 if there was no response."""
 
     status: int
     what: str
@@ -27,21 +27,21 @@ class Refused(Exception):
 
 @dataclass
 class Lost(Exception):
-    """The connection is over."""
+    """The connection has ended."""
 
     code: int
     reason: str = ""
 
     @property
     def retry_after_s(self) -> float | None:
-        """When the server asks to be seen again, if it says so."""
+        """The reconnect delay that the server requests, if any."""
         with suppress(orjson.JSONDecodeError, KeyError, TypeError):
             return float(orjson.loads(self.reason)["retry_after_ms"]) / 1e3
         return None
 
 
 class ChatSocket:
-    """Open when made. One may read while others send.
+    """Connected on creation. One thread may read while others send.
 
     Raises: Refused.
     """
@@ -53,8 +53,8 @@ class ChatSocket:
                 timeout=CONNECT_TIMEOUT_S,
                 header=[f"Authorization: Bearer {token}"],
                 enable_multithread=True,  # the reader answers pings while a user sends
-                suppress_origin=True,  # who has one is refused by a close code, on which no balancer can act
-                skip_utf8_validation=True,  # orjson does it; the pure Python one costs more than all the rest
+                suppress_origin=True,  # with an Origin it would be rejected by a close code, not by a status
+                skip_utf8_validation=True,  # orjson checks it; the check in pure Python costs more than everything else
                 sockopt=[(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)],
             )
         except websocket.WebSocketBadStatusException as error:
@@ -64,7 +64,7 @@ class ChatSocket:
         self._socket.settimeout(SILENCE_S)
 
     def receive(self) -> tuple[Frame, int]:
-        """The next frame and its size in bytes; blocks. Pings are answered meanwhile.
+        """The next frame and its size in bytes; blocks and responds to pings meanwhile.
 
         Raises: Lost.
         """
@@ -82,21 +82,21 @@ class ChatSocket:
             raise Lost(ABNORMAL, "no JSON") from None
 
     def send(self, frame: Frame) -> None:
-        """Send a command; of a connection that is over, its reader hears."""
+        """Send a command. If the connection has ended, only the reader raises."""
         with suppress(websocket.WebSocketException, OSError):
             self._socket.send_text(orjson.dumps(frame).decode())
 
     def leave(self) -> None:
-        """Say goodbye: the reader gets Lost once the server has answered."""
+        """Start the closing handshake; the reader gets Lost once the server has responded."""
         with suppress(websocket.WebSocketException, OSError):
             self._socket.send((1000).to_bytes(2, "big"), ABNF.OPCODE_CLOSE)
 
     def cut(self) -> None:
-        """End it without a word, as a lost network does; the reader gets Lost."""
+        """End the connection without a close frame, like a lost network; the reader gets Lost."""
         with suppress(websocket.WebSocketException, OSError):
             self._socket.abort()
 
     def close(self) -> None:
-        """Let go of the file descriptor; for the reader, once it is done."""
+        """Close the file descriptor; called by the reader when it is done."""
         with suppress(websocket.WebSocketException, OSError):
             self._socket.shutdown()

@@ -1,4 +1,4 @@
-"""The users of one worker: their seats, which the usher deals, and what they can vouch for at the end."""
+"""The users of one worker: their seats, assigned by the usher, and the messages acknowledged to them."""
 
 import threading
 import time
@@ -15,15 +15,15 @@ from locust.runners import Runner
 
 from loadtests.measure import WS, Measure, Name
 from loadtests.member import Member
-from loadtests.seats import Kind, Seat
+from loadtests.participants import Kind, Seat
 
 SETTLE_S: Final = 10.0
-"""The longest wait, when nobody writes any more, for what is not yet acknowledged; then, for what is not yet heard."""
+"""The longest wait, after the last send, for outstanding acknowledgements; then for outstanding deliveries."""
 SEAT_WAIT_S: Final = 30.0
 
 
 class Crowd:
-    """Made once a process. Talks with the usher by Locust's messages, which within one process are calls."""
+    """One per process. Communicates with the usher by Locust messages, which are calls within one process."""
 
     def __init__(self, environment: Environment, runner: Runner) -> None:
         self.measure = Measure(environment.events.request)
@@ -40,7 +40,7 @@ class Crowd:
         environment.events.test_start.add_listener(self._start)
 
     def take(self, kind: Kind) -> Seat:
-        """A seat that nobody else has until it is given back; blocks.
+        """An exclusive seat until it is returned; blocks.
 
         Raises: StopUser if there is none.
         """
@@ -58,11 +58,11 @@ class Crowd:
         return Seat(**fields | {"kind": kind})
 
     def give_back(self, seat: Seat) -> None:
-        """For the next one who comes."""
+        """Return the seat for the next user."""
         self._runner.send_message("seat_left", asdict(seat))
 
     def acked(self, chat_id: int, seq: int, stamp: str) -> None:
-        """The target has promised that this message is stored."""
+        """Record a message that the target has acknowledged as stored."""
         self._acked[chat_id][seq] = stamp
 
     def _start(self, **_: object) -> None:
@@ -78,7 +78,7 @@ class Crowd:
             member.drop()
 
     def _settle(self, **_: object) -> None:
-        """Nobody writes any more; once all is acknowledged, tell the usher what was. Members stay and listen."""
+        """Stop writing and, once all is acknowledged, send the usher the acknowledged ids. Members keep listening."""
         self.is_settling = True
         for member in list(self.members):
             member.come_back()
@@ -87,7 +87,7 @@ class Crowd:
         self._runner.send_message("settled", {"acked": acked})
 
     def _end(self, msg: Any, **_: object) -> None:
-        """Once everybody here has heard the last of their chat, as the usher knows it, all leave."""
+        """Close all members when they have received the last events of their chats, or after SETTLE_S."""
         last = dict(msg.data["last"])
         for _late in self._while_any(lambda member: member.lacks(last)):
             self.measure.failed(WS, Name.GAP, "the end of the chat never came")
@@ -96,7 +96,7 @@ class Crowd:
         self._runner.send_message("ended")
 
     def _while_any(self, is_waiting: Callable[[Member], bool]) -> list[Member]:
-        """Wait while there are such members, SETTLE_S at most; those that are still so."""
+        """Wait while any member satisfies the condition, at most SETTLE_S; the members that still do."""
         deadline = time.monotonic() + SETTLE_S
         while found := [member for member in list(self.members) if is_waiting(member)]:
             if time.monotonic() >= deadline:

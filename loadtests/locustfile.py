@@ -1,4 +1,4 @@
-"""What `locust -f` is given: options, the users, and who composes the rest. loadtests/README.md says how to run it."""
+"""The file for `locust -f`: options, user classes and composition. loadtests/README.md describes how to run it."""
 
 import logging
 from collections.abc import Callable
@@ -12,22 +12,22 @@ from locust.runners import Runner, WorkerRunner
 from locust.stats import RequestStats, StatsEntry
 
 from loadtests.accounts import Accounts, TargetRefused
+from loadtests.coordinator import Usher
 from loadtests.crowd import Crowd
 from loadtests.measure import HTTP, WS, Name
-from loadtests.seats import Kind, plan
+from loadtests.participants import Kind, plan
 from loadtests.thresholds import Figures, Thresholds, shortcomings
 from loadtests.users import Lurker, Publisher, Reconnector, RoomTalker, Seated, Talker
-from loadtests.usher import Usher
 
 __all__ = ["Lurker", "Publisher", "Reconnector", "RoomTalker", "Talker"]
 
 BROKEN_PROMISES = ((WS, Name.GAP), (WS, Name.DUPLICATE), (WS, Name.UNACKED), (HTTP, Name.LOST))
 
 MOST_MEMBERS = 1000
-"""That one call makes a chat of."""
+"""The most members that one call can create a chat with."""
 
 logger = logging.getLogger("loadtests")
-logging.getLogger("httpx").setLevel(logging.WARNING)  # it tells of every request
+logging.getLogger("httpx").setLevel(logging.WARNING)  # it logs every request
 
 
 def _options(parser: LocustArgumentParser) -> None:
@@ -58,7 +58,7 @@ def _room_size(word: str) -> int:
 
 
 def _compose(environment: Environment, runner: Runner, **_: object) -> None:
-    """Before the run's clock starts: people, chats, and who talks with whom."""
+    """Create users and chats and assign seats before the run starts."""
     options = environment.parsed_options
     assert options is not None
     if not isinstance(runner, WorkerRunner):
@@ -80,7 +80,7 @@ def _compose(environment: Environment, runner: Runner, **_: object) -> None:
 
 
 def _judge(environment: Environment, usher: Usher) -> None:
-    usher.conclude()  # after Ctrl+C: Locust then stops its users only later
+    usher.conclude()  # after Ctrl+C, when Locust stops its users only later
     options = environment.parsed_options
     assert options is not None
     thresholds = Thresholds(options.max_ack_p99_ms, options.max_delivery_p99_ms, options.max_failure_ratio)
@@ -94,7 +94,7 @@ def _judge(environment: Environment, usher: Usher) -> None:
 
 def _figures(stats: RequestStats) -> Figures:
     def line(name: str, kind: str) -> StatsEntry:
-        """Not `stats.get`, which would add it to the report."""
+        """The entry if it exists; `stats.get` would add it to the report."""
         return stats.entries.get((name, kind)) or StatsEntry(stats, name, kind)
 
     ack, posted, delivery = line(Name.ACK, WS), line("message", "POST"), line(Name.DELIVERY, WS)

@@ -1,10 +1,10 @@
-"""What becomes a line of Locust's statistics: by what it is called there, and whether it is a failure."""
+"""The lines of Locust's statistics: their names and the recording of successes and failures."""
 
 import logging
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
-if TYPE_CHECKING:  # importing Locust patches the process, which the tests of a member do not want
+if TYPE_CHECKING:  # importing Locust patches the process, which the tests of `Member` must avoid
     from locust.event import EventHook
 
 logger = logging.getLogger("loadtests")
@@ -15,15 +15,15 @@ CLOCK_ERROR_S: Final = 0.005
 
 
 class Name(StrEnum):
-    """The lines. Those of the second half are there only if something is wrong."""
+    """The lines. Those of the second half appear only if something is wrong."""
 
-    CONNECT = "connect"  # handshake to greeting
-    RESUME = "resume"  # handshake with ?since= to caught_up
-    ACK = "ack"  # a message's first sending to its sender's own copy
-    LATE_ACK = "ack after a reconnect"  # the same where the connection was lost before it came
-    DELIVERY = "delivery"  # a message's first sending to another member's copy
-    REPLAY = "replay"  # the same where the member was away: how long it lacked the message
-    POST = "post"  # POST …/messages to its answer
+    CONNECT = "connect"  # from handshake to greeting
+    RESUME = "resume"  # from handshake with ?since= to caught_up
+    ACK = "ack"  # from the first sending of a message to the sender's own copy
+    LATE_ACK = "ack after a reconnect"  # the same if the connection was lost in between
+    DELIVERY = "delivery"  # from the first sending of a message to the copy of another member
+    REPLAY = "replay"  # the same for a member that was disconnected: how long it lacked the message
+    POST = "post"  # from POST …/messages to the response
 
     CLOSED = "closed"  # the server or the network ended a socket, other than by a drain
     REFUSED = "refused"  # an error frame
@@ -34,7 +34,7 @@ class Name(StrEnum):
 
 
 class Broken(Exception):
-    """A failure's text in the statistics; the same words for the same thing, as each text is a line of its own."""
+    """The text of a failure in the statistics. A small set: Locust makes a separate line for each text."""
 
 
 class Measure:
@@ -45,7 +45,7 @@ class Measure:
         self._clocks_told = False
 
     def took(self, kind: str, name: Name, seconds: float, size: int = 0) -> None:
-        """It went well, in so long."""
+        """Record a success and its duration."""
         if seconds < -CLOCK_ERROR_S and not self._clocks_told:
             self._clocks_told = True
             logger.warning(
@@ -61,7 +61,7 @@ class Measure:
         )
 
     def failed(self, kind: str, name: Name, what: str, seconds: float = 0.0) -> None:
-        """It went wrong; `what` is from a small set of words."""
+        """Record a failure; `what` is from a small set of words."""
         self._request.fire(
             request_type=kind,
             name=name.value,

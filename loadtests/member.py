@@ -1,7 +1,7 @@
-"""A user in a chat, as a good client is one: comes back with `since`, sends again what was not acknowledged, and
-notices whatever is missing.
+"""A well-behaved client in a chat: reconnects with `since`, resends unacknowledged messages and detects what is
+missing.
 
-Written with threads; under Locust, which patches them, they are greenlets.
+It uses threads, which Locust patches to greenlets.
 """
 
 import logging
@@ -15,9 +15,9 @@ from typing import Final
 
 from loadtests.accounts import TargetRefused
 from loadtests.chat_socket import ABNORMAL, ChatSocket, Frame, Lost, Refused
+from loadtests.gap_detector import Position
 from loadtests.measure import WS, Measure, Name
-from loadtests.position import Position
-from loadtests.seats import Seat
+from loadtests.participants import Seat
 from loadtests.stamp import age_s, new_stamp
 
 DRAIN: Final = 4000
@@ -38,10 +38,10 @@ class Unacked:
 
 
 class Member:
-    """Connected from `enter` to `close`, but for what `leave` and the network do.
+    """Connected from `enter` to `close`, except for absences by `leave` and network failures.
 
-    `acked` is told of each acknowledged message: its seq and its id. `renew` gives a new token for an expired one, or
-    raises TargetRefused.
+    `acked` is called with the seq and id of each acknowledged message. `renew` returns a new token for an expired one
+    or raises TargetRefused.
     """
 
     def __init__(
@@ -68,10 +68,10 @@ class Member:
         self._is_own_doing = False
         self._thread = threading.Thread(target=self._keep, daemon=True)
 
-    # what its user does
+    # called by its user
 
     def enter(self, timeout_s: float = 30.0) -> bool:
-        """Connect; whether it is live in time. If not, it goes on trying."""
+        """Connect. Whether it is live in time; otherwise it keeps trying."""
         self._is_wanted.set()
         self._thread.start()
         return self._is_live.wait(timeout_s)
@@ -84,7 +84,7 @@ class Member:
             self._unsent.append(text)
 
     def leave(self) -> None:
-        """Be away until `come_back`."""
+        """Disconnect until `come_back`."""
         self._is_wanted.clear()
         self._is_live.clear()
         if self._socket is not None:
@@ -92,26 +92,26 @@ class Member:
             self._socket.leave()
 
     def come_back(self) -> None:
-        """After `leave`."""
+        """Reconnect after `leave`."""
         self._is_wanted.set()
 
     def drop(self) -> None:
-        """Lose the connection without a word, and come back by itself."""
+        """Lose the connection without a close frame; the member reconnects by itself."""
         if self._socket is not None:
             self._is_own_doing = True
             self._socket.cut()
 
     @property
     def unacked(self) -> int:
-        """How many messages wait for their acknowledgement."""
+        """Number of unacknowledged messages."""
         return len(self._unacked) + len(self._unsent)
 
     def lacks(self, last: Mapping[int, int]) -> bool:
-        """Whether it was there, and has not heard all of its chat; `last` is each chat's last seq."""
+        """Whether it was connected and has not received all events of its chat; `last` is the last seq by chat."""
         return self._position is not None and self._position.seq < last.get(self._seat.chat_id, 0)
 
     def finish(self, patience_s: float) -> None:
-        """Leave for good, once all is acknowledged, or after so long; blocks."""
+        """Close once everything is acknowledged or after the timeout; blocks."""
         if self.unacked:
             self.come_back()
         deadline = time.monotonic() + patience_s
@@ -120,9 +120,9 @@ class Member:
         self.close()
 
     def close(self) -> None:
-        """Leave for good. What waits still is a failure."""
+        """Disconnect finally. Messages that are still unacknowledged are failures."""
         self._is_over = True
-        self._is_wanted.set()  # wakes one that is away
+        self._is_wanted.set()  # wakes a disconnected member
         if self._socket is not None:
             self._socket.leave()
         for stamp, message in self._unacked.items():
@@ -139,7 +139,7 @@ class Member:
         self._unacked.clear()
         self._unsent.clear()
 
-    # what its connection does
+    # run by its connection
 
     def _keep(self) -> None:
         losses = 0
@@ -165,12 +165,12 @@ class Member:
                 time.sleep(pause_s)
 
     def _attend(self, started: float) -> None:
-        """Be connected. Raises: Refused, or Lost at the end."""
+        """Connect and read until the connection ends. Raises: Refused, or Lost at the end."""
         since = self._position
         query = "" if since is None else f"?since={since.seq}"
         self._socket = socket = ChatSocket(self._url + query, self._token)
         try:
-            if self._is_over or not self._is_wanted.is_set():  # left while it connected
+            if self._is_over or not self._is_wanted.is_set():  # closed or left during the connect
                 socket.leave()
             while True:
                 frame, size = socket.receive()
@@ -179,7 +179,7 @@ class Member:
             socket.close()
 
     def _after(self, loss: Lost, losses: int) -> float:
-        """What to make of a loss; seconds until the next attempt."""
+        """Handle a lost connection; the seconds until the next attempt."""
         is_own_doing, self._is_own_doing = self._is_own_doing, False
         if is_own_doing or self._is_over or not self._is_wanted.is_set():
             return _jitter(1)
@@ -189,12 +189,12 @@ class Member:
         self._measure.failed(WS, Name.CLOSED, what.strip())
         if loss.code == UNAUTHORIZED:
             self._renew_token()
-        elif loss.code > UNAUTHORIZED:  # not to come back: 4403, 4409, 4429 …
+        elif loss.code > UNAUTHORIZED:  # no reconnect: 4403, 4409, 4429 …
             self._is_wanted.clear()
         return _jitter(losses + 1)
 
     def _renew_token(self) -> None:
-        """Else the next attempt asks again."""
+        """Renew the token; if that fails, the next attempt tries again."""
         try:
             self._token = self._renew()
         except TargetRefused:
@@ -219,12 +219,12 @@ class Member:
                 self._position = Position(frame["last_seq"])
                 self._went_live(Name.RESUME, started)
             case _:
-                pass  # presence, typing, read marks: best effort, and nobody here promises them
+                pass  # presence, typing, read receipts: best effort and therefore not checked
 
     def _went_live(self, name: Name, started: float) -> None:
         self._measure.took(WS, name, time.perf_counter() - started)
         self._is_live.set()
-        while self._unsent:  # also what was said since the greeting
+        while self._unsent:  # includes messages since the greeting
             self._send_new(self._unsent.popleft())
 
     def _message(self, message: Frame, size: int, is_repeated_answer: bool) -> None:
@@ -235,7 +235,7 @@ class Member:
             self._measure.took(WS, name, time.perf_counter() - waiting.at, size)
             self._acked(seq, stamp)
         if is_repeated_answer or self._position is None:
-            return  # an answer to a retry, and no delivery
+            return  # the response to a retry, not a delivery
         off = self._position.hear(seq)
         if off > 0:
             self._measure.failed(WS, Name.GAP, "a hole in the chat's seqs")
@@ -245,7 +245,7 @@ class Member:
             self._measure.took(WS, Name.DELIVERY if self._is_live.is_set() else Name.REPLAY, age, size)
 
     def _refused(self, frame: Frame) -> None:
-        """An error names no message; a user sends one at a time, so the oldest is meant."""
+        """An error names no message; a user sends one at a time, so it belongs to the oldest."""
         self._measure.failed(WS, Name.REFUSED, frame["code"])
         if self._unacked:
             del self._unacked[next(iter(self._unacked))]
@@ -261,5 +261,5 @@ class Member:
 
 
 def _jitter(losses: int) -> float:
-    """Full jitter, so that those who were lost together do not come back together."""
+    """Full jitter, so that clients that lost their connections together do not reconnect together."""
     return random.uniform(0, min(MAX_BACKOFF_S, FIRST_BACKOFF_S * 2 ** min(losses, 10)))

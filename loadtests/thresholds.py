@@ -1,4 +1,4 @@
-"""What a run must meet; whatever it does not meet is a sentence, and makes the exit code 1."""
+"""The thresholds of a run. Each missed one gives a sentence and makes the exit code 1."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Thresholds:
-    """Gaps, duplicates, lost and unacknowledged messages have none: one is too many."""
+    """Upper limits. Gaps, duplicates, lost and unacknowledged messages need none: one is too many."""
 
     ack_p99_ms: float
     delivery_p99_ms: float
@@ -15,7 +15,7 @@ class Thresholds:
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """What a run came to."""
+    """The figures of a run."""
 
     acks: int
     ack_p99_ms: float
@@ -28,7 +28,7 @@ class Figures:
 
 
 def shortcomings(figures: Figures, thresholds: Thresholds) -> Iterator[str]:
-    """A sentence for each threshold that was not met; nothing if all were."""
+    """A sentence for each missed threshold; none if all are met."""
     if figures.broken_promises:
         yield f"{figures.broken_promises} gaps, duplicates, lost or unacknowledged messages"
     if not figures.acks or not figures.deliveries:

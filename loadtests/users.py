@@ -1,4 +1,4 @@
-"""The users: what people and programs do in chats, each at a pace that the target's limit on messages allows."""
+"""The simulated users, people and programs, each at a pace within the message limit of the target."""
 
 import random
 import threading
@@ -10,22 +10,22 @@ from locust import FastHttpUser, User, task
 from loadtests.accounts import log_in
 from loadtests.crowd import SETTLE_S, Crowd
 from loadtests.member import Member
-from loadtests.seats import Kind, Seat
+from loadtests.participants import Kind, Seat
 from loadtests.stamp import new_stamp
 
 TEXT: Final = "Are you there? I shall be at the station at half past seven, under the clock."
 SPREAD: Final = 0.4
-"""Of the pace, either way: with a mean of 12 s nobody writes more than 9 times in any 60 s."""
+"""Random variation of the pace: with a mean of 12 s no user writes more than 9 times in any 60 s."""
 AWAY_S: Final = (1.0, 10.0)
 CUT_SHARE: Final = 0.5
-"""Of a reconnector's absences, those that begin with a lost network just after a message was sent."""
+"""The share of a reconnector's absences that begin with a lost network just after a message was sent."""
 REPEAT_SHARE: Final = 0.1
-"""Of a publisher's posts, those that it sends again though they were answered."""
+"""The share of a publisher's posts that it repeats although they were answered."""
 TRIES: Final = 5
 
 
 class Seated(User):
-    """Anyone: a user with a seat in a chat of the given kind."""
+    """Base class: a user with a seat in a chat of the given kind."""
 
     abstract = True
     crowd: ClassVar[Crowd]
@@ -33,16 +33,16 @@ class Seated(User):
     seat: Seat | None = None
 
     def on_start(self) -> None:
-        """Take it."""
+        """Take a seat."""
         self.seat = self.crowd.take(self.kind)
 
     def on_stop(self) -> None:
-        """Give the seat back."""
+        """Return the seat."""
         if self.seat is not None:
             self.crowd.give_back(self.seat)
 
     def wait_time(self) -> float:
-        """Between two messages."""
+        """Seconds between two messages."""
         assert self.environment.parsed_options is not None
         pace_s: float = self.environment.parsed_options.pace
         return random.uniform((1 - SPREAD) * pace_s, (1 + SPREAD) * pace_s)
@@ -54,7 +54,7 @@ class Seated(User):
 
 
 class Connected(Seated):
-    """One with a WebSocket; measures every delivery."""
+    """A user with a WebSocket; measures every delivery."""
 
     abstract = True
     member: Member | None = None
@@ -76,9 +76,7 @@ class Connected(Seated):
         time.sleep(random.uniform(0, self.wait_time()))
 
     def on_stop(self) -> None:
-        """Disconnect. A shape may send users away while something of theirs is on its way: it is waited for, though not
-        here, where Locust has no patience.
-        """
+        """Disconnect. A shape may stop users with messages in flight: a thread waits for them, as Locust does not."""
         threading.Thread(target=self._leave, daemon=True).start()
 
     def _leave(self) -> None:
@@ -94,50 +92,50 @@ class Connected(Seated):
 
 
 class Talker(Connected):
-    """One of two: both write now and then."""
+    """One of two users who both write now and then."""
 
     kind = Kind.PAIR
     weight = 10
 
     @task
     def talk(self) -> None:
-        """A message."""
+        """Write a message."""
         self.say()
 
 
 class RoomTalker(Connected):
-    """One of many, who writes."""
+    """A writer in a room."""
 
     kind = Kind.ROOM
     weight = 2
 
     @task
     def talk(self) -> None:
-        """A message to everybody."""
+        """Write a message to the room."""
         self.say()
 
 
 class Lurker(Connected):
-    """One of many, who only reads: most of what is delivered in a room goes to such."""
+    """A reader in a room, who never writes: most deliveries of a room go to such users."""
 
     kind = Kind.ROOM
     weight = 6
 
     @task
     def read(self) -> None:
-        """The socket does it."""
+        """Idle: the socket measures the deliveries."""
 
 
 class Reconnector(Connected):
-    """One of many, whose network is bad: leaves, or loses the connection between a message and its acknowledgement, and
-    comes back with `since`."""
+    """A room member with a bad network: disconnects, or loses the connection before an acknowledgement, and reconnects
+    with `since`."""
 
     kind = Kind.ROOM
     weight = 1
 
     @task
     def talk_and_vanish(self) -> None:
-        """A message and an absence."""
+        """Write a message and be disconnected for a while."""
         self.say()
         if self.member is None or self.crowd.is_settling:
             return
@@ -150,7 +148,7 @@ class Reconnector(Connected):
 
 
 class Publisher(Seated, FastHttpUser):
-    """A program that posts to a room over HTTP; a retry has the same Idempotency-Key and must get the first answer."""
+    """A program that posts to a room over HTTP; a retry has the same Idempotency-Key and must get the same response."""
 
     kind = Kind.ROOM
     weight = 1
@@ -159,14 +157,14 @@ class Publisher(Seated, FastHttpUser):
     token = ""
 
     def on_start(self) -> None:
-        """Be there."""
+        """Take a seat and wait for a random part of the pace."""
         super().on_start()
         self.token = self.seat.token if self.seat is not None else ""
         time.sleep(random.uniform(0, self.wait_time()))
 
     @task
     def publish(self) -> None:
-        """A message, now and then twice."""
+        """Post a message, now and then twice."""
         if self.crowd.is_settling or self.seat is None:
             return
         stamp = new_stamp()
@@ -184,7 +182,7 @@ class Publisher(Seated, FastHttpUser):
         return None
 
     def _post(self, stamp: str, expected: int | None = None) -> int | None:
-        """The seq in the answer, or None and a failure in the statistics."""
+        """The seq in the response, or None and a failure in the statistics."""
         assert self.seat is not None
         with self.client.post(
             f"/api/v1/chats/{self.seat.chat_id}/messages",

@@ -1,4 +1,4 @@
-"""Everything that storage raises.
+"""The exceptions of storage.
 
 StorageError
 ├── StorageUnavailable   the database did not answer in time; nothing is known to be wrong with the call
@@ -6,12 +6,15 @@ StorageError
 ├── NoSuchChat
 ├── UnknownUser
 ├── NotAllowed
+├── StaffOnly            a chat or a role that only staff may give
+├── Barred               removed from this public chat, and the removal still stands
+├── TooManyBlocks
 └── InvalidMembers       the list of members does not fit the kind of chat
 """
 
 
 class StorageError(Exception):
-    """Base of this package's errors."""
+    """Base class of this package's exceptions."""
 
 
 class StorageUnavailable(StorageError):
@@ -23,7 +26,7 @@ class LoginTaken(StorageError):
 
 
 class NoSuchChat(StorageError):
-    """No such chat, or none that the caller may see: the two are not told apart."""
+    """The chat does not exist, or the caller may not see it; the exception does not distinguish the two."""
 
 
 class UnknownUser(StorageError):
@@ -41,8 +44,20 @@ class NotAllowed(StorageError):
     """The caller sees the chat but may not do this to it."""
 
 
+class StaffOnly(StorageError):
+    """The caller may not give a role of staff."""
+
+
+class Barred(StorageError):
+    """The user was removed from this public chat and may not join it again."""
+
+
+class TooManyBlocks(StorageError):
+    """The user's block list is full."""
+
+
 class InvalidMembers(StorageError):
-    """`reason` says, in a sentence for the caller, why these members do not fit this kind of chat."""
+    """These members do not fit this kind of chat; `reason` is a sentence for the caller."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)

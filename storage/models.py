@@ -2,7 +2,7 @@
 
 from tortoise import fields, models
 
-from storage.records import ChatKind, Direction, EventKind, Role
+from storage.records import ChatKind, Direction, EventKind, RevocationKind, Role
 
 
 class User(models.Model):
@@ -55,6 +55,7 @@ class SigningKeyPair(models.Model):
 class ChatRoom(models.Model):
     """A chat. Its row is the lock under which its log and its members change.
 
+    `creator` is its owner, see `storage.repositories.owners`.
     `direct_key` ("low id:high id") makes the direct chat of two people the only one; it is NULL in other kinds.
     """
 
@@ -105,10 +106,83 @@ class Membership(models.Model):
     read_seq = fields.BigIntField(default=0)
     joined_at = fields.DatetimeField(auto_now_add=True)
 
+    user_id: int
+
     class Meta:
         """Where it lives."""
 
         table = "memberships"
+        unique_together = (("chat", "user"),)
+
+
+class FormerMember(models.Model):
+    """How far a user who was removed from a chat had read, for when they come back."""
+
+    id = fields.BigIntField(primary_key=True)
+    chat: fields.ForeignKeyRelation[ChatRoom] = fields.ForeignKeyField(
+        "storage.ChatRoom", related_name=False, on_delete=fields.CASCADE
+    )
+    user: fields.ForeignKeyRelation[User] = fields.ForeignKeyField(
+        "storage.User", related_name=False, on_delete=fields.CASCADE, db_index=True
+    )
+    read_seq = fields.BigIntField()
+
+    class Meta:
+        """Where it lives."""
+
+        table = "former_members"
+        unique_together = (("chat", "user"),)
+
+
+class Block(models.Model):
+    """A user, by id, who may not add the owner of the block to chats."""
+
+    id = fields.BigIntField(primary_key=True)
+    user: fields.ForeignKeyRelation[User] = fields.ForeignKeyField(
+        "storage.User", related_name=False, on_delete=fields.CASCADE
+    )
+    blocked_id = fields.BigIntField()
+    created_at = fields.DatetimeField(auto_now_add=True)
+
+    class Meta:
+        """Where it lives."""
+
+        table = "blocks"
+        unique_together = (("user", "blocked_id"),)
+
+
+class StaffMember(models.Model):
+    """A user who may create service and support chats and give the roles of their staff."""
+
+    id = fields.BigIntField(primary_key=True)
+    user: fields.OneToOneRelation[User] = fields.OneToOneField(
+        "storage.User", related_name=False, on_delete=fields.CASCADE
+    )
+    created_at = fields.DatetimeField(auto_now_add=True)
+
+    class Meta:
+        """Where it lives."""
+
+        table = "staff"
+
+
+class Bar(models.Model):
+    """A user who was removed from a public chat and may not join it again."""
+
+    id = fields.BigIntField(primary_key=True)
+    chat: fields.ForeignKeyRelation[ChatRoom] = fields.ForeignKeyField(
+        "storage.ChatRoom", related_name=False, on_delete=fields.CASCADE
+    )
+    user: fields.ForeignKeyRelation[User] = fields.ForeignKeyField(
+        "storage.User", related_name=False, on_delete=fields.CASCADE, db_index=True
+    )
+    barred_by = fields.BigIntField()
+    created_at = fields.DatetimeField(auto_now_add=True)
+
+    class Meta:
+        """Where it lives."""
+
+        table = "bars"
         unique_together = (("chat", "user"),)
 
 
@@ -160,6 +234,50 @@ class TranscriptLine(models.Model):
 
         table = "transcripts"
         unique_together = (("session_id", "place"), ("user_id", "id"))
+
+
+class Revocation(models.Model):
+    """A log of revoked tokens and bans: rows are appended, and deleted once they have no effect.
+
+    `moment`, `created_at` and `expires_at` are in Unix seconds; `storage.records.RevocationKind` says what `moment` is.
+    """
+
+    id = fields.BigIntField(primary_key=True)
+    user_id = fields.BigIntField(db_index=True)
+    kind = fields.CharEnumField(RevocationKind, max_length=16)
+    digest = fields.CharField(max_length=64, default="")
+    moment = fields.BigIntField(null=True)
+    reason = fields.TextField(default="")
+    created_at = fields.BigIntField()
+    expires_at = fields.BigIntField(null=True, db_index=True)
+
+    class Meta:
+        """Where it lives."""
+
+        table = "revocations"
+
+
+class LoginSession(models.Model):
+    """A login that can be renewed. Its refresh token is stored as a digest.
+
+    `secret` derives each token's successor. Times are in Unix seconds.
+    """
+
+    id = fields.CharField(max_length=32, primary_key=True)
+    user: fields.ForeignKeyRelation[User] = fields.ForeignKeyField(
+        "storage.User", related_name=False, on_delete=fields.CASCADE, db_index=True
+    )
+    secret = fields.CharField(max_length=64)
+    digest = fields.CharField(max_length=64)
+    previous_digest = fields.CharField(max_length=64, default="")
+    created_at = fields.BigIntField()
+    rotated_at = fields.BigIntField()
+    expires_at = fields.BigIntField(db_index=True)
+
+    class Meta:
+        """Where it lives."""
+
+        table = "login_sessions"
 
 
 class StoreIdentity(models.Model):

@@ -5,9 +5,11 @@ the gateway's word modules may use it.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from hashlib import sha256
+from typing import TypeGuard
 
 
 class EventKind(StrEnum):
@@ -26,7 +28,7 @@ class ChatKind(StrEnum):
     SERVICE = "service"
     SUPPORT = "support"
     PUBLIC = "public"
-    ROOM = "room"  # found by a name, fed by the queue; nobody is a member (seed 002)
+    ROOM = "room"  # found by a name, fed by the queue; users are no members (seed 002)
 
 
 class Role(StrEnum):
@@ -38,6 +40,19 @@ class Role(StrEnum):
     SUPPORT = "support"
 
 
+STAFF_ROLES = frozenset({Role.MASTER, Role.SUPPORT})
+"""Who speaks for the operator in service and support chats."""
+
+
+class Relation(StrEnum):
+    """How a user stands to the one who wants to add them to a chat."""
+
+    CONTACT = "contact"  # themselves, or someone who owns a chat of both or has written in it
+    STRANGER = "stranger"
+    BLOCKING = "blocking"
+    UNKNOWN = "unknown"  # no such user
+
+
 @dataclass(frozen=True, slots=True)
 class Person:
     """A user as others see it. `username` is the login."""
@@ -46,6 +61,66 @@ class Person:
     username: str
     first_name: str = ""
     last_name: str = ""
+
+
+class RevocationKind(StrEnum):
+    """What an entry of the log of revocations does."""
+
+    JTI = "jti"  # one token
+    SESSION = "session"  # the access tokens of one login
+    ISSUED_BEFORE = "issued_before"  # the user's tokens that were issued before `moment`
+    BAN = "ban"  # the user, until `moment` or without an end
+    UNBAN = "unban"  # an earlier ban has no effect any more
+
+
+@dataclass(frozen=True, slots=True)
+class RevocationEntry:
+    """An entry of the log of revocations; of two bans or unbans of a user the later entry counts.
+
+    `moment` and `created_at` are in Unix seconds. `digest` is `name_digest` the token's jti or session.
+    """
+
+    id: int
+    user_id: int
+    kind: RevocationKind
+    digest: str
+    moment: int | None
+    reason: str
+    created_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """What a verified token says about itself; times are in Unix seconds.
+
+    `user_id` is None for a guest. A token without `iat` counts as issued at 0. The digests are `name_digest` of its jti
+    and of the login that it renews, or empty.
+    """
+
+    user_id: int | None
+    expires_at: float
+    issued_at: int = 0
+    jti_digest: str = ""
+    session_digest: str = ""
+
+
+def name_digest(name: str) -> str:
+    """The digest by which a token is revoked: a jti of another issuer may be of any length. Empty for an empty name."""
+    return name and sha256(name.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class RenewableLogin:
+    """A login with refresh tokens: digests of the latest token and of the one before. Times are in Unix seconds."""
+
+    session_id: str
+    person: Person
+    secret: str = field(repr=False)
+    digest: str
+    previous_digest: str
+    created_at: int
+    rotated_at: int
+    expires_at: int
 
 
 QUEUE_SENDER = Person(0, "queue:messages")
@@ -75,10 +150,10 @@ class SigningKey:
 
 @dataclass(frozen=True, slots=True)
 class NewEvent:
-    """An event that somebody wants in a chat's log.
+    """An event to store in a chat's log.
 
-    `client_msg_id` (1–64 characters) is unique per chat and sender for ever; the node gives one where the client did
-    not, so that a commit whose outcome is unknown can be retried. `message_id` names the target of an edit or a
+    `client_msg_id` (1–64 characters) is unique per chat and sender, permanently; the node generates one if the client
+    did not, so that a commit whose outcome is unknown can be retried. `message_id` names the target of an edit or a
     deletion. `text` is "" for a deletion.
     """
 
@@ -158,15 +233,33 @@ class Member:
     read_seq: int
 
 
+MAX_UNREAD = 100
+
+
+@dataclass(frozen=True, slots=True)
+class ReadPosition:
+    """How far a member has read; `unread` counts messages by others after it.
+
+    MAX_UNREAD stands for as many or more, and for more than 1,000 events of any kind, which are not counted.
+    """
+
+    seq: int
+    unread: int
+
+
 @dataclass(frozen=True, slots=True)
 class Chat:
-    """A chat with its members. `unread`: messages by others after the reader's position, where it was asked for."""
+    """A chat with its members, the oldest first.
+
+    `owner_id` is None if the members cannot be changed; `unread` counts messages by others after the reader's
+    position, where it was asked for.
+    """
 
     id: int
     kind: ChatKind
     title: str
     last_seq: int
-    creator_id: int
+    owner_id: int | None
     members: tuple[Member, ...]
     unread: int = 0
 
@@ -184,7 +277,7 @@ class Admission:
 
 @dataclass(frozen=True, slots=True)
 class Room:
-    """A chat that is found by a name; both stay what they are for ever."""
+    """A chat that is found by a name; neither ever changes."""
 
     chat_id: int
     name: str
@@ -208,7 +301,7 @@ class Direction(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class NewLine:
-    """A message of an echo session to keep; it is known by its `place` in the session (1, 2, 3 …) for ever."""
+    """A message of an echo session to keep; its `place` in the session (1, 2, 3 …) identifies it permanently."""
 
     user_id: int
     session_id: str
@@ -254,3 +347,22 @@ class NewMember:
     user_id: int | None = None
     login: str | None = None
     role: Role | None = None
+
+
+BIGINT_MAX = 2**63 - 1
+"""Clients may send any number as an id or a seq, and both databases reject more than 64 bits."""
+
+
+def are_ids(*values: int | None) -> bool:
+    """Whether each value can be an id; others match no row, and would make the database raise an error."""
+    return all(is_id(value) for value in values)
+
+
+def is_id(value: int | None) -> TypeGuard[int]:
+    """Whether this can be an id."""
+    return value is not None and 0 < value <= BIGINT_MAX
+
+
+def clamped(seq: int) -> int:
+    """The nearest seq that both databases accept, for any number of a client."""
+    return min(max(seq, 0), BIGINT_MAX)

@@ -1,1 +1,1 @@
-"""The suite: it mirrors the packages."""
+"""The test suite; its folders mirror the packages."""

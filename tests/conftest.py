@@ -6,15 +6,23 @@ from pathlib import Path
 
 import pytest
 
-from tests.rabbitmq import RabbitServer
-from tests.redis_layouts import layout_url as layout_url
-from tests.redis_layouts import redis_servers as redis_servers
-from tests.servers import NginxServer, PostgresServer, RedisServer, temporary_folder
+from tests.support.pgbouncer import PgBouncer
+from tests.support.rabbitmq import RabbitServer
+from tests.support.redis_layouts import layout_url as layout_url
+from tests.support.redis_layouts import redis_servers as redis_servers
+from tests.support.servers import NginxServer, PostgresServer, RedisServer, temporary_folder
+
+SYSTEMS = [Path(__file__).parent / name for name in ("deploy", "e2e", "faults", "loadtests", "up")]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests of whole systems first: their files take up to minutes, and short ones fill the last minute of a run."""
+    items.sort(key=lambda item: not any(folder in item.path.parents for folder in SYSTEMS))
 
 
 @pytest.fixture
 def redis_server(tmp_path: Path) -> Iterator[RedisServer]:
-    """An empty Redis of this test's own."""
+    """An empty Redis for this test only."""
     folder = tmp_path / "redis"
     folder.mkdir()
     server = RedisServer(folder)
@@ -27,7 +35,7 @@ def redis_server(tmp_path: Path) -> Iterator[RedisServer]:
 
 @pytest.fixture
 def redis_url(redis_server: RedisServer) -> str:
-    """The URL of an empty Redis of this test's own."""
+    """The URL of an empty Redis for this test only."""
     return redis_server.url
 
 
@@ -55,8 +63,28 @@ def postgres_url(postgres_server: PostgresServer) -> Iterator[str]:
 
 
 @pytest.fixture
+def pgbouncer(request: pytest.FixtureRequest, postgres_server: PostgresServer) -> Iterator[PgBouncer]:
+    """A pgbouncer in transaction mode, for this test only, in front of the session's PostgreSQL.
+
+    `indirect` parameters are lines of its configuration.
+    """
+    folder = temporary_folder()
+    try:
+        with PgBouncer(folder, postgres_server.port, options=getattr(request, "param", "")) as server:
+            yield server
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def pooled_url(pgbouncer: PgBouncer, postgres_url: str) -> str:
+    """A fresh database in the session's PostgreSQL, accessed through pgbouncer."""
+    return pgbouncer.url(postgres_url)
+
+
+@pytest.fixture
 def sqlite_url(tmp_path: Path) -> str:
-    """A database file that is not there yet."""
+    """The URL of a database file that does not exist yet."""
     return f"sqlite://{tmp_path / 'x.db'}"
 
 

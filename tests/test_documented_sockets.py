@@ -1,4 +1,4 @@
-"""The tests' own watch over sockets sees what no document knows of."""
+"""The check of sockets in tests detects undocumented frames."""
 
 import contextlib
 
@@ -8,8 +8,8 @@ from websockets.asyncio.client import connect
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosedError
 
-from tests.browser import chromium
-from tests.documented_sockets import documented_sockets
+from tests.support.browser import chromium
+from tests.support.documented_sockets import documented_sockets
 
 __all__ = ["chromium"]
 
@@ -26,7 +26,7 @@ async def behave(connection: ServerConnection) -> None:
 
 
 async def say(path: str, *payloads: str | bytes, close: int = 1000) -> list[str]:
-    """What is found fault with in a socket that is told this, and closed."""
+    """The faults of a socket that receives this and is closed."""
     with documented_sockets() as faults:
         async with serve(behave, "127.0.0.1", 0) as server:
             port = server.sockets[0].getsockname()[1]
@@ -40,7 +40,7 @@ async def say(path: str, *payloads: str | bytes, close: int = 1000) -> list[str]
 
 
 @pytest.mark.parametrize("path", ["/ws/chat/1/", "/ws/service-chats/1?since=3", "/ws/anybody", "/channels/public"])
-async def test_a_documented_message_and_close_are_in_order(path: str) -> None:
+async def test_documented_message_and_close_are_accepted(path: str) -> None:
     assert await say(path, PONG) == await say(path, PONG, close=4000) == []
 
 
@@ -56,21 +56,21 @@ async def test_a_documented_message_and_close_are_in_order(path: str) -> None:
         b"{}",
     ],
 )
-async def test_an_undocumented_message_is_seen(payload: str | bytes) -> None:
-    assert await say("/ws/chat/1/", payload) == [f"chat told {payload!r}"]
+async def test_undocumented_message_is_reported(payload: str | bytes) -> None:
+    assert await say("/ws/chat/1/", payload) == [f"chat sent {payload!r}"]
 
 
-async def test_an_undocumented_close_is_seen() -> None:
+async def test_undocumented_close_is_reported() -> None:
     assert await say("/ws/chat/1/", close=4410) == ["chat closed with 4410"]
     assert await say("/updates/a", close=4410) == []
 
 
-async def test_the_echo_and_what_is_no_url_of_ours_may_say_anything() -> None:
+async def test_echo_and_foreign_urls_are_not_checked() -> None:
     for path in ("/channels/echo", "/", "/elsewhere/chat/1"):
         assert await say(path, "anything") == await say(path, b"\xff") == []
 
 
-async def test_a_pages_sockets_are_watched_too(chromium: Browser) -> None:
+async def test_browser_sockets_are_checked(chromium: Browser) -> None:
     with documented_sockets() as faults:
         async with serve(behave, "127.0.0.1", 0) as server:
             url = f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}/ws/chat/1/"
@@ -83,4 +83,4 @@ async def test_a_pages_sockets_are_watched_too(chromium: Browser) -> None:
                     })""",
                     url,
                 )
-    assert faults == ["""chat told '{"type":"ping"}'"""] * 2
+    assert faults == ["""chat sent '{"type":"ping"}'"""] * 2

@@ -1,4 +1,4 @@
-"""docs/seeds.md speaks of every line of the five documents, and of tests that there are."""
+"""docs/seeds.md covers every line of the five documents and cites existing tests."""
 
 import ast
 import re
@@ -19,7 +19,7 @@ def lines_in(text: str) -> set[int]:
 
 
 @pytest.mark.parametrize("seed", NUMBERED)
-def test_every_line_is_spoken_of(seed: str) -> None:
+def test_every_seed_line_is_covered(seed: str) -> None:
     [document] = (ROOT / "tests" / "seeds").glob(f"{seed}_*.txt")
     written = {number for number, line in enumerate(document.read_text().splitlines(), 1) if line.strip()}
     rows = re.findall(r"^\| ([\d–, ]+) \|", NUMBERED[seed], flags=re.MULTILINE)
@@ -36,7 +36,7 @@ def test_every_row_names_a_test() -> None:
 
 
 @pytest.mark.parametrize("name", sorted(set(re.findall(r"`([\w/]+/test_\w+\.py(?:::\w+)?)`", PAGE))))
-def test_every_test_named_is_there(name: str) -> None:
+def test_every_cited_test_exists(name: str) -> None:
     file, _, function = name.partition("::")
     tree = ast.parse((ROOT / "tests" / file).read_text())
     names = {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)}

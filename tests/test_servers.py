@@ -1,13 +1,16 @@
-"""The servers that other tests stand on."""
+"""The servers used by the tests."""
 
 import asyncio
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import textwrap
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 import httpx
@@ -15,12 +18,17 @@ import pytest
 from redis.asyncio import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from tests.servers import NginxServer, PostgresServer, RedisServer, wait_until
+from storage.database.database import open_database
+from storage.database.migrate import migrate
+from storage.database.store_identity import store_id
+from tests.support.forked import ProgramServer
+from tests.support.migrated import make_store
+from tests.support.servers import NginxServer, PostgresServer, RedisServer, wait_until
 
 StartNginx = Callable[[Sequence[int]], NginxServer]
 
 
-async def test_a_restarted_redis_is_empty_and_keeps_its_port(redis_server: RedisServer) -> None:
+async def test_restarted_redis_is_empty_and_keeps_its_port(redis_server: RedisServer) -> None:
     async with Redis.from_url(redis_server.url) as redis:
         await redis.set("a", 1)
         redis_server.kill()
@@ -45,7 +53,7 @@ async def test_every_test_gets_an_empty_database(postgres_server: PostgresServer
     assert postgres_server.query("postgres", "SELECT 1") == "1"
 
 
-async def test_nginx_goes_round_its_upstreams(nginx: StartNginx) -> None:
+async def test_nginx_balances_over_its_upstreams(nginx: StartNginx) -> None:
     async def answer(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         body = str(writer.get_extra_info("sockname")[1])
         writer.write(f"HTTP/1.1 200 OK\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n{body}".encode())
@@ -60,20 +68,79 @@ async def test_nginx_goes_round_its_upstreams(nginx: StartNginx) -> None:
     assert seen == {str(port) for port in ports}
 
 
+async def schema(url: str) -> list[Any]:
+    """What the database at `url` calls its tables, indexes and columns, and the migrations that it had."""
+    if url.startswith("sqlite"):
+        with closing(sqlite3.connect(url.removeprefix("sqlite://"))) as database:
+            tables = database.execute("SELECT name, sql FROM sqlite_master ORDER BY name").fetchall()
+            return [tables, database.execute("SELECT app, name FROM tortoise_migrations ORDER BY id").fetchall()]
+    columns = "SELECT table_name, column_name, data_type, is_nullable, column_default FROM information_schema.columns"
+    connection = await asyncpg.connect(url)
+    try:
+        return [
+            await connection.fetch(f"{columns} WHERE table_schema = 'public' ORDER BY 1, 2"),
+            await connection.fetch("SELECT indexdef FROM pg_indexes WHERE schemaname = 'public' ORDER BY 1"),
+            await connection.fetch("SELECT pg_get_constraintdef(oid) AS c FROM pg_constraint ORDER BY 1"),
+            await connection.fetch("SELECT app, name FROM tortoise_migrations ORDER BY id"),
+        ]
+    finally:
+        await connection.close()
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgres"])
+async def test_a_store_is_as_a_migration_makes_it_but_for_its_id(
+    kind: str, tmp_path: Path, postgres_server: PostgresServer
+) -> None:
+    def fresh(name: str) -> str:
+        return f"sqlite://{tmp_path / name}.db" if kind == "sqlite" else postgres_server.create_database()
+
+    urls = [fresh(name) for name in ("migrated", "first", "second", "third")]
+    await migrate(urls[0])
+    for url in urls[1:]:
+        await make_store(url)
+    wanted, *made = [await schema(url) for url in urls]
+    assert made == [wanted] * 3
+    ids = set()
+    for url in urls:
+        async with open_database(url) as database:
+            ids.add(await store_id(database))
+    assert len(ids) == len(urls)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only there are programs forked")
+def test_a_forked_program_has_its_own_environment_log_and_end(tmp_path: Path) -> None:
+    refused = ProgramServer("gateway", tmp_path, {"APP_PORT": "none"})._spawn()
+    assert refused.wait(60) == 2
+    assert "APP_PORT" in (tmp_path / "server.log").read_text()
+    runs = ProgramServer("auth", tmp_path, {"REDIS_URL": "redis://127.0.0.1:1/0", "AUTH_PORT": 0})._spawn()
+    try:
+        assert runs.poll() is None
+        with pytest.raises(subprocess.TimeoutExpired):
+            runs.wait(0.01)
+    finally:
+        runs.kill()
+    assert (runs.wait(60), runs.poll()) == (-signal.SIGKILL, -signal.SIGKILL)
+    runs.kill()  # it has ended: no other process gets the signal
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="needs setpriv")
-def test_servers_die_with_a_killed_test_process(tmp_path: Path) -> None:
+def test_servers_end_with_a_killed_test_process(tmp_path: Path) -> None:
     script = """
         import pathlib, sys, time
-        from tests.servers import RedisServer
+        from tests.support.servers import RedisServer
+        from tests.support.forked import ProgramServer
         server = RedisServer(pathlib.Path(sys.argv[1]))
         server.start()
-        print(server.pid, flush=True)
+        program = ProgramServer("auth", pathlib.Path(sys.argv[1]), {"REDIS_URL": server.url, "AUTH_PORT": 0})
+        print(server.pid, program._spawn().pid, flush=True)
         time.sleep(60)
     """
     command = [sys.executable, "-c", textwrap.dedent(script), str(tmp_path)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, cwd=Path(__file__).parents[1], text=True) as process:
         assert process.stdout is not None
-        server_pid = int(process.stdout.readline())
-        os.kill(server_pid, 0)
+        pids = [int(pid) for pid in process.stdout.readline().split()]
+        for pid in pids:
+            os.kill(pid, 0)
         process.send_signal(signal.SIGKILL)
-    wait_until(lambda: not Path(f"/proc/{server_pid}").exists(), "the server is gone", 5)
+    for pid in pids:
+        wait_until(lambda pid=pid: not Path(f"/proc/{pid}").exists(), "the server is gone")  # type: ignore[misc]

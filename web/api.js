@@ -1,14 +1,15 @@
-/** The HTTP calls that a chat client makes. What goes wrong is said in whole sentences, ready to be shown. */
+/** The HTTP calls of a chat client. Errors are whole sentences that can be shown to the user. */
 
 const REQUEST_MS = 15_000;
 
-/** The decimal user id in one of our own access tokens. It is read, not checked: the server does that. */
-export function userIdOf(token) {
-  const payload = token.split(".")[1].replaceAll("-", "+").replaceAll("_", "/");
-  return Number(JSON.parse(atob(payload)).sub);
+/** The user of one of our own access tokens, as `{id, username}`. The token is not verified: the server does that. */
+export function userOf(token) {
+  const payload = atob(token.split(".")[1].replaceAll("-", "+").replaceAll("_", "/"));
+  const { sub, username } = JSON.parse(new TextDecoder().decode(Uint8Array.from(payload, (byte) => byte.charCodeAt(0))));
+  return { id: Number(sub), username };
 }
 
-/** An HTTP call that did not succeed. `message` is a sentence, `code` is for programs, `status` 0 means unreachable. */
+/** A failed HTTP call. `message` is a sentence, `code` is for programs, `status` 0 means unreachable. */
 export class ApiError extends Error {
   constructor(status, code, message) {
     super(message);
@@ -17,14 +18,19 @@ export class ApiError extends Error {
   }
 }
 
-/** The HTTP calls. Authenticates by `token`, or without one by the cookie that `login` set. Rejects with ApiError. */
+/**
+ * The HTTP calls, authenticated by `token` or else by the cookie that `login` set. They reject with ApiError.
+ *
+ * `refreshToken` renews the login without the password; each renewal replaces it.
+ */
 export class Api {
   #base;
   #fetch;
 
-  constructor({ base = "", token = null, fetch = globalThis.fetch } = {}) {
+  constructor({ base = "", token = null, refreshToken = null, fetch = globalThis.fetch } = {}) {
     this.token = token;
-    this.#base = base;
+    this.refreshToken = refreshToken;
+    this.#base = base.replace(/\/$/, "");
     this.#fetch = fetch.bind(globalThis);
   }
 
@@ -32,11 +38,19 @@ export class Api {
     return this.#call("POST", "/register", account);
   }
 
-  /** Resolves to the server's answer, and uses its token from here on. */
+  /** Resolves to the response and uses its tokens from then on. */
   async login(login, password) {
-    const answer = await this.#call("POST", "/login", { login, password });
-    this.token = answer.access_token;
-    return answer;
+    return this.#use(await this.#call("POST", "/login", { login, password, refresh: "body" }));
+  }
+
+  /** Renews the login: resolves to the response and uses its tokens from then on. 401: the session has ended. */
+  async refresh() {
+    return this.#use(await this.#call("POST", "/api/v1/login/refresh", { refresh_token: this.refreshToken }));
+  }
+
+  /** Ends the session on every node, and clears the cookie that `login` set. */
+  logout() {
+    return this.#call("POST", "/api/v1/logout", this.refreshToken ? { refresh_token: this.refreshToken } : undefined);
   }
 
   async chats() {
@@ -47,10 +61,16 @@ export class Api {
     return this.#call("GET", `/api/v1/chats/${id}`);
   }
 
-  /** A direct chat with one other user, a group with several. */
+  /** Creates a direct chat with one other user, or a group with several. */
   createChat(logins) {
     const kind = logins.length === 1 ? "direct" : "group";
     return this.#call("POST", "/api/v1/chats", { kind, members: logins.map((login) => ({ login })) });
+  }
+
+  #use(answer) {
+    this.token = answer.access_token;
+    this.refreshToken = answer.refresh_token;
+    return answer;
   }
 
   async #call(method, path, body) {

@@ -1,166 +1,169 @@
 /**
  * One live chat on one WebSocket: seed 004's protocol with the additions of the protocol page.
  *
- * The client library's front door: no DOM, no dependency, at home in a page and in Node alike.
+ * The main class of the client library. It has no dependencies and needs no DOM: it runs in a page and in Node.
  *
- * What this file keeps true:
- * 1. What was sent is kept until the server has answered for it; after every reconnect it goes out again, in the order
- *    of sending, under the same client_msg_id. The server stores it once.
- * 2. One such command is under way at a time. So order is kept even when one of them must wait, and an error, which
- *    names no command, can only mean that one.
- * 3. `timeline.lastSeq` is the last event applied, and what `?since=` resumes after; it never goes back, but for a reset.
+ * Invariants:
+ * 1. A sent command is kept until the server has responded; after every reconnect it is sent again, in the original
+ *    order, with the same client_msg_id. The server stores it once.
+ * 2. One such command is pending at a time. So the order is kept even if one of them must wait, and an error, which
+ *    names no command, can only belong to that one.
+ * 3. `timeline.position` is the last applied event and the value of `?since=`; it never goes back within an epoch.
  */
 
+import { Link } from "./link.js";
+import { MAX_UNSENT, Outbox } from "./outbox.js";
+import { finalReason, fullJitter, requestedPause } from "./reconnect.js";
+import { Presence } from "./presence.js";
 import { Timeline } from "./timeline.js";
+import { Typing } from "./typing.js";
 
-export { Api, ApiError, userIdOf } from "./api.js";
-export { Timeline };
+export { Api, ApiError, userOf } from "./api.js";
+export { hasUnsent } from "./outbox.js";
+export { textProblem } from "./text.js";
+export { fullJitter, Timeline };
 
-export const MAX_TEXT = 1000; // code points, as the server counts
 const PAGE = 50;
-const BACKOFF_BASE_MS = 500;
-const BACKOFF_CAP_MS = 20_000;
-const SETTLED_MS = 5_000; // a connection that lived this long was a good one: the next backoff starts anew
-const PING_MS = 25_000;
-const ANSWER_MS = 10_000; // a link that says nothing for this long when something is due is dead
-const TYPING_REPEAT_MS = 2_000; // the server passes typing on every 2 s
-const TYPING_IDLE_MS = 3_000; // as in the seed's own client
-const TYPING_SHOWN_MS = 6_000; // a typist who vanished is forgotten
+const SETTLED_MS = 5_000; // a connection that lasted this long resets the backoff
 const DEFAULT_HOLD_S = 2;
-
-/** Why a closed chat stays closed; other codes from 4400 on get a sentence of their own number. */
-const FINAL = {
-  4401: "Your session has ended. Please log in again.",
-  4403: "You are not a member of this chat, or it does not exist.",
-  4408: "This account has been blocked.",
-  4409: "You opened this chat somewhere else, so it is paused here.",
-  4410: "This room is full.",
-  4429: "Too many requests were refused. Please wait a minute before you come back.",
-};
-
-/** Milliseconds to wait before reconnect number `attempt` (0, 1, …): "full jitter", anything up to a doubling bound. */
-export function fullJitter(attempt, random = Math.random) {
-  return random() * Math.min(BACKOFF_CAP_MS, BACKOFF_BASE_MS * 2 ** attempt);
-}
-
-/** What is wrong with a message's text, as a sentence, or null. The server has the last word. */
-export function textProblem(text) {
-  if (!text.trim()) return "A message cannot be empty.";
-  const length = [...text].length;
-  if (length > MAX_TEXT) return `A message can have at most ${MAX_TEXT} characters; this one has ${length}.`;
-  return null;
-}
+const MAX_HOLD_S = 600;
+const NOT_A_MEMBER = 4403;
 
 /**
- * One chat, live. Fires `change` whenever something worth showing has changed, and `problem` (a CustomEvent whose
- * detail is `{message, code}`) when the server refused something for good. Its public fields are to be read, not written.
+ * One live chat. Fires `change` when the visible state has changed, and `problem` (a CustomEvent whose detail is
+ * `{message, code}`) when something was finally rejected. Its public fields are read-only, except `token`.
  *
- * `me` is the user as a sender (`{id, username}`). Without a `token` the browser's cookie authenticates.
+ * `me` is the user as a sender (`{id, username}`). Without a `token` the cookie of the browser authenticates. `storage`
+ * (the Web Storage interface) keeps unsent messages when this object or its page ends.
  */
 export class Chat extends EventTarget {
   state = "idle"; // idle | connecting | live | waiting | closed
-  reason = null; // a sentence, when waiting or closed
-  retryAt = null; // when waiting: the time of the next try, in ms since 1970
+  reason = null; // a sentence, if waiting or closed
+  retryAt = null; // if waiting: the time of the next attempt, in ms since 1970
   closeCode = null;
-  held = null; // {message, until}: why and until when (ms since 1970) what was sent is held back
+  lostAt = null; // the time when the connection was lost, in ms since 1970, until it is live again
+  maxText = 1000; // code points; the server sends the limit on connect
+  token; // used by the next connection: after 4401 set a new one of the same user, then call `open`
+  held = null; // {message, until}: why and until when (ms since 1970) sending is paused
   node = null; // the replica that serves this socket
-  present = new Map(); // user id → username, who is connected
-  presentCount = 0;
-  typists = new Map(); // user id → username, who is typing
-  readSeqs = new Map(); // user id → seq, what others have read
+  presence = new Presence();
+  readSeqs = new Map(); // user id → read position; one's own as moved by other sockets of the user
   timeline = new Timeline();
 
   #url;
-  #protocols;
   #WebSocket;
   #random;
-  #socket = null;
+  #link = null;
   #attempt = 0;
   #liveSince = 0;
-  #outbox = []; // {frame, entry}: commands that the server has not answered, the oldest first
-  #isUnderWay = false; // whether the oldest was sent on this socket
+  #outbox;
   #isLeaving = false;
   #isLoading = false;
+  #stalePages = 0; // pages of history that were requested before a reset and have not arrived
   #readSent = 0;
-  #typingSentAt = 0;
   #timers = {};
-  #typistTimers = new Map();
+  #typing = new Typing((isTyping) => this.#notifyTyping(isTyping), () => this.#changed());
 
-  constructor({ chatId, me, base = globalThis.location?.origin, token = null, ...parts }) {
+  constructor({ chatId, me, base = globalThis.location?.origin, token = null, storage = null, ...parts }) {
     super();
     this.chatId = chatId;
     this.me = me;
-    this.#url = new URL(`/ws/chat/${chatId}/`, base.replace(/^http/, "ws"));
-    this.#protocols = token ? ["bearer", token] : [];
+    this.token = token;
+    this.#url = new URL(`${base.replace(/^http/, "ws").replace(/\/$/, "")}/ws/chat/${chatId}/`);
     this.#WebSocket = parts.WebSocket ?? globalThis.WebSocket;
     this.#random = parts.random ?? Math.random;
+    const expect = (text, clientMsgId, at) => this.timeline.expect(text, me, clientMsgId, at);
+    this.#outbox = new Outbox({ storage, user: me, chatId, expect });
   }
 
-  /** Connects, and stays connected until `leave` or a final refusal. Harmless when it is. */
+  /** Connects and stays connected until `leave` or a final rejection. No effect if it is connected. */
   open() {
     this.#isLeaving = false;
     if (this.state === "idle" || this.state === "closed") this.#connect();
   }
 
-  /** Disconnects, once everything that was sent has been answered. */
+  /** Disconnects once the server has responded to everything that was sent. */
   leave() {
     this.#isLeaving = true;
     this.setTyping(false);
-    if (this.#outbox.length === 0 || this.state === "closed") this.#abandon("idle");
+    if (!this.isSending || this.state === "closed") this.stop();
   }
 
-  /** Something happened to the network or the window: reconnects at once if it is waiting, else tests the link. */
+  /** Disconnects at once. Unsent commands are kept for the next `open` or the next object with the same storage. */
+  stop() {
+    this.#abandon("idle");
+  }
+
+  /** Call it when the network or the window has changed: reconnects at once if waiting, else tests the link. */
   wake() {
     if (this.state === "waiting") this.#connect();
-    else if (this.state === "live") this.#ping();
+    else this.probe();
   }
 
-  /** Whether something sent is still unanswered. */
+  /** Tests the link: without a response within `answerMs` (default 10 s) the connection counts as lost. */
+  probe(answerMs) {
+    if (this.state === "live") this.#link.ping(answerMs);
+  }
+
+  /** Whether a sent command has no response yet. */
   get isSending() {
-    return this.#outbox.length > 0;
+    return this.#outbox.next !== undefined;
   }
 
+  /** Whether a command is not stored by the server: pending or rejected. */
+  get hasUnsent() {
+    return this.#outbox.items.length > 0;
+  }
+
+  /** The users who are typing: user id → username. */
+  get typists() {
+    return this.#typing.typists;
+  }
+
+  /** Whether the text was accepted; false, with a `problem`, if too many wait already. `edit` and `delete` likewise. */
   send(text) {
-    const clientMsgId = newClientMsgId();
-    const entry = this.timeline.expect(text, this.me, clientMsgId);
     this.setTyping(false);
-    this.#enqueue({ type: "message", text, client_msg_id: clientMsgId }, entry);
+    return this.#enqueue({ type: "message", text });
   }
 
   edit(entry, text) {
-    this.#enqueue({ type: "edit_message", id: entry.id, text, client_msg_id: newClientMsgId() });
+    return this.#enqueue({ type: "edit_message", id: entry.id, text });
   }
 
   delete(entry) {
-    this.#enqueue({ type: "delete_message", id: entry.id, client_msg_id: newClientMsgId() });
+    return this.#enqueue({ type: "delete_message", id: entry.id });
   }
 
-  /** Everything up to the last message has been seen. */
+  /** Forgets a message that was rejected (one whose entry has a `failure`). */
+  discard(entry) {
+    const item = this.#outbox.items.find((other) => other.entry === entry && other.failure);
+    if (!item) return;
+    this.#outbox.remove(item);
+    this.timeline.forget(entry);
+    this.#changed();
+  }
+
+  /** Marks everything up to the last message as read. */
   markRead() {
     const seq = this.timeline.lastSeq;
     if (this.state !== "live" || seq <= this.#readSent) return;
     this.#readSent = seq;
-    this.#transmit({ type: "read_messages", seq });
+    this.#link.send({ type: "read_messages", seq });
   }
 
-  /** Call it at every keystroke; it tells the others when that is news, and when the typing has stopped. */
+  /** Call it at every keystroke; it notifies the others when typing starts, while it lasts and when it stops. */
   setTyping(isTyping) {
-    clearTimeout(this.#timers.typing);
-    if (isTyping) this.#timers.typing = setTimeout(() => this.setTyping(false), TYPING_IDLE_MS);
-    const isNews = isTyping ? Date.now() - this.#typingSentAt >= TYPING_REPEAT_MS : this.#typingSentAt > 0;
-    if (!isNews || this.state !== "live") return;
-    this.#typingSentAt = isTyping ? Date.now() : 0;
-    this.#transmit({ type: "typing", is_typing: isTyping });
+    this.#typing.set(isTyping);
   }
 
-  /** Asks for the page before the oldest message there is; does nothing when that is the first, or one is on its way. */
+  /** Requests the page before the oldest loaded message, unless that is the first or a request is pending. */
   loadOlder() {
     if (this.#isLoading || this.timeline.complete || this.state !== "live") return;
     this.#isLoading = true;
-    this.#transmit({ type: "history", before_seq: this.timeline.entries[0]?.seq, limit: PAGE });
+    this.#link.send({ type: "history", before_seq: this.timeline.entries[0]?.seq, limit: PAGE });
   }
 
-  /** Takes the members' read positions, as HTTP tells them. */
+  /** Applies the read positions of the members in the format of the HTTP API. */
   takeReadPositions(members) {
     for (const { user_id: id, read_seq: seq } of members) this.#moveRead(id, seq);
     this.#changed();
@@ -174,98 +177,114 @@ export class Chat extends EventTarget {
   // --- the link
 
   #connect() {
-    this.#abandon("connecting");
-    const { lastSeq } = this.timeline;
-    if (lastSeq !== null) this.#url.searchParams.set("since", lastSeq);
+    const { reason, lostAt } = this;
+    this.#drop("connecting", lostAt === null ? {} : { reason, lostAt });
+    const { position } = this.timeline;
+    if (position !== null) this.#url.searchParams.set("since", position);
     else this.#url.searchParams.delete("since");
-    const socket = new this.#WebSocket(this.#url.href, this.#protocols);
-    this.#socket = socket;
-    socket.onmessage = (event) => this.#socket === socket && this.#receive(JSON.parse(event.data));
-    socket.onclose = (event) => this.#socket === socket && this.#closed(event.code, event.reason);
-    this.#expectAnswer();
+    this.#link = new Link(this.#WebSocket, this.#url.href, this.token ? ["bearer", this.token] : [], {
+      receive: (frame) => this.#receive(frame),
+      closed: (code, reason) => this.#closed(code, reason),
+    });
+    this.#changed();
   }
 
-  /** Forgets the present socket, whatever becomes of it, and enters `state`. */
-  #abandon(state) {
-    for (const timer of Object.values(this.#timers)) clearTimeout(timer); // clears intervals as well
-    for (const timer of this.#typistTimers.values()) clearTimeout(timer);
+  /** Drops the present socket and enters `state`. */
+  #abandon(state, fields = {}) {
+    this.#drop(state, fields);
+    this.#changed();
+  }
+
+  /** Like `#abandon` but without an event, for callers that change more before listeners may look. */
+  #drop(state, fields) {
+    for (const timer of Object.values(this.#timers)) clearTimeout(timer);
     this.#timers = {};
-    const socket = this.#socket;
-    this.#socket = null;
-    socket?.close();
-    this.#isUnderWay = false;
+    this.#link?.close();
+    this.#link = null;
+    this.#outbox.underWay = null;
     this.#isLoading = false;
-    this.#typingSentAt = 0;
+    this.#stalePages = 0;
     this.#readSent = 0;
-    this.typists.clear();
-    Object.assign(this, { state, reason: null, retryAt: null, closeCode: null, held: null });
-    this.#changed();
+    this.#typing.clear();
+    Object.assign(this, { state, reason: null, retryAt: null, closeCode: null, lostAt: null, held: null }, fields);
   }
 
-  #closed(code, reason = "") {
+  #closed(closeCode, closeReason = "") {
     const wasGood = this.state === "live" && Date.now() - this.#liveSince >= SETTLED_MS;
-    // A replica that leaves politely is no failure, however soon it comes after the last one's leaving.
-    if (wasGood || code === 4000) this.#attempt = 0;
-    this.#abandon("waiting");
-    this.closeCode = code;
-    if (code >= 4400 && code < 5000) {
-      this.state = "closed";
-      this.reason = FINAL[code] ?? `The server has closed this chat (code ${code}).`;
-      return;
+    const lostAt = this.lostAt ?? Date.now();
+    const final = finalReason(closeCode);
+    if (final) {
+      this.#drop("closed", { closeCode, reason: final });
+      if (closeCode === NOT_A_MEMBER) this.#outbox.failAll(final);
+    } else {
+      // A replica that drains is no failure, however soon after the last drain.
+      if (wasGood || closeCode === 4000) this.#attempt = 0;
+      const wait = requestedPause(closeReason) + fullJitter(this.#attempt, this.#random);
+      const reason = closeCode === 4000 ? "This replica is restarting." : "The connection was lost.";
+      this.#attempt += 1;
+      this.#drop("waiting", { closeCode, reason, lostAt, retryAt: Date.now() + wait });
+      this.#timers.retry = setTimeout(() => this.#connect(), wait);
     }
-    const wait = hintOf(reason) + fullJitter(this.#attempt, this.#random);
-    this.#attempt += 1;
-    this.reason = code === 4000 ? "This replica is restarting." : "The connection was lost.";
-    this.retryAt = Date.now() + wait;
-    this.#timers.retry = setTimeout(() => this.#connect(), wait);
-  }
-
-  #transmit(frame) {
-    this.#socket.send(JSON.stringify(frame));
-  }
-
-  #ping() {
-    this.#transmit({ type: "ping" });
-    this.#expectAnswer();
-  }
-
-  #expectAnswer() {
-    this.#timers.answer ??= setTimeout(() => this.#closed(1006), ANSWER_MS);
-  }
-
-  #enqueue(frame, entry = null) {
-    this.#outbox.push({ frame, entry });
-    this.#pump();
     this.#changed();
   }
 
-  #pump() {
-    if (this.#outbox.length === 0 && this.#isLeaving) this.#abandon("idle");
-    if (this.state !== "live" || this.#isUnderWay || this.held || this.#outbox.length === 0) return;
-    this.#isUnderWay = true;
-    this.#transmit(this.#outbox[0].frame);
-    this.#expectAnswer();
-  }
-
-  #hold(message, seconds) {
-    this.#isUnderWay = false;
-    this.held = { message, until: Date.now() + seconds * 1000 };
-    this.#timers.hold = setTimeout(() => {
-      this.held = null;
-      this.#pump();
-      this.#changed();
-    }, seconds * 1000);
+  #notifyTyping(isTyping) {
+    if (this.state !== "live") return false;
+    this.#link.send({ type: "typing", is_typing: isTyping });
+    return true;
   }
 
   #changed() {
     this.dispatchEvent(new Event("change"));
   }
 
-  // --- what the server says
+  // --- sending
+
+  #enqueue(frame) {
+    if (this.#outbox.isFull) {
+      const message = `${MAX_UNSENT} messages are waiting to be sent already. Please wait until they are.`;
+      this.#problem("outbox_full", message);
+      return false;
+    }
+    this.#outbox.add(frame, this.timeline.epoch);
+    if (this.closeCode === NOT_A_MEMBER) this.#outbox.failAll(this.reason);
+    this.#pump();
+    this.#changed();
+    return true;
+  }
+
+  #pump() {
+    if (!this.isSending && this.#isLeaving) this.stop();
+    if (this.state !== "live" || this.#outbox.underWay || this.held || !this.isSending) return;
+    this.#outbox.underWay = this.#outbox.next;
+    this.#link.send(this.#outbox.underWay.frame);
+    this.#link.expectAnswer();
+  }
+
+  #hold(message, seconds) {
+    const wait = Math.min(seconds, MAX_HOLD_S) * 1000;
+    this.#outbox.underWay = null;
+    this.held = { message, until: Date.now() + wait };
+    this.#timers.hold = setTimeout(() => {
+      this.held = null;
+      this.#pump();
+      this.#changed();
+    }, wait);
+  }
+
+  /** Message ids belong to one history: an edit or deletion for an old one must not change a message of the new one. */
+  #failStaleChanges(epoch) {
+    const message = "The chat was restored to an earlier state before this change was saved.";
+    if (this.#outbox.failChangesOfOtherHistories(epoch, message)) this.#problem("reset", message);
+  }
+
+  #problem(code, message) {
+    this.dispatchEvent(new CustomEvent("problem", { detail: { code, message } }));
+  }
+
+  // --- receiving
 
   #receive(frame) {
-    clearTimeout(this.#timers.answer);
-    this.#timers.answer = null;
     switch (frame.type) {
       case "connection_established":
         this.#established(frame);
@@ -274,31 +293,23 @@ export class Chat extends EventTarget {
         this.#message(frame.data, frame);
         break;
       case "history":
-        this.#isLoading = false;
-        this.timeline.prepend(frame.messages);
+        this.#history(frame.messages);
         break;
       case "typing":
-        this.#typing(frame);
+        this.#typing.take(frame);
         break;
-      case "messages_read":
-        this.#moveRead(frame.user_id, frame.seq);
+      case "messages_read": {
+        const { user_id: id, seq } = frame.data ?? frame;
+        this.#moveRead(id, seq);
         break;
+      }
       case "presence":
-        if (frame.status === "join") this.present.set(frame.user_id, frame.username);
-        else this.present.delete(frame.user_id);
-        this.presentCount = this.present.size;
-        break;
       case "presence_state":
-        this.present = new Map(frame.members.map((member) => [member.user_id, member.username]));
-        this.presentCount = this.present.size;
-        break;
       case "presence_count":
-        this.presentCount = frame.count;
+        this.presence.take(frame);
         break;
       case "reset":
-        this.timeline = Object.assign(new Timeline(), { lastSeq: frame.last_seq, pending: this.timeline.pending });
-        this.#isLoading = false;
-        this.loadOlder();
+        this.#restart(frame);
         break;
       case "error":
         this.#refused(frame);
@@ -307,79 +318,74 @@ export class Chat extends EventTarget {
     this.#changed();
   }
 
-  #established(frame) {
+  #established({ node, last_seq: lastSeq, epoch = null, max_text_length: maxText }) {
     this.state = "live";
-    this.node = frame.node;
+    this.node = node;
+    this.maxText = maxText ?? this.maxText;
     this.#liveSince = Date.now();
-    this.timeline.lastSeq ??= frame.last_seq;
+    this.reason = this.lostAt = null;
+    // The position is unchanged: if it belongs to another history, a reset follows with the new start.
+    if (this.timeline.lastSeq === null) Object.assign(this.timeline, { epoch, lastSeq });
+    this.#failStaleChanges(epoch);
     if (this.timeline.entries.length === 0) this.loadOlder();
-    this.#transmit({ type: "presence" });
-    this.#timers.ping = setInterval(() => this.#ping(), PING_MS);
+    this.#link.send({ type: "presence" });
+    this.#link.keepAlive();
     this.#pump();
   }
 
+  /** Another history has begun (after a failover or restore): everything known of the old one is dropped. */
+  #restart({ last_seq: lastSeq, epoch = null }) {
+    if (this.#isLoading) this.#stalePages += 1;
+    this.#isLoading = false;
+    this.timeline = Object.assign(new Timeline(), { epoch, lastSeq, pending: this.timeline.pending });
+    this.readSeqs.clear();
+    this.#readSent = 0;
+    this.#failStaleChanges(epoch);
+    this.loadOlder();
+  }
+
+  #history(messages) {
+    if (this.#stalePages > 0) {
+      this.#stalePages -= 1;
+      return;
+    }
+    this.#isLoading = false;
+    this.timeline.prepend(messages);
+  }
+
   #message(data, { duplicate = false }) {
-    if (data.sender.id === this.me.id) this.#settle(data); // before de-duplication: a repeated answer has an old seq
-    else this.#forgetTypist(data.sender.id);
+    if (data.sender.id === this.me.id) this.#settle(data); // before de-duplication: a repeated response has an old seq
+    else this.#typing.forget(data.sender.id);
     this.timeline.apply(data, { duplicate });
   }
 
   #settle(data) {
-    const index = this.#outbox.findIndex(({ frame }) => frame.client_msg_id === data.client_msg_id);
-    if (index < 0) return;
-    const [{ entry }] = this.#outbox.splice(index, 1);
-    if (entry) this.timeline.acknowledge(entry, data);
-    if (index === 0) this.#isUnderWay = false;
+    const item = this.#outbox.find(data.client_msg_id);
+    if (!item) return;
+    this.#outbox.remove(item);
+    if (item.entry) this.timeline.acknowledge(item.entry, data);
     this.#pump();
   }
 
   #refused({ code, message, retry_after_s: retryAfter }) {
-    this.#isLoading = false;
     const mayPass = code === "rate_limited" || code === "unavailable";
-    if (this.#isUnderWay && mayPass) {
+    const { underWay } = this.#outbox;
+    if (underWay && mayPass) {
       this.#hold(message, retryAfter ?? DEFAULT_HOLD_S);
       return;
     }
-    if (this.#isUnderWay) {
-      const { entry } = this.#outbox.shift();
-      if (entry) entry.failure = message;
-      this.#isUnderWay = false;
+    if (underWay) {
+      this.#outbox.fail(underWay, message);
       this.#pump();
+    } else if (this.#stalePages > 0) {
+      this.#stalePages -= 1;
+    } else {
+      this.#isLoading = false;
     }
-    this.dispatchEvent(new CustomEvent("problem", { detail: { code, message } }));
-  }
-
-  #typing({ user_id: id, username, is_typing: isTyping }) {
-    this.#forgetTypist(id);
-    if (!isTyping) return;
-    this.typists.set(id, username);
-    const forget = () => {
-      this.#forgetTypist(id);
-      this.#changed();
-    };
-    this.#typistTimers.set(id, setTimeout(forget, TYPING_SHOWN_MS));
-  }
-
-  #forgetTypist(id) {
-    clearTimeout(this.#typistTimers.get(id));
-    this.typists.delete(id);
+    this.#problem(code, message);
   }
 
   #moveRead(userId, seq) {
     this.readSeqs.set(userId, Math.max(seq ?? 0, this.readSeqs.get(userId) ?? 0));
-  }
-}
-
-/** 128 random bits in hex; `crypto.randomUUID` exists only on secure origins. */
-function newClientMsgId() {
-  return Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
-}
-
-/** The pause in ms that a close reason asks for (`{"retry_after_ms": n}`); 0 when it asks for none. */
-function hintOf(reason) {
-  try {
-    return Number(JSON.parse(reason).retry_after_ms) || 0;
-  } catch {
-    return 0;
   }
 }

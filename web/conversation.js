@@ -1,15 +1,15 @@
-/** The open conversation on the page: one chat's header, messages, marks and composer, bound to its `Chat`. */
+/** The open conversation on the page: header, messages, receipts and composer of one chat, bound to its `Chat`. */
 
-import { MAX_TEXT, textProblem } from "./chat.js";
+import { Composer } from "./composer.js";
 import { MessageList, nameOf, paintAvatar } from "./message_list.js";
 
-const OLDER_WITHIN_PX = 400; // how close to the top the next page of history is asked for
-const COUNT_FROM = MAX_TEXT - 100;
+const OLDER_WITHIN_PX = 400; // distance to the top at which the next page of history is requested
 const PROBLEM_SHOWN_MS = 8_000;
+const INTERRUPTION_MS = 1_000; // an interruption shorter than this is not shown
 
 const at = (id) => document.getElementById(id);
 
-/** What a chat is called: its title, else the other members' names. */
+/** The name of a chat: its title, else the names of the other members. */
 export function titleOf(info, myId) {
   const others = info.members.filter((member) => member.user_id !== myId);
   return info.title || others.map(nameOf).join(", ") || "Just you";
@@ -21,25 +21,27 @@ export class Conversation {
   #chat = null;
   #info = null;
   #list = new MessageList(at("log"), at("messages"));
-  #editing = null; // the entry that the composer edits
-  #drafts = new Map(); // chat id → what was left in its composer
+  #composer = new Composer({
+    send: (text) => this.#send(text),
+    edit: (entry, text) => this.#chat.edit(entry, text),
+    editLast: () => this.#editLast(),
+    say: (sentence) => this.#say(sentence, null),
+    resize: (change) => this.#list.keepEnd(change),
+  });
   #isPainting = false;
-  #seenNode = null;
+  #seenTimeline = null; // the timeline for which the members were read; null while disconnected
   #unseen = 0;
   #lastSeq = 0;
-  #problem = ""; // a sentence that is shown for a while
+  #problem = ""; // an error that is shown for a while
   #problemTimer;
+  #bannerTimer;
   #onChange = () => this.#schedule();
   #onProblem = (event) => this.#say(asSentence(event.detail.message));
 
-  /** `onRead(chatId)` is called when the open chat has been read to its end. */
+  /** `onRead(chatId)` is called when the open chat has been read up to its last message. */
   constructor(api, onRead) {
     this.#api = api;
     this.#onRead = onRead;
-    at("composer").addEventListener("submit", (event) => this.#submit(event));
-    at("text").addEventListener("input", () => this.#typed());
-    at("text").addEventListener("keydown", (event) => this.#key(event));
-    at("edit-cancel").addEventListener("click", () => this.#stopEditing());
     at("log").addEventListener("scroll", () => this.#scrolled(), { passive: true });
     at("log").addEventListener("keydown", (event) => this.#logKey(event));
     at("log").addEventListener("click", (event) => this.#logClick(event));
@@ -47,6 +49,7 @@ export class Conversation {
     at("jump").addEventListener("click", () => this.#list.scrollToEnd());
     at("banner-action").addEventListener("click", () => (this.#chat.wake(), this.#chat.open()));
     document.addEventListener("visibilitychange", () => this.#schedule());
+    for (const type of ["online", "offline"]) addEventListener(type, () => this.#schedule());
     setInterval(() => (this.#chat?.retryAt || this.#chat?.held) && this.#schedule(), 1000); // the countdowns
   }
 
@@ -55,36 +58,43 @@ export class Conversation {
     return this.#chat?.chatId ?? null;
   }
 
-  /** Shows `chat`, described by `info` (the HTTP API's object), in place of what was there. */
+  /** Whether the open chat has a text that is not stored by the server: a draft, pending or rejected. */
+  get hasUnsent() {
+    return this.#chat !== null && (this.#chat.hasUnsent || this.#composer.text.trim() !== "");
+  }
+
+  keepDraftsOf(user) {
+    this.#composer.keepDraftsOf(user);
+  }
+
+  /** Shows `chat`, described by `info` (the object of the HTTP API), in place of the previous one. */
   show(chat, info) {
     this.hide();
     this.#chat = chat;
     this.#info = info;
-    this.#seenNode = null;
+    this.#seenTimeline = null;
     this.#unseen = 0;
     this.#lastSeq = chat.timeline.lastSeq;
     chat.addEventListener("change", this.#onChange);
     chat.addEventListener("problem", this.#onProblem);
     at("talk").hidden = false;
     at("room-empty").hidden = true;
-    at("text").value = this.#drafts.get(chat.chatId) ?? "";
-    this.#fit();
+    this.#composer.open(chat);
     chat.open();
     this.#paint();
     this.#list.scrollToEnd();
-    if (matchMedia("(hover: hover)").matches) at("text").focus(); // on a phone it would open the keyboard
+    if (matchMedia("(hover: hover)").matches) this.#composer.focus(); // on a phone it would open the keyboard
   }
 
-  /** Shows no chat; the one that was shown leaves when its messages are out. */
+  /** Shows no chat; the previous one disconnects when its messages are sent. */
   hide() {
     const chat = this.#chat;
     if (!chat) return;
-    this.#stopEditing();
-    this.#drafts.set(chat.chatId, at("text").value);
     chat.removeEventListener("change", this.#onChange);
     chat.removeEventListener("problem", this.#onProblem);
     chat.leave();
     this.#chat = null;
+    this.#composer.close();
     this.#list.clear();
     this.#say("");
     at("talk").hidden = true;
@@ -95,7 +105,7 @@ export class Conversation {
 
   #schedule() {
     if (this.#isPainting) return;
-    this.#isPainting = true; // once a frame, however much arrives
+    this.#isPainting = true; // at most once per frame
     requestAnimationFrame(() => {
       this.#isPainting = false;
       if (this.#chat) this.#paint();
@@ -116,14 +126,15 @@ export class Conversation {
   }
 
   #paintHead() {
-    const { me, node, state, present, presentCount } = this.#chat;
+    const { me, node, presence } = this.#chat;
+    const state = this.#isInterrupted ? "live" : this.#chat.state;
     const title = titleOf(this.#info, me.id);
     setText("talk-title", title);
     paintAvatar(at("talk-avatar"), this.#avatarId(), title);
-    const here = [...present].filter(([id]) => id !== me.id).map((user) => this.#nameOf(user));
+    const here = [...presence.members].filter(([id]) => id !== me.id).map((user) => this.#nameOf(user));
     const isLive = state === "live";
-    const isSomebodyHere = isLive && (here.length > 0 || presentCount > 1);
-    setText("talk-presence", isLive ? presenceOf(here, presentCount) : "Not connected");
+    const isSomebodyHere = isLive && (here.length > 0 || presence.count > 1);
+    setText("talk-presence", isLive ? presenceOf(here, presence.count) : "Not connected");
     at("talk-avatar").classList.toggle("online", isSomebodyHere);
     at("node").dataset.state = state;
     setText("node-name", isLive ? node : state === "connecting" ? "connecting" : "offline");
@@ -143,16 +154,29 @@ export class Conversation {
     return others.length === 1 ? others[0].user_id : this.#info.id;
   }
 
+  /** Whether the connection was lost a moment ago: it is usually restored before the user need know. */
+  get #isInterrupted() {
+    const { lostAt } = this.#chat;
+    return navigator.onLine && lostAt !== null && Date.now() - lostAt < INTERRUPTION_MS;
+  }
+
   #paintBanner() {
     const { state, reason, retryAt, closeCode } = this.#chat;
-    at("banner").hidden = !reason;
-    if (!reason) return;
-    setText("banner-text", retryAt ? `${reason} Trying again ${inSeconds(retryAt)}.` : reason);
-    setText("banner-action", { waiting: "Try now" }[state] ?? (closeCode === 4409 ? "Use it here" : "Open again"));
+    clearTimeout(this.#bannerTimer);
+    if (this.#isInterrupted) this.#bannerTimer = setTimeout(() => this.#schedule(), INTERRUPTION_MS);
+    at("banner").hidden = !reason || this.#isInterrupted;
+    if (at("banner").hidden) return;
+    const isFinal = state === "closed";
+    const next = retryAt ? `Trying again ${inSeconds(retryAt)}.` : "Trying again now.";
+    if (isFinal) setText("banner-text", reason);
+    else if (navigator.onLine) setText("banner-text", `${reason} ${next}`);
+    else setText("banner-text", "You are offline. What you write is sent when the network is back.");
+    setText("banner-action", !isFinal ? "Try now" : closeCode === 4409 ? "Use it here" : "Open again");
   }
 
   #paintLog() {
     const { timeline, me } = this.#chat;
+    this.#composer.stopEditingUnless(timeline.entries);
     const wasAtEnd = this.#list.isAtEnd;
     this.#list.paint(timeline.all, me.id, (entry) => this.#tickOf(entry));
     const { entries, complete, lastSeq } = timeline;
@@ -166,7 +190,8 @@ export class Conversation {
   }
 
   #tickOf(entry) {
-    if (entry.id === null) return entry.failure ? ["waiting", "Not sent"] : ["waiting", "Sending"];
+    if (entry.id === null && entry.failure) return ["waiting", "Not sent"];
+    if (entry.id === null) return ["waiting", this.#chat.state === "live" ? "Sending" : "Waiting for the connection"];
     const others = this.#others;
     const readers = others.filter((member) => this.#chat.hasRead(member.user_id, entry));
     if (readers.length === 0) return ["sent", "Sent"];
@@ -187,100 +212,41 @@ export class Conversation {
     at("typing").classList.toggle("busy", names.length > 0);
   }
 
-  /** After each connect: who is a member, and what they have read meanwhile. */
+  /** Reads the members and their read positions after each connect and reset. */
   async #learnMembers() {
     const chat = this.#chat;
-    if (chat.state !== "live") this.#seenNode = null;
-    if (chat.state !== "live" || this.#seenNode) return;
-    this.#seenNode = chat.node;
-    const info = await this.#api.chat(chat.chatId).catch(() => null); // the next connect asks again
-    if (!info || this.#chat !== chat) return;
+    const { state, timeline } = chat;
+    if (state !== "live") this.#seenTimeline = null;
+    if (state !== "live" || this.#seenTimeline === timeline) return;
+    this.#seenTimeline = timeline;
+    const info = await this.#api.chat(chat.chatId).catch(() => null); // the next connect tries again
+    if (!info || this.#chat !== chat || chat.timeline !== timeline) return;
     this.#info = info;
     chat.takeReadPositions(info.members);
   }
 
-  #say(sentence) {
+  /** Shows `sentence` for `ms`; with null until the next one. */
+  #say(sentence, ms = PROBLEM_SHOWN_MS) {
     this.#problem = sentence;
     this.#schedule();
     clearTimeout(this.#problemTimer);
-    if (sentence) this.#problemTimer = setTimeout(() => this.#say(""), PROBLEM_SHOWN_MS);
+    if (sentence && ms !== null) this.#problemTimer = setTimeout(() => this.#say(""), ms);
   }
 
-  // --- the composer
-
-  #submit(event) {
-    event.preventDefault();
-    const text = at("text").value.trim();
-    const problem = textProblem(text);
-    if (problem) return text && this.#say(problem);
-    this.#say("");
-    if (this.#editing) this.#saveEdit(text);
-    else this.#send(text);
-  }
+  // --- callbacks of the composer
 
   #send(text) {
-    at("text").value = "";
-    this.#fit();
-    this.#chat.send(text);
-    this.#paint(); // at once, without waiting for a frame
+    this.#say("");
+    if (!this.#chat.send(text)) return false;
+    this.#paint(); // at once, not with the next frame
     this.#list.scrollToEnd();
+    return true;
   }
 
-  #saveEdit(text) {
-    if (text !== this.#editing.text) this.#chat.edit(this.#editing, text);
-    this.#stopEditing();
-  }
-
-  #startEditing(entry) {
-    if (!this.#editing) this.#drafts.set(this.chatId, at("text").value);
-    this.#editing = entry;
-    at("editing").hidden = false;
-    at("text").value = entry.text;
-    this.#fit();
-    at("text").focus();
-  }
-
-  #stopEditing() {
-    if (!this.#editing) return;
-    this.#editing = null;
-    at("editing").hidden = true;
-    at("text").value = this.#drafts.get(this.chatId) ?? "";
-    this.#drafts.delete(this.chatId);
-    this.#fit();
-    at("text").focus();
-  }
-
-  #typed() {
-    this.#fit();
-    if (!this.#editing) this.#chat.setTyping(at("text").value !== "");
-  }
-
-  /** As high as its text, and a count once the limit is near. */
-  #fit() {
-    const box = at("text");
-    this.#list.keepEnd(() => {
-      box.style.height = "auto";
-      box.style.height = `${box.scrollHeight}px`;
-    });
-    const length = [...box.value].length;
-    setText("count", length > COUNT_FROM ? `${MAX_TEXT - length}` : "");
-    at("count").classList.toggle("over", length > MAX_TEXT);
-  }
-
-  #key(event) {
-    if (event.isComposing) return;
-    if (event.key === "Enter" && !event.shiftKey) {
-      at("composer").requestSubmit();
-    } else if (event.key === "Escape" && this.#editing) {
-      this.#stopEditing();
-    } else if (event.key === "ArrowUp" && at("text").value === "") {
-      const mine = this.#chat.timeline.entries.filter(({ sender, isDeleted }) => sender.id === this.#chat.me.id && !isDeleted);
-      if (mine.length === 0) return;
-      this.#startEditing(mine.at(-1));
-    } else {
-      return;
-    }
-    event.preventDefault();
+  #editLast() {
+    const { timeline, me } = this.#chat;
+    const mine = timeline.entries.filter(({ sender, isDeleted }) => sender.id === me.id && !isDeleted);
+    if (mine.length > 0) this.#composer.startEditing(mine.at(-1));
   }
 
   // --- the messages
@@ -291,25 +257,36 @@ export class Conversation {
 
   #logClick(event) {
     const entry = this.#list.entryOf(event.target);
-    if (event.target.closest(".act-edit")) this.#startEditing(entry);
-    else if (event.target.closest(".act-delete")) this.#confirmDelete(entry);
+    if (event.target.closest(".act-edit")) this.#edit(entry);
+    else if (event.target.closest(".act-delete")) this.#delete(entry);
   }
 
-  /** In the log, arrows walk through the messages; E edits and Delete deletes one's own; Escape goes back to writing. */
+  #edit(entry) {
+    if (!entry.failure) return this.#composer.startEditing(entry);
+    this.#chat.discard(entry);
+    this.#composer.takeBack(entry.text);
+  }
+
+  #delete(entry) {
+    if (entry.failure) this.#chat.discard(entry);
+    else this.#confirmDelete(entry);
+  }
+
+  /** Keys in the log: arrows move through messages; E edits and Delete deletes own ones; Escape returns to writing. */
   #logKey(event) {
     const entry = this.#list.entryOf(document.activeElement);
     const step = { ArrowUp: -1, ArrowDown: 1 }[event.key];
-    const isMine = entry?.sender.id === this.#chat.me.id && entry.id !== null && !entry.isDeleted;
+    const isMine = entry?.sender.id === this.#chat.me.id && (entry.id !== null || entry.failure) && !entry.isDeleted;
     if (step) {
       const all = this.#chat.timeline.all;
       const next = entry ? all[all.indexOf(entry) + step] : all.at(-1);
       this.#list.rowOf(next)?.focus();
     } else if (event.key === "Escape") {
-      at("text").focus();
+      this.#composer.focus();
     } else if (event.key === "e" && isMine) {
-      this.#startEditing(entry);
+      this.#edit(entry);
     } else if (event.key === "Delete" && isMine) {
-      this.#confirmDelete(entry);
+      this.#delete(entry);
     } else {
       return;
     }
@@ -331,7 +308,7 @@ function setText(id, text) {
   if (element.textContent !== text) element.textContent = text; // an unchanged live region stays silent
 }
 
-/** Who of the others is here, by name while they are few. */
+/** The connected members other than the user, by name if they are few. */
 function presenceOf(names, count) {
   if (names.length > 3 || count > names.length + 1) return `${count} are here`;
   if (names.length === 0) return "Nobody else is here";
@@ -342,7 +319,7 @@ function asSentence(text) {
   return /[.!?]$/.test(text) ? text : `${text}.`;
 }
 
-/** How long until `time`, in steps of 5 s: a screen reader reads each new one out. */
+/** The time until `time` in steps of 5 s: a screen reader announces each change. */
 function inSeconds(time) {
   const seconds = (time - Date.now()) / 1000;
   return seconds > 3 ? `in ${Math.ceil(seconds / 5) * 5} s` : "in a moment";

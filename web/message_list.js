@@ -1,20 +1,22 @@
 /**
- * The messages of one chat in the page. `paint` makes the list equal to the timeline, whatever happened in between, and
- * touches only what has changed. Every text goes in as text, never as markup.
+ * The messages of one chat in the page. `paint` makes the list equal to the timeline and changes only what differs.
+ * Every text is inserted as text, never as markup.
  */
 
-const GROUP_GAP_MS = 5 * 60_000; // messages of one author that are closer together share a head
+import { piecesOf } from "./text.js";
+
+const GROUP_GAP_MS = 5 * 60_000; // messages of one author within this time share a header
 const NEAR_END_PX = 80;
 
 const timeFormat = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
 const dayFormat = new Intl.DateTimeFormat(undefined, { weekday: "long", day: "numeric", month: "long" });
 
-/** A person's name as shown: first and last name, else the login. */
+/** The displayed name of a person: first and last name, else the login. */
 export function nameOf({ first_name: first = "", last_name: last = "", username }) {
   return `${first} ${last}`.trim() || username;
 }
 
-/** Fills an avatar: an initial, in a colour that is always the same for `id`. */
+/** Fills an avatar: an initial in a colour that depends only on `id`. */
 export function paintAvatar(element, id, name) {
   element.textContent = [...name][0]?.toUpperCase() ?? "";
   element.dataset.hue = id % 8;
@@ -26,7 +28,7 @@ export class MessageList {
   #template = document.getElementById("message-template");
   #rows = new Map(); // entry → its row
   #follows = true; // whether the view was at the end when it was last scrolled
-  #height = 0; // the view's, as last settled
+  #height = 0; // the last known height of the view
 
   /** `scroller` scrolls, `list` holds the rows. A view at the end stays there when its height changes. */
   constructor(scroller, list) {
@@ -45,7 +47,7 @@ export class MessageList {
     this.#scroller.scrollTop = this.#scroller.scrollHeight;
   }
 
-  /** Makes a `change` of the page's layout during which a view at the end stays there. */
+  /** Runs a `change` of the layout and keeps a view at the end there. */
   keepEnd(change) {
     const wasAtEnd = this.isAtEnd;
     change();
@@ -63,14 +65,14 @@ export class MessageList {
     return row && this.#entries().find((entry) => this.#rows.get(entry) === row);
   }
 
-  /** The row of `entry`, to be focused. */
+  /** The row of `entry`, for focus. */
   rowOf(entry) {
     return this.#rows.get(entry);
   }
 
   /**
-   * Shows `entries` as user `myId` sees them; `tickOf(entry)` gives the state of an own message as `[symbol, words]`.
-   * What is on screen stays where it is, but at the end of the list the view follows.
+   * Shows `entries` as user `myId` sees them; `tickOf(entry)` returns the state of an own message as `[symbol, words]`.
+   * Visible messages keep their place; at the end of the list the view follows.
    */
   paint(entries, myId, tickOf) {
     const wasAtEnd = this.isAtEnd;
@@ -89,7 +91,7 @@ export class MessageList {
   }
 
   #scrolled() {
-    if (this.#scroller.clientHeight === this.#height) this.#follows = this.isAtEnd; // else it was the change of height
+    if (this.#scroller.clientHeight === this.#height) this.#follows = this.isAtEnd; // else the change of height moved it
   }
 
   #resized() {
@@ -138,10 +140,12 @@ function paintRow(row, entry, previous, isMine, tick) {
   row.classList.toggle("new-day", isNewDay);
   row.classList.toggle("deleted", entry.isDeleted);
   row.classList.toggle("pending", entry.id === null);
+  row.classList.toggle("failed", entry.failure !== null);
   part(".day").textContent = isNewDay ? dayName(at) : "";
   paintAvatar(part(".avatar"), entry.sender.id, name);
   part(".author").textContent = name;
-  part(".text").textContent = entry.isDeleted ? "This message was deleted." : entry.text;
+  if (entry.isDeleted) part(".text").textContent = "This message was deleted.";
+  else part(".text").replaceChildren(...piecesOf(entry.text).map(nodeOf));
   part(".edited").hidden = !entry.isEdited || entry.isDeleted;
   part("time").textContent = timeFormat.format(at);
   part("time").dateTime = entry.timestamp;
@@ -149,8 +153,17 @@ function paintRow(row, entry, previous, isMine, tick) {
   part(".ticks").dataset.tick = symbol;
   part(".ticks").setAttribute("aria-label", words);
   part("use").setAttribute("href", `#tick-${symbol}`);
-  part(".actions").hidden = !isMine || entry.isDeleted || entry.id === null;
+  part(".actions").hidden = !isMine || entry.isDeleted || (entry.id === null && !entry.failure);
+  part(".act-delete").textContent = entry.failure ? "Discard" : "Delete";
   part(".failure").textContent = entry.failure ? `Not sent. ${entry.failure}` : "";
+}
+
+/** A piece of a text: a text node, within a link if it is a URL. */
+function nodeOf({ text, href }) {
+  if (!href) return document.createTextNode(text);
+  const link = document.createElement("a");
+  Object.assign(link, { href, textContent: text, dir: "ltr", target: "_blank", rel: "noopener noreferrer nofollow" });
+  return link;
 }
 
 function dayName(at) {

@@ -1,19 +1,23 @@
 /**
- * The page: who is logged in, which chats there are, which one is open (the URL's `#<chat id>`).
+ * The page: the login, the list of chats and the open chat (`#<chat id>` in the URL).
  *
- * The token is kept per window (sessionStorage), not only in the cookie that login sets: all windows of a browser share
- * their cookies, and two windows are to be two users here.
+ * The token is kept per window, not only in the cookie that login sets: all windows of a browser share their cookies,
+ * and two windows may have two users here.
  */
 
-import { Api, Chat, userIdOf } from "./chat.js";
+import { Api, Chat, hasUnsent, userOf } from "./chat.js";
 import { Conversation, titleOf } from "./conversation.js";
+import { kept } from "./kept.js";
 import { paintAvatar } from "./message_list.js";
 
-const SESSION = "chat-session";
+const SESSION = "chat-token";
+const RENEWAL = "chat-refresh-token";
 const REFRESH_MS = 3_000;
-const DOORS = {
+const RENEWAL_MS = 10_000; // a token that is refused so soon after its renewal would be refused again
+const OFFLINE_ANSWER_MS = 2_000; // the server may run on this computer and be reachable without a network
+const LOGIN_FORMS = {
   login: {
-    title: "Welcome back", hint: "Log in to go on talking.", submit: "Log in",
+    title: "Welcome back", hint: "Log in to continue.", submit: "Log in",
     question: "New here?", other: "Create an account", password: "current-password",
   },
   register: {
@@ -23,26 +27,33 @@ const DOORS = {
 };
 
 const at = (id) => document.getElementById(id);
-const api = new Api();
+const base = new URL("..", import.meta.url).href; // the URL of the server, possibly with a path prefix
+const api = new Api({ base });
 const conversation = new Conversation(api, (chatId) => markListed(chatId));
-const chats = new Map(); // chat id → Chat, kept so that a reopened chat is there at once and resumes
+const chats = new Map(); // chat id → Chat, kept so that a reopened chat is shown at once and resumes
 let me = null; // {id, username}
-let infos = []; // the chats as HTTP lists them
-let door = "login";
+let infos = []; // the chats as listed by the HTTP API
+let loginForm = "login"; // or "register"
+let isEntering = false;
+let isRenewing = false;
+let renewedAt = -Infinity; // ms
+let isCreating = false;
+let isFlushed = false; // whether unsent messages of an earlier session are being sent
+let loggingOut = Promise.resolve();
 
-// --- who is there
+// --- login
 
-function showDoor(name, sentence = "") {
-  door = name;
-  const words = DOORS[name];
-  const form = at("door-form");
-  document.body.dataset.view = "door";
-  at("door-title").textContent = words.title;
-  at("door-hint").textContent = words.hint;
-  at("door-submit").textContent = words.submit;
-  at("door-question").textContent = words.question;
-  at("door-switch").textContent = words.other;
-  at("door-error").textContent = sentence;
+function showLogin(name, sentence = "") {
+  loginForm = name;
+  const words = LOGIN_FORMS[name];
+  const form = at("login-form");
+  document.body.dataset.view = "login";
+  at("login-title").textContent = words.title;
+  at("login-hint").textContent = words.hint;
+  at("login-submit").textContent = words.submit;
+  at("login-question").textContent = words.question;
+  at("login-switch").textContent = words.other;
+  at("login-error").textContent = sentence;
   form.elements.password.autocomplete = words.password;
   for (const part of document.querySelectorAll("[data-only=register]")) part.hidden = name !== "register";
   form.elements.login.focus();
@@ -50,43 +61,96 @@ function showDoor(name, sentence = "") {
 
 async function enter(event) {
   event.preventDefault();
+  if (isEntering) return;
+  isEntering = true;
   const fields = Object.fromEntries(new FormData(event.target));
-  at("door-error").textContent = "";
-  at("door-submit").disabled = true;
+  at("login-error").textContent = "";
+  at("login-submit").disabled = true;
   try {
-    if (door === "register") await api.register(fields);
-    const { access_token: token } = await api.login(fields.login, fields.password);
-    sessionStorage.setItem(SESSION, JSON.stringify({ token, username: fields.login }));
+    await loggingOut; // its response would clear the cookie of this login
+    if (loginForm === "register") {
+      await api.register(fields);
+      showLogin("login"); // the account exists now, even if the login fails
+    }
+    await api.login(fields.login, fields.password);
     event.target.reset();
-    begin(token, fields.login);
+    begin();
   } catch (error) {
-    at("door-error").textContent = error.message;
+    at("login-error").textContent = error.message;
   } finally {
-    at("door-submit").disabled = false;
+    isEntering = false;
+    at("login-submit").disabled = false;
   }
 }
 
-function begin(token, username) {
-  api.token = token;
-  me = { id: userIdOf(token), username };
-  at("my-name").textContent = username;
-  paintAvatar(at("my-avatar"), me.id, username);
+function begin() {
+  keepTokens();
+  me = userOf(api.token);
+  isFlushed = false;
+  conversation.keepDraftsOf(me);
+  at("my-name").textContent = me.username;
+  paintAvatar(at("my-avatar"), me.id, me.username);
   document.body.dataset.view = "list";
   refresh();
 }
 
-function end(sentence) {
-  sessionStorage.removeItem(SESSION);
-  conversation.hide();
-  for (const chat of chats.values()) chat.leave();
-  chats.clear();
-  api.token = null;
-  me = null;
-  infos = [];
-  showDoor("login", sentence);
+function keepTokens() {
+  kept.setItem(SESSION, api.token);
+  kept.setItem(RENEWAL, api.refreshToken);
 }
 
-// --- the list
+/** Renews the login, after its token was refused; if that is refused too, returns to the login with the sentence. */
+async function renew(sentence) {
+  if (isRenewing) return;
+  if (!api.refreshToken || performance.now() - renewedAt < RENEWAL_MS) return end(sentence);
+  isRenewing = true;
+  const asker = me;
+  try {
+    await api.refresh();
+    renewedAt = performance.now();
+    if (me !== asker) return;
+    keepTokens();
+    for (const chat of chats.values()) {
+      chat.token = api.token;
+      if (chat.closeCode === 4401) chat.open();
+    }
+  } catch (error) {
+    const isRefused = error.status >= 400 && error.status < 500 && error.status !== 429;
+    if (isRefused && me === asker) end(error.status === 403 ? error.message : sentence);
+  } finally {
+    isRenewing = false; // after an outage, the next refresh of the list tries again
+  }
+}
+
+/** Returns to the login. Unsent messages stay in this window for the next login of the same user. */
+function end(sentence) {
+  kept.removeItem(SESSION);
+  kept.removeItem(RENEWAL);
+  conversation.hide();
+  for (const chat of chats.values()) chat.stop();
+  chats.clear();
+  api.token = api.refreshToken = null;
+  me = null;
+  infos = [];
+  document.title = "Chat";
+  for (const dialog of document.querySelectorAll("dialog[open]")) dialog.close();
+  showLogin("login", sentence);
+}
+
+function switchUser() {
+  const dialog = at("leave-dialog");
+  dialog.returnValue = "stay";
+  dialog.onclose = () => dialog.returnValue === "leave" && logOut();
+  if ([...chats.values()].some((chat) => chat.hasUnsent)) dialog.showModal();
+  else logOut();
+}
+
+function logOut() {
+  loggingOut = api.logout().catch(() => {}); // if unreachable, the next login replaces the cookie
+  end("");
+}
+
+// --- list of chats
 
 async function refresh() {
   const asker = me;
@@ -95,12 +159,24 @@ async function refresh() {
   try {
     found = await api.chats();
   } catch (error) {
-    if (error.status === 401 && me === asker) end("Your session has ended. Please log in again.");
-    return; // else the next round may succeed; an open chat says by itself that the link is gone
+    if (error.status === 401 && me === asker) renew("Your session has ended. Please log in again.");
+    return; // otherwise the next refresh may succeed; an open chat shows a lost link itself
   }
   if (me !== asker) return;
   infos = found;
   route();
+  flush();
+}
+
+/** Sends the unsent messages of an earlier session of this user, in all chats. */
+function flush() {
+  if (isFlushed) return;
+  isFlushed = true;
+  for (const { id } of infos) {
+    if (id === conversation.chatId || !hasUnsent(kept, me, id)) continue;
+    chatOf(id).open();
+    chatOf(id).leave();
+  }
 }
 
 function paintList() {
@@ -127,7 +203,7 @@ function paintListed(item, info) {
   else link.removeAttribute("aria-current");
   paintAvatar(item.querySelector(".avatar"), others.length === 1 ? others[0].user_id : info.id, title);
   item.querySelector(".chat-name").textContent = title;
-  unread.textContent = info.unread || "";
+  unread.textContent = info.unread >= 100 ? "99+" : info.unread || "";
   unread.setAttribute("aria-label", info.unread ? `${info.unread} unread` : "");
 }
 
@@ -138,32 +214,41 @@ function markListed(chatId) {
   paintList();
 }
 
-// --- what is open
+// --- open chat
 
 function route() {
   if (!me) return;
   const id = Number(location.hash.slice(1));
   const info = infos.find((candidate) => candidate.id === id);
+  // A chat that the user was removed from stays while it has unsent text, which could not be copied elsewhere.
+  const isShown = Boolean(info) || (id === conversation.chatId && conversation.hasUnsent);
+  document.body.dataset.view = isShown ? "chat" : "list"; // first, as hidden elements have no size
   if (info && conversation.chatId !== id) conversation.show(chatOf(id), info);
-  else if (!info) conversation.hide();
-  document.body.dataset.view = info ? "chat" : "list";
+  else if (!isShown) conversation.hide();
   paintList();
 }
 
 function chatOf(chatId) {
   if (!chats.has(chatId)) {
-    const chat = new Chat({ chatId, me, token: api.token });
-    chat.addEventListener("change", () => chat.closeCode === 4401 && end(chat.reason));
+    const chat = new Chat({ chatId, me, base, token: api.token, storage: kept });
+    chat.addEventListener("change", () => changed(chat));
     chats.set(chatId, chat);
   }
   return chats.get(chatId);
 }
 
+function changed(chat) {
+  if (chat.closeCode === 4401) renew(chat.reason);
+  else if (chat.readSeqs.get(me?.id) >= chat.timeline.lastSeq) markListed(chat.chatId); // read on another socket
+}
+
 async function create(event) {
   event.preventDefault();
   const logins = event.target.elements.logins.value.split(/[\s,]+/).filter(Boolean);
-  if (logins.length === 0) return;
+  if (logins.length === 0 || isCreating) return;
+  isCreating = true;
   at("new-error").textContent = "";
+  at("new-submit").disabled = true;
   try {
     const { id } = await api.createChat(logins);
     at("new-dialog").close();
@@ -172,6 +257,9 @@ async function create(event) {
     location.hash = id;
   } catch (error) {
     at("new-error").textContent = error.message;
+  } finally {
+    isCreating = false;
+    at("new-submit").disabled = false;
   }
 }
 
@@ -186,19 +274,27 @@ function wake() {
   for (const chat of chats.values()) chat.wake();
 }
 
-at("door-form").addEventListener("submit", enter);
-at("door-switch").addEventListener("click", () => showDoor(door === "login" ? "register" : "login"));
-at("switch-user").addEventListener("click", () => end(""));
+function goOffline() {
+  for (const chat of chats.values()) chat.probe(OFFLINE_ANSWER_MS);
+}
+
+at("login-form").addEventListener("submit", enter);
+at("login-form").addEventListener("input", () => (at("login-error").textContent = ""));
+at("login-switch").addEventListener("click", () => showLogin(loginForm === "login" ? "register" : "login"));
+at("switch-user").addEventListener("click", switchUser);
 at("new-chat").addEventListener("click", askForChat);
 at("new-chat-large").addEventListener("click", askForChat);
 at("new-cancel").addEventListener("click", () => at("new-dialog").close());
 at("new-form").addEventListener("submit", create);
+at("new-form").addEventListener("input", () => (at("new-error").textContent = ""));
 addEventListener("hashchange", route);
 addEventListener("online", wake);
+addEventListener("offline", goOffline);
 document.addEventListener("visibilitychange", wake);
-addEventListener("beforeunload", (event) => [...chats.values()].some((chat) => chat.isSending) && event.preventDefault());
+addEventListener("beforeunload", (event) => [...chats.values()].some((chat) => chat.hasUnsent) && event.preventDefault());
 setInterval(refresh, REFRESH_MS);
 
-const session = JSON.parse(sessionStorage.getItem(SESSION));
-if (session) begin(session.token, session.username);
-else showDoor("login");
+api.token = kept.getItem(SESSION);
+api.refreshToken = kept.getItem(RENEWAL);
+if (api.token) begin();
+else showLogin("login");

@@ -1,15 +1,16 @@
 /**
  * The messages of a chat as one client knows them: each once, in order of creation, in its newest state. Pure: no I/O.
  *
- * An edit or deletion comes as the message's new state under a later seq, so a message has two positions: `seq`, where
- * it stands (its creation), and `version`, the event that its state is of. An event of a message that is older than
- * anything loaded has no place yet; it waits, unplaced, until history shows where it belongs.
+ * An edit or deletion arrives as the new state of the message under a later seq, so a message has two positions: `seq`
+ * (its creation), which gives its place, and `version`, the event of its present state. An event of a message older
+ * than everything loaded has no place yet; it waits until a page of history has its message.
  */
 export class Timeline {
+  epoch = null; // the history that every seq here belongs to
   lastSeq = null;
   complete = false; // whether the beginning of the chat is loaded
   entries = []; // placed messages, by seq
-  pending = []; // one's own that are not acknowledged, in the order of sending
+  pending = []; // own messages that are not acknowledged, in the order of sending
   #byId = new Map();
 
   /** Every entry to show, in order. */
@@ -17,7 +18,13 @@ export class Timeline {
     return [...this.entries, ...this.pending];
   }
 
-  /** Takes a live or replayed event. A `duplicate` answer is out of sequence and moves no position. */
+  /** The value of `since` to resume after the last event; null before the first connection. */
+  get position() {
+    if (this.lastSeq === null) return null;
+    return this.epoch === null ? `${this.lastSeq}` : `${this.epoch}:${this.lastSeq}`;
+  }
+
+  /** Applies a live or replayed event. A `duplicate` response is out of sequence and moves no position. */
   apply(data, { duplicate = false } = {}) {
     if (!duplicate) {
       if (this.lastSeq !== null && data.seq <= this.lastSeq) return;
@@ -28,7 +35,7 @@ export class Timeline {
     else this.#add(data, !this.#isOfUnloadedPast(data));
   }
 
-  /** Takes a page of history: the place of each message; its state only where no event has told a newer one. */
+  /** Applies a page of history: the place of each message, and its state unless an event had a newer one. */
   prepend(page) {
     for (const data of page) {
       const known = this.#byId.get(data.id);
@@ -38,16 +45,21 @@ export class Timeline {
     if (page.length === 0 || page[0].seq === 1) this.complete = true;
   }
 
-  /** One's own message, before the server has it. */
-  expect(text, sender, clientMsgId) {
-    const entry = newEntry({ text, sender, client_msg_id: clientMsgId, timestamp: new Date().toISOString() });
+  /** Adds an own message before the server has it. */
+  expect(text, sender, clientMsgId, timestamp) {
+    const entry = newEntry({ text, sender, client_msg_id: clientMsgId, timestamp });
     this.pending.push(entry);
     return entry;
   }
 
-  /** `entry`, which was pending, is the stored message `data` from here on. */
-  acknowledge(entry, data) {
+  /** Removes `entry`, which was pending. */
+  forget(entry) {
     this.pending = this.pending.filter((other) => other !== entry);
+  }
+
+  /** Makes `entry`, which was pending, the stored message `data`. */
+  acknowledge(entry, data) {
+    this.forget(entry);
     if (this.#byId.has(data.id)) return;
     this.#byId.set(data.id, entry);
     this.#update(entry, data);
@@ -74,7 +86,7 @@ export class Timeline {
 
   #place(entry, seq) {
     entry.seq = seq;
-    let index = this.entries.length; // nearly always the end, so look from there
+    let index = this.entries.length; // nearly always at the end, so search from there
     while (index > 0 && this.entries[index - 1].seq > seq) index -= 1;
     this.entries.splice(index, 0, entry);
   }

@@ -1,9 +1,9 @@
-/* The limit of fan-out: a server that does nothing but write() ready-made frames to every socket.
+/* The lower limit of fan-out: a server that only calls write() with prepared frames for every socket.
  *
  *   limit PORT FRAME_BYTES
  *
- * Any request is answered with 101. "fan MESSAGES" on stdin writes so many messages to every socket, in one write() each
- * socket, and answers "fanned SOCKETS CPU": the µs of CPU that this process has used so far.
+ * Any request gets a 101. "fan MESSAGES" on stdin writes this number of messages to every socket, with one write() per
+ * socket, and responds "fanned SOCKETS CPU": the µs of CPU that this process has used so far.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -58,7 +58,7 @@ int main(int argc, char **argv)
 {
     struct rlimit files;
     struct sockaddr_in at = {.sin_family = AF_INET};
-    int one = 1, door = socket(AF_INET, SOCK_STREAM, 0);
+    int one = 1, listener = socket(AF_INET, SOCK_STREAM, 0);
     if (argc != 3)
         return 2;
     size_t size = (size_t)atoi(argv[2]);
@@ -76,14 +76,14 @@ int main(int argc, char **argv)
     }
     at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     at.sin_port = htons((unsigned short)atoi(argv[1]));
-    setsockopt(door, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
-    if (door < 0 || bind(door, (struct sockaddr *)&at, sizeof at) < 0 || listen(door, 4096) < 0)
+    setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
+    if (listener < 0 || bind(listener, (struct sockaddr *)&at, sizeof at) < 0 || listen(listener, 4096) < 0)
         return 1;
     for (;;) {
-        struct pollfd p[2] = {{.fd = door, .events = POLLIN}, {.fd = 0, .events = POLLIN}};
+        struct pollfd p[2] = {{.fd = listener, .events = POLLIN}, {.fd = 0, .events = POLLIN}};
         poll(p, 2, -1);
         if (p[0].revents)
-            greet(accept(door, NULL, NULL));
+            greet(accept(listener, NULL, NULL));
         if (p[1].revents) {
             int messages;
             if (fgets(line, sizeof line, stdin) == NULL)

@@ -2,22 +2,22 @@
  *
  *   load PLAN PREFIX
  *
- * PLAN describes the sockets, one record each: "PORT ROLE PEER LENGTH\n" and then LENGTH bytes, the handshake's request
- * as it goes out. ROLE is "w" (it writes) or "r" (it only reads); PEER is the number of the writer whose messages a
- * reader times, or -1. The last record has PORT 0 and holds what a writer sends: one whole masked frame; a record with
- * PORT -1 holds what every socket sends once it is open (Socket.IO's "40").
- * PREFIX is how a message's payload begins; every other frame (greetings, presence) is not counted. Empty: all count.
+ * PLAN describes the sockets, one record each: "PORT ROLE PEER LENGTH\n" and then LENGTH bytes, the complete request of
+ * the handshake. ROLE is "w" (a writer) or "r" (a reader); PEER is the number of the writer whose messages a reader
+ * measures, or -1. The last record has PORT 0 and the message of the writers: one whole masked frame; a record with
+ * PORT -1 has the frame that every socket sends once it is open (Socket.IO's "40").
+ * PREFIX is the start of a message's payload; other frames (greetings, presence) are not counted. Empty: all count.
  *
- * Commands on stdin, a line each, and the one line that answers it. NS is a time, BUSY for how long there was work so
- * far, both in ns: looking for work in vain is none.
+ * Commands on stdin, one per line, each with one line of response. NS is a duration, BUSY the time with work so far,
+ * both in ns; polling without work does not count.
  *   open CONCURRENCY TIMEOUT_MS   opened OK FAILED NS BUSY
- *                              who is refused tries again half a second later, until the time-out (0: nobody does);
+ *                              a refused socket retries half a second later until the timeout (0: no retries);
  *                              FAILED counts every refusal
  *   until FRAMES TIMEOUT_MS    frames FRAMES BYTES CLOSED NS BUSY
  *   caught COUNT TIMEOUT_MS    caught COUNT FRAMES NS BUSY
  *   send WRITER COUNT          sent COUNT          (COUNT frames in one write)
  *   write MS WRITERS RATE      wrote ACKED DELIVERED ERRORS NS BUSY ack P50 P99 MAX delivery P50 P99 MAX (µs)
- *                              RATE 0: each writer sends again when it is acknowledged; else so many a second in all
+ *                              RATE 0: each writer sends after its acknowledgement; else messages per second in total
  *   shut                       shut COUNT          (close every socket)
  */
 #define _GNU_SOURCE
@@ -49,7 +49,7 @@ struct client {
     unsigned char opcode;
     uint64_t left;
     uint64_t sent, acked, heard;
-    uint64_t *sent_at; /* of a writer: when each of its last RING messages was sent */
+    uint64_t *sent_at; /* of a writer: the send times of its last RING messages */
 };
 
 static struct client *clients;
@@ -83,7 +83,7 @@ static void write_all(int fd, const char *data, size_t length)
         ssize_t n = write(fd, data, length);
         if (n < 0) {
             if (errno == EAGAIN || errno == EINTR)
-                continue; /* a server that does not read is measured as it is */
+                continue; /* a server that does not read is measured all the same */
             return;
         }
         data += n;
@@ -103,7 +103,7 @@ static void end(struct client *c)
     if (c->state == CONNECTING || c->state == SHAKING) {
         failed++;
         in_flight--;
-        refused++; /* until it tries again */
+        refused++; /* until it retries */
         c->is_refused = 1;
     } else if (c->state == OPEN) {
         closed_count++;
@@ -237,7 +237,7 @@ static void take(struct client *c, const char *p, size_t n, uint64_t at)
 
 static void shake(struct client *c, ssize_t n, uint64_t at)
 {
-    /* the head's end is looked for across reads; its first bytes are the status line */
+    /* the end of the head may span reads; its first bytes are the status line */
     size_t start = 0;
     if (c->head_have < 12) {
         size_t part = (size_t)(12 - c->head_have) < (size_t)n ? (size_t)(12 - c->head_have) : (size_t)n;
@@ -367,14 +367,14 @@ static void write_for(long ms, int wanted, long rate)
         uint64_t due = 0;
         for (uint64_t at = start; at < deadline && have > 0; at = now_ns()) {
             uint64_t should = (at - start) * (uint64_t)rate / 1000000000u;
-            while (due < should) { /* open loop: late answers do not slow the senders down */
+            while (due < should) { /* open loop: late responses do not slow down the senders */
                 struct client *c = &clients[ids[next++ % have]];
                 if (c->sent - c->acked < RING)
                     send_message(c, start + due * 1000000000u / (uint64_t)rate);
                 due++;
             }
             busy_ns += now_ns() - at;
-            turn(1); /* not 0: the databases are on this core too */
+            turn(1); /* not 0: the databases share this core */
         }
     }
     uint64_t elapsed = now_ns() - start;
@@ -406,7 +406,7 @@ static void obey(char *line)
     } else if (sscanf(line, "until %llu %ld", &target, &a) == 2) {
         uint64_t before = frames;
         for (uint64_t end_at = now_ns() + (uint64_t)a * 1000000u; frames < target && now_ns() < end_at;)
-            turn(frames == before ? 10 : 0); /* asleep, each write of the server would have to wake us up: at its cost */
+            turn(frames == before ? 10 : 0); /* if this slept, each write of the server would pay for the wake-up */
         printf("frames %llu %llu %d %llu %llu\n", (unsigned long long)frames, (unsigned long long)bytes, closed_count,
                (unsigned long long)now_ns(), (unsigned long long)busy_ns);
     } else if (sscanf(line, "caught %llu %ld", &target, &a) == 2) {
@@ -488,7 +488,7 @@ int main(int argc, char **argv)
     read_plan(argv[1]);
     setvbuf(stdout, NULL, _IOLBF, 0);
     fcntl(0, F_SETFL, O_NONBLOCK);
-    for (;;) { /* between commands the sockets are read on, so that nobody becomes a slow consumer */
+    for (;;) { /* sockets are read between commands too, so that none becomes a slow consumer */
         ssize_t n = read(0, line + have, sizeof line - 1 - have);
         if (n == 0)
             return 0;

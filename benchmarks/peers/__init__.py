@@ -1,1 +1,1 @@
-"""The others, at their best reasonable settings, each behind the one interface of `benchmarks.fanout`."""
+"""Other servers at their best reasonable settings, each behind the interface of `benchmarks.fanout`."""

@@ -1,4 +1,4 @@
-"""Centrifugo 6, where its binary is on PATH: one channel with history, through Redis."""
+"""Centrifugo 6, if its binary is on PATH: one channel with history, through Redis."""
 
 import json
 import shutil
@@ -9,7 +9,7 @@ from pathlib import Path
 from benchmarks.fanout import PAYLOAD_BYTES
 from benchmarks.load import Load, Socket, handshake, masked_frame
 from benchmarks.peers.listening import ListeningServer, PipelinedPosts, own_redis
-from tests.servers import find_binary, free_port
+from tests.support.servers import find_binary, free_port
 
 SETTINGS = """its one-way WebSocket endpoint, no compression; Redis engine with a history of 100 messages; published \
 by pipelined requests to its HTTP API over one connection."""
@@ -22,7 +22,7 @@ def missing() -> str:
 
 
 class CentrifugoRoom:
-    """Every socket subscribes to the one channel as it connects."""
+    """Every socket subscribes to the one channel on connect."""
 
     extra = 0
     prefix = '{"channel":"room","pub"'
@@ -37,7 +37,7 @@ class CentrifugoRoom:
         self._posts = PipelinedPosts(server.port, "/api/publish", body)
 
     def publish(self, count: int, load: Load) -> None:
-        """POST, pipelined."""
+        """Publish by pipelined POSTs."""
         self._posts.publish(count)
 
 

@@ -1,4 +1,4 @@
-"""The application of the Channels peer; run by itself, it sends what stdin says: a number of messages a line."""
+"""The application of the Channels peer. As a program it sends the number of messages of each line of stdin."""
 
 import asyncio
 import os

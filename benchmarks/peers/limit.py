@@ -1,4 +1,4 @@
-"""The limit: a C program that does nothing but write() (native/limit.c)."""
+"""The lower limit: a C program that only calls write() (native/limit.c)."""
 
 import subprocess
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ from pathlib import Path
 from benchmarks.fanout import PAYLOAD_BYTES
 from benchmarks.load import Load, Socket, build, handshake
 from benchmarks.peers.listening import listens
-from tests.servers import free_port, wait_until
+from tests.support.servers import free_port, wait_until
 
 SETTINGS = "one thread, blocking sockets, ready-made frames; a burst is one `write()` a socket (`native/limit.c`)."
 
@@ -27,7 +27,7 @@ class LimitRoom:
         self.sockets = [Socket(port, handshake(port, "/")) for _ in range(subscribers)]
 
     def publish(self, count: int, load: Load) -> None:
-        """Have it write."""
+        """Make it write."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._process.stdin.write(f"fan {count}\n")

@@ -1,4 +1,4 @@
-"""nchan: nginx with its pub/sub module, through Redis. One process, as the others."""
+"""nchan: nginx with its pub/sub module, through Redis. One process, like the others."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,7 +7,7 @@ from pathlib import Path
 from benchmarks.fanout import PAYLOAD_BYTES
 from benchmarks.load import Load, Socket, handshake
 from benchmarks.peers.listening import ListeningServer, PipelinedPosts, own_redis
-from tests.servers import find_binary, free_port
+from tests.support.servers import find_binary, free_port
 
 MODULE = "/usr/lib/nginx/modules/ngx_nchan_module.so"
 
@@ -58,7 +58,7 @@ class NchanRoom:
         self._posts = PipelinedPosts(server.port, "/pub", "x" * PAYLOAD_BYTES, "Accept: text/json")
 
     def publish(self, count: int, load: Load) -> None:
-        """POST, pipelined."""
+        """Publish by pipelined POSTs."""
         self._posts.publish(count)
 
 

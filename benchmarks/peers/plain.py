@@ -1,4 +1,4 @@
-"""What one writes first: Starlette with a redis-py pub/sub loop (plain_app.py), on uvicorn with uvloop."""
+"""The straightforward solution: Starlette with a redis-py pub/sub loop (plain_app.py), on uvicorn with uvloop."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,7 +9,7 @@ from redis import Redis
 from benchmarks.fanout import PAYLOAD_BYTES
 from benchmarks.load import Load, Socket, handshake
 from benchmarks.peers.listening import ListeningServer, own_redis, uvicorn_server
-from tests.servers import RedisServer
+from tests.support.servers import RedisServer
 
 SETTINGS = """uvicorn with uvloop, httptools and websockets-sansio, no compression; one `pubsub.listen()` loop with \
 hiredis that sends to a set of sockets, one after the other; published by one pipeline a burst."""
@@ -29,7 +29,7 @@ class PlainRoom:
         self._redis = Redis.from_url(redis.url)
 
     def publish(self, count: int, load: Load) -> None:
-        """PUBLISH, in one pipeline."""
+        """Publish with PUBLISH in one pipeline."""
         with self._redis.pipeline(transaction=False) as pipeline:
             for _ in range(count):
                 pipeline.publish("room", "x" * PAYLOAD_BYTES)

@@ -9,7 +9,7 @@ from pathlib import Path
 from benchmarks.fanout import PAYLOAD_BYTES
 from benchmarks.load import Load, Socket, handshake, masked_frame
 from benchmarks.peers.listening import ListeningServer, Publisher, own_redis, publishing
-from tests.servers import find_binary, free_port
+from tests.support.servers import find_binary, free_port
 
 PROJECT = Path(__file__).parent / "socketio"
 

@@ -11,14 +11,14 @@ HERE = 'job=~"$job",instance=~"$instance"'
 
 @dataclass(frozen=True)
 class Panel:
-    """A graph; `queries` are by legend. In them, `{}` stands for the labels chosen above, RATE for the window."""
+    """A graph of `queries`, which maps each legend to its PromQL expression."""
 
     title: str
     unit: str
     queries: dict[str, str]
     description: str = ""
     stat: bool = False
-    """One number each instead of a line."""
+    """Whether each query is shown as one number instead of a line."""
 
 
 def _rate(metric: str, by: str = "", labels: str = "") -> str:
@@ -42,7 +42,7 @@ def _worst(metric: str, q: float = 0.99) -> dict[str, str]:
 ROWS: dict[str, list[Panel]] = {
     "Are messages getting through?": [
         Panel(
-            "Bad in the last hour",
+            "Failures in the last hour",
             "percentunit",
             {
                 "acks fail": "chat_gateway_acks:errors:ratio_rate1h",
@@ -64,18 +64,18 @@ ROWS: dict[str, list[Panel]] = {
             stat=True,
         ),
         Panel(
-            "What nodes stand on",
+            "Dependencies",
             "short",
             {"{{dependency}}": f"min by (dependency) (chat_gateway_dependency_up{{{HERE}}})"},
-            "1: every node gets answers; 0: one at least does not.",
+            "1: every node gets responses; 0: at least one node does not.",
             stat=True,
         ),
         Panel("Commands", "ops", {"{{command}}": _rate("chat_gateway_commands_total", "command", 'outcome="ok"')}),
         Panel(
-            "Refused commands",
+            "Rejected commands",
             "ops",
             {"{{outcome}}": _rate("chat_gateway_commands_total", "outcome", 'outcome!="ok"')},
-            "unavailable is our fault; the rest is what clients did.",
+            "unavailable is a fault of the server; all other codes are errors of clients.",
         ),
         Panel(
             "Pushes and deliveries",
@@ -87,17 +87,20 @@ ROWS: dict[str, list[Panel]] = {
             "A delivery is a push to one socket.",
         ),
         Panel(
-            "Handshakes", "ops", {"{{outcome}}": _rate("chat_gateway_handshakes_total", "outcome")}, "Of all families."
+            "Handshakes",
+            "ops",
+            {"{{outcome}}": _rate("chat_gateway_handshakes_total", "outcome")},
+            "Of all URL families.",
         ),
         Panel(
             "Holes",
             "ops",
             {
                 "found": _rate("chat_gateway_gaps_total"),
-                "events read for them": _rate("chat_gateway_gap_events_repaired_total"),
-                "chats left": f"sum(chat_gateway_gaps_unrepaired{{{HERE}}})",
+                "events read to close them": _rate("chat_gateway_gap_events_repaired_total"),
+                "chats not repaired": f"sum(chat_gateway_gaps_unrepaired{{{HERE}}})",
             },
-            "Found in what Redis brought, and closed from the store.",
+            "Detected in the publications from Redis, and closed by reading the store.",
         ),
         Panel(
             "Durable queue",
@@ -109,33 +112,43 @@ ROWS: dict[str, list[Panel]] = {
         ),
     ],
     "How fast?": [
-        Panel("Acknowledgement", "s", _quantiles("chat_gateway_ack_seconds"), "From a message's turn to its ack."),
         Panel(
-            "Answers from Redis and the database",
+            "Acknowledgement time",
+            "s",
+            _quantiles("chat_gateway_ack_seconds"),
+            "From the start of handling a message to its acknowledgement.",
+        ),
+        Panel(
+            "Response time of other commands",
             "s",
             _quantiles("chat_gateway_answer_seconds"),
-            "History, presence, read marks, subscriptions. The wait behind the client's earlier commands is in it.",
+            "History, presence, read marks, subscriptions. Includes the wait behind earlier commands of the client.",
         ),
         Panel(
             "Delivery lag",
             "s",
             _quantiles("chat_gateway_delivery_lag_seconds"),
-            "From the store's time of a message to the outboxes; host clocks that differ show here.",
+            "From the store's timestamp of a message to the outboxes. Includes the difference of the hosts' clocks.",
         ),
-        Panel("Commit", "s", _quantiles("chat_gateway_commit_seconds")),
-        Panel("Redis", "s", _quantiles("chat_gateway_redis_wait_seconds"), "The oldest command of each read."),
+        Panel("Commit time", "s", _quantiles("chat_gateway_commit_seconds")),
+        Panel(
+            "Redis response time",
+            "s",
+            _quantiles("chat_gateway_redis_wait_seconds"),
+            "The longest wait among the commands completed by one read.",
+        ),
         Panel("Probe through Redis", "s", _worst("chat_gateway_redis_probe_seconds"), "p99, by node."),
-        Panel("Events a commit", "short", _quantiles("chat_gateway_commit_batch_events")),
+        Panel("Events per commit", "short", _quantiles("chat_gateway_commit_batch_events")),
     ],
     "Who is suffering?": [
         Panel("Connections", "short", {"{{dialect}}": _now("chat_gateway_connections", "dialect")}),
         Panel("Connections by node", "short", {"{{instance}}": _now("chat_gateway_connections")}),
         Panel(
-            "Chats and members here",
+            "Chats and seats by node",
             "short",
             {"chats {{instance}}": _now("chat_gateway_chats"), "seats {{instance}}": _now("chat_gateway_seats")},
         ),
-        Panel("Closes", "ops", {"{{code}}": _rate("chat_gateway_closes_total", "code")}, "4001 is a slow consumer."),
+        Panel("Closes", "ops", {"{{code}}": _rate("chat_gateway_closes_total", "code")}, "4001: a slow consumer."),
         Panel(
             "Limits",
             "ops",
@@ -143,15 +156,32 @@ ROWS: dict[str, list[Panel]] = {
                 "slow consumers": _rate("chat_gateway_slow_consumers_total"),
                 "rate limited": _rate("chat_gateway_rate_limited_total"),
                 "transcripts lost": _rate("chat_gateway_transcripts_lost_total"),
+                "input slowed": _rate("chat_gateway_input_slowed_total"),
+                "floods closed": _rate("chat_gateway_floods_total"),
+                "strangers limited": _rate("chat_gateway_strangers_limited_total"),
             },
         ),
-        Panel("Resumed pages", "ops", {"{{source}}": _rate("chat_gateway_replay_pages_total", "source")}),
-        Panel("Notices", "ops", {"{{kind}}": _rate("chat_gateway_notices_total", "kind")}),
-        Panel("Proxied echoes ended", "ops", {"{{end}}": _rate("chat_gateway_upstream_ends_total", "end")}),
+        Panel("Pages read by resumes", "ops", {"{{source}}": _rate("chat_gateway_replay_pages_total", "source")}),
+        Panel("Notifications", "ops", {"{{kind}}": _rate("chat_gateway_notices_total", "kind")}),
+        Panel("Proxied echo sessions ended", "ops", {"{{end}}": _rate("chat_gateway_upstream_ends_total", "end")}),
+        Panel("Log lines dropped", "ops", {"{{event}}": _rate("chat_gateway_log_lines_dropped_total", "event")}),
         Panel("Logins", "ops", {"{{outcome}}": _rate("chat_gateway_auth_logins_total", "outcome")}),
+        Panel(
+            "Renewed logins",
+            "ops",
+            {"{{outcome}}": _rate("chat_gateway_auth_refreshes_total", "outcome")},
+            "reused: a stolen refresh token.",
+        ),
+        Panel(
+            "Calls of services",
+            "ops",
+            {"{{service}} {{outcome}}": _rate("chat_gateway_service_calls_total", "service, outcome")},
+        ),
     ],
     "What runs out next?": [
-        Panel("CPU", "percentunit", {"{{instance}}": _rate("process_cpu_seconds_total", "instance")}, "1 is a core."),
+        Panel(
+            "CPU", "percentunit", {"{{instance}}": _rate("process_cpu_seconds_total", "instance")}, "100 % is one core."
+        ),
         Panel("Event loop lag", "s", _worst("chat_gateway_event_loop_lag_seconds"), "p99, by node."),
         Panel("Memory", "bytes", {"{{instance}}": _now("process_resident_memory_bytes")}),
         Panel(
@@ -160,7 +190,7 @@ ROWS: dict[str, list[Panel]] = {
             {"{{instance}}": f"process_open_fds{{{HERE}}} / process_max_fds{{{HERE}}}"},
         ),
         Panel("Wait for a database connection", "s", _worst("chat_gateway_database_wait_seconds"), "p99, by node."),
-        Panel("Events that wait for a commit", "short", {"{{instance}}": _now("chat_gateway_commit_waiting_events")}),
+        Panel("Events waiting for a commit", "short", {"{{instance}}": _now("chat_gateway_commit_waiting_events")}),
         Panel(
             "Outboxes",
             "bytes",
@@ -168,37 +198,37 @@ ROWS: dict[str, list[Panel]] = {
                 "all {{instance}}": _now("chat_gateway_outbox_bytes"),
                 "largest {{instance}}": _now("chat_gateway_outbox_largest_bytes", how="max"),
             },
-            "A client with more than 1 MiB is cut.",
+            "A client with more than 1 MiB is closed.",
         ),
-        Panel("Sent", "Bps", {"{{instance}}": _rate("chat_gateway_broadcast_bytes_total", "instance")}),
+        Panel("Bytes sent", "Bps", {"{{instance}}": _rate("chat_gateway_broadcast_bytes_total", "instance")}),
+        Panel("Replay cache", "bytes", {"{{instance}}": _now("chat_gateway_replay_memory_bytes")}, "At most 64 MiB."),
         Panel(
-            "Kept for resumes", "bytes", {"{{instance}}": _now("chat_gateway_replay_memory_bytes")}, "At most 64 MiB."
-        ),
-        Panel(
-            "Redis links",
+            "Redis connections",
             "ops",
             {
                 "{{event}}": _rate("chat_gateway_redis_events_total", "event"),
                 "bad publications": _rate("chat_gateway_bad_publications_total"),
+                "processes with other Redis settings": _now("chat_gateway_redis_peers_differing"),
             },
         ),
         Panel(
-            "Not published, not acknowledged",
+            "Unpublished and unacknowledged messages",
             "short",
             {"to Redis": _now("chat_gateway_redis_unpublished"), "from the queue": _now("chat_gateway_queue_unacked")},
         ),
-        Panel("Password hashing", "s", _quantiles("chat_gateway_auth_hash_seconds")),
-        Panel("Passwords under way", "short", {"{{instance}}": _now("chat_gateway_auth_hashing")}),
+        Panel("Password hashing time", "s", _quantiles("chat_gateway_auth_hash_seconds")),
+        Panel("Passwords being hashed", "short", {"{{instance}}": _now("chat_gateway_auth_hashing")}),
         Panel(
             "Accounts and guests",
             "ops",
             {
                 "registered": _rate("chat_gateway_auth_registrations_total"),
+                "registrations refused": _rate("chat_gateway_auth_registrations_limited_total"),
                 "guest tokens": _rate("chat_gateway_auth_guest_tokens_total"),
             },
         ),
-        Panel("Commit of echo transcripts", "s", _quantiles("chat_gateway_transcript_commit_seconds")),
-        Panel("Lines a commit of transcripts", "short", _quantiles("chat_gateway_transcript_batch_lines")),
+        Panel("Commit time of echo transcripts", "s", _quantiles("chat_gateway_transcript_commit_seconds")),
+        Panel("Lines per commit of echo transcripts", "short", _quantiles("chat_gateway_transcript_batch_lines")),
         Panel(
             "Versions", "short", {"{{version}}": f"count by (version) (chat_gateway_build_info{{{HERE}}})"}, stat=True
         ),
@@ -207,7 +237,7 @@ ROWS: dict[str, list[Panel]] = {
 
 
 def dashboard() -> dict[str, Any]:
-    """What Grafana reads."""
+    """Return the dashboard in Grafana's JSON model."""
     panels: list[dict[str, Any]] = []
     top = 0
     for title, row in ROWS.items():

@@ -1,26 +1,26 @@
-"""What users are promised, as Prometheus sees it: four objectives over 30 days, and the rules that say what is left.
+"""Four objectives over 30 days, as recording rules and alerts for Prometheus.
 
-Multi-window, multi-burn-rate alerts (Google's SRE Workbook, chapter 5): a page for what would spend 2 % of the month's
-budget within an hour, or 5 % within six; a ticket for 10 % within a day, or three. The short window ends an alert soon
-after its cause has ended. Below TRAFFIC a ratio says nothing, and the alerts of causes are what there is.
+Multi-window, multi-burn-rate alerts (Google's SRE Workbook, chapter 5): a page if 2 % of the month's budget would be
+spent within an hour, or 5 % within six; a ticket for 10 % within a day, or within three. The short window ends an alert
+soon after its cause has ended. Below TRAFFIC a ratio means nothing, and only the alerts of causes can fire.
 """
 
 from dataclasses import dataclass
 
 TRAFFIC = 0.05
-"""Events a second, over an hour: three a minute."""
+"""Events per second, over an hour: three a minute."""
 WINDOWS = ("5m", "30m", "1h", "2h", "6h", "1d", "3d")
 BURNS = {
     "critical": (("1h", "5m", 14.4), ("6h", "30m", 6)),
     "warning": (("1d", "2h", 3), ("3d", "6h", 1)),
 }
-"""By severity: long window, short window, how many times faster than the budget allows."""
+"""By severity: long window, short window, and how many times faster the budget is spent than it allows."""
 STORED = 'command=~"message|edit_message|delete_message|room_message"'
 
 
 @dataclass(frozen=True)
 class Slo:
-    """`bad` and `all` are rates with `WINDOW` in the place of their window; `objective` is the share of the good."""
+    """`bad` and `all` are rates with `WINDOW` in place of their window; `objective` is the share of good events."""
 
     name: str
     alert: str
@@ -46,7 +46,7 @@ SLOS = (
         0.999,
         _rate("chat_gateway_commands_total", f'{STORED},outcome="unavailable"'),
         _rate("chat_gateway_commands_total", f'{STORED},outcome=~"ok|unavailable"'),
-        "messages were refused because something of ours was away",
+        "messages were rejected because a dependency was unavailable",
     ),
     Slo(
         "ack_latency",
@@ -54,7 +54,7 @@ SLOS = (
         0.99,
         _slower("chat_gateway_ack_seconds", "0.5"),
         _rate("chat_gateway_ack_seconds_count"),
-        "messages were acknowledged only after more than 0.5 s",
+        "messages were acknowledged after more than 0.5 s",
     ),
     Slo(
         "delivery_lag",
@@ -70,13 +70,13 @@ SLOS = (
         0.999,
         _rate("chat_gateway_handshakes_total", 'outcome="unavailable"'),
         _rate("chat_gateway_handshakes_total", 'outcome=~"accepted|unavailable"'),
-        "connections were refused because something of ours was away",
+        "handshakes were rejected because a dependency was unavailable",
     ),
 )
 
 
 def rules() -> str:
-    """The rule file, without its comment."""
+    """Return the rule file, without its comment."""
     return (
         "groups:\n  - name: chat-gateway-slos\n    rules:\n"
         + "".join(map(_recorded, SLOS))
@@ -114,6 +114,6 @@ def _alert(slo: Slo, severity: str) -> str:
         labels: {{severity: {severity}}}
         annotations:
           summary: "{{{{ $value | humanizePercentage }}}} of {slo.summary}"
-          description: The objective is {slo.objective * 100:g} % good over 30 days, and the budget goes too fast.
-          runbook_url: docs/runbooks/{slo.alert}.md
+          description: The objective is {slo.objective * 100:g} % good over 30 days, and the budget is spent too fast.
+          runbook_url: "{{{{ $externalLabels.chat_gateway_runbooks }}}}docs/runbooks/{slo.alert}.md"
 """

@@ -1,1 +1,1 @@
-"""The AsyncAPI document: every WebSocket URL family, and every message of each, a family a file."""
+"""The AsyncAPI document: every WebSocket URL family with all its messages, one family per file."""

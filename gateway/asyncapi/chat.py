@@ -1,35 +1,37 @@
-"""Seed 004: `/ws/chat/{chat_id}/`; and the public channel of seed 003, which speaks the same and takes plain text."""
+"""Seed 004: `/ws/chat/{chat_id}/`; and the public channel of seed 003, with the same messages and plain text."""
 
 from datetime import UTC, datetime
 from typing import Final, Literal, NotRequired, TypedDict
 
+from gateway.api.schemas import MessageObject, PresentObject
 from gateway.asyncapi.chat_commands import COMMANDS, PlainText
 from gateway.asyncapi.family import IN_A_CHAT, Access, Family, Frame, written
 from gateway.asyncapi.fields import Id, Seq
-from gateway.codes import Close, ErrorCode
 from gateway.dialects.chat import ChatDialect
-from gateway.http.shapes import MessageObject, PresentObject
-from gateway.messages import (
+from gateway.protocol.codes import Close, ErrorCode
+from gateway.protocol.pushes import MessagesRead, PresenceChange, PresenceCount, Typing
+from gateway.protocol.refusals import UNAVAILABLE
+from gateway.protocol.replies import (
     CaughtUp,
     ErrorReply,
     Established,
     HistoryPage,
-    MessagesRead,
     Pong,
-    PresenceChange,
-    PresenceCount,
     PresenceState,
     Present,
+    Refreshed,
     Reset,
     Stored,
-    Typing,
+    TokenExpiring,
 )
-from gateway.refusals import UNAVAILABLE
 from storage.records import ChatEvent, EventKind, Person
 
 
 class ConnectionEstablished(TypedDict):
-    """The greeting: from here on it is live, unless the client came with `since`."""
+    """The first message after a connect. Live messages follow, or the replay if the client has sent `since`.
+
+    `max_text_length` is in code points.
+    """
 
     type: Literal["connection_established"]
     message: str
@@ -37,12 +39,14 @@ class ConnectionEstablished(TypedDict):
     node: str
     last_seq: Seq
     epoch: str
+    max_text_length: int
 
 
 class MessagePush(TypedDict):
-    """A message, an edit or a deletion: the message's present state under its own `id`, by which clients upsert.
+    """A message, an edit or a deletion: the message's current state under its own `id`, by which clients upsert.
 
-    `data.seq` is the event's: 1, 2, 3 … without holes. A deleted text is "". The sender gets it too.
+    `data.seq` is that of the event: 1, 2, 3 … without holes. The text of a deleted message is "". The sender gets it
+    too.
     """
 
     type: Literal["message"]
@@ -50,13 +54,13 @@ class MessagePush(TypedDict):
 
 
 class MessageAgain(MessagePush):
-    """The answer to a retry: what was stored the first time. Match it before de-duplicating by seq."""
+    """The response to a retry: the message that was stored first. Match it before de-duplicating by seq."""
 
     duplicate: bool
 
 
 class TypingPush(TypedDict):
-    """Somebody types, or has stopped; never told to its author."""
+    """A user types, or has stopped typing; not sent to that user."""
 
     type: Literal["typing"]
     user_id: Id
@@ -65,7 +69,11 @@ class TypingPush(TypedDict):
 
 
 class MessagesReadPush(TypedDict):
-    """Somebody has read up to `seq`; never told to its author."""
+    """A member has read up to `seq`; sent to all sockets except the one that has read, also to the reader's others.
+
+    With more than 50 users connected, only the reader's other sockets get it. For them, successive reads may be merged
+    into one.
+    """
 
     type: Literal["messages_read"]
     user_id: Id
@@ -74,7 +82,7 @@ class MessagesReadPush(TypedDict):
 
 
 class PresencePush(TypedDict):
-    """Somebody came or went; never told to its author. Above 50 connected, `presence_count` is told instead."""
+    """A user connected or disconnected; not sent to that user. `presence_count` replaces it above 50 connected."""
 
     type: Literal["presence"]
     user_id: Id
@@ -83,16 +91,16 @@ class PresencePush(TypedDict):
 
 
 class PresenceCountPush(TypedDict):
-    """How many users are connected: at most once a second, in a chat of more than 50."""
+    """The number of connected users: at most once a second, in a chat with more than 50."""
 
     type: Literal["presence_count"]
     count: int
 
 
 class HistoryAnswer(TypedDict):
-    """Stored messages, ascending, perhaps fewer than asked for: only an empty page says that there is nothing more.
+    """Stored messages in ascending order, possibly fewer than requested: only an empty page is the end.
 
-    The chat's last event is `last_seq`.
+    `last_seq` is the chat's last event.
     """
 
     type: Literal["history"]
@@ -101,14 +109,14 @@ class HistoryAnswer(TypedDict):
 
 
 class PresenceAnswer(TypedDict):
-    """Who is connected, over all nodes."""
+    """The connected users, over all nodes."""
 
     type: Literal["presence_state"]
     members: list[PresentObject]
 
 
 class CaughtUpPush(TypedDict):
-    """The replay that `since` asked for is over: all up to `seq` was written, from here on it is live."""
+    """The end of the replay that `since` requested: all events up to `seq` were sent, and live messages follow."""
 
     type: Literal["caught_up"]
     chat_id: Id
@@ -117,7 +125,7 @@ class CaughtUpPush(TypedDict):
 
 
 class ResetPush(TypedDict):
-    """The position that the client came with is of another history: reload what is known of the chat."""
+    """The client's position belongs to another history: the client must discard and reload the chat."""
 
     type: Literal["reset"]
     chat_id: Id
@@ -126,13 +134,30 @@ class ResetPush(TypedDict):
 
 
 class PongAnswer(TypedDict):
-    """A sign of life."""
+    """The response to `ping`."""
 
     type: Literal["pong"]
 
 
+class RefreshedAnswer(TypedDict):
+    """The response to `refresh`: the socket is closed with 4401 after `expires_at`, unless it is refreshed again."""
+
+    type: Literal["refreshed"]
+    expires_at: datetime
+
+
+class TokenExpiringPush(TypedDict):
+    """The socket will be closed with 4401 in so many seconds (30 or fewer), unless the client sends `refresh`.
+
+    Only to a client that connected with `?refresh=1`.
+    """
+
+    type: Literal["token_expiring"]
+    expires_in_s: int
+
+
 class ErrorAnswer(TypedDict):
-    """A command was refused, and the socket lives. `message` is for people, `code` for programs."""
+    """A command was rejected; the socket stays open. `message` is for people, `code` for programs."""
 
     type: Literal["error"]
     message: str
@@ -154,6 +179,7 @@ MESSAGE: Final = ChatEvent(
     is_deleted=False,
     client_msg_id="c-1",
 )
+REFRESHED: Final = Refreshed(1_705_316_400)
 _DIALECT: Final = ChatDialect()
 _push, _reply = _DIALECT.push, _DIALECT.reply
 
@@ -176,16 +202,18 @@ _FRAMES: Final = (
     Frame(CaughtUpPush, (written(_reply(CaughtUp(1, 57, EPOCH), None)),)),
     Frame(ResetPush, (written(_reply(Reset(1, 57, EPOCH), None)),)),
     Frame(PongAnswer, (written(_reply(Pong(), None)),)),
+    Frame(RefreshedAnswer, (written(_reply(REFRESHED, None)),)),
+    Frame(TokenExpiringPush, (written(_reply(TokenExpiring(30), None)),)),
     Frame(ErrorAnswer, tuple(written(_reply(error, None)) for error in ERRORS if isinstance(error, ErrorReply))),
 )
 
 CHAT: Final = Family(
     name="chat",
     address="/ws/chat/{chat_id}/",
-    title="One chat (seed 004)",
+    title="One chat",
     description=(
-        "For the members of a chat of any kind. One connection per user and chat over all nodes: the newer wins, and "
-        "the older is closed with 4409 (`SECOND_CONNECTION` gives other rules)."
+        "For the members of a chat of any kind. Each user has one connection per chat over all nodes: a newer one "
+        "replaces the older, which is closed with 4409 (`SECOND_CONNECTION` sets other rules)."
     ),
     access=Access.USER,
     commands=COMMANDS,
@@ -196,10 +224,10 @@ CHAT: Final = Family(
 PUBLIC: Final = Family(
     name="public",
     address="/channels/public",
-    title="The public channel (seed 003)",
+    title="The public channel",
     description=(
-        "One chat for every user, in the words of seed 004. Who comes without `since` is told everything from the "
-        "first message on. The link that `GET /pub_ws` answers has a one-use ticket in its `token`."
+        "One chat for all users, with the messages of `/ws/chat/{chat_id}/`. Without `since`, the client gets all "
+        "messages from the first one on. The URL that `GET /pub_ws` returns has a one-use ticket in its `token`."
     ),
     access=Access.USER,
     commands=(*COMMANDS, Frame(PlainText, ("Привет всем!",), "text/plain")),

@@ -1,34 +1,34 @@
-"""What clients say in the words of seed 004."""
+"""The commands of seed 004."""
 
 from typing import Final, Literal, NotRequired, TypedDict
 
 from gateway.asyncapi.family import Frame
-from gateway.asyncapi.fields import ClientMsgId, Id, Limit, Seq, Text
+from gateway.asyncapi.fields import ClientMsgId, HistoryLimit, Id, Seq, TextField, TokenText
 
 
 class MessageCommand(TypedDict):
-    """Say something. One's own copy of it, with its `client_msg_id`, is the acknowledgement.
+    """Send a message. The sender's own copy of it, with its `client_msg_id`, is the acknowledgement.
 
-    Sent again with the same `client_msg_id`, it is the same message for ever: the first answer comes again, and nobody
-    else hears of it. With other content it is the error `id_reused`.
+    Sent again with the same `client_msg_id`, it is a retry, without a time limit: the sender gets the first response
+    again, and no other client gets anything. With other content it is the error `id_reused`.
     """
 
     type: Literal["message"]
-    text: Text
+    text: TextField
     client_msg_id: NotRequired[ClientMsgId | None]
 
 
 class EditMessageCommand(TypedDict):
-    """Give one of one's own messages another text."""
+    """Edit one of the user's own messages."""
 
     type: Literal["edit_message"]
     id: Id
-    text: Text
+    text: TextField
     client_msg_id: NotRequired[ClientMsgId | None]
 
 
 class DeleteMessageCommand(TypedDict):
-    """Take back one of one's own messages."""
+    """Delete one of the user's own messages."""
 
     type: Literal["delete_message"]
     id: Id
@@ -36,53 +36,64 @@ class DeleteMessageCommand(TypedDict):
 
 
 class TypingCommand(TypedDict):
-    """Say that one types, or has stopped. The others are told at most every 2 s."""
+    """Report that the user types, or has stopped. The others are notified at most every 2 s."""
 
     type: Literal["typing"]
     is_typing: bool
 
 
 class ReadMessagesCommand(TypedDict):
-    """Move one's read position; without `seq` to the last that was written to this socket. It never goes back."""
+    """Move the user's read position; without `seq`, to the last event sent to this socket. It never moves back."""
 
     type: Literal["read_messages"]
     seq: NotRequired[Seq | None]
 
 
 class HistoryBeforeCommand(TypedDict):
-    """Ask for messages by their creation, those before a seq; without one the newest."""
+    """Get the messages that were created before a seq; without one, the newest."""
 
     type: Literal["history"]
     before_seq: NotRequired[Seq | None]
     after_seq: NotRequired[None]
-    limit: NotRequired[Limit]
+    limit: NotRequired[HistoryLimit]
 
 
 class HistoryAfterCommand(TypedDict):
-    """Ask for the events after a seq, each with the present state of its message."""
+    """Get the events after a seq, each with the current state of its message."""
 
     type: Literal["history"]
     after_seq: Seq
     before_seq: NotRequired[None]
-    limit: NotRequired[Limit]
+    limit: NotRequired[HistoryLimit]
 
 
 class PresenceCommand(TypedDict):
-    """Ask who is connected."""
+    """Get the connected users."""
 
     type: Literal["presence"]
 
 
 class PingCommand(TypedDict):
-    """Ask for a sign of life."""
+    """Check the connection; the response is `pong`."""
 
     type: Literal["ping"]
 
 
-class PlainText(Text):
-    """Say something: what is no JSON object is a message of that text."""
+class RefreshCommand(TypedDict):
+    """Continue with another token of the same user, before the present one expires; nothing else changes.
+
+    A token that is not valid, or is another user's, is the error `forbidden`; at most one refresh a second.
+    """
+
+    type: Literal["refresh"]
+    token: TokenText
 
 
+class PlainText(TextField):
+    """Send a message as plain text: a frame that is not a JSON object is a message with that text."""
+
+
+REFRESH: Final = Frame(RefreshCommand, ({"type": "refresh", "token": "eyJ…"},))
 COMMANDS: Final = (
     Frame(
         MessageCommand,
@@ -99,4 +110,5 @@ COMMANDS: Final = (
     Frame(HistoryAfterCommand, ({"type": "history", "after_seq": 0},)),
     Frame(PresenceCommand, ({"type": "presence"},)),
     Frame(PingCommand, ({"type": "ping"},)),
+    REFRESH,
 )

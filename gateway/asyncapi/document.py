@@ -1,4 +1,4 @@
-"""The AsyncAPI 3.0 document, put together from what is said of each family."""
+"""Builds the AsyncAPI 3.0 document from the descriptions of the URL families."""
 
 import inspect
 import re
@@ -16,33 +16,37 @@ from gateway.asyncapi.meanings import CLOSES, ERRORS, STANDARD_CLOSES
 from gateway.asyncapi.native import NATIVE
 from gateway.asyncapi.room import ROOM
 from gateway.asyncapi.service import SERVICE, SUPPORT
-from gateway.codes import Close, ErrorCode
+from gateway.protocol.codes import Close, ErrorCode
 
 FAMILIES: Final = (NATIVE, CHAT, SERVICE, SUPPORT, ROOM, ECHO, PUBLIC)
 
 _DESCRIPTION: Final = """\
-The WebSocket side of the gateway; the HTTP side is in `/openapi.json`. It is written as the gateway sees it: it
-*receives* commands and *sends* what a channel's client gets.
+The WebSocket API of the gateway; the HTTP API is in `/openapi.json`. The document is written from the gateway's view:
+the gateway *receives* commands and *sends* the messages that clients get.
 
-**Messages** are one JSON object each, in a text message of at most 64 KiB. Keys may be added to any of them: ignore
-those that you do not know. Times are UTC. Every URL is served with and without a trailing slash.
+**Messages** are one JSON object each, in a text message of at most 64 KiB. New keys may be added to any of them: ignore
+unknown keys. Times are UTC. Every URL is served with and without a trailing slash.
 
-**Coming back.** Every event of a chat (a message, an edit, a deletion) has a `seq`: 1, 2, 3 … without holes. With
-`?since=<seq>` or `?since=<epoch>:<seq>` what has a higher seq is told first, then `caught_up`, then what is live: no
-gap and no duplicate, at any age. `reset` in place of that says that the position is of another history: reload.
+**Reconnecting.** Every event of a chat (a message, an edit, a deletion) has a `seq`: 1, 2, 3 … without holes. With
+`?since=<seq>` or `?since=<epoch>:<seq>` the client first gets all events with a higher seq, then `caught_up`, then live
+messages: without gaps or duplicates, however old the position is. `reset` instead of these means that the position
+belongs to another history: reload the chat.
 
-**Tokens** may come as `Authorization: Bearer …`, as the query parameter `token`, as the subprotocol pair
-`bearer, <token>` (the answer is `bearer`), or as the cookie `access_token`, which counts only where no other is given
-and the `Origin` is allowed. Two different tokens are refused. A one-use ticket, valid for 30 s, may stand wherever a
-user's token may: `GET /echo_ws` and `GET /pub_ws` answer links that have one.
+**Tokens** are accepted as `Authorization: Bearer …`, as the query parameter `token`, as the subprotocol pair
+`bearer, <token>` (in any letter case; the response selects `bearer` in the client's spelling), or as the cookie
+`access_token`, which counts only if there is no other token and the `Origin` is allowed. Two different tokens are
+rejected. A one-use ticket, valid for 30 s, can replace a user's token everywhere: `GET /echo_ws` and `GET /pub_ws`
+return URLs with one.
 
-**Refusals** come before the socket opens, as problem JSON (RFC 9457) with HTTP status 400 (two tokens), 401, 403, 404,
-409 or 503. A page cannot read that, so where there is an `Origin` the socket is opened and closed with the code that
-means the same. A page of a foreign origin gets HTTP 403 all the same.
+**Rejections** happen before the socket opens, as problem JSON (RFC 9457) with HTTP status 400 (two tokens), 401, 403,
+404, 409 or 503. A page cannot read those, so for a handshake with an `Origin` the socket is opened and closed with the
+corresponding close code. A page whose origin is not allowed always gets HTTP 403. A request without
+`Upgrade: websocket`, which some proxies drop from a handshake, gets 426.
 
-**Close codes.** 4000–4399: come back by yourself, with full jitter. 4400–4999: do not, until something has changed.
+**Close codes.** 4000–4399: reconnect automatically, with full jitter. 4400–4999: do not reconnect until the cause is
+removed.
 
-| code | come back? | meaning |
+| code | reconnect? | meaning |
 |---|---|---|
 """
 
@@ -70,12 +74,15 @@ _TOKENS: Final[Mapping[Access, str]] = {
 
 
 def document(*, version: str, public_url: str, max_text_length: int) -> dict[str, Any]:
-    """The document of every family. `public_url` is where clients find the gateway; "" if that is not known."""
+    """The document of all families. `public_url` is the gateway's URL for clients; "" if it is unknown."""
     frames = {frame.shape: frame for family in FAMILIES for frame in (*family.commands, *family.frames)}
     shapes = sorted(frames, key=lambda shape: shape.__name__)
     payloads, schemas = msgspec.json.schema_components(
         shapes, schema_hook=lambda kind: schema_of(kind, max_text_length), ref_template="#/components/schemas/{name}"
     )
+    for shape, frame in frames.items():
+        if frame.is_closed:
+            schemas[shape.__name__]["additionalProperties"] = False
     schemas[ErrorCode.__name__]["description"] = "\n".join(f"- `{code}`: {ERRORS[code]}" for code in ErrorCode)
     return {
         "asyncapi": "3.0.0",
@@ -103,7 +110,7 @@ def _close_table() -> str:
 
 def _server(public_url: str) -> dict[str, Any]:
     if not public_url:
-        host = {"default": "localhost:8000", "description": "Wherever this document came from."}
+        host = {"default": "localhost:8000", "description": "The host from which this document was loaded."}
         return {"host": "{host}", "protocol": "ws", "variables": {"host": host}}
     url = urlsplit(public_url)
     server = {"host": url.netloc, "protocol": "wss" if url.scheme == "https" else "ws"}
@@ -117,7 +124,7 @@ def _channel(family: Family) -> dict[str, Any]:
         query["since"] = {
             "type": "string",
             "pattern": "^(.*:)?[0-9]{1,19}$",
-            "description": "The last seq that the client has, alone or behind its epoch and a colon.",
+            "description": "The last seq that the client has, alone or after its epoch and a colon.",
         }
     channel = {
         "address": family.address,
@@ -139,8 +146,8 @@ def _close(code: Close) -> dict[str, Any]:
 
 def _operations(family: Family) -> Iterable[tuple[str, dict[str, Any]]]:
     for name, action, frames, summary in (
-        ("commands", "receive", family.commands, "What a client may say."),
-        ("frames", "send", family.frames, "What a client is told."),
+        ("commands", "receive", family.commands, "Commands that a client may send."),
+        ("frames", "send", family.frames, "Messages that a client gets."),
     ):
         if not frames:
             continue
@@ -156,11 +163,11 @@ def _operations(family: Family) -> Iterable[tuple[str, dict[str, Any]]]:
 
 
 def _message(frame: Frame, payload: Mapping[str, Any]) -> dict[str, Any]:
-    said = inspect.cleandoc(frame.shape.__doc__ or "")
+    summary = inspect.cleandoc(frame.shape.__doc__ or "")
     message = {
         "name": frame.shape.__name__,
         "title": re.sub(r"(?<=[a-z])(?=[A-Z])", " ", frame.shape.__name__),
-        "summary": said,
+        "summary": summary,
         "contentType": frame.content_type,
         "payload": payload,
     }

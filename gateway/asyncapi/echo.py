@@ -4,7 +4,7 @@ from typing import Final
 
 from gateway.asyncapi.family import ANYWHERE, Access, Family, Frame
 from gateway.asyncapi.fields import EchoBytes, EchoText
-from gateway.codes import Close
+from gateway.protocol.codes import Close
 
 _FRAMES: Final = (
     Frame(EchoText, ("Привет!",), "text/plain"),
@@ -14,11 +14,12 @@ _FRAMES: Final = (
 ECHO: Final = Family(
     name="echo",
     address="/channels/echo",
-    title="The echo channel (seed 003)",
+    title="The echo channel",
     description=(
-        "What a client sends comes back verbatim, and nothing else; or, with `IS_PROXY`, what the upstream answers. "
-        "Both directions are stored before they go on, and `GET /history` reads them. The link that `GET /echo_ws` "
-        "answers has a one-use ticket in its `token`."
+        "The gateway returns each message unchanged and sends nothing else; or, with `IS_PROXY`, it forwards messages "
+        "to the upstream server, and the upstream's replies to the client. The messages of both directions are stored "
+        "before they are sent, and `GET /history` lists them. The URL that `GET /echo_ws` returns has a one-use ticket "
+        "in its `token`."
     ),
     access=Access.USER,
     commands=_FRAMES,

@@ -1,4 +1,4 @@
-"""What the document says of one URL family."""
+"""The description of one URL family, from which the document is built."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -7,34 +7,33 @@ from typing import Any
 
 import orjson
 
-from gateway.codes import Close
+from gateway.protocol.codes import Close
 
 JSON = "application/json"
 
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """One kind of message. `shape` is a TypedDict, or a kind of `fields`; its docstring is what is said of it."""
+    """One kind of message. `shape` is a TypedDict or a class of `fields`; its docstring is the message's summary."""
 
     shape: type
     examples: tuple[Any, ...]
     content_type: str = JSON
+    is_closed: bool = False
+    """Whether a message with a key that is not in `shape` is invalid."""
 
 
 class Access(Enum):
-    """Whose token is asked for."""
+    """The kind of token that a family requires."""
 
     USER = auto()
     GUEST = auto()
-    ANYBODY = auto()  # a user's, or none
+    ANYBODY = auto()  # a user's token, or none
 
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """A URL family, as its clients see it.
-
-    `commands` go to the gateway, `frames` come from it; `closes` are the codes of ours that a socket may end with.
-    """
+    """A URL family: `commands` are sent by clients, `frames` by the gateway; `closes` are our possible close codes."""
 
     name: str
     address: str
@@ -48,14 +47,19 @@ class Family:
     takes_since: bool = True
 
 
-ANYWHERE = frozenset({Close.DRAIN, Close.SLOW_CONSUMER, Close.INTERNAL, Close.UNAUTHORIZED})
-"""How a socket of whatever family may end."""
-IN_A_CHAT = ANYWHERE | {Close.POSITION_LOST, Close.FORBIDDEN, Close.ABUSE}
-"""How one may end that is in one chat."""
+ANYWHERE = frozenset(
+    {Close.DRAIN, Close.SLOW_CONSUMER, Close.INTERNAL, Close.UNAUTHORIZED, Close.FORBIDDEN, Close.BANNED}
+)
+"""The close codes of every family."""
+IN_A_CHAT = ANYWHERE | {Close.POSITION_LOST, Close.ABUSE}
+"""The close codes of families with one chat per socket."""
 
 
 def written(payload: bytes | None) -> Any:
-    """What a dialect writes, as an example."""
+    """The JSON value of a dialect's output, for use as an example.
+
+    Raises: ValueError if the dialect has no output for the value.
+    """
     if payload is None:
         raise ValueError("the dialect says nothing of this")
     return orjson.loads(payload)

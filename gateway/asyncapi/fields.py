@@ -1,23 +1,28 @@
-"""Kinds of field that several families' messages have."""
+"""Types of fields that the messages of several families have."""
 
 from typing import Annotated, Final
 
 from msgspec import Meta
 
-from gateway.messages import MAX_CLIENT_MSG_ID, MAX_HISTORY, MAX_ID
+from gateway.dialects.command_decoder import MAX_TOKEN_LENGTH
+from gateway.protocol.commands import MAX_HISTORY
+from gateway.protocol.ids import MAX_ID
+from gateway.protocol.validation import MAX_CLIENT_MSG_ID
+from storage.blank import INVISIBLE
 
 _NO_NUL: Final = "^[^\\u0000]*$"
 
 Id = Annotated[int, Meta(ge=1, le=MAX_ID)]
 Seq = Annotated[int, Meta(ge=0, le=MAX_ID)]
-Limit = Annotated[int, Meta(ge=1, le=MAX_HISTORY)]
+HistoryLimit = Annotated[int, Meta(ge=1, le=MAX_HISTORY)]
 ClientMsgId = Annotated[str, Meta(min_length=1, max_length=MAX_CLIENT_MSG_ID, pattern=_NO_NUL)]
+TokenText = Annotated[str, Meta(min_length=1, max_length=MAX_TOKEN_LENGTH)]
 Ref = Annotated[int, Meta(extra_json_schema={"minimum": -(2**63), "maximum": 2**64 - 1})] | str
-"""What a command is numbered with: as an integer, one that orjson reads as such."""
+"""The `id` of a command: a string, or an integer in the range that orjson reads as an integer."""
 
 
-class Text:
-    """The text of a message, whose greatest length is a setting."""
+class TextField:
+    """The text of a message, whose maximum length is a setting."""
 
 
 class EchoText:
@@ -29,13 +34,13 @@ class EchoBytes:
 
 
 def schema_of(kind: type, max_text_length: int) -> dict[str, object]:
-    """The schema of what is no type of Python's.
+    """The JSON schema of the classes in this module.
 
     Raises: NotImplementedError.
     """
-    if issubclass(kind, Text):
-        # Something that is no white space, and no NUL, which PostgreSQL cannot store.
-        pattern = "^[^\\u0000]*[^\\s\\u0000][^\\u0000]*$"
+    if issubclass(kind, TextField):
+        # At least one visible character, and no NUL, which PostgreSQL cannot store.
+        pattern = f"^[{INVISIBLE}]*[^{INVISIBLE}\\u0000][^\\u0000]*$"
         return {"type": "string", "minLength": 1, "maxLength": max_text_length, "pattern": pattern}
     if kind is EchoText:
         return {"type": "string"}

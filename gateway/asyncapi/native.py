@@ -1,54 +1,56 @@
-"""Seed 000: `/ws/{client_id}`, the native protocol: seed 004's words with the `chat_id` that each is about."""
+"""Seed 000: `/ws/{client_id}`, the native protocol: the messages of seed 004 with a `chat_id` each."""
 
-from typing import Any, Final, Literal, NotRequired, TypedDict
+from typing import Annotated, Any, Final, Literal, NotRequired, TypedDict
 
+from msgspec import Meta
+
+from gateway.api.schemas import MessageObject, PresentObject
 from gateway.asyncapi import chat
 from gateway.asyncapi.chat import EPOCH, ERRORS, JOHN, MESSAGE
 from gateway.asyncapi.family import ANYWHERE, Access, Family, Frame, written
 from gateway.asyncapi.fields import Id, Ref, Seq
 from gateway.asyncapi.native_commands import COMMANDS
-from gateway.codes import Close
 from gateway.dialects.base import Request
 from gateway.dialects.native import NativeDialect
-from gateway.http.shapes import MessageObject, PresentObject
-from gateway.messages import (
+from gateway.protocol.codes import Close
+from gateway.protocol.commands import GetHistory, GetPresence, Hello, MarkRead, Ping, Refresh, SendMessage, Subscribe
+from gateway.protocol.pushes import MessagesRead, PresenceChange, PresenceCount, Typing
+from gateway.protocol.replies import (
     CaughtUp,
+    ChatActivity,
+    ChatAdded,
+    ChatRead,
+    ChatRemoved,
+    Direct,
     Done,
     ErrorReply,
     Established,
-    GetHistory,
-    GetPresence,
     Greeting,
-    Hello,
     HistoryPage,
-    MarkRead,
-    MessagesRead,
-    Ping,
     Pong,
-    PresenceChange,
-    PresenceCount,
     PresenceState,
     Present,
     Reply,
     Reset,
-    SendMessage,
     Stored,
-    Subscribe,
-    Typing,
+    TokenExpiring,
 )
-from gateway.notices import ChatActivity, ChatAdded, ChatRemoved, Direct
+from storage.records import MAX_UNREAD
 
-# --- answers
+# --- replies
 
 
 class InChat(TypedDict):
-    """What everything bears that is told of a chat."""
+    """The field of every message about a chat."""
 
     chat_id: Id
 
 
 class HelloAnswer(TypedDict):
-    """Who one is here, and one's own words. `user_id` is null for a client without a valid token."""
+    """The response to `hello`: the client's identity and its own `message`.
+
+    `user_id` is null for a client without a valid token.
+    """
 
     type: Literal["hello"]
     client_id: str
@@ -59,20 +61,33 @@ class HelloAnswer(TypedDict):
 
 
 class NativePongAnswer(chat.PongAnswer):
-    """A sign of life."""
+    """The response to `ping`."""
 
     id: NotRequired[Ref]
 
 
+class NativeRefreshedAnswer(chat.RefreshedAnswer):
+    """The response to `refresh`: the socket is closed with 4401 after `expires_at`, unless it is refreshed again."""
+
+    id: NotRequired[Ref]
+
+
+class NativeTokenExpiringPush(chat.TokenExpiringPush):
+    """The socket will be closed with 4401 in so many seconds (30 or fewer), unless the client sends `refresh`.
+
+    Only to a client that connected with `?refresh=1` or sent `hello` with `refresh`.
+    """
+
+
 class SubscribedResult(TypedDict):
-    """Where the chat stands, in which history."""
+    """The chat's last event, and its history."""
 
     last_seq: Seq
     epoch: str
 
 
 class SubscribedAck(TypedDict):
-    """One is subscribed; with `since`, the replay and `caught_up` follow, and then what is live."""
+    """The subscription is active; with `since`, the replay and `caught_up` follow before live messages."""
 
     type: Literal["ack"]
     chat_id: Id
@@ -81,7 +96,7 @@ class SubscribedAck(TypedDict):
 
 
 class StoredAck(TypedDict):
-    """A message, an edit or a deletion is stored; `duplicate` where it was before."""
+    """A message, an edit or a deletion is stored; `duplicate` if it had been stored before."""
 
     type: Literal["ack"]
     id: Ref
@@ -94,7 +109,7 @@ class StoredAck(TypedDict):
 
 
 class DoneAck(TypedDict):
-    """A command was carried out, and there is nothing else to say."""
+    """A command without a result succeeded."""
 
     type: Literal["ack"]
     id: Ref
@@ -102,14 +117,14 @@ class DoneAck(TypedDict):
 
 
 class HistoryResult(TypedDict):
-    """As in the answer without an `id`."""
+    """The same as in the response to a command without an `id`."""
 
     messages: list[MessageObject]
     last_seq: Seq
 
 
 class HistoryAck(TypedDict):
-    """The answer to `history` with an `id`."""
+    """The response to `history` with an `id`."""
 
     type: Literal["ack"]
     id: Ref
@@ -118,13 +133,13 @@ class HistoryAck(TypedDict):
 
 
 class PresenceResult(TypedDict):
-    """Who is connected, over all nodes."""
+    """The connected users, over all nodes."""
 
     members: list[PresentObject]
 
 
 class PresenceAck(TypedDict):
-    """The answer to `presence` with an `id`."""
+    """The response to `presence` with an `id`."""
 
     type: Literal["ack"]
     id: Ref
@@ -133,77 +148,90 @@ class PresenceAck(TypedDict):
 
 
 class NativeErrorAnswer(chat.ErrorAnswer):
-    """A command was refused, or (with `chat_id` alone) a subscription has ended; the socket lives."""
+    """A command was rejected, or (with `chat_id` and no `id`) a subscription has ended; the socket stays open."""
 
     id: NotRequired[Ref]
     chat_id: NotRequired[Id]
 
 
 class NativeMessageAgain(chat.MessageAgain, InChat):
-    """The answer to a retry without an `id`."""
+    """The response to a retry without an `id`."""
 
 
 class NativeHistoryAnswer(chat.HistoryAnswer, InChat):
-    """The answer to `history` without an `id`."""
+    """The response to `history` without an `id`."""
 
 
 class NativePresenceAnswer(chat.PresenceAnswer, InChat):
-    """The answer to `presence` without an `id`."""
+    """The response to `presence` without an `id`."""
 
 
-# --- pushes: of the chats that one is subscribed to
+# --- pushes of the chats to which the socket is subscribed
 
 
 class NativeMessagePush(chat.MessagePush, InChat):
-    """A message, an edit or a deletion: the message's present state under its own `id`, by which clients upsert.
+    """A message, an edit or a deletion: the message's current state under its own `id`, by which clients upsert.
 
-    `data.seq` is the event's: 1, 2, 3 … without holes in its chat. A deleted text is "".
+    `data.seq` is that of the event: 1, 2, 3 … without holes in its chat. The text of a deleted message is "".
     """
 
 
 class NativeTypingPush(chat.TypingPush, InChat):
-    """Somebody types, or has stopped; never told to its author."""
+    """A user types, or has stopped typing; not sent to that user."""
 
 
 class NativeMessagesReadPush(chat.MessagesReadPush, InChat):
-    """Somebody has read up to `seq`; never told to its author."""
+    """Another member has read up to `seq`; the user's own reads on other sockets are sent as `chat_read`."""
 
 
 class NativePresencePush(chat.PresencePush, InChat):
-    """Somebody came or went; never told to its author. Above 50 connected, `presence_count` is told instead."""
+    """A user connected or disconnected; not sent to that user. `presence_count` replaces it above 50 connected."""
 
 
 class NativePresenceCountPush(chat.PresenceCountPush, InChat):
-    """How many users are connected: at most once a second, in a chat of more than 50."""
+    """The number of connected users: at most once a second, in a chat with more than 50."""
 
 
-# --- the user's own feed, on every socket of the user's
+# --- the user's own feed, on every socket of the user
 
 
 class ChatAddedPush(TypedDict):
-    """The user is a member of this chat now."""
+    """The user is a member of this chat from now on."""
 
     type: Literal["chat_added"]
     chat_id: Id
 
 
 class ChatRemovedPush(TypedDict):
-    """The user is a member no longer; a subscription to the chat has ended."""
+    """The user is no longer a member; a subscription to the chat has ended."""
 
     type: Literal["chat_removed"]
     chat_id: Id
 
 
 class ChatActivityPush(TypedDict):
-    """Something was stored in a chat of the user's that this socket is not subscribed to; the latest seq only."""
+    """New events in one of the user's chats to which this socket is not subscribed; only the latest seq is sent."""
 
     type: Literal["chat_activity"]
     chat_id: Id
     last_seq: Seq
 
 
+class ChatReadPush(TypedDict):
+    """The user has read a chat up to `seq` on another socket, of any URL and node; sent with or without subscription.
+
+    Successive reads may be merged into one with the last `seq`. `unread` counts the messages by others after it; 100
+    means "100 or more", or that more than 1,000 events of any kind follow.
+    """
+
+    type: Literal["chat_read"]
+    chat_id: Id
+    seq: Seq
+    unread: Annotated[int, Meta(ge=0, le=MAX_UNREAD)]
+
+
 class DirectPush(TypedDict):
-    """What a service has to say to this user or client_id: any JSON."""
+    """A payload that a service sent to this user or client_id: any JSON."""
 
     type: Literal["direct"]
     data: Any
@@ -228,6 +256,7 @@ _ANSWERS: Final = (
         ),
     ),
     Frame(NativePongAnswer, (_reply(Pong(), Request(Ping(), "ping", None, "p-1")),)),
+    Frame(NativeRefreshedAnswer, (_reply(chat.REFRESHED, Request(Refresh("eyJ…"), "refresh", None, "r-1")),)),
     Frame(SubscribedAck, (_reply(Established(1, "", 57, EPOCH), Request(Subscribe(None), "subscribe", 1, 1)),)),
     Frame(
         StoredAck,
@@ -258,23 +287,25 @@ _PUSHES: Final = (
     Frame(ChatAddedPush, (_reply(ChatAdded(1)),)),
     Frame(ChatRemovedPush, (_reply(ChatRemoved(1)),)),
     Frame(ChatActivityPush, (_reply(ChatActivity(1, 58)),)),
+    Frame(ChatReadPush, (_reply(ChatRead(1, 57, 1)),)),
+    Frame(NativeTokenExpiringPush, (_reply(TokenExpiring(30)),)),
     Frame(DirectPush, (_reply(Direct(b'{"any":["JSON",1.5,null]}')),)),
 )
 
 NATIVE: Final = Family(
     name="native",
     address="/ws/{client_id}",
-    title="Many chats on one socket (seed 000)",
+    title="Many chats on one socket",
     description=(
-        "The native protocol. A bad or missing token means an anonymous client, which may greet, ping, and watch "
-        "public chats. A command with an `id` gets exactly one answer, which bears it: an ack, an error, or for "
-        "`hello` and `ping` their own kind; one without is answered as in seed 004, and `subscribe` by an ack. "
-        "Sending needs membership, not a subscription. There is no greeting."
+        "The native protocol. A client with an invalid token or none is anonymous: it may send `hello` and `ping`, "
+        "and subscribe to public chats. A command with an `id` gets exactly one reply, with the same `id`: an ack, an "
+        "error, or for `hello` and `ping` their own type. Without one it gets the reply of `/ws/chat/{chat_id}/`, and "
+        "`subscribe` an ack. Sending requires membership, not a subscription. The gateway does not send a greeting."
     ),
     access=Access.ANYBODY,
     commands=COMMANDS,
     frames=(*_ANSWERS, *_PUSHES),
-    closes=ANYWHERE | {Close.FORBIDDEN, Close.ABUSE},
+    closes=ANYWHERE | {Close.ABUSE},
     parameters={"client_id": "A label of the client's choice: 1 to 255 characters, percent-encoded; no credential."},
     takes_since=False,
 )

@@ -1,9 +1,11 @@
-"""What clients say in the native protocol: seed 004's words with the chat that each is about, and more.
+"""The commands of the native protocol: those of seed 004 with a `chat_id` each, and more.
 
-Each may bear an `id`, and then gets exactly one answer, which bears it too.
+Each may have an `id`, and then gets exactly one reply with the same `id`. An unknown key of a command is rejected with
+its name (`invalid_field`); `hello` accepts any key.
 """
 
-from typing import Final, Literal, NotRequired, TypedDict
+from dataclasses import replace
+from typing import Any, Final, Literal, NotRequired, TypedDict
 
 from gateway.asyncapi.chat import EPOCH
 from gateway.asyncapi.chat_commands import (
@@ -15,66 +17,76 @@ from gateway.asyncapi.chat_commands import (
     PingCommand,
     PresenceCommand,
     ReadMessagesCommand,
+    RefreshCommand,
     TypingCommand,
 )
 from gateway.asyncapi.family import Frame
-from gateway.asyncapi.fields import ClientMsgId, Id, Ref, Seq, Text
+from gateway.asyncapi.fields import ClientMsgId, Id, Ref, Seq, TextField
 
 
 class Numbered(TypedDict):
-    """What every command may bear."""
+    """The optional field of every command."""
 
     id: NotRequired[Ref | None]
 
 
 class AboutChat(Numbered):
-    """What every command about a chat bears."""
+    """The field of every command about a chat."""
 
     chat_id: Id
 
 
 class HelloCommand(Numbered):
-    """Ask who one is here."""
+    """Get the client's identity; with `refresh`, ask for `token_expiring` too."""
 
     type: Literal["hello"]
     message: NotRequired[str]
+    refresh: NotRequired[Any]  # any other value than true counts as none, since `hello` accepts any key
 
 
 class NativePingCommand(PingCommand, Numbered):
-    """Ask for a sign of life."""
+    """Check the connection; the response is `pong`."""
+
+
+class NativeRefreshCommand(RefreshCommand, Numbered):
+    """Continue with another token of the same user, before the present one expires; nothing else changes.
+
+    A token that is not valid, or is another user's, is the error `forbidden`; at most one refresh a second.
+    """
 
 
 class SubscribeCommand(AboutChat):
-    """Ask for what is pushed in a chat, and first for what came after `since`. To ask again is to begin anew."""
+    """Subscribe to the pushes of a chat, after a replay of the events after `since`. A second one starts again."""
 
     type: Literal["subscribe"]
     since: NotRequired[Seq | str | None]
 
 
 class UnsubscribeCommand(AboutChat):
-    """Ask for no more of it."""
+    """End the subscription to a chat."""
 
     type: Literal["unsubscribe"]
 
 
 class NativeMessageCommand(MessageCommand, AboutChat):
-    """Say something in a chat that one is a member of, subscribed or not. With an `id`, an ack says that it is stored.
+    """Send a message to a chat of which the user is a member; no subscription is needed.
 
-    Sent again with the same `client_msg_id`, it is the same message for ever.
+    With an `id`, an ack confirms that it is stored. Sent again with the same `client_msg_id`, it is a retry of the same
+    message, without a time limit.
     """
 
 
 class NativeEditMessageCommand(AboutChat):
-    """Give one of one's own messages another text."""
+    """Edit one of the user's own messages."""
 
     type: Literal["edit_message"]
     message_id: Id
-    text: Text
+    text: TextField
     client_msg_id: NotRequired[ClientMsgId | None]
 
 
 class NativeDeleteMessageCommand(AboutChat):
-    """Take back one of one's own messages."""
+    """Delete one of the user's own messages."""
 
     type: Literal["delete_message"]
     message_id: Id
@@ -82,43 +94,40 @@ class NativeDeleteMessageCommand(AboutChat):
 
 
 class NativeEditByIdCommand(EditMessageCommand):
-    """The same as in seed 004: `id` names the message, and the command too."""
+    """The form of `/ws/chat/{chat_id}/`: `id` identifies the message and also the command."""
 
     chat_id: Id
 
 
 class NativeDeleteByIdCommand(DeleteMessageCommand):
-    """The same as in seed 004: `id` names the message, and the command too."""
+    """The form of `/ws/chat/{chat_id}/`: `id` identifies the message and also the command."""
 
     chat_id: Id
 
 
 class NativeTypingCommand(TypingCommand, AboutChat):
-    """Say that one types, or has stopped. The others are told at most every 2 s."""
+    """Report that the user types, or has stopped. The others are notified at most every 2 s."""
 
 
 class NativeReadMessagesCommand(ReadMessagesCommand, AboutChat):
-    """Move one's read position; `seq` may lack where one is subscribed: then to the last that was written here."""
+    """Move the user's read position; with a subscription, without `seq`, to the last event sent to this socket."""
 
 
 class NativeHistoryBeforeCommand(HistoryBeforeCommand, AboutChat):
-    """Ask for messages by their creation, those before a seq; without one the newest."""
+    """Get the messages that were created before a seq; without one, the newest."""
 
 
 class NativeHistoryAfterCommand(HistoryAfterCommand, AboutChat):
-    """Ask for the events after a seq, each with the present state of its message."""
+    """Get the events after a seq, each with the current state of its message."""
 
 
 class NativePresenceCommand(PresenceCommand, AboutChat):
-    """Ask who is connected to a chat."""
+    """Get the users who are connected to a chat."""
 
 
-COMMANDS: Final = (
-    Frame(
-        HelloCommand,
-        ({"type": "hello", "message": "Привет, сервер!"}, {"type": "hello", "message": "Привет, сервер!", "id": 0}),
-    ),
+_CLOSED: Final = (
     Frame(NativePingCommand, ({"type": "ping", "id": "p-1"},)),
+    Frame(NativeRefreshCommand, ({"type": "refresh", "token": "eyJ…", "id": "r-1"},)),
     Frame(
         SubscribeCommand,
         (
@@ -143,4 +152,11 @@ COMMANDS: Final = (
     Frame(NativeHistoryBeforeCommand, ({"type": "history", "chat_id": 1, "before_seq": 57, "id": 7},)),
     Frame(NativeHistoryAfterCommand, ({"type": "history", "chat_id": 1, "after_seq": 0, "limit": 200, "id": 7},)),
     Frame(NativePresenceCommand, ({"type": "presence", "chat_id": 1, "id": 8},)),
+)
+COMMANDS: Final = (
+    Frame(
+        HelloCommand,
+        ({"type": "hello", "message": "Привет, сервер!"}, {"type": "hello", "message": "Привет, сервер!", "id": 0}),
+    ),
+    *(replace(frame, is_closed=True) for frame in _CLOSED),
 )

@@ -6,14 +6,14 @@ from typing import Final, TypedDict
 from gateway.asyncapi.chat import EPOCH, CaughtUpPush, ResetPush
 from gateway.asyncapi.family import IN_A_CHAT, Access, Family, Frame, written
 from gateway.asyncapi.fields import Id, Seq
-from gateway.codes import Close
 from gateway.dialects.room import RoomDialect
-from gateway.messages import CaughtUp, Reset
+from gateway.protocol.codes import Close
+from gateway.protocol.replies import CaughtUp, Reset
 from storage.records import QUEUE_SENDER, ChatEvent, EventKind
 
 
-class RoomMessage(TypedDict):
-    """A message that came through the queue (`POST /message`)."""
+class RoomMessageFrame(TypedDict):
+    """A message that arrived through the queue (`POST /message`)."""
 
     room_id: str
     content: str
@@ -40,16 +40,17 @@ _DIALECT: Final = RoomDialect("room1", resumes=True)
 ROOM: Final = Family(
     name="room",
     address="/updates/{room_id}",
-    title="A room (seed 002)",
+    title="A room",
     description=(
-        "For guests whose token (`POST /generate-token`) names this room, which is made when the first one comes. At "
-        "most two unique usernames at once over all nodes, each as often as it likes. The gateway sends messages, and "
-        "to whom came with `since` where the replay ended; a client has nothing to say, and 200 tries close it."
+        "For guests whose token (`POST /generate-token`) names this room, which is created by the first connect. At "
+        "most two different usernames are connected at once over all nodes, each with any number of connections. The "
+        "gateway sends messages, and to clients with `since` the end of the replay. Clients have no commands: 200 "
+        "attempts close the socket."
     ),
     access=Access.GUEST,
     commands=(),
     frames=(
-        Frame(RoomMessage, (written(_DIALECT.push(_MESSAGE)),)),
+        Frame(RoomMessageFrame, (written(_DIALECT.push(_MESSAGE)),)),
         Frame(CaughtUpPush, (written(_DIALECT.reply(CaughtUp(5, 3, EPOCH), None)),)),
         Frame(ResetPush, (written(_DIALECT.reply(Reset(5, 3, EPOCH), None)),)),
     ),

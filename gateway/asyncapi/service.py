@@ -1,32 +1,41 @@
-"""Seed 001: `/ws/service-chats/{chat_id}` and `/ws/support-chats/{chat_id}`, which speak alike."""
+"""Seed 001: `/ws/service-chats/{chat_id}` and `/ws/support-chats/{chat_id}`, which have the same messages."""
 
 from datetime import UTC, datetime
 from typing import Annotated, Final, Literal, NotRequired, TypedDict
 
 from msgspec import Meta
 
-from gateway.asyncapi.chat import EPOCH, CaughtUpPush, ErrorAnswer, PongAnswer, ResetPush
-from gateway.asyncapi.chat_commands import PingCommand
+from gateway.asyncapi.chat import (
+    EPOCH,
+    REFRESHED,
+    CaughtUpPush,
+    ErrorAnswer,
+    PongAnswer,
+    RefreshedAnswer,
+    ResetPush,
+    TokenExpiringPush,
+)
+from gateway.asyncapi.chat_commands import REFRESH, PingCommand
 from gateway.asyncapi.family import IN_A_CHAT, Access, Family, Frame, written
-from gateway.asyncapi.fields import ClientMsgId, Id, Seq, Text
-from gateway.dialects.fields import INVALID_JSON
+from gateway.asyncapi.fields import ClientMsgId, Id, Seq, TextField
+from gateway.dialects.command_decoder import INVALID_JSON
 from gateway.dialects.service import ServiceDialect
-from gateway.messages import CaughtUp, Pong, Reset, Stored
+from gateway.protocol.replies import CaughtUp, Pong, Reset, Stored, TokenExpiring
 from storage.records import ChatEvent, EventKind, Person
 
 
 class ServiceMessageCommand(TypedDict):
-    """Say something. It goes to everyone but its sender."""
+    """Send a message to everyone in the chat except the sender."""
 
     type: Literal["message"]
-    content: Text
+    content: TextField
     client_msg_id: NotRequired[ClientMsgId | None]
 
 
 class ServiceMessagePush(TypedDict):
-    """A message, an edit or a deletion: the message's present state under its own `id`. `created_at` is UTC.
+    """A message, an edit or a deletion: the message's current state under its own `id`. `created_at` is UTC.
 
-    No socket of the sender's gets it; of those that came with `since` only the sending one is left out.
+    The sender's sockets do not get it, except those that connected with `since` and did not send it themselves.
     """
 
     type: Literal["message"]
@@ -42,9 +51,9 @@ class ServiceMessagePush(TypedDict):
 
 
 class ServiceAck(TypedDict):
-    """What this socket sent is stored. Without `since` it comes only if a `client_msg_id` was given.
+    """A message of this socket is stored. Without `since`, it is sent only if the message had a `client_msg_id`.
 
-    `duplicate` where it was stored before.
+    `duplicate` if it had been stored before.
     """
 
     type: Literal["ack"]
@@ -75,10 +84,10 @@ def _family(kind: str, role: str) -> Family:
     return Family(
         name=kind,
         address=f"/ws/{kind}-chats/{{chat_id}}",
-        title=f"One {kind} chat (seed 001)",
+        title=f"One {kind} chat",
         description=(
-            f"For the {role} and the client of a {kind} chat. Everyone but the sender gets a message; there is no "
-            "greeting and no presence. A client that does not answer the server's pings is dropped."
+            f"For the {role} and the client of a {kind} chat. Everyone except the sender gets a message; there is no "
+            "greeting and no presence. A client that does not respond to the server's pings is disconnected."
         ),
         access=Access.USER,
         commands=(
@@ -90,6 +99,7 @@ def _family(kind: str, role: str) -> Family:
                 ),
             ),
             Frame(PingCommand, ({"type": "ping"},)),
+            REFRESH,
         ),
         frames=(
             Frame(ServiceMessagePush, (written(_DIALECT.push(_MESSAGE)),)),
@@ -100,6 +110,8 @@ def _family(kind: str, role: str) -> Family:
             Frame(CaughtUpPush, (written(_reply(CaughtUp(1, 7, EPOCH), None)),)),
             Frame(ResetPush, (written(_reply(Reset(1, 7, EPOCH), None)),)),
             Frame(PongAnswer, (written(_reply(Pong(), None)),)),
+            Frame(RefreshedAnswer, (written(_reply(REFRESHED, None)),)),
+            Frame(TokenExpiringPush, (written(_reply(TokenExpiring(30), None)),)),
             Frame(ErrorAnswer, (written(_reply(INVALID_JSON, None)),)),
         ),
         closes=IN_A_CHAT,

@@ -1,1 +1,1 @@
-"""One URL family's JSON format a file: pure functions between bytes and the words of `gateway.messages`."""
+"""One URL family's JSON format per file: pure functions between bytes and the types of `gateway.protocol`."""

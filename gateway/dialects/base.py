@@ -1,19 +1,21 @@
-"""What a dialect is: the seam between one URL family's JSON and our words."""
+"""The interface of a dialect, which translates between one URL family's JSON and the types of `gateway.protocol`."""
 
 import time
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import Protocol
 
-from gateway.messages import Command, ErrorReply, Push, Reply
+from gateway.protocol.commands import Command
+from gateway.protocol.pushes import Push
+from gateway.protocol.replies import ErrorReply, Reply
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A command as it came in: `chat_id` where the dialect addresses chats, `ref` where it numbers its commands.
+    """A decoded command: with `chat_id` if the dialect addresses chats, with `ref` if the client gave it an id.
 
-    `name` is the command's type as the dialect spells it, from a closed set (a metric's label). `came_at` is no part of
-    what it says: when it was read, by `time.perf_counter`.
+    `name` is the command's type in the dialect's JSON, from a closed set because it labels a metric. `came_at` is the
+    time of decoding by `time.perf_counter`; it is not part of the command.
     """
 
     command: Command
@@ -23,35 +25,35 @@ class Request:
     came_at: float = field(default_factory=time.perf_counter, compare=False)
 
 
-class Echo(Enum):
-    """Which of its user's messages, edits and deletions a socket gets as pushes."""
+class EchoPolicy(Enum):
+    """Which messages, edits and deletions by its own user a socket receives as pushes."""
 
     ALL = auto()
-    OTHER_SOCKETS = auto()  # all but those that it has sent itself
+    OTHER_SOCKETS = auto()  # only those sent through other sockets
     NONE = auto()
 
 
 class Dialect(Protocol):
-    """Pure: the same input gives the same output, nothing blocks, nothing is remembered."""
+    """One URL family's JSON. Pure: the same input gives the same output, without I/O or state."""
 
     @property
     def name(self) -> str:
-        """A short constant: the label of metrics, and the key by which pushes are encoded once."""
+        """A short constant: the label in metrics, and the key under which each push is encoded only once."""
         ...
 
     @property
-    def echo(self) -> Echo:
-        """What comes back to its author. Of the dialects of one name all say ALL, or none."""
+    def echo(self) -> EchoPolicy:
+        """Which of a user's own events are pushed back. Dialects of one name either all use ALL, or none does."""
         ...
 
     def decode(self, payload: bytes, is_text: bool) -> Request | ErrorReply:
-        """The command in one whole message; an ErrorReply says what is wrong with it, and never raises."""
+        """The command in one complete message, or an ErrorReply if it is invalid; never raises."""
         ...
 
     def push(self, push: Push) -> bytes | None:
-        """One encoding for every subscriber; None if this dialect does not speak of such things."""
+        """The encoding of `push`, shared by every subscriber; None if this dialect does not include such pushes."""
         ...
 
     def reply(self, reply: Reply, request: Request | None) -> bytes | None:
-        """The answer to one session's request (None: unasked); None if the dialect has no such answer."""
+        """The encoding of a reply to `request` (None: unsolicited); None if the dialect has no such reply."""
         ...

@@ -1,24 +1,52 @@
-"""Seed 004: one chat on one socket, at /ws/chat/{chat_id}/. Its texts are the seed's, to the letter."""
+"""Seed 004: one chat on one socket, at /ws/chat/{chat_id}/. Its texts match the seed exactly.
 
-from gateway.dialects.base import Echo, Request
-from gateway.dialects.commands import Commands
-from gateway.dialects.fields import INVALID_JSON, read_object
-from gateway.dialects.objects import push_object, reply_object
-from gateway.messages import ErrorReply, Push, Reply
-from gateway.wire import to_json
+The other dialects share its pushes and replies; the native protocol adds a `chat_id`, and has some of its own.
+"""
+
+from datetime import UTC, datetime
+
+import orjson
+
+from gateway.dialects.base import EchoPolicy, Request
+from gateway.dialects.command_decoder import INVALID_JSON, CommandDecoder, read_object
+from gateway.protocol.pushes import MessagesRead, PresenceChange, PresenceCount, Push, Typing
+from gateway.protocol.replies import (
+    CaughtUp,
+    ChatActivity,
+    ChatAdded,
+    ChatRead,
+    ChatRemoved,
+    Direct,
+    Done,
+    ErrorReply,
+    Established,
+    Greeting,
+    HistoryPage,
+    Pong,
+    PresenceState,
+    Present,
+    Refreshed,
+    Reply,
+    Reset,
+    Stored,
+    TokenExpiring,
+)
+from httpapi.bounded_json import to_json
+from storage.records import ChatEvent
 
 
 class ChatDialect:
     """Seed 004's JSON."""
 
     name = "chat"
-    echo = Echo.ALL
+    echo = EchoPolicy.ALL
 
     def __init__(self, max_text_length: int = 1000) -> None:
-        self._commands = Commands(max_text_length)
+        self._commands = CommandDecoder(max_text_length)
+        self._max_text_length = max_text_length
 
     def decode(self, payload: bytes, is_text: bool) -> Request | ErrorReply:
-        """The command in one message, or the seed's error for it."""
+        """The command in one message, or the error that the seed defines."""
         fields = read_object(payload) if is_text else INVALID_JSON
         if isinstance(fields, ErrorReply):
             return fields
@@ -26,10 +54,129 @@ class ChatDialect:
         return command if isinstance(command, ErrorReply) else Request(command, name=fields["type"])
 
     def push(self, push: Push) -> bytes | None:
-        """Any push; all of them are spoken here."""
+        """The encoding of `push`; this dialect includes every kind."""
         return to_json(push_object(push))
 
     def reply(self, reply: Reply, request: Request | None) -> bytes | None:
-        """The answer, but for Stored: the sender's own copy of the message is its ack."""
-        answer = reply_object(reply)
-        return None if answer is None else to_json(answer)
+        """The encoding of `reply`; None for Stored, because the sender's own copy of the message acknowledges it."""
+        fields = reply_object(reply)
+        if fields is None:
+            return None
+        if isinstance(reply, Established):  # for clients that count characters while the user types
+            fields["max_text_length"] = self._max_text_length
+        return to_json(fields)
+
+
+def push_object(push: Push) -> dict[str, object]:
+    """A push in the format of seed 004."""
+    match push:
+        case ChatEvent():
+            return {"type": "message", "data": message_object(push)}
+        case Typing(person=person):
+            return {
+                "type": "typing",
+                "user_id": person.id,
+                "username": person.username,
+                "is_typing": push.is_typing,
+            }
+        case MessagesRead(person=person):
+            return {"type": "messages_read", "user_id": person.id, "username": person.username, "seq": push.seq}
+        case PresenceChange():
+            return {
+                "type": "presence",
+                "user_id": push.user_id,
+                "username": push.username,
+                "status": push.status,
+            }
+        case PresenceCount():
+            return {"type": "presence_count", "count": push.count}
+
+
+def reply_object(reply: Reply) -> dict[str, object] | None:
+    """A reply in the format of seed 004; None if the seed does not send one."""
+    match reply:
+        case Established():
+            return {
+                "type": "connection_established",
+                "message": "Successfully connected to chat",
+                "chat_id": reply.chat_id,
+                "node": reply.node,
+                "last_seq": reply.last_seq,
+                "epoch": reply.epoch,
+            }
+        case Stored(duplicate=False) | Done():
+            return None
+        case Stored():
+            return {"type": "message", "data": message_object(reply.event), "duplicate": True}
+        case HistoryPage():
+            return {
+                "type": "history",
+                "messages": [message_object(event) for event in reply.events],
+                "last_seq": reply.last_seq,
+            }
+        case PresenceState():
+            return {"type": "presence_state", "members": [present_object(present) for present in reply.members]}
+        case CaughtUp():
+            return {"type": "caught_up", "chat_id": reply.chat_id, "seq": reply.seq, "epoch": reply.epoch}
+        case Reset():
+            return {"type": "reset", "chat_id": reply.chat_id, "last_seq": reply.last_seq, "epoch": reply.epoch}
+        case Pong():
+            return {"type": "pong"}
+        case Greeting():
+            return {
+                "type": "hello",
+                "client_id": reply.client_id,
+                "user_id": reply.user_id,
+                "authenticated": reply.user_id is not None,
+                "message": reply.message,
+            }
+        case ErrorReply():
+            error: dict[str, object] = {"type": "error", "message": reply.message, "code": reply.code}
+            if reply.retry_after_s is not None:
+                error["retry_after_s"] = reply.retry_after_s
+            return error
+        case ChatAdded():
+            return {"type": "chat_added", "chat_id": reply.chat_id}
+        case ChatRemoved():
+            return {"type": "chat_removed", "chat_id": reply.chat_id}
+        case ChatActivity():
+            return {"type": "chat_activity", "chat_id": reply.chat_id, "last_seq": reply.last_seq}
+        case ChatRead():
+            return {"type": "chat_read", "chat_id": reply.chat_id, "seq": reply.seq, "unread": reply.unread}
+        case MessagesRead():
+            return push_object(reply)
+        case Refreshed():
+            return {"type": "refreshed", "expires_at": datetime.fromtimestamp(reply.expires_at, UTC)}
+        case TokenExpiring():
+            return {"type": "token_expiring", "expires_in_s": reply.expires_in_s}
+        case Direct():
+            return {"type": "direct", "data": orjson.Fragment(reply.json)}
+
+
+def message_object(event: ChatEvent) -> dict[str, object]:
+    """Seed 004's `data` object of a message, which the HTTP API shares."""
+    sender = event.sender
+    return {
+        "id": event.message_id,
+        "text": event.text,
+        "sender": {
+            "id": sender.id,
+            "username": sender.username,
+            "first_name": sender.first_name,
+            "last_name": sender.last_name,
+        },
+        "timestamp": event.created_at,
+        "is_edited": event.is_edited,
+        "is_deleted": event.is_deleted,
+        "seq": event.seq,
+        "client_msg_id": event.client_msg_id,
+    }
+
+
+def present_object(present: Present) -> dict[str, object]:
+    """A connected user in the format of seed 004's dialect and the HTTP API."""
+    return {
+        "user_id": present.user_id,
+        "username": present.username,
+        "connected_at": datetime.fromtimestamp(present.connected_at, UTC),
+    }

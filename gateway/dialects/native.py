@@ -1,48 +1,54 @@
-"""Seed 000: many chats on one socket, at /ws/{client_id}. Seed 004's words, each with the `chat_id` that it is about.
+"""Seed 000: many chats on one socket, at /ws/{client_id}. Its messages are seed 004's, each with a `chat_id`.
 
-A command may bear an `id`, and then gets exactly one answer, which bears it too; without one it is answered as in seed
-004. Where `id` is the command's, `message_id` names the message to edit or delete.
+A command may have an `id`; it then gets exactly one reply, with the same `id`. A command without one gets the replies
+of seed 004. If `id` identifies the command, `message_id` identifies the message to edit or delete.
 """
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Final
 
-from gateway.dialects.base import Echo, Request
-from gateway.dialects.commands import Commands
-from gateway.dialects.fields import INVALID_JSON, invalid_field, is_id, is_seq, read_object
-from gateway.dialects.objects import push_object, reply_object
-from gateway.messages import (
-    Command,
-    Done,
-    ErrorReply,
-    Established,
-    Hello,
-    HistoryPage,
-    Ping,
-    PresenceState,
-    Push,
-    Reply,
-    Since,
-    Stored,
-    Subscribe,
-    Unsubscribe,
-)
-from gateway.since import read_since
-from gateway.wire import to_json
+from gateway.dialects.base import EchoPolicy, Request
+from gateway.dialects.chat import push_object, reply_object
+from gateway.dialects.command_decoder import INVALID_JSON, CommandDecoder, invalid_field, read_object
+from gateway.protocol.codes import ErrorCode
+from gateway.protocol.commands import Command, Hello, Ping, Refresh, Subscribe, Unsubscribe
+from gateway.protocol.ids import Since, is_id, is_seq, read_since
+from gateway.protocol.pushes import MessagesRead, Push
+from gateway.protocol.replies import Done, ErrorReply, Established, HistoryPage, PresenceState, Reply, Stored
+from httpapi.bounded_json import to_json
 
 _Fields = dict[str, Any]
+
+_EVERY: Final = frozenset({"type", "id"})
+_IN_CHAT: Final = _EVERY | {"chat_id"}
+KEYS: Final[Mapping[str, frozenset[str]]] = {
+    "ping": _EVERY,
+    "refresh": _EVERY | {"token"},
+    "subscribe": _IN_CHAT | {"since"},
+    "unsubscribe": _IN_CHAT,
+    "message": _IN_CHAT | {"text", "client_msg_id"},
+    "edit_message": _IN_CHAT | {"message_id", "text", "client_msg_id"},
+    "delete_message": _IN_CHAT | {"message_id", "client_msg_id"},
+    "typing": _IN_CHAT | {"is_typing"},
+    "read_messages": _IN_CHAT | {"seq"},
+    "history": _IN_CHAT | {"before_seq", "after_seq", "limit"},
+    "presence": _IN_CHAT,
+}
+"""The fields that each command may have. `hello` is not listed: it comes from seed 000 and accepts any extra field."""
+_MAX_KEY_LENGTH_IN_ERROR: Final = 64
 
 
 class NativeDialect:
     """The native protocol's JSON."""
 
     name = "native"
-    echo = Echo.ALL
+    echo = EchoPolicy.ALL
 
     def __init__(self, max_text_length: int = 1000) -> None:
-        self._commands = Commands(max_text_length)
+        self._commands = CommandDecoder(max_text_length)
 
     def decode(self, payload: bytes, is_text: bool) -> Request | ErrorReply:
-        """The command in one message; an error bears the `id` as far as one could be read."""
+        """The command in one message, or an error, with the command's `id` if that could be decoded."""
         fields = read_object(payload) if is_text else INVALID_JSON
         if isinstance(fields, ErrorReply):
             return fields
@@ -50,16 +56,19 @@ class NativeDialect:
         if not (ref is None or isinstance(ref, str) or type(ref) is int):
             return invalid_field("id", "a string or an integer")
         command = self._read(fields)
+        if not isinstance(command, ErrorReply | Hello) and not KEYS[fields["type"]].issuperset(fields):
+            command = _unknown_key(fields)
         if isinstance(command, ErrorReply):
             return ErrorReply(command.code, command.message, ref=ref)
-        chat_id = None if isinstance(command, Hello | Ping) else fields["chat_id"]
+        chat_id = None if isinstance(command, Hello | Ping | Refresh) else fields["chat_id"]
         return Request(command, fields["type"], chat_id, ref)
 
     def _read(self, fields: _Fields) -> Command | ErrorReply:
         kind = fields.get("type")
         if kind == "hello":
             message = fields.get("message", "")
-            return Hello(message) if isinstance(message, str) else invalid_field("message", "a string")
+            warns = fields.get("refresh") is True
+            return Hello(message, warns) if isinstance(message, str) else invalid_field("message", "a string")
         if kind in ("edit_message", "delete_message") and "message_id" in fields:
             if not is_id(fields["message_id"]):
                 return invalid_field("message_id", "a positive integer")
@@ -71,22 +80,27 @@ class NativeDialect:
                 command = Unsubscribe()
             case _:
                 command = self._commands.read(fields)
-        if isinstance(command, ErrorReply | Ping) or is_id(fields.get("chat_id")):
+        if isinstance(command, ErrorReply | Ping | Refresh) or is_id(fields.get("chat_id")):
             return command
         return invalid_field("chat_id", "a positive integer")
 
     def push(self, push: Push) -> bytes | None:
-        """Any push, with its chat."""
+        """The encoding of `push` with its `chat_id`; this dialect includes every kind."""
         return to_json(push_object(push) | {"chat_id": push.chat_id})
 
     def reply(self, reply: Reply, request: Request | None) -> bytes | None:
-        """The one answer to a command with an `id`; what seed 004 would say to one without."""
-        answer = _answer(reply, has_ref=request is not None and request.ref is not None)
-        if answer is None:
+        """The single reply to a command with an `id`; seed 004's reply to a command without one."""
+        fields = _reply_fields(reply, has_ref=request is not None and request.ref is not None)
+        if fields is None:
             return None
         ref = reply.ref if isinstance(reply, ErrorReply) and request is None else request and request.ref
-        known = {"id": ref, "chat_id": request and request.chat_id}
-        return to_json(answer | {name: value for name, value in known.items() if value is not None})
+        address = {"id": ref, "chat_id": request and request.chat_id}
+        return to_json(fields | {name: value for name, value in address.items() if value is not None})
+
+
+def _unknown_key(fields: _Fields) -> ErrorReply:
+    key = next(key for key in fields if key not in KEYS[fields["type"]])
+    return ErrorReply(ErrorCode.INVALID_FIELD, f"Unknown field: {key[:_MAX_KEY_LENGTH_IN_ERROR]}")
 
 
 def _read_subscribe(fields: _Fields) -> Command | ErrorReply:
@@ -100,7 +114,7 @@ def _read_subscribe(fields: _Fields) -> Command | ErrorReply:
     return invalid_field("since", "a seq, alone or behind its epoch and a colon")
 
 
-def _answer(reply: Reply, *, has_ref: bool) -> dict[str, object] | None:
+def _reply_fields(reply: Reply, *, has_ref: bool) -> dict[str, object] | None:
     match reply:
         case Established():
             return {
@@ -119,6 +133,8 @@ def _answer(reply: Reply, *, has_ref: bool) -> dict[str, object] | None:
             return ack | {"duplicate": True} if reply.duplicate else ack
         case Done() if has_ref:
             return {"type": "ack"}
+        case MessagesRead():
+            return None  # the feed's `chat_read` carries it
         case HistoryPage() | PresenceState() if has_ref:
             result = reply_object(reply) or {}
             return {"type": "ack", "result": {name: value for name, value in result.items() if name != "type"}}

@@ -1,31 +1,32 @@
-"""Seed 002: what is said in one room, at /updates/{room_id}. The server sends messages only, the client nothing."""
+"""Seed 002: the messages of one room, at /updates/{room_id}. Only the server sends."""
 
-from gateway.codes import ErrorCode
-from gateway.dialects.base import Echo, Request
-from gateway.dialects.objects import reply_object
-from gateway.messages import CaughtUp, ErrorReply, Push, Reply, Reset
-from gateway.wire import to_json
+from gateway.dialects.base import EchoPolicy, Request
+from gateway.dialects.chat import reply_object
+from gateway.protocol.codes import ErrorCode
+from gateway.protocol.pushes import Push
+from gateway.protocol.replies import CaughtUp, ErrorReply, Reply, Reset
+from httpapi.bounded_json import to_json
 from storage.records import ChatEvent
 
 UNASKED = ErrorReply(ErrorCode.UNKNOWN_TYPE, "This socket takes no commands")
 
 
 class RoomDialect:
-    """Seed 002's JSON in the room of a name; of replies only who came with `since` (`resumes`) hears any."""
+    """Seed 002's JSON for the room `room_name`; only a client that connected with `since` (`resumes`) gets replies."""
 
     name = "room"
-    echo = Echo.ALL
+    echo = EchoPolicy.ALL
 
     def __init__(self, room_name: str, *, resumes: bool = False) -> None:
         self._room_name = room_name
         self._resumes = resumes
 
     def decode(self, payload: bytes, is_text: bool) -> Request | ErrorReply:
-        """Nothing is a command here; the error is counted, and never written."""
+        """An error for any message, because there are no commands; the error is counted but never sent."""
         return UNASKED
 
     def push(self, push: Push) -> bytes | None:
-        """A message, and nothing else."""
+        """The encoding of a stored event; None for every other push."""
         if not isinstance(push, ChatEvent):
             return None
         return to_json(
@@ -40,7 +41,7 @@ class RoomDialect:
         )
 
     def reply(self, reply: Reply, request: Request | None) -> bytes | None:
-        """Where a resume ended, or that it cannot be."""
+        """The encoding of CaughtUp or Reset for a client that resumes; None for every other reply."""
         if self._resumes and isinstance(reply, CaughtUp | Reset):
             return to_json(reply_object(reply))
         return None

@@ -1,1 +1,1 @@
-"""The HTTP API, a file a noun; each has a class that takes its collaborators and gives its routes."""
+"""The parts of HTTP responses and of rejected handshakes: problems and parameters."""

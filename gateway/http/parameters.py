@@ -1,28 +1,70 @@
-"""Numbers in URLs: an id that can be none is not found, a query value out of range is invalid."""
+"""Parameters in URLs: an impossible id in the path is a 404, a query value out of range is a 422."""
 
 from dataclasses import dataclass
+from typing import Final
+from urllib.parse import unquote_to_bytes
 
-from starlette.requests import Request
+from starlette.convertors import Convertor, register_url_convertor
+from starlette.requests import HTTPConnection, Request
 
-from auth.operation import Parameter
-from gateway.messages import MAX_ID
-from gateway.problems import invalid_field, not_found
+from gateway.http.problems import invalid_field, not_found
+from gateway.protocol.ids import MAX_ID, id_in, seq_in
+from httpapi.operation import Parameter
+
+MAX_LENGTH = 255
+"""The longest path segment, in characters (docs/protocol.md, "Limits")."""
+
+ANY_TEXT: Final = "any_text"
+"""The name of a Starlette URL convertor for any text."""
+
+
+class _AnyText(Convertor[str]):
+    """Matches any text; Starlette's own `path` stops at a line break."""
+
+    regex = r"[\s\S]*"
+
+    def convert(self, value: str) -> str:
+        """The value, unchanged."""
+        return value
+
+    def to_string(self, value: str) -> str:
+        """The value, unchanged."""
+        return value
+
+
+register_url_convertor(ANY_TEXT, _AnyText())
+
+
+def path_segment(connection: HTTPConnection, before: str, after: str) -> str:
+    """The single segment of the URL's path between these two texts, 1 to MAX_LENGTH characters long.
+
+    The router sees only the decoded path, in which an encoded slash of the segment looks like one of the URL.
+    Raises: Problem (404, as for any unknown URL).
+    """
+    encoded = bytes(connection.scope["raw_path"]).removeprefix(before.encode()).removesuffix(after.encode())
+    try:
+        segment = unquote_to_bytes(encoded).decode()
+    except UnicodeDecodeError:
+        raise not_found() from None
+    if b"/" in encoded or not 1 <= len(segment) <= MAX_LENGTH:
+        raise not_found()
+    return segment
 
 
 def path_id(request: Request, name: str) -> int:
     """The id in the path.
 
-    Raises: Problem (404 for what can be no id, as for an id of nothing).
+    Raises: Problem (404 for a value that cannot be an id, as for an unknown id).
     """
-    value = _whole(request.path_params[name])
-    if not value:
+    value = id_in(request.path_params[name])
+    if value is None:
         raise not_found()
     return value
 
 
 @dataclass(frozen=True, slots=True)
 class QueryNumber:
-    """A whole number in the query, from `low` to `high`: read as it is documented."""
+    """A whole number in the query, from `low` to `high`."""
 
     name: str
     meaning: str
@@ -30,28 +72,20 @@ class QueryNumber:
     high: int = MAX_ID
 
     @property
-    def said(self) -> Parameter:
-        """For the document."""
+    def parameter(self) -> Parameter:
+        """The parameter for the OpenAPI document."""
         schema = {"type": "integer", "minimum": self.low, "maximum": self.high}
         return Parameter(self.name, self.meaning, schema)
 
     def read(self, request: Request) -> int | None:
-        """The number; None if it is not given.
+        """The number; None if the query does not have it.
 
-        Raises: Problem (422 for anything else than one such number).
+        Raises: Problem (422 for several values, or for one that is not such a number).
         """
-        given = request.query_params.getlist(self.name)
-        if not given:
+        texts = request.query_params.getlist(self.name)
+        if not texts:
             return None
-        value = _whole(given[0]) if len(given) == 1 else None
+        value = seq_in(texts[0]) if len(texts) == 1 else None
         if value is None or not self.low <= value <= self.high:
             raise invalid_field(f"{self.name} must be one whole number from {self.low} to {self.high}.")
         return value
-
-
-def _whole(text: str) -> int | None:
-    """A number that fits a BIGINT and is written in ASCII digits alone."""
-    if not (text.isascii() and text.isdecimal()) or len(text) > len(str(MAX_ID)):
-        return None
-    value = int(text)
-    return value if value <= MAX_ID else None

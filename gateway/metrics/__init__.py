@@ -1,11 +1,12 @@
-"""Every metric of a process, one file a theme: prefix `chat_gateway_`, base units, no label that grows with users.
+"""Every metric of a process, one file per subject: prefix `chat_gateway_`, base units, no label that grows with users.
 
-Each process has its own registry. Several replicas on one host are scraped each at its own port (`--replica-ports`), as
-the shared port would answer for whichever replica took the connection. What may happen never, but matters when it does,
-stands at 0 from the start: Prometheus sees no increase in a series that begins with 1.
+Each process has its own registry. Several replicas on one host are scraped each at its own port (`--replica-ports`),
+because any of them might accept a connection to the shared port. Counters of rare but important events are created
+with the value 0: Prometheus sees no increase in a series that begins with 1.
 
-Measured (2 cores, Python 3.11): a counter costs 0.3 µs, a histogram 1.1 µs, and `labels` 0.8 µs more, so children are
-bound once. A message costs the node that stores it 5–8 µs of metrics, by how many share its commit and its flush.
+Measured (2 cores, Python 3.11): a counter costs 0.3 µs, a histogram 1.1 µs, and `labels` 0.8 µs more, so labelled
+children are kept. The metrics of a message cost the node that stores it 5–8 µs, depending on how many messages share
+its commit and its flush.
 """
 
 from gateway.metrics.clients import ClientMetrics
@@ -21,16 +22,16 @@ class Metrics:
     def __init__(self, registry: Registry | None = None) -> None:
         self.registry = registry = registry or Registry()
         self.clients = ClientMetrics(registry)
-        """Sockets, and what is said there."""
+        """Sockets and commands."""
         self.delivery = DeliveryMetrics(registry)
-        """From the commit to the sockets, and what repairs that way."""
+        """From the commit to the sockets, and repairs."""
         self.servers = ServerMetrics(registry)
-        """Which of the servers that a node stands on answer."""
+        """The state of a node's dependencies."""
         self.redis = RedisMetrics(registry)
         self.database = DatabaseMetrics(registry)
         self.queue = QueueMetrics(registry)
         self.process = ProcessMetrics(registry)
-        """The process itself."""
+        """The process itself: its version, event loop and logs."""
 
 
 __all__ = ["DatabaseMetrics", "Metrics", "ProcessMetrics", "Registry"]

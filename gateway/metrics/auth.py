@@ -1,4 +1,4 @@
-"""Auth's own: in its own process, or in a gateway that serves its URLs."""
+"""The metrics of the auth service, standalone or in a gateway."""
 
 from collections.abc import Callable
 from typing import Final
@@ -7,11 +7,12 @@ from prometheus_client import Counter, Histogram
 
 from gateway.metrics.exposition import FAST, Registry
 
-LOGIN_OUTCOMES: Final = ("granted", "wrong", "limited", "overloaded", "unavailable")
+LOGIN_OUTCOMES: Final = ("granted", "wrong", "banned", "limited", "overloaded", "unavailable")
+REFRESH_OUTCOMES: Final = ("granted", "ended", "reused", "banned")
 
 
 class AuthMetrics:
-    """Told by auth's service."""
+    """Called by the auth service."""
 
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
@@ -22,24 +23,40 @@ class AuthMetrics:
             registry=registry,
         )
         self._logins = {outcome: logins.labels(outcome) for outcome in LOGIN_OUTCOMES}
+        refreshes = Counter(
+            "chat_gateway_auth_refreshes_total",
+            "Renewals of logins by outcome: " + ", ".join(REFRESH_OUTCOMES) + ". A reused refresh token was stolen.",
+            ["outcome"],
+            registry=registry,
+        )
+        self._refreshes = {outcome: refreshes.labels(outcome) for outcome in REFRESH_OUTCOMES}
         self.registered: Callable[[], None] = Counter(
-            "chat_gateway_auth_registrations_total", "Accounts made.", registry=registry
+            "chat_gateway_auth_registrations_total", "Accounts created.", registry=registry
+        ).inc
+        self.registration_limited: Callable[[], None] = Counter(
+            "chat_gateway_auth_registrations_limited_total",
+            "Registrations refused because one network sent too many.",
+            registry=registry,
         ).inc
         self.guest: Callable[[], None] = Counter(
             "chat_gateway_auth_guest_tokens_total", "Guest tokens issued.", registry=registry
         ).inc
         self.hashed: Callable[[float], None] = Histogram(
             "chat_gateway_auth_hash_seconds",
-            "From asking for a password to be hashed or checked to the answer, the wait for a thread included.",
+            "Time to hash or check a password, including the wait for a thread.",
             registry=registry,
             buckets=FAST,
         ).observe
 
     def watch(self, hashing: Callable[[], int]) -> None:
-        """Read this at every scrape."""
-        text = "Passwords that are hashed now or wait for it."
+        """Add a gauge that calls `hashing` at every scrape."""
+        text = "Passwords that are being hashed or waiting for a thread."
         self._registry.watch("chat_gateway_auth_hashing", text, lambda: float(hashing()))
 
+    def refreshed(self, outcome: str) -> None:
+        """Count a renewal; `outcome` is one of REFRESH_OUTCOMES."""
+        self._refreshes[outcome].inc()
+
     def login(self, outcome: str) -> None:
-        """Somebody tried to log in; `outcome` is one of LOGIN_OUTCOMES."""
+        """Count an attempt to log in; `outcome` is one of LOGIN_OUTCOMES."""
         self._logins[outcome].inc()

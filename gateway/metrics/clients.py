@@ -1,31 +1,23 @@
-"""What clients do and get: sockets, commands, refusals."""
+"""The metrics of clients: sockets, commands and rejections."""
 
 from collections.abc import Callable, Collection
-from typing import Final, Protocol
+from typing import Final
 
 from prometheus_client import Counter, Gauge, Histogram
 
-from gateway.codes import Close, ErrorCode
+from gateway.interfaces.session import OpenSession
 from gateway.metrics.exposition import FAST, Registry
+from gateway.protocol.codes import Close, ErrorCode
 
 DIALECTS: Final = ("chat", "service", "support", "room", "echo", "public", "native")
-"""The URL families, as their entrances are named."""
+"""The URL families, by the names of their endpoints."""
 DRAINING: Final = "draining"
-"""A handshake's outcome at a node that is leaving: the load balancer asks another one."""
+"""The outcome of a handshake at a draining node: the load balancer then tries another one."""
 _CLOSE_CODES: Final = frozenset({*Close, *range(1000, 1016)})
 
 
-class Buffered(Protocol):
-    """A socket's state, as far as metrics look at it."""
-
-    @property
-    def buffered(self) -> int:
-        """Bytes that the kernel has not taken yet."""
-        ...
-
-
 class ClientMetrics:
-    """Told by the edge and the sessions."""
+    """Called by the endpoints and the sessions."""
 
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
@@ -37,7 +29,7 @@ class ClientMetrics:
         )
         self._handshakes = Counter(
             "chat_gateway_handshakes_total",
-            "WebSocket handshakes by outcome: accepted, draining, gone (the client left), or the refusal's code.",
+            "WebSocket handshakes by outcome: accepted, draining, gone (the client left), or the rejection's code.",
             ["dialect", "outcome"],
             registry=registry,
         )
@@ -56,14 +48,15 @@ class ClientMetrics:
         )
         self._ack = Histogram(
             "chat_gateway_ack_seconds",
-            "From the turn of a message, edit or deletion to its acknowledgement, which follows its COMMIT.",
+            "Time from the start of handling a message, edit or deletion to its acknowledgement, after its COMMIT.",
             ["dialect"],
             registry=registry,
             buckets=FAST,
         )
         self._answer = Histogram(
             "chat_gateway_answer_seconds",
-            "From arrival to answer, of what waits but stores no event: history, presence, read marks, subscriptions.",
+            "Time from arrival to response of commands that wait, but store no event: history, presence, read marks, "
+            "subscriptions.",
             ["dialect"],
             registry=registry,
             buckets=FAST,
@@ -71,12 +64,22 @@ class ClientMetrics:
         self.slow_consumers = Counter(
             "chat_gateway_slow_consumers_total", "Clients closed because their outbox was full.", registry=registry
         )
+        self.input_slowed = Counter(
+            "chat_gateway_input_slowed_total",
+            "Times that a socket was not read for 0.1 s because it sent more than its rate.",
+            registry=registry,
+        )
+        self.floods = Counter(
+            "chat_gateway_floods_total",
+            "Sockets closed with 4429 because they sent more than their rate for 10 s.",
+            registry=registry,
+        )
         self.rate_limited = Counter(
-            "chat_gateway_rate_limited_total", "Messages refused because the user's minute was full.", registry=registry
+            "chat_gateway_rate_limited_total", "Messages rejected by the user's limit per minute.", registry=registry
         )
         self._notices = Counter(
             "chat_gateway_notices_total",
-            "What sockets of many chats were told apart from any chat, by kind.",
+            "Notifications outside of any chat, sent to sockets of the native protocol, by kind.",
             ["kind"],
             registry=registry,
         )
@@ -85,15 +88,26 @@ class ClientMetrics:
             "Echo sessions closed because their transcript could not be stored.",
             registry=registry,
         )
+        self.strangers_limited = Counter(
+            "chat_gateway_strangers_limited_total",
+            "Calls rejected because a user named too many strangers as members of chats.",
+            registry=registry,
+        )
+        self._service_calls = Counter(
+            "chat_gateway_service_calls_total",
+            "Calls with a valid service key, by the key's name and outcome: ok, or forbidden if it lacks the scope.",
+            ["service", "outcome"],
+            registry=registry,
+        )
         self._upstream_ends = Counter(
             "chat_gateway_upstream_ends_total",
-            "Proxied echo sessions that the upstream ended, by how: unreachable, too slow, silent, closed, broken.",
+            "Proxied echo sessions that the upstream ended, by cause: unreachable, too slow, silent, closed, broken.",
             ["end"],
             registry=registry,
         )
 
-    def watch(self, clients: Collection[Buffered], seats: Callable[[], int]) -> None:
-        """Read at every scrape what lies in the outboxes of these, and the seats (members in chats) held here."""
+    def watch(self, clients: Collection[OpenSession], seats: Callable[[], int]) -> None:
+        """Add gauges that read at every scrape the outboxes of these clients and the number of this node's seats."""
 
         def buffered() -> float:
             return sum(client.buffered for client in clients)
@@ -101,60 +115,64 @@ class ClientMetrics:
         def most() -> float:
             return max((client.buffered for client in clients), default=0)
 
-        self._registry.watch("chat_gateway_outbox_bytes", "Bytes that clients have not taken yet.", buffered)
+        self._registry.watch("chat_gateway_outbox_bytes", "Bytes in all outboxes.", buffered)
+        self._registry.watch("chat_gateway_outbox_largest_bytes", "Bytes in the largest outbox.", most)
         self._registry.watch(
-            "chat_gateway_outbox_largest_bytes", "Bytes that the client with the most has not taken yet.", most
+            "chat_gateway_seats", "Members present in chats by a socket on this node.", lambda: float(seats())
         )
-        self._registry.watch("chat_gateway_seats", "Members in chats, by a socket here.", lambda: float(seats()))
 
     def accepted(self, dialect: str) -> None:
-        """A handshake succeeded, and the socket is open until `closed`."""
+        """Count a successful handshake; the socket is open until `closed` is called."""
         self._handshakes.labels(dialect, "accepted").inc()
         self._connections.labels(dialect).inc()
 
     def turned_away(self, dialect: str, reason: str) -> None:
-        """A handshake was refused; `reason` is from a closed set."""
+        """Count a rejected handshake; `reason` is from a closed set."""
         self._handshakes.labels(dialect, reason).inc()
 
     def closed(self, dialect: str, code: int) -> None:
-        """An accepted socket closed; codes that clients make up count as one."""
+        """Count a close of an accepted socket; all undefined codes of clients count as `other`."""
         self._connections.labels(dialect).dec()
         self._closes.labels(str(code) if code in _CLOSE_CODES else "other").inc()
 
     def handled(self, dialect: str, command: str, ack_s: float | None = None) -> None:
-        """A command was carried out; `ack_s` if it was stored."""
+        """Count a successful command; `ack_s` is the time to its acknowledgement, if it was stored."""
         self._command(dialect, command, "ok").inc()
         if ack_s is not None:
             _of_dialect(self._ack, self._acks, dialect).observe(ack_s)
 
     def answered(self, dialect: str, seconds: float) -> None:
-        """The answer to a command that was `handled` had to be waited for this long."""
+        """Observe the response time of a command that was counted by `handled`."""
         _of_dialect(self._answer, self._answers, dialect).observe(seconds)
 
     def refused(self, dialect: str, command: str, code: str) -> None:
-        """A command was refused with this error code."""
+        """Count a command that was rejected with this error code."""
         self._command(dialect, command, code).inc()
 
     def _command(self, dialect: str, command: str, outcome: str) -> Counter:
         key = dialect, command, outcome
         counter = self._commands_seen.get(key)
         if counter is None:
-            self._commands.labels(dialect, command, ErrorCode.UNAVAILABLE)  # what the first failure is counted from
+            self._commands.labels(dialect, command, ErrorCode.UNAVAILABLE)  # at 0, for Prometheus' `increase`
             counter = self._commands_seen[key] = self._commands.labels(*key)
         return counter
 
     def notices(self, kind: str, count: int) -> None:
-        """So many sockets were told something of this kind, from a closed set."""
+        """Count notifications that were sent to `count` sockets; `kind` is from a closed set."""
         self._notices.labels(kind).inc(count)
 
+    def service_called(self, service: str, is_allowed: bool) -> None:
+        """Count a call with a valid key; `service` is a name in SERVICE_KEYS."""
+        self._service_calls.labels(service, "ok" if is_allowed else ErrorCode.FORBIDDEN).inc()
+
     def upstream_ended(self, end: str) -> None:
-        """The upstream of an echo session is no more; `end` is from a closed set."""
+        """Count an echo session that its upstream ended; `end` is from a closed set."""
         self._upstream_ends.labels(end).inc()
 
 
-def _of_dialect(histogram: Histogram, seen: dict[str, Histogram], dialect: str) -> Histogram:
-    """The dialect's own, by a look into `seen`: to ask for a label costs more than to observe."""
-    own = seen.get(dialect)
-    if own is None:
-        own = seen[dialect] = histogram.labels(dialect)
-    return own
+def _of_dialect(histogram: Histogram, children: dict[str, Histogram], dialect: str) -> Histogram:
+    """The histogram's child for the dialect, cached: `labels` costs more than `observe`."""
+    child = children.get(dialect)
+    if child is None:
+        child = children[dialect] = histogram.labels(dialect)
+    return child

@@ -1,29 +1,29 @@
-"""The way of an event: commit, publication, delivery; and what is read from the store where that way has holes."""
+"""The metrics of delivery: commits, broadcasts, and reads of the store for gaps and resumes."""
 
 import time
 from collections.abc import Callable, Sequence
 
 from prometheus_client import Counter, Histogram
 
-from gateway.messages import Push
 from gateway.metrics.exposition import FAST, SIZES, SLOW, Registry
+from gateway.protocol.pushes import Push
 from storage.records import ChatEvent, EventKind
 
 
 class DeliveryMetrics:
-    """Told by the chat log, the hub, repair and the pages."""
+    """Called by the chat log, the hub, repair and the replay cache."""
 
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
         self._batch_size = Histogram(
-            "chat_gateway_commit_batch_events", "Events a group commit.", registry=registry, buckets=SIZES
+            "chat_gateway_commit_batch_events", "Events per group commit.", registry=registry, buckets=SIZES
         )
         self._batch_seconds = Histogram(
             "chat_gateway_commit_seconds", "Time of a group commit.", registry=registry, buckets=FAST
         )
         self._transcript_batch = Histogram(
             "chat_gateway_transcript_batch_lines",
-            "Lines of echo transcripts a group commit.",
+            "Lines of echo transcripts per group commit.",
             registry=registry,
             buckets=SIZES,
         )
@@ -37,61 +37,63 @@ class DeliveryMetrics:
             "chat_gateway_broadcast_pushes_total", "Pushes to local subscribers, encoded once each.", registry=registry
         )
         self._deliveries = Counter(
-            "chat_gateway_broadcast_deliveries_total", "Pushes times the subscribers they went to.", registry=registry
+            "chat_gateway_broadcast_deliveries_total",
+            "Pushes, each times its number of subscribers.",
+            registry=registry,
         )
         self._bytes = Counter(
-            "chat_gateway_broadcast_bytes_total", "Bytes of frames handed to outboxes.", registry=registry
+            "chat_gateway_broadcast_bytes_total", "Bytes of frames passed to outboxes.", registry=registry
         )
         self._lag = Histogram(
             "chat_gateway_delivery_lag_seconds",
-            "From a message's time in the store to the outboxes here, by the clocks of the store and of this host.",
+            "Time from a message's timestamp in the store to this node's outboxes, by the clocks of both hosts.",
             registry=registry,
             buckets=SLOW,
         )
         self._gaps = Counter(
-            "chat_gateway_gaps_total", "Holes found in a chat's stream on this node.", registry=registry
+            "chat_gateway_gaps_total", "Holes detected in a chat's stream on this node.", registry=registry
         )
         self._repaired = Counter(
             "chat_gateway_gap_events_repaired_total", "Events read from the store to close holes.", registry=registry
         )
         pages = Counter(
             "chat_gateway_replay_pages_total",
-            "Pages of stored events asked for by resumes, by where they came from: memory or store.",
+            "Pages of stored events that resumes read, by source: memory or store.",
             ["source"],
             registry=registry,
         )
         self._pages = {source: pages.labels(source) for source in ("memory", "store")}
         self.bad_publications = Counter(
-            "chat_gateway_bad_publications_total", "Payloads from Redis that were no publications.", registry=registry
+            "chat_gateway_bad_publications_total", "Invalid payloads received from Redis.", registry=registry
         )
 
     def watch(
         self, *, chats: Callable[[], int], gaps: Callable[[], int], kept: Callable[[], int], waiting: Callable[[], int]
     ) -> None:
-        """Read these at every scrape."""
+        """Add gauges that call these functions at every scrape."""
         for name, text, read in (
             ("chats", "Chats with subscribers on this node.", chats),
             ("gaps_unrepaired", "Chats with a hole that could not be read from the store yet.", gaps),
-            ("replay_memory_bytes", "Recent events kept for resumes, about.", kept),
-            ("commit_waiting_events", "Events that wait for the next group commit; 5,000 a pipeline at most.", waiting),
+            ("replay_memory_bytes", "Approximate size of the recent events kept for resumes.", kept),
+            ("commit_waiting_events", "Events waiting for the next group commit; at most 5,000 per pipeline.", waiting),
         ):
             self._registry.watch(f"chat_gateway_{name}", text, lambda read=read: float(read()))  # type: ignore[misc]
 
     def committed(self, size: int, seconds: float) -> None:
-        """A group commit of `size` events took so long."""
+        """Observe a group commit of `size` events."""
         self._batch_size.observe(size)
         self._batch_seconds.observe(seconds)
 
     def transcribed(self, lines: int, seconds: float) -> None:
-        """A group commit of so many lines of transcripts took so long."""
+        """Observe a group commit of transcript lines."""
         self._transcript_batch.observe(lines)
         self._transcript_seconds.observe(seconds)
 
     def broadcast(self, pushes: Sequence[Push], deliveries: int, size: int) -> None:
-        """A chat's pushes of one turn of the loop went out.
+        """Count the pushes of a chat that were broadcast in one turn of the loop; `size` is in bytes.
 
-        The lag is taken from the store's own time, so that it includes what Redis lost and repair found. Edits and
-        deletions bear the time of their message, and count not.
+        The lag is measured from the store's timestamp, so that it includes publications that Redis lost and repair
+        found. Edits and deletions have no lag, since they bear the timestamp of their message.
         """
         self._pushes.inc(len(pushes))
         self._deliveries.inc(deliveries)
@@ -102,12 +104,12 @@ class DeliveryMetrics:
                 self._lag.observe(max(0.0, now - push.created_at.timestamp()))
 
     def gap(self, events: int) -> None:
-        """A hole was found (0), or so many events were read for one."""
+        """Count a detected hole (0), or the number of events that were read to close one."""
         if events == 0:
             self._gaps.inc()
         else:
             self._repaired.inc(events)
 
     def page(self, source: str) -> None:
-        """A resume asked for a page of stored events; `source` is memory or store."""
+        """Count a page of stored events that a resume read; `source` is memory or store."""
         self._pages[source].inc()

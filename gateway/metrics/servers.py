@@ -1,4 +1,4 @@
-"""What a process stands on: Redis, the database, the durable queue."""
+"""The metrics of a process' dependencies: Redis, the database and the durable queue."""
 
 from collections.abc import Callable, Iterable
 from typing import Final
@@ -11,6 +11,7 @@ REDIS_EVENTS: Final = (
     "reconnected",
     "publish_dropped",
     "probe_failed",
+    "foreign_publication",
     "lease_lost",
     "lease_abandoned",
     "node_swept",
@@ -19,18 +20,18 @@ QUEUE_LINKS: Final = ("publish", "consume")
 
 
 class ServerMetrics:
-    """Which of them answer."""
+    """Which dependencies are up."""
 
     def __init__(self, registry: Registry) -> None:
         self._up = Gauge(
             "chat_gateway_dependency_up",
-            "Whether it answers: redis, database, queue; subscription is this node's own ear in Redis.",
+            "Whether it is up: redis, database, queue, or subscription (this node's pub/sub connection to Redis).",
             ["dependency"],
             registry=registry,
         )
 
     def watch(self, dependencies: Callable[[], dict[str, bool]]) -> None:
-        """Read this at every scrape; the names are from a closed set, and all there by now."""
+        """Add a gauge per dependency that is read at every scrape. All names must be present at this call."""
 
         def reader(name: str) -> Callable[[], float]:
             return lambda: float(dependencies()[name])
@@ -40,41 +41,41 @@ class ServerMetrics:
 
 
 class ShardMetrics:
-    """Told by the rooms in one Redis."""
+    """Called by the objects that use one Redis."""
 
     def __init__(self, events: Counter, wait: Histogram, probe: Histogram, shard: str) -> None:
         self._events = {event: events.labels(event, shard) for event in REDIS_EVENTS}
         self.answered: Callable[[float], None] = wait.labels(shard).observe
-        """Told at each read of the command link."""
+        """Called at each read of the command connection, with the longest wait in seconds."""
         self.probed: Callable[[float], None] = probe.labels(shard).observe
-        """Told at each probe that came back."""
+        """Called at each probe that arrived, with its time in seconds."""
 
     def happened(self, event: str) -> None:
-        """Something happened to a link to Redis; `event` is one of REDIS_EVENTS."""
+        """Count an event of a connection to Redis; `event` is one of REDIS_EVENTS."""
         self._events[event].inc()
 
 
 class RedisMetrics:
-    """Told by the rooms in Redis, each shard by its number: one where there is one Redis."""
+    """The metrics of all shards by number; a single Redis is shard 0."""
 
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
         self._events = Counter(
             "chat_gateway_redis_events_total",
-            "What happened to the links to Redis, by shard: " + ", ".join(REDIS_EVENTS) + ".",
+            "Events of the connections to Redis, by shard: " + ", ".join(REDIS_EVENTS) + ".",
             ["event", "shard"],
             registry=registry,
         )
         self._wait = Histogram(
             "chat_gateway_redis_wait_seconds",
-            "How long the oldest command that a read of the link answered had waited, by shard.",
+            "Time that the oldest command waited among those that one read of the connection completed, by shard.",
             ["shard"],
             registry=registry,
             buckets=FAST,
         )
         self._probe = Histogram(
             "chat_gateway_redis_probe_seconds",
-            "From a probe's publication to its arrival over this node's own subscription, by shard.",
+            "Time from a probe's publication to its arrival over this node's own subscription, by shard.",
             ["shard"],
             registry=registry,
             buckets=FAST,
@@ -83,38 +84,40 @@ class RedisMetrics:
         self.of(0)
 
     def of(self, shard: int) -> ShardMetrics:
-        """Those of one shard: its place in the list, or among a cluster's masters by their slots."""
+        """The metrics of one shard: its place in the list, or among a cluster's masters in the order of their slots."""
         if shard not in self._shards:
             self._shards[shard] = ShardMetrics(self._events, self._wait, self._probe, str(shard))
         return self._shards[shard]
 
-    def watch(self, unpublished: Callable[[], int]) -> None:
-        """Read this at every scrape."""
-        text = "Publications that wait for Redis to be back; 10,000 at most a shard."
+    def watch(self, unpublished: Callable[[], int], differing: Callable[[], int]) -> None:
+        """Add gauges that call these functions at every scrape."""
+        text = "Other processes with a different list in REDIS_URL, or with the same REDIS_PREFIX for another store."
+        self._registry.watch("chat_gateway_redis_peers_differing", text, lambda: float(differing()))
+        text = "Publications that wait until Redis is back; at most 10,000 per shard."
         self._registry.watch("chat_gateway_redis_unpublished", text, lambda: float(unpublished()))
 
 
 class DatabaseMetrics:
-    """Told by the pool."""
+    """Called by the connection pool."""
 
     def __init__(self, registry: Registry) -> None:
         self.waited: Callable[[float], None] = Histogram(
             "chat_gateway_database_wait_seconds",
-            "How long reads and rare writes waited for one of the connections that are theirs; commits have others.",
+            "Time that reads and rare writes waited for a connection; commits have connections of their own.",
             registry=registry,
             buckets=FAST,
         ).observe
-        """Told whenever one had its turn, or gave up."""
+        """Called when a wait has ended, with a connection or by its timeout."""
 
 
 class QueueMetrics:
-    """Told by the durable queue, where there is one."""
+    """Called by the durable queue, if there is one."""
 
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
         self._messages = Counter(
             "chat_gateway_queue_messages_total",
-            "Messages taken from the durable queue, by outcome: stored, duplicate, or why they are dead letters.",
+            "Messages consumed from the durable queue, by outcome: stored, duplicate, or the reason of a dead letter.",
             ["outcome"],
             registry=registry,
         )
@@ -126,8 +129,8 @@ class QueueMetrics:
         )
 
     def watch(self, unacked: Callable[[], int], outcomes: Iterable[str]) -> None:
-        """There is a queue: read this at every scrape; a message of it may have one of these outcomes."""
-        text = "Messages taken from the durable queue and not yet acknowledged."
+        """Add the gauge of a queue, read at every scrape, and all counters; `outcomes` are those of its messages."""
+        text = "Messages consumed from the durable queue and not yet acknowledged."
         self._registry.watch("chat_gateway_queue_unacked", text, lambda: float(unacked()))
         for outcome in outcomes:
             self._messages.labels(outcome)
@@ -135,9 +138,9 @@ class QueueMetrics:
             self._links.labels(link)
 
     def settled(self, outcome: str) -> None:
-        """A message from the queue was stored or put aside; `outcome` is from a closed set."""
+        """Count a message that was stored or dead-lettered; `outcome` is from a closed set."""
         self._messages.labels(outcome).inc()
 
     def link_lost(self, link: str) -> None:
-        """A connection to the queue ended; `link` is one of QUEUE_LINKS."""
+        """Count a lost connection to the queue; `link` is one of QUEUE_LINKS."""
         self._links.labels(link).inc()

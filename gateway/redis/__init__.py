@@ -1,1 +1,1 @@
-"""The rooms that live in Redis: broker, presence and rate limits, over one command link and one pub/sub connection."""
+"""The adapters on Redis: broker, presence, limits and more, over one command connection and one pub/sub connection."""

@@ -1,5 +1,5 @@
 -- Count an entry in an exact sliding window. KEYS[1] limit:{user}: entries by the µs of their admission.
--- ARGV: entry, limit, window (µs). Returns 0 if it is counted now, -1 if it was already, else the µs until there is room.
+-- ARGV: entry, limit, window (µs). Returns 0 if newly counted, -1 if counted before, else the µs until there is room.
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
 local window = tonumber(ARGV[3])

@@ -1,29 +1,30 @@
-"""Exact limits over all nodes: a ZSET a user, on Redis' clock (delivery.md 12). Meets `gateway.rate_limits.RateLimits`.
+"""Exact rate limits over all nodes: one ZSET per user, on Redis' clock (delivery.md 12). Implements `RateLimits`.
 
-A token bucket would let twice the limit through in some minutes; this one never does. While Redis is away, each node
-keeps a window of the same size for itself: a user gets at most the limit on each node, and nobody is locked out.
+A token bucket would admit twice the limit in some minutes; this window never does. While Redis is unavailable, each
+node keeps a local window of the same size: a user gets at most the limit on each node, and no user is locked out.
 """
 
 import time
 from collections import OrderedDict
 from collections.abc import Callable
+from pathlib import Path
 
 from gateway.errors import RedisUnavailable
-from gateway.messages import RateLimited
-from gateway.rate_limits import WINDOW_S, Admitted
-from gateway.redis.link import Commands, Script
+from gateway.interfaces.rate_limits import WINDOW_S, Admitted, RateLimited
+from gateway.redis.connection.command_client import CommandExecutor, Script
 
 MAX_LOCAL_USERS = 100_000
 
-_COUNT = Script("rate_limit")
+_COUNT = Script(Path(__file__).with_name("rate_limit.lua"))
 
 
 class RedisRateLimits:
-    """At most `limit` messages a user in any WINDOW_S; 0 is no limit."""
+    """Admits at most `limit` entries per user in any WINDOW_S; 0 means no limit. `name` begins the keys."""
 
-    def __init__(self, link: Commands, limit: int) -> None:
+    def __init__(self, link: CommandExecutor, limit: int, name: str = "limit") -> None:
         self._link = link
         self._limit = limit
+        self._name = name
         self._local = LocalWindows(limit)
 
     async def admit(self, user_id: int, entry: str) -> Admitted | RateLimited:
@@ -32,20 +33,23 @@ class RedisRateLimits:
             return Admitted(is_new=False)
         try:
             answer: int = await self._link.run_script(
-                _COUNT, _key(user_id), entry, self._limit, round(WINDOW_S * 1_000_000)
+                _COUNT, self._key(user_id), entry, self._limit, round(WINDOW_S * 1_000_000)
             )
         except RedisUnavailable:
             return self._local.admit(user_id, entry)
         return RateLimited(answer / 1_000_000) if answer > 0 else Admitted(is_new=answer == 0)
 
     def forget(self, user_id: int, entry: str) -> None:
-        """A newly counted message was not stored after all."""
-        self._link.send("ZREM", _key(user_id), entry)
+        """Stop counting a message that was not stored."""
+        self._link.send("ZREM", self._key(user_id), entry)
         self._local.forget(user_id, entry)
+
+    def _key(self, user_id: int) -> str:
+        return f"{self._name}:{user_id}"
 
 
 class LocalWindows:
-    """Sliding windows in this process alone; of more than MAX_LOCAL_USERS the longest idle are forgotten."""
+    """Sliding windows of this process; beyond MAX_LOCAL_USERS the users idle for longest are dropped."""
 
     def __init__(self, limit: int, now: Callable[[], float] = time.monotonic) -> None:
         self._limit = limit
@@ -67,9 +71,5 @@ class LocalWindows:
         return Admitted(is_new=True)
 
     def forget(self, user_id: int, entry: str) -> None:
-        """Give a place back."""
+        """Stop counting a message."""
         self._users.get(user_id, {}).pop(entry, None)
-
-
-def _key(user_id: int) -> str:
-    return f"limit:{user_id}"

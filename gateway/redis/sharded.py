@@ -1,50 +1,71 @@
-"""The rooms over several Redis, each of which is whole in itself: with its own leases, sweepers, probe and queues.
+"""The adapters over several independent Redis servers, each with its own leases, sweepers, probe and queues.
 
-So a Redis that is away, or lost everything, concerns what belongs to it and nothing else. What belongs where is in
-`shards`: chats with their presence, users with their limit, and the names by which clients are found. A node hears
-what is said to it, or to all, on every shard: the speaker takes one that answers.
+So a Redis that is unavailable or lost its data affects only the chats (with their presence), users (with their limits)
+and client names that `shard_of` assigns to it. Every node subscribes to its own channel and to the channel of all nodes
+on every shard; the publisher uses one shard that answers.
 """
 
 import asyncio
+import hashlib
 import random
 from collections.abc import Sequence
 from typing import Generic, Protocol, TypeVar
 
-from gateway.broker import BrokerListener
-from gateway.clients import Bearer, ConnectedClient
 from gateway.errors import RedisUnavailable
-from gateway.messages import Present, RateLimited
-from gateway.presence import Entered, Left, PresenceListener, Seat
-from gateway.rate_limits import Admitted
-from gateway.redis.clients import RedisClients, client_field, fields_of, user_field
-from gateway.redis.presence import RedisPresence
+from gateway.interfaces.broker import BrokerListener
+from gateway.interfaces.client_registry import ClientConnection, ConnectedClient
+from gateway.interfaces.presence import Entered, Left, PresenceListener, Seat
+from gateway.interfaces.rate_limits import Admitted, RateLimited
+from gateway.protocol.replies import Present
+from gateway.redis.client_registry import RedisClients, client_field, fields_of, owned_field, user_field
+from gateway.redis.peers import Peers
+from gateway.redis.presence.presence import RedisPresence
+from gateway.redis.pubsub.broker import ServerBroker
 from gateway.redis.rate_limits import RedisRateLimits
-from gateway.redis.server_broker import ServerBroker
-from gateway.redis.shards import number_of, shard_of
 from gateway.redis.tickets import RedisTickets
-from gateway.tickets import Redeemed
+from storage.records import Credential
+
+_FACTOR = 2862933555777941757
+_MASK = (1 << 64) - 1
+
+
+def shard_of(number: int, count: int) -> int:
+    """The shard, 0 … count - 1, of a chat or a user; `number` may be any integer."""
+    shard, next_shard = 0, 0
+    while next_shard < count:
+        shard = next_shard
+        number = (number * _FACTOR + 1) & _MASK
+        next_shard = int((shard + 1) * ((1 << 31) / ((number >> 33) + 1)))
+    return shard
+
+
+def number_of(name: str) -> int:
+    """A hash of a name, identical on every node."""
+    return int.from_bytes(hashlib.blake2b(name.encode("utf-8", "surrogatepass"), digest_size=8).digest())
 
 
 class Shard(Protocol):
-    """The rooms over one Redis: see `client.RedisRooms`."""
+    """The adapters over one Redis, such as `backend.RedisBackend`."""
 
     broker: ServerBroker
     presence: RedisPresence
     clients: RedisClients
     limits: RedisRateLimits
+    stranger_limits: RedisRateLimits
     tickets: RedisTickets
+    peers: Peers
 
     def start(self, broker_listener: BrokerListener, presence_listener: PresenceListener) -> None:
         """Tell the listeners what happens from now on."""
         ...
 
     async def close(self) -> None:
-        """Let what was handed over reach Redis, and end."""
+        """Send the pending publications, and end."""
         ...
 
 
-class ShardedRooms:
-    """The rooms of one node over all shards, in the same order on all nodes. They work once `start` was called."""
+class ShardedBackend:
+    """The adapters of one node over all shards, in the same order on all nodes. Call `start` before using them."""
 
     def __init__(self, shards: Sequence[Shard], node_id: str) -> None:
         self._shards = shards
@@ -52,6 +73,7 @@ class ShardedRooms:
         self.presence = ShardedPresence([shard.presence for shard in shards])
         self.clients = ShardedClients([shard.clients for shard in shards])
         self.limits = ShardedLimits([shard.limits for shard in shards])
+        self.stranger_limits = ShardedLimits([shard.stranger_limits for shard in shards])
         self.tickets = ShardedTickets([shard.tickets for shard in shards])
 
     def start(self, broker_listener: BrokerListener, presence_listener: PresenceListener) -> None:
@@ -59,8 +81,17 @@ class ShardedRooms:
         for shard in self._shards:
             shard.start(broker_listener, presence_listener)
 
+    @property
+    def differing(self) -> int:
+        """The number of disagreeing processes about REDIS_URL or REDIS_PREFIX, summed over all shards."""
+        return sum(shard.peers.differing for shard in self._shards)
+
+    def differences(self) -> list[str]:
+        """One sentence per such process, up to a limit per shard."""
+        return sorted({text for shard in self._shards for text in shard.peers.differences()})
+
     async def close(self) -> None:
-        """Let what was handed over reach each Redis that answers, and end."""
+        """Send the pending publications to each Redis that answers, and end."""
         await asyncio.gather(*(shard.close() for shard in self._shards))
 
 
@@ -68,7 +99,7 @@ _Room = TypeVar("_Room")
 
 
 class _Sharded(Generic[_Room]):
-    """One room of each shard."""
+    """The same adapter of each shard."""
 
     def __init__(self, rooms: Sequence[_Room]) -> None:
         self._rooms = rooms
@@ -79,7 +110,7 @@ class _Sharded(Generic[_Room]):
 
 
 class ShardedBroker(_Sharded[ServerBroker]):
-    """Meets `gateway.broker.Broker`."""
+    """Implements `gateway.interfaces.broker.Broker`."""
 
     def __init__(self, brokers: Sequence[ServerBroker], node_id: str) -> None:
         super().__init__(brokers)
@@ -87,13 +118,21 @@ class ShardedBroker(_Sharded[ServerBroker]):
 
     @property
     def deaf(self) -> bool:
-        """Whether a subscription of this node's is broken although the Redis beside it works."""
+        """Whether a subscription is broken although commands to the same Redis work."""
         return any(broker.deaf for broker in self._rooms)
 
     @property
     def down(self) -> bool:
-        """Whether any of them does not answer."""
+        """Whether any Redis does not answer."""
         return any(broker.down for broker in self._rooms)
+
+    @property
+    def refusal(self) -> str:
+        """The first refusal, with its place in the list of REDIS_URL."""
+        for place, broker in enumerate(self._rooms, start=1):
+            if broker.refusal:
+                return f"{broker.refusal}, number {place} of the list"
+        return ""
 
     @property
     def unpublished(self) -> int:
@@ -101,120 +140,124 @@ class ShardedBroker(_Sharded[ServerBroker]):
         return sum(broker.unpublished for broker in self._rooms)
 
     async def subscribe(self, chat_id: int) -> None:
-        """See `Broker`."""
+        """Implement `Broker.subscribe`."""
         await self._of(chat_id).subscribe(chat_id)
 
     def unsubscribe(self, chat_id: int) -> None:
-        """See `Broker`."""
+        """Implement `Broker.unsubscribe`."""
         self._of(chat_id).unsubscribe(chat_id)
 
     def publish(self, chat_id: int, payload: bytes) -> None:
-        """See `Broker`."""
+        """Implement `Broker.publish`."""
         self._of(chat_id).publish(chat_id, payload)
 
     def announce(self, payload: bytes) -> None:
-        """See `Broker`. Of one node in order, as long as the same Redis are up; of many nodes spread over them."""
+        """Publish to all nodes. One node's messages keep their order as long as the same servers are up."""
         self._one_that_is_up(self._node_id).announce(payload)
 
     def send(self, node_id: str, payload: bytes) -> None:
-        """See `Broker`; in order as `announce`."""
+        """Publish to one node, in the same order as `announce`."""
         self._one_that_is_up(node_id).send(node_id, payload)
 
     def _one_that_is_up(self, name: str) -> ServerBroker:
-        """The one that the name belongs to, or else the next; that one too if all are away."""
+        """The broker of the name's shard, or the next one that is up; the name's own if all are down."""
         home = shard_of(number_of(name), self._count)
         turns = [*self._rooms[home:], *self._rooms[:home]]
         return next((broker for broker in turns if not broker.down), turns[0])
 
 
 class ShardedPresence(_Sharded[RedisPresence]):
-    """Meets `gateway.presence.Presence`."""
+    """Implements `gateway.interfaces.presence.Presence`."""
 
     @property
     def seats(self) -> int:
-        """How many seats this node holds."""
+        """The number of seats that this node holds."""
         return sum(presence.seats for presence in self._rooms)
 
     async def enter(self, seat: Seat, *, reject_second: bool = False) -> Entered | None:
-        """See `Presence`."""
+        """Implement `Presence.enter`."""
         return await self._of(seat.chat_id).enter(seat, reject_second=reject_second)
 
     async def leave(self, seat: Seat) -> Left:
-        """See `Presence`."""
+        """Implement `Presence.leave`."""
         return await self._of(seat.chat_id).leave(seat)
 
     async def loosen(self, seat: Seat) -> None:
-        """See `Presence`."""
+        """Implement `Presence.loosen`."""
         await self._of(seat.chat_id).loosen(seat)
 
     def give_up(self, seat: Seat) -> None:
-        """See `Presence`."""
+        """Implement `Presence.give_up`."""
         self._of(seat.chat_id).give_up(seat)
 
     async def members(self, chat_id: int) -> list[Present]:
-        """See `Presence`."""
+        """Implement `Presence.members`."""
         return await self._of(chat_id).members(chat_id)
 
     async def stop(self, linger_s: float) -> None:
-        """This node is leaving, on every shard."""
+        """Give up this node's seats on every shard."""
         await asyncio.gather(*(presence.stop(linger_s) for presence in self._rooms))
 
 
 class ShardedClients(_Sharded[RedisClients]):
-    """Meets `gateway.clients.Clients`: a bearer is known where its name is asked for, and where its user is."""
+    """Implements `ClientRegistry`: a connection is known on the shards of its client_id, its user, and of both."""
 
-    def arrive(self, bearer: Bearer) -> None:
-        """See `Clients`."""
+    def arrive(self, bearer: ClientConnection) -> None:
+        """Implement `ClientRegistry.arrive`."""
         for field in fields_of(bearer):
             self._of(number_of(field)).add(field, bearer)
 
-    def depart(self, bearer: Bearer) -> None:
-        """See `Clients`."""
+    def depart(self, bearer: ClientConnection) -> None:
+        """Implement `ClientRegistry.depart`."""
         for field in fields_of(bearer):
             self._of(number_of(field)).remove(field, bearer)
 
     async def of_user(self, user_id: int) -> list[ConnectedClient]:
-        """See `Clients`."""
+        """Implement `ClientRegistry.of_user`."""
         return await self._of(number_of(user_field(user_id))).of_user(user_id)
 
     async def where_user(self, user_id: int) -> dict[str, int]:
-        """See `Clients`."""
+        """Implement `ClientRegistry.where_user`."""
         return await self._of(number_of(user_field(user_id))).where_user(user_id)
 
-    async def where_client(self, client_id: str) -> dict[str, int]:
-        """See `Clients`."""
-        return await self._of(number_of(client_field(client_id))).where_client(client_id)
+    async def where_client(self, client_id: str, user_id: int | None) -> dict[str, int]:
+        """Implement `ClientRegistry.where_client`."""
+        return await self._of(number_of(owned_field(client_id, user_id))).where_client(client_id, user_id)
+
+    async def owners_of(self, client_id: str) -> set[int]:
+        """Implement `ClientRegistry.owners_of`."""
+        return await self._of(number_of(client_field(client_id))).owners_of(client_id)
 
 
 class ShardedLimits(_Sharded[RedisRateLimits]):
-    """Meets `gateway.rate_limits.RateLimits`."""
+    """Implements `gateway.interfaces.rate_limits.RateLimits`."""
 
     async def admit(self, user_id: int, entry: str) -> Admitted | RateLimited:
-        """See `RateLimits`."""
+        """Implement `RateLimits.admit`."""
         return await self._of(user_id).admit(user_id, entry)
 
     def forget(self, user_id: int, entry: str) -> None:
-        """See `RateLimits`."""
+        """Implement `RateLimits.forget`."""
         self._of(user_id).forget(user_id, entry)
 
 
 class ShardedTickets(_Sharded[RedisTickets]):
-    """Meets `gateway.tickets.Tickets`: a ticket is on one shard, whichever answered, and looked for on all of them."""
+    """Implements `Tickets`: a ticket is stored on one shard that answered, and looked up on all of them."""
 
-    async def issue(self, user_id: int, expires_at: int) -> str:
-        """See `Tickets`."""
+    async def issue(self, credential: Credential) -> str:
+        """Implement `Tickets.issue`."""
         for tickets in random.sample(self._rooms, self._count):  # spreads load, guards nothing
             try:
-                return await tickets.issue(user_id, expires_at)
+                return await tickets.issue(credential)
             except RedisUnavailable:
                 continue
         raise RedisUnavailable
 
-    async def redeem(self, ticket: str) -> Redeemed | None:
-        """See `Tickets`."""
+    async def redeem(self, ticket: str) -> Credential | None:
+        """Implement `Tickets.redeem`."""
         answers = await asyncio.gather(*(tickets.redeem(ticket) for tickets in self._rooms), return_exceptions=True)
         for answer in answers:
-            if isinstance(answer, Redeemed):
+            if isinstance(answer, Credential):
                 return answer
         for answer in answers:
             if isinstance(answer, BaseException):

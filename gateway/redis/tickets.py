@@ -1,37 +1,43 @@
-"""Tickets in Redis, on its clock. Meets `gateway.tickets.Tickets`.
+"""Tickets in Redis, on its clock. Implements `gateway.interfaces.tickets.Tickets`.
 
-GETDEL gives a ticket to one caller alone, however many nodes ask at once. What is stored is a hash: whoever reads our
-Redis finds nothing to come in with. Tickets are random, so the hash needs no salt and no cost.
+GETDEL redeems a ticket only once, however many nodes try concurrently. Only a hash is stored, so read access to Redis
+reveals no usable ticket. Tickets are random, so the hash needs neither a salt nor a slow algorithm.
 """
 
 import hashlib
 import secrets
 
-from gateway.redis.link import Commands
-from gateway.tickets import LIFETIME_S, PREFIX, Redeemed
+from gateway.interfaces.tickets import LIFETIME_S, PREFIX
+from gateway.redis.connection.command_client import CommandExecutor
+from storage.records import Credential
 
 RANDOM_BYTES = 24
+_ABSENT = ("0", "", "")
+"""What a ticket lacks that a node of an earlier version has issued."""
 
 
 class RedisTickets:
-    """One-use tickets over all nodes."""
+    """One-time tickets, valid on every node."""
 
-    def __init__(self, link: Commands) -> None:
+    def __init__(self, link: CommandExecutor) -> None:
         self._link = link
 
-    async def issue(self, user_id: int, expires_at: int) -> str:
-        """See `Tickets`."""
+    async def issue(self, credential: Credential) -> str:
+        """Implement `Tickets.issue`."""
         ticket = PREFIX + secrets.token_urlsafe(RANDOM_BYTES)
-        await self._link.call("SET", _key(ticket), f"{user_id}:{expires_at}", "EX", LIFETIME_S)
+        digests = (credential.jti_digest, credential.session_digest)
+        words = (credential.user_id, credential.expires_at, credential.issued_at, *digests)
+        await self._link.call("SET", _key(ticket), ":".join(map(str, words)), "EX", LIFETIME_S)
         return ticket
 
-    async def redeem(self, ticket: str) -> Redeemed | None:
-        """See `Tickets`."""
+    async def redeem(self, ticket: str) -> Credential | None:
+        """Implement `Tickets.redeem`."""
         stored: bytes | None = await self._link.call("GETDEL", _key(ticket))
         if stored is None:
             return None
-        user_id, expires_at = map(int, stored.split(b":"))
-        return Redeemed(user_id, expires_at)
+        fields = stored.decode().split(":")
+        user_id, expires_at, issued_at, *digests = [*fields, *_ABSENT[len(fields) - 2 :]]
+        return Credential(int(user_id), int(expires_at), int(issued_at), *digests)
 
 
 def _key(ticket: str) -> str:

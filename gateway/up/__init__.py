@@ -1,1 +1,1 @@
-"""`chat-gateway up`: one command that starts everything on this machine, and leaves nothing behind."""
+"""`chat-gateway up`: one command that starts everything on this machine, and leaves no processes behind."""

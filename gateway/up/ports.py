@@ -1,23 +1,21 @@
-"""Ports of this machine: which are free, and whether one is."""
+"""Finds a free port on this machine, and checks whether a port is free."""
 
 import errno
 import random
 import socket
 from typing import Final
 
+from gateway.errors import NoFreePort
+
 LOWEST: Final = 20_000
 HIGHEST: Final = 32_000
 
 
-class NoFreePort(Exception):
-    """Every port that was tried is taken."""
-
-
 def free_port(host: str = "127.0.0.1") -> int:
-    """A port that nobody has now, outside the ephemeral ranges (32768 and up on Linux, RFC 6335 §6 elsewhere).
+    """A port that is free now, outside the ephemeral ranges (32768 and up on Linux, RFC 6335 §6 elsewhere).
 
-    From the ephemeral range, a client that dials a dead server's port again and again may be given that very port as
-    its own and connect to itself; and a server that comes back may find its port taken by an outgoing connection.
+    A client that retries the ephemeral port of a dead server may get the same port as its local one and connect to
+    itself; and a restarted server may find its port taken by an outgoing connection.
 
     Raises: NoFreePort.
     """
@@ -29,14 +27,14 @@ def free_port(host: str = "127.0.0.1") -> int:
 
 
 def why_not(host: str, port: int) -> str | None:
-    """Why nothing of ours could listen there, in a few words; None if it could.
+    """The reason why we cannot listen on this port, in a few words; None if we can.
 
-    Asked without SO_REUSEPORT: with it, a port that another process of this user serves would look free.
+    The check does not set SO_REUSEPORT: otherwise a port that another process of this user serves would look free.
     """
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         with socket.socket(family, kind, protocol) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # a closed server's TIME_WAIT is no obstacle
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # ignores TIME_WAIT of a closed server
             probe.bind(address)
     except OSError as error:
         return "it is taken" if error.errno == errno.EADDRINUSE else (error.strerror or "it cannot be bound")

@@ -1,4 +1,4 @@
-"""One gateway process of `up`, as the supervisor sees it; gateway.up.gate is the other end."""
+"""The supervisor's side of one gateway process of `up`; gateway.up.startup is the replica's side."""
 
 import asyncio
 import logging
@@ -9,33 +9,33 @@ from asyncio.subprocess import Process
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
-from gateway.up.child import Child
-from gateway.up.gate import GO, LISTENING
+from gateway.up.child_process import Child
+from gateway.up.startup import GO, LISTENING
 
 logger = logging.getLogger("gateway.up")
 
 START_S: Final = 30.0
-"""A replica that does not listen by then is killed, and so started again."""
+"""A replica that does not listen within this time is killed, and thereby restarted."""
 
-Command = Callable[[int, int], Sequence[str]]
-"""(own port, the gate's file descriptor) → the replica's command line."""
+ReplicaCommand = Callable[[int, int], Sequence[str]]
+"""(own port, file descriptor of the startup barrier) → the replica's command line."""
 
 
 def gateway_command(own_port: int, gate_fd: int) -> list[str]:
-    """One node of ours, with auth in it."""
+    """The command line of one node with the auth service."""
     options = ["--with-auth", "--shared", "--own-port", str(own_port), "--gate", str(gate_fd)]
     return [sys.executable, "-m", "gateway.cli", "gateway", *options]
 
 
 class Replica:
-    """Keeps one replica on its own port. `on_listening` is called whenever it has begun to listen."""
+    """One supervised replica with its own port. `on_listening` is called each time it starts to listen."""
 
     def __init__(
         self,
         number: int,
         own_port: int,
         environ: Mapping[str, str],
-        command: Command,
+        command: ReplicaCommand,
         on_listening: Callable[[], None],
     ) -> None:
         self.own_port = own_port
@@ -57,7 +57,7 @@ class Replica:
                 *self._command(self.own_port, theirs.fileno()),
                 env=self._environ,
                 pass_fds=[theirs.fileno()],
-                process_group=0,  # Ctrl+C is for the supervisor alone: it says when a replica drains
+                process_group=0,  # Ctrl+C must reach only the supervisor, which decides when a replica drains
             )
         loop = asyncio.get_running_loop()
         loop.add_reader(self._link, self._on_readable, self._link)
@@ -70,28 +70,28 @@ class Replica:
 
     def _on_readable(self, link: socket.socket) -> None:
         try:
-            said = link.recv(1)
+            message = link.recv(1)
         except OSError:
-            said = b""
-        if said == LISTENING:
+            message = b""
+        if message == LISTENING:
             self.is_listening = self.child.has_worked = True
             if self._overdue is not None:
                 self._overdue.cancel()
             self._on_listening()
-        else:  # it has ended, and the child's keeper sees to that
+        else:  # the replica has ended; `Child.keep` restarts it
             self.is_listening = False
             asyncio.get_running_loop().remove_reader(link)
 
     def go(self) -> None:
-        """Open its gate; harmless if it is open."""
+        """Open the replica's startup barrier; has no effect if it is open."""
         if self._link is not None:
             try:
                 self._link.send(GO)
-            except OSError:  # it has just died
+            except OSError:  # the replica has just ended
                 return
 
     def close(self) -> None:
-        """Let go of the link: a replica that still runs then ends itself."""
+        """Close the link; a replica that is still running then ends itself."""
         if self._overdue is not None:
             self._overdue.cancel()
         if self._link is not None:

@@ -1,7 +1,7 @@
-"""Starts Redis, the migrations and N replicas, keeps them running, and ends them all.
+"""Starts Redis, the migrations and N replicas, keeps them running, and stops them all.
 
-Invariants: it never listens itself; a replica is ready only once all of them listen; whatever ends the supervisor
-ends every process that it started (Redis by gateway.up.tether, a replica by gateway.up.gate).
+Invariants: the supervisor itself never listens; a replica is ready only once all of them listen; however the supervisor
+ends, every process that it started ends too (Redis by gateway.up.parent_death, a replica by gateway.up.startup).
 """
 
 import asyncio
@@ -14,33 +14,30 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
-from gateway.settings import Settings
-from gateway.up.child import Child, stop
+from gateway.config.settings import Settings
+from gateway.errors import CannotStart
+from gateway.up.child_process import Child, stop
 from gateway.up.embedded_redis import EmbeddedRedis
 from gateway.up.ports import free_port, why_not
-from gateway.up.replica import Command, Replica, gateway_command
+from gateway.up.replica import Replica, ReplicaCommand, gateway_command
 
 logger = logging.getLogger("gateway.up")
 
 REPLICAS_STOP_S: Final = 7.0
-"""With REDIS_STOP_S less than ten seconds, whatever DRAIN_S says: who typed Ctrl+C is waiting."""
+"""Together with REDIS_STOP_S less than ten seconds, regardless of DRAIN_S: the user waits after Ctrl+C."""
 REDIS_STOP_S: Final = 1.5
-
-
-class CannotStart(Exception):
-    """A sentence for whoever typed the command."""
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What to start. `said` is what `gateway.settings.read` returned; the replicas get it as their environment."""
+    """The configuration of a run. `said` is the result of `sources.read`, which the replicas get as environment."""
 
     settings: Settings
     said: Mapping[str, str]
     replicas: int
     first_replica_port: int | None = None
-    """The replicas' own ports begin here; None: any free ones."""
-    command: Command = gateway_command
+    """The first of the replicas' own ports; None: any free ports."""
+    command: ReplicaCommand = gateway_command
     migrate: Sequence[str] = (sys.executable, "-m", "gateway.cli", "migrate")
 
 
@@ -56,9 +53,10 @@ class Supervisor:
         self._has_started = False
 
     async def run(self) -> None:
-        """Return after SIGINT, SIGTERM or SIGHUP, when nothing is left; a second signal hurries the replicas.
+        """Run until SIGINT, SIGTERM or SIGHUP; returns when all processes have ended.
 
-        Raises: CannotStart, StartFailed, NoRedis, NoFreePort; nothing is left then either.
+        A second signal makes the replicas skip the remaining waits of their drain.
+        Raises: CannotStart, StartFailed, NoRedis, NoFreePort, also after all processes have ended.
         """
         work = asyncio.create_task(self._work(), name="up")
         signals = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -68,7 +66,7 @@ class Supervisor:
         try:
             with suppress(asyncio.CancelledError):
                 await work
-        except BaseExceptionGroup as failures:  # the keepers fail together; one sentence is enough
+        except BaseExceptionGroup as failures:  # the keepers fail together; one error is enough
             raise failures.exceptions[0] from None
         finally:
             await self._end()
@@ -100,24 +98,24 @@ class Supervisor:
                 keepers.create_task(replica.child.keep())
 
     def _own_ports(self) -> list[int]:
-        """The replicas' own ports, after a look whether we may have them and the public one.
+        """The replicas' own ports, after a check that they and the public port are free.
 
         Raises: CannotStart, NoFreePort.
         """
         host, public = self._plan.settings.app_host, self._plan.settings.app_port
         count, first = self._plan.replicas, self._plan.first_replica_port
-        wanted = [] if first is None else list(range(first, first + count))
-        if public in wanted:
+        ports = [] if first is None else list(range(first, first + count))
+        if public in ports:
             raise CannotStart(f"Port {public} cannot be the public port and a replica's own: choose other ports.")
-        for port in (public, *wanted):
+        for port in (public, *ports):
             if port > 65535:
                 raise CannotStart(f"Port {port} does not exist: choose a lower one.")
             if (reason := why_not(host, port)) is not None:
                 raise CannotStart(f"Port {port} on {host} cannot be used: {reason}.")
-        while len(wanted) < count:
-            if (port := free_port(host)) not in {public, *wanted}:
-                wanted.append(port)
-        return wanted
+        while len(ports) < count:
+            if (port := free_port(host)) not in {public, *ports}:
+                ports.append(port)
+        return ports
 
     def _environ_of(self, number: int, environ: Mapping[str, str]) -> dict[str, str]:
         metrics_port = self._plan.settings.metrics_port
@@ -142,7 +140,7 @@ class Supervisor:
             self._on_ready([replica.own_port for replica in self._replicas])
 
     async def _end(self) -> None:
-        """End every child; the replicas first, since they still need Redis."""
+        """Stop every child; the replicas first, because they still need Redis."""
         replicas = [replica.child for replica in self._replicas]
         await stop(replicas if self._migration is None else [self._migration, *replicas], within_s=REPLICAS_STOP_S)
         for replica in self._replicas:

@@ -1,1 +1,1 @@
-"""One shape a file: Locust takes the one whose file is given to it. `--users` is the peak, `--run-time` the length."""
+"""One shape per file, selected by giving its file to Locust. `--users` is the peak, `--run-time` the length."""

@@ -13,7 +13,7 @@ class Profiled(LoadTestShape):
     use_common_options = True
 
     def tick(self) -> tuple[int, float] | None:
-        """How many users there shall be now; None at the end."""
+        """The number of users now; None at the end."""
         assert self.runner is not None
         options = self.runner.environment.parsed_options
         assert options is not None
@@ -24,4 +24,4 @@ class Profiled(LoadTestShape):
 
     @abstractmethod
     def users(self, over: float, peak: int) -> int:
-        """How many, when this share of the run is over."""
+        """The number of users at this elapsed share of the run."""

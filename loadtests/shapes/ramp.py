@@ -1,4 +1,4 @@
-"""Ramp: see `loadtests.profiles.ramp`."""
+"""Ramp: users increase in equal steps (`loadtests.profiles.ramp`)."""
 
 from loadtests.profiles import ramp
 from loadtests.shapes.profiled import Profiled
@@ -8,5 +8,5 @@ class Ramp(Profiled):
     """The shape."""
 
     def users(self, over: float, peak: int) -> int:
-        """By the profile."""
+        """The number of users by the profile."""
         return ramp(over, peak)

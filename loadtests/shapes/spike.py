@@ -1,4 +1,4 @@
-"""Spike: see `loadtests.profiles.spike`."""
+"""Spike: all users come at once for a while (`loadtests.profiles.spike`)."""
 
 from loadtests.profiles import spike
 from loadtests.shapes.profiled import Profiled
@@ -8,5 +8,5 @@ class Spike(Profiled):
     """The shape."""
 
     def users(self, over: float, peak: int) -> int:
-        """By the profile."""
+        """The number of users by the profile."""
         return spike(over, peak)

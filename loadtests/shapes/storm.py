@@ -1,4 +1,4 @@
-"""Storm: everybody is there, loses the connection at once, as when a node or a balancer dies, and comes back."""
+"""Storm: all users lose their connections at once, as when a node or a balancer dies, and reconnect."""
 
 from loadtests.profiles import STORM_AT
 from loadtests.shapes.profiled import Profiled
@@ -10,7 +10,7 @@ class Storm(Profiled):
     has_struck = False
 
     def users(self, over: float, peak: int) -> int:
-        """All of them; once, on the way, the order to lose the connection."""
+        """All users; once during the run, it makes them lose their connections."""
         if over >= STORM_AT and not self.has_struck and self.runner is not None:
             self.has_struck = True
             self.runner.send_message("storm")

@@ -5,7 +5,7 @@ from tortoise.migrations import operations as ops
 from tortoise.migrations.schema_editor.base import BaseSchemaEditor
 from tortoise.migrations.schema_generator.state_apps import StateApps
 
-from storage.commit_function import create_function
+from storage.log.commit_postgres import create_function
 
 
 async def keep_function(apps: StateApps, editor: BaseSchemaEditor) -> None:

@@ -1,25 +1,28 @@
-"""The auth service over real storage of either kind, and over memory where storage plays no part."""
+"""The auth service over real storage of either kind, or in memory where storage is irrelevant."""
 
 from collections.abc import AsyncIterator
 
 import pytest
 
+from auth.accounts.counters import LocalCounters
 from auth.app import AuthService
-from auth.attempts import LocalLoginLimits
 from auth.settings import AuthSettings
-from storage.accounts import Accounts
-from storage.database import open_database
-from storage.keys import SigningKeys
-from storage.migrate import migrate
-from tests.auth.fakes import MemoryAccounts, MemoryKeys
+from storage.database.database import open_database
+from storage.repositories.accounts import Accounts
+from storage.repositories.keys import SigningKeys
+from storage.repositories.login_sessions import LoginSessions
+from tests.auth.fakes import Clock, MemoryAccounts, MemoryKeys, MemorySessions
+from tests.support.migrated import make_store
 
 
 @pytest.fixture
 async def service(database_url: str) -> AsyncIterator[AuthService]:
     """Auth over a database of either kind."""
-    await migrate(database_url)
+    await make_store(database_url)
     async with open_database(database_url) as database:
-        service = AuthService(Accounts(database), SigningKeys(database), LocalLoginLimits(), AuthSettings())
+        service = AuthService(
+            Accounts(database), LoginSessions(database), SigningKeys(database), LocalCounters(), AuthSettings()
+        )
         yield service
         service.close()
 
@@ -27,6 +30,8 @@ async def service(database_url: str) -> AsyncIterator[AuthService]:
 @pytest.fixture
 async def memory_service() -> AsyncIterator[AuthService]:
     """Auth over memory."""
-    service = AuthService(MemoryAccounts(), MemoryKeys(), LocalLoginLimits(), AuthSettings())
+    accounts = MemoryAccounts()
+    sessions = MemorySessions(accounts, Clock())
+    service = AuthService(accounts, sessions, MemoryKeys(), LocalCounters(), AuthSettings())
     yield service
     service.close()

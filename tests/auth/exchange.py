@@ -1,16 +1,18 @@
-"""What the HTTP tests say and expect to hear."""
+"""Requests and expected responses of the HTTP tests."""
 
 from typing import Any
 
 import httpx
 from starlette.applications import Starlette
 
+from httpapi.security_headers import SecurityHeaders
+
 TOKEN_PATH = "/api/v1/login/access-token"
 ANN = {"login": "ann@example.com", "password": "correct horse"}
 FORM = {"username": "ann@example.com", "password": "correct horse"}
 
 
-def client_of(app: Starlette, scheme: str = "http") -> httpx.AsyncClient:
+def client_of(app: Starlette | SecurityHeaders, scheme: str = "http") -> httpx.AsyncClient:
     """A client of the application, somewhere on the Internet."""
     transport = httpx.ASGITransport(app, client=("203.0.113.9", 1))
     return httpx.AsyncClient(transport=transport, base_url=f"{scheme}://chat.example")

@@ -1,13 +1,14 @@
-"""Stand-ins for storage and clocks, for logic that needs neither."""
+"""Fakes of storage and clocks, for pure logic."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from storage.errors import LoginTaken
-from storage.records import Account, Person, SigningKey
+from storage.records import Account, Person, RenewableLogin, SigningKey
 
 
 class MemoryAccounts:
-    """Meets `auth.accounts.Accounts`."""
+    """Meets `auth.accounts.store.Accounts`."""
 
     def __init__(self) -> None:
         self.accounts: dict[str, Account] = {}
@@ -31,7 +32,7 @@ class MemoryAccounts:
 
 
 class MemoryKeys:
-    """Meets `auth.keys.KeyStore`."""
+    """Meets `auth.tokens.key_ring.KeyStore`."""
 
     def __init__(self) -> None:
         self.keys: list[SigningKey] = []
@@ -64,3 +65,59 @@ class Clock:
 
     def utc(self) -> datetime:
         return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=self.seconds)
+
+
+class MemorySessions:
+    """Meets `auth.accounts.sessions.SessionStore`."""
+
+    def __init__(self, accounts: MemoryAccounts, clock: Clock) -> None:
+        self.sessions: dict[str, RenewableLogin] = {}
+        self.ended: list[tuple[int, str, float]] = []
+        self.revoked: list[str] = []
+        self.earliest: dict[int, int] = {}
+        self.banned: set[int] = set()
+        self._accounts = accounts
+        self._clock = clock
+
+    async def add(
+        self, user_id: int, session_id: str, secret: str, digest: str, created_at: int, expires_at: int
+    ) -> None:
+        person = next(each.person for each in self._accounts.accounts.values() if each.person.id == user_id)
+        now = int(self._clock.seconds)
+        self.sessions[session_id] = RenewableLogin(session_id, person, secret, digest, "", created_at, now, expires_at)
+
+    async def find(self, session_id: str) -> RenewableLogin | None:
+        return self.sessions.get(session_id)
+
+    async def rotate(self, session_id: str, digest: str, successor: str, expires_at: int) -> bool:
+        session = self.sessions.get(session_id)
+        if session is None or session.digest != digest:
+            return False
+        self.sessions[session_id] = replace(
+            session,
+            digest=successor,
+            previous_digest=digest,
+            rotated_at=int(self._clock.seconds),
+            expires_at=expires_at,
+        )
+        return True
+
+    async def end(self, user_id: int, session_id: str, access_expires_at: float) -> None:
+        self.ended.append((user_id, session_id, access_expires_at))
+        self.sessions.pop(session_id, None)
+
+    async def end_all(self, user_id: int) -> None:
+        self.earliest[user_id] = int(self._clock.seconds) + 1
+        self.sessions = {key: each for key, each in self.sessions.items() if each.person.id != user_id}
+
+    async def revoke_token(self, user_id: int, jti: str, expires_at: float) -> None:
+        self.revoked.append(jti)
+
+    async def is_revoked(self, user_id: int, jti: str, session_id: str) -> bool:
+        return jti in self.revoked or any(session_id == ended for _, ended, _ in self.ended)
+
+    async def earliest_iat(self, user_id: int) -> int:
+        return self.earliest.get(user_id, 0)
+
+    async def is_banned(self, user_id: int) -> bool:
+        return user_id in self.banned

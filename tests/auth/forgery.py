@@ -1,4 +1,4 @@
-"""One issuer, one verifier, and what a forger can bend."""
+"""One issuer, one verifier, and forged tokens."""
 
 import asyncio
 import base64
@@ -9,7 +9,7 @@ import pytest
 from joserfc import jwt
 from joserfc.jwk import ECKey
 
-from auth.tokens import InvalidToken, Issuer, Reason, TokenNames, Verifier
+from auth.tokens.access_tokens import InvalidToken, InvalidTokenReason, Issuer, TokenNames, Verifier
 from tests.auth.fakes import Clock
 
 
@@ -63,7 +63,7 @@ class World:
         full = {"alg": "ES256", "typ": "at+jwt", "kid": self.key.kid, **(header or {})}
         return jwt.encode(full, content, self.key, algorithms=["ES256"])
 
-    async def refusal(self, token: str) -> Reason:
+    async def refusal(self, token: str) -> InvalidTokenReason:
         with pytest.raises(InvalidToken) as caught:
             await self.verifier.verify(token)
         assert token == "" or token not in str(caught.value) + repr(caught.value)

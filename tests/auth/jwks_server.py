@@ -1,4 +1,4 @@
-"""An outside issuer's JWKS endpoint, in every mood."""
+"""The JWKS endpoint of an external issuer, with configurable failures."""
 
 import asyncio
 import json

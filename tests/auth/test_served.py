@@ -1,4 +1,4 @@
-"""Auth behind a real server: what reaches the wire, and what reaches the logs."""
+"""Auth on a real server: HTTP responses and logs."""
 
 import asyncio
 import logging
@@ -9,7 +9,7 @@ import pytest
 import uvicorn
 
 from auth.app import AuthService, create_app
-from auth.bodies import MAX_BODY_BYTES
+from httpapi.body import SMALL_BODY_BYTES
 from tests.auth.exchange import ANN, FORM
 
 
@@ -31,7 +31,7 @@ async def http(memory_service: AuthService) -> AsyncIterator[httpx.AsyncClient]:
     await serving
 
 
-async def test_a_user_registers_and_logs_in_over_the_wire(http: httpx.AsyncClient) -> None:
+async def test_user_registers_and_logs_in_over_http(http: httpx.AsyncClient) -> None:
     assert (await http.post("/register", json=ANN)).status_code == 201
     answer = await http.post("/login", json=ANN)
     assert answer.status_code == 200
@@ -44,9 +44,9 @@ async def _in_chunks(size: int) -> AsyncIterator[bytes]:
         yield b"x" * 1000
 
 
-@pytest.mark.parametrize("size", [MAX_BODY_BYTES + 1, 200_000, 5_000_000])
+@pytest.mark.parametrize("size", [SMALL_BODY_BYTES + 1, 200_000, 5_000_000])
 @pytest.mark.parametrize("is_chunked", [False, True], ids=["declared", "chunked"])
-async def test_whoever_sends_too_much_is_told_so_and_may_go_on(
+async def test_too_large_body_gets_413_and_connection_continues(
     http: httpx.AsyncClient, size: int, is_chunked: bool
 ) -> None:
     headers = {"Content-Type": "application/json"}
@@ -57,7 +57,7 @@ async def test_whoever_sends_too_much_is_told_so_and_may_go_on(
     assert (await http.post("/register", json=ANN)).status_code == 201
 
 
-async def test_the_loop_answers_while_passwords_are_hashed(http: httpx.AsyncClient) -> None:
+async def test_event_loop_responds_while_passwords_are_hashed(http: httpx.AsyncClient) -> None:
     await http.post("/register", json=ANN)
     logins = [asyncio.create_task(http.post("/login", json=ANN)) for _ in range(10)]
     answered = 0
@@ -69,7 +69,7 @@ async def test_the_loop_answers_while_passwords_are_hashed(http: httpx.AsyncClie
     assert answered >= 10
 
 
-async def test_no_password_or_token_reaches_any_log_and_events_have_their_names(
+async def test_logs_name_events_without_password_or_token(
     http: httpx.AsyncClient, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)

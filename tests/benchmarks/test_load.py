@@ -1,4 +1,4 @@
-"""The load side in C, against the C limit: it counts what comes, and costs little."""
+"""The load program in C with the C limit: correct counts at low cost."""
 
 import shutil
 from pathlib import Path
@@ -8,12 +8,12 @@ import pytest
 from benchmarks.fanout import Contender, measure
 from benchmarks.load import Load, LoadFailed, Socket, handshake, masked_frame
 from benchmarks.peers import limit
-from tests.servers import free_port
+from tests.support.servers import free_port
 
 pytestmark = pytest.mark.skipif(shutil.which("cc") is None and shutil.which("gcc") is None, reason="no C compiler")
 
 
-def test_every_message_to_every_socket_is_counted(tmp_path: Path) -> None:
+def test_every_delivery_to_every_socket_is_counted(tmp_path: Path) -> None:
     with limit.room(tmp_path, 50) as room, Load(room.sockets, tmp_path) as load:
         opened = load.open()
         assert (opened.count, opened.failed) == (50, 0)
@@ -22,13 +22,13 @@ def test_every_message_to_every_socket_is_counted(tmp_path: Path) -> None:
         assert load.frames() == 150
 
 
-def test_sockets_that_are_refused_are_counted(tmp_path: Path) -> None:
+def test_refused_sockets_are_counted(tmp_path: Path) -> None:
     port = free_port()
     with Load([Socket(port, handshake(port, "/"))], tmp_path) as load:
         assert load.open().failed == 1
 
 
-def test_who_is_refused_comes_back(tmp_path: Path) -> None:
+def test_refused_socket_retries(tmp_path: Path) -> None:
     port = free_port()
     with Load([Socket(port, handshake(port, "/"))], tmp_path) as load:
         opened = load.open(retry_s=1.2)
@@ -36,7 +36,7 @@ def test_who_is_refused_comes_back(tmp_path: Path) -> None:
         assert 2 <= opened.failed <= 4
 
 
-def test_a_writer_that_is_not_answered_is_no_success(tmp_path: Path) -> None:
+def test_unacknowledged_writer_is_no_success(tmp_path: Path) -> None:
     with limit.room(tmp_path, 1) as room:
         socket = Socket(room.sockets[0].port, room.sockets[0].request, is_writer=True)
         with Load([socket], tmp_path, message=masked_frame(b"hello")) as load:
@@ -45,7 +45,7 @@ def test_a_writer_that_is_not_answered_is_no_success(tmp_path: Path) -> None:
             assert (written.acked, written.delivered) == (0, 0)
 
 
-def test_a_load_that_ended_says_so(tmp_path: Path) -> None:
+def test_ended_load_raises_load_failed(tmp_path: Path) -> None:
     with Load([], tmp_path) as load:
         load.shut()
         with pytest.raises(LoadFailed):

@@ -1,4 +1,4 @@
-"""What the instrument reads, and which side it says was the limit."""
+"""Measured CPU time and memory, and the side reported as the limit."""
 
 import os
 import subprocess
@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from benchmarks.measured import Measured, Meter, Spent
-from tests.servers import wait_until
+from tests.support.servers import wait_until
 
 
 @pytest.fixture
@@ -34,27 +34,27 @@ def spent(server: float, load: float, others: float) -> Spent:
     return Spent(1.0, (server,), load, others)
 
 
-def test_a_server_that_never_rests_is_the_limit_whatever_the_load_did() -> None:
+def test_busy_server_is_the_limit_whatever_the_load() -> None:
     assert spent(0.97, 0.95, 1.0).limit == "server"
 
 
-def test_a_load_that_never_rests_while_the_server_does_is_the_limit() -> None:
+def test_busy_load_with_idle_server_is_the_limit() -> None:
     assert spent(0.6, 0.95, 1.0).limit == "load side"
 
 
-def test_a_load_that_works_for_most_of_each_round_is_the_limit_of_its_pace() -> None:
+def test_load_busy_for_most_of_each_round_is_the_limit() -> None:
     assert spent(0.3, 0.65, 0.7).limit == "load side"
 
 
-def test_databases_and_strangers_on_the_other_cores_may_be_the_limit_too() -> None:
+def test_busy_other_cores_are_the_limit() -> None:
     assert spent(0.5, 0.2, 0.99).limit == "other cores"
 
 
-def test_where_all_sides_rest_there_was_no_limit() -> None:
+def test_idle_sides_mean_no_limit() -> None:
     assert spent(0.3, 0.1, 0.5).limit == ""
 
 
-def test_the_meter_reads_each_server_and_the_load_by_itself(spinning: int, idle: int) -> None:
+def test_meter_reads_each_server_and_load_separately(spinning: int, idle: int) -> None:
     meter = Meter(lambda: Measured(spinning).cpu_s, Measured(idle), Measured(spinning))
     wait_until(lambda: Measured(spinning).cpu_s > 0.3, "it has spun")
     meter.start()

@@ -7,27 +7,27 @@ from benchmarks import report
 from benchmarks.result import Bound, Chart, Figure, Section, Table
 
 
-def test_a_figure_is_the_median_and_how_far_the_runs_lie_apart() -> None:
+def test_figure_shows_median_and_range_of_runs() -> None:
     assert str(Figure((3.0, 1.0, 2.0))) == "2 (1–3)"
     assert str(Figure((1234.5,))) == "1,234"
 
 
-def test_a_bound_says_whether_what_must_be_is_reached_and_what_is_aimed_at() -> None:
+def test_bound_shows_requirement_and_aim_with_outcome() -> None:
     bound = Bound("CPU", 1.2, must=1.3, aim=1.1, unit="×")
     assert bound.holds
     assert bound.cells() == ("CPU", "1.2×", "≤ 1.3×: reached", "≤ 1.1×: **not reached**")
 
 
-def test_a_bound_may_be_a_least_value() -> None:
+def test_bound_can_be_a_minimum() -> None:
     assert not Bound("rate", 4999, must=5000, at_least=True).holds
     assert Bound("rate", 5000, must=5000, at_least=True).holds
 
 
-def test_an_aim_that_is_missed_fails_nothing() -> None:
+def test_missed_aim_does_not_fail_bound() -> None:
     assert Bound("CPU", 80, must=None, aim=60).holds
 
 
-def test_the_report_has_every_bound_table_and_picture_of_the_run(tmp_path: Path) -> None:
+def test_report_has_every_bound_table_and_picture(tmp_path: Path) -> None:
     figures = [Figure((1.0, 2.0, 3.0)), Figure((20.0,))]
     bars = Chart("bars", "Bars", "µs", ["ours", "theirs"], {"singly": figures, "bursts": figures}, marks={"must": 5})
     lines = Chart("lines", "Lines", "µs", (), {"singly": figures}, x=(1, 2), x_unit="nodes")
@@ -49,7 +49,7 @@ def test_the_report_has_every_bound_table_and_picture_of_the_run(tmp_path: Path)
         assert "prefers-color-scheme: dark" in "".join(picture.itertext())
 
 
-def test_the_same_figures_make_the_same_picture(tmp_path: Path) -> None:
+def test_equal_figures_make_equal_pictures(tmp_path: Path) -> None:
     chart = Chart("one", "One", "µs", ["a"], {"b": [Figure((1.0, 2.0))]})
     section = Section("w1", [], [chart])
     pictures = []

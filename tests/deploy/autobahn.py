@@ -16,10 +16,10 @@ from typing import Final
 
 import uvloop
 
-from tests.cluster import run_cluster
 from tests.deploy.balancer import Balancer
-from tests.gateway.transport.server import LaneApp, echo, running, starlette_echo
-from tests.servers import RedisServer
+from tests.support.cluster import run_cluster
+from tests.support.servers import RedisServer
+from tests.support.transport_server import LaneApp, echo, running, starlette_echo
 
 SUITE: Final = "autobahntestsuite==25.10.1"
 PROTOCOL: Final = ("1.*", "2.*", "3.*", "4.*", "5.*", "6.*", "7.*", "10.*")

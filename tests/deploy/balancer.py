@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tests.deploy.programs import ROOT, find_debian
-from tests.servers import Server, answers, free_port
+from tests.support.servers import Server, answers, free_port
 
 SOURCE = ROOT / "deploy/nginx"
 

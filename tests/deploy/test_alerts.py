@@ -1,5 +1,6 @@
-"""Each alert fires when it should, and none else with it; none fires for a node that is well; each has its page."""
+"""Each alert fires for its cause and no other alert with it; none fires for a healthy node; each has a runbook."""
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -71,6 +72,10 @@ CAUSES: dict[str, tuple[Series, Expected]] = {
     ),
     "a node is deaf": (_dependency("subscription", 3), {"warning": ["ChatGatewayDeaf"]}),
     "the database is down": (_dependency("database", 3), {"critical": ["ChatGatewayDatabaseDown"]}),
+    "lists of Redis differ": (
+        gauge("chat_gateway_redis_peers_differing", lately(0, 1, 20)),
+        {"warning": ["ChatGatewayRedisPeersDiffer"]},
+    ),
     "Redis is down": (_dependency("redis", 3), {"critical": ["ChatGatewayRedisDown"]}),
     "the durable queue is down": (_dependency("queue", 4), {"critical": ["ChatGatewayQueueDown"]}),
     "commits are slow": (_slow("commit", "0.5", 0.05), {"warning": ["ChatGatewayCommitsSlowly"]}),
@@ -155,23 +160,23 @@ QUIET: dict[str, tuple[Series, Expected]] = {
 
 
 @pytest.mark.parametrize("scenes", [CAUSES, OBJECTIVES, QUIET], ids=["causes", "objectives", "quiet"])
-def test_exactly_the_right_alerts_fire(tmp_path: Path, scenes: Mapping[str, tuple[Series, Expected]]) -> None:
+def test_scene_fires_exactly_expected_alerts(tmp_path: Path, scenes: Mapping[str, tuple[Series, Expected]]) -> None:
     play(tmp_path, scenes)
 
 
-def test_a_page_ends_soon_after_its_cause(tmp_path: Path) -> None:
+def test_page_ends_soon_after_its_cause(tmp_path: Path) -> None:
     play(
         tmp_path,
         {"it has ended": (commands(*_failing(0.1, 30, ended=35)), {"warning": ["ChatGatewayAcksFail"]})},
     )
 
 
-def test_a_scene_that_expects_too_little_is_refused(tmp_path: Path) -> None:
+def test_scene_with_missing_expectation_fails(tmp_path: Path) -> None:
     with pytest.raises(PromtoolRefused, match="ChatGatewayDeaf"):
         play(tmp_path, {"a node is deaf": (_dependency("subscription", 3), {})})
 
 
-def test_every_alert_is_played() -> None:
+def test_every_alert_has_a_scene() -> None:
     played = {
         (alert, severity)
         for _, expected in [*CAUSES.values(), *OBJECTIVES.values()]
@@ -182,27 +187,49 @@ def test_every_alert_is_played() -> None:
     assert ALWAYS != NEVER
 
 
-def test_promtool_s_linter_has_nothing_to_say() -> None:
+def test_promtool_lint_finds_nothing() -> None:
     promtool("check", "rules", "--lint=all", "--lint-fatal", str(RULES / "slos.yml"), str(RULES / "alerts.yml"))
 
 
-def test_every_alert_has_its_page_and_every_page_its_alert() -> None:
+def test_alerts_and_runbooks_match_one_to_one() -> None:
     alerts = {str(rule["alert"]) for rule in _alerts()}
     assert {path.stem for path in RUNBOOKS.glob("*.md")} == alerts
     for rule in _alerts():
         annotations = rule["annotations"]
-        assert annotations["runbook_url"] == f"docs/runbooks/{rule['alert']}.md"  # type: ignore[index]
+        page = f"{{{{ $externalLabels.chat_gateway_runbooks }}}}docs/runbooks/{rule['alert']}.md"
+        assert annotations["runbook_url"] == page  # type: ignore[index]
         assert set(annotations) == {"summary", "description", "runbook_url"}  # type: ignore[call-overload]
 
 
-def test_every_page_has_the_same_four_parts() -> None:
+@pytest.mark.parametrize("prefix", ["", "https://example.com/blob/main/"])
+def test_runbook_url_begins_with_external_label(tmp_path: Path, prefix: str) -> None:
+    alert = next(rule for rule in _alerts() if rule["alert"] == "ChatGatewayGone")
+    annotations = {**alert["annotations"], "runbook_url": f"{prefix}docs/runbooks/ChatGatewayGone.md"}  # type: ignore[dict-item]
+    played = {
+        "interval": "1m",
+        "external_labels": {"chat_gateway_runbooks": prefix} if prefix else {},
+        "input_series": [],
+        "alert_rule_test": [
+            {
+                "alertname": "ChatGatewayGone",
+                "eval_time": "5m",
+                "exp_alerts": [{"exp_labels": {"severity": "critical"}, "exp_annotations": annotations}],
+            }
+        ],
+    }
+    whole = {"rule_files": [str(RULES / "alerts.yml")], "tests": [played]}
+    (tmp_path / "links.yml").write_text(json.dumps(whole))
+    promtool("test", "rules", "links.yml", folder=tmp_path)
+
+
+def test_every_runbook_has_the_same_four_parts() -> None:
     for path in RUNBOOKS.glob("*.md"):
         lines = path.read_text().splitlines()
         assert lines[0] == f"# {path.stem}"
         assert [line for line in lines if line.startswith("## ")] == HEADINGS, path.name
 
 
-def test_the_operators_table_names_every_alert() -> None:
+def test_operations_table_names_every_alert() -> None:
     text = (ROOT / "docs/operations.md").read_text()
     for alert in {str(rule["alert"]) for rule in _alerts()}:
         assert f"[{alert}](runbooks/{alert}.md)" in text, alert

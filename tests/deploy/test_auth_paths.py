@@ -1,4 +1,4 @@
-"""auth's URLs, wherever a load balancer is told of them: what auth serves, and nothing that it does not."""
+"""The URLs of auth in every load balancer configuration are exactly those that auth serves."""
 
 import re
 from collections.abc import Callable
@@ -7,7 +7,8 @@ from typing import Any, cast
 import pytest
 from starlette.routing import Route
 
-from auth.routes import AuthRoutes
+from auth.api.routes import AuthRoutes
+from auth.api.sessions import SessionRoutes
 from auth.settings import AuthSettings
 from tests.deploy.programs import ROOT, Object, charted, kustomized, one
 
@@ -19,7 +20,9 @@ HOST = {
 
 def _served() -> set[str]:
     nothing = cast(Any, None)  # making the routes asks nothing of what answers them
-    routes = AuthRoutes(nothing, nothing, nothing, nothing, nothing, AuthSettings()).routes()
+    settings = AuthSettings()
+    sessions = SessionRoutes(nothing, nothing, nothing, settings.site, ())
+    routes = AuthRoutes(nothing, nothing, sessions, nothing, nothing, nothing, settings).routes()
     return {route.path for route in routes if isinstance(route, Route)}
 
 
@@ -58,5 +61,5 @@ WHERE: dict[str, Callable[[], set[str]]] = {
 
 
 @pytest.mark.parametrize("where", WHERE)
-def test_what_auth_serves_is_led_to_auth(where: str) -> None:
+def test_auth_paths_are_routed_to_auth(where: str) -> None:
     assert WHERE[where]() == _served()

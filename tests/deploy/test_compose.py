@@ -1,16 +1,25 @@
-"""docker-compose.yml, by the very program that seed 003 names, and what stands beside the gateways there."""
+"""docker-compose.yml, checked by the program that seed 003 names, and the services in addition to the gateways."""
 
 import shutil
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import yaml
+from redis import Redis
+from redis.exceptions import AuthenticationError
 
-from gateway.settings import SettingsError, known_settings, load
+from gateway.config.production import weakness
+from gateway.config.settings import known_settings
+from gateway.config.sources import load
+from gateway.errors import SettingsError
 from tests.deploy.programs import ROOT, find_debian
 from tests.seeds.extract import seed_text
+from tests.support.servers import answers, find_binary, free_port, wait_until
 
 IMAGE_OF_OURS = "chat-gateway:latest"
 SETTINGS = {known.name.upper() for known in known_settings()}
@@ -35,7 +44,7 @@ def _ours(services: dict[str, Any]) -> dict[str, Any]:
     return {name: each for name, each in services.items() if each["image"] == IMAGE_OF_OURS}
 
 
-def test_everything_is_there(services: dict[str, Any]) -> None:
+def test_compose_has_every_service(services: dict[str, Any]) -> None:
     assert set(_ours(services)) == {"gateway", "auth", "migrate"}
     assert set(services) - set(_ours(services)) == {
         "nginx",
@@ -48,7 +57,7 @@ def test_everything_is_there(services: dict[str, Any]) -> None:
     assert services["gateway"]["scale"] == 2
 
 
-def test_every_variable_is_a_setting_or_somebodys_that_we_know(services: dict[str, Any]) -> None:
+def test_every_variable_is_a_setting_or_a_known_exception(services: dict[str, Any]) -> None:
     others = {"APP_PROXY_LINK", "APP_PROXY_PORT", "RABBITMQ_DEFAULT_USER", "RABBITMQ_DEFAULT_PASS"}
     for name, each in _ours(services).items():
         given = {key: str(value) for key, value in each["environment"].items()}
@@ -59,11 +68,12 @@ def test_every_variable_is_a_setting_or_somebodys_that_we_know(services: dict[st
     assert services["gateway"]["stop_grace_period"] == "45s"
 
 
-def test_in_production_every_password_that_is_in_these_files_is_refused(services: dict[str, Any]) -> None:
+def test_production_rejects_passwords_of_compose_files(services: dict[str, Any]) -> None:
     given = {key: str(value) for key, value in services["gateway"]["environment"].items()} | {"APP_ENV": "production"}
     for name, refused, good in (
         ("POSTGRES_PASSWORD", "POSTGRES_PASSWORD", "of-our-own"),
         ("AMQP_URL", "AMQP_URL", "amqp://chat:of-our-own@rabbitmq:5672/"),
+        ("REDIS_URL", "REDIS_URL", "redis://:of-our-own@redis:6379/0"),
     ):
         with pytest.raises(SettingsError, match=refused):
             load(environ=given, folder=Path("/nowhere"))
@@ -71,7 +81,44 @@ def test_in_production_every_password_that_is_in_these_files_is_refused(services
     assert load(environ=given, folder=Path("/nowhere")).is_production
 
 
-def test_the_environment_of_seed_003_works_as_it_stands(services: dict[str, Any]) -> None:
+@pytest.mark.parametrize("url", ["", "redis://user:of-our-own@redis:6379/0", "redis://redis:6379/0"])
+def test_redis_of_compose_demands_its_urls_password(services: dict[str, Any], tmp_path: Path, url: str) -> None:
+    url = url or services["redis"]["environment"]["REDIS_URL"]
+    command = [word.replace("$$", "$") for word in services["redis"]["command"]]  # as compose un-escapes it
+    password = urlsplit(url).password
+    assert urlsplit(url).hostname == "redis"
+    with _redis_of_compose(tmp_path, command, url) as port:
+        with Redis(port=port, password=password, decode_responses=True) as client:
+            assert client.config_get("maxmemory-policy", "save") == {"maxmemory-policy": "noeviction", "save": ""}
+        with Redis(port=port) as stranger, pytest.raises(AuthenticationError) if password else nullcontext():
+            stranger.ping()
+
+
+@contextmanager
+def _redis_of_compose(folder: Path, command: list[str], url: str) -> Iterator[int]:
+    """The container's command on this machine, with the image's entrypoint replaced; yields the port."""
+    port = free_port()
+    entrypoint = folder / "docker-entrypoint.sh"
+    entrypoint.write_text(f'#!/bin/sh\nexec "$@" --port {port} --bind 127.0.0.1 --dir {folder}\n')
+    entrypoint.chmod(0o755)
+    path = f"{folder}:{Path(find_binary('redis-server')).parent}:/usr/bin:/bin"
+    server = subprocess.Popen(command, env={"PATH": path, "REDIS_URL": url}, stdout=subprocess.DEVNULL)
+    try:
+        wait_until(lambda: answers(port, b"PING\r\n", b""), "Redis listens")
+        yield port
+    finally:
+        server.kill()
+        server.wait(10)
+
+
+def test_every_password_in_these_files_is_a_well_known_one(services: dict[str, Any]) -> None:
+    given = services["gateway"]["environment"]
+    passwords = [given["POSTGRES_PASSWORD"], given["RABBITMQ_DEFAULT_PASS"]]
+    passwords += [urlsplit(given[name]).password for name in ("AMQP_URL", "REDIS_URL")]
+    assert {weakness(password, 1) for password in passwords} == {"is a placeholder, or one that everybody knows"}
+
+
+def test_seed_003_environment_works_unchanged(services: dict[str, Any]) -> None:
     """Its own table of defaults, over ours."""
     rows = [line.split("|") for line in seed_text(3).splitlines() if line.startswith("| `")]
     seeds = {row[1].strip(" `"): row[3].strip(" `") for row in rows}
@@ -88,27 +135,27 @@ def test_the_environment_of_seed_003_works_as_it_stands(services: dict[str, Any]
     assert seeds["APP_PROXY_LINK"] in services["gateway"]["networks"]["default"]["aliases"]
 
 
-def test_our_containers_may_do_nothing(services: dict[str, Any]) -> None:
+def test_our_containers_have_no_privileges(services: dict[str, Any]) -> None:
     for each in [*_ours(services).values(), services["nginx"]]:
         assert each["read_only"] is True
         assert each["cap_drop"] == ["ALL"]
         assert each["security_opt"] == ["no-new-privileges:true"]
 
 
-def test_only_this_machine_reaches_the_ports(services: dict[str, Any]) -> None:
+def test_ports_are_published_on_localhost_only(services: dict[str, Any]) -> None:
     ports = {name: each["ports"] for name, each in services.items() if "ports" in each}
     assert set(ports) == {"nginx", "prometheus", "grafana"}
     for port in [port for published in ports.values() for port in published]:
         assert (port["host_ip"] if isinstance(port, dict) else port.split(":")[0]) == "127.0.0.1"
 
 
-def test_what_is_mounted_is_there(services: dict[str, Any]) -> None:
+def test_mounted_files_exist(services: dict[str, Any]) -> None:
     for each in services.values():
         for source, _ in _volumes(each):
             assert "/" not in source or Path(source).exists(), source
 
 
-def test_prometheus_takes_its_configuration_and_the_alerts() -> None:
+def test_prometheus_accepts_configuration_and_alerts() -> None:
     command = [find_debian("promtool"), "check", "config", "--lint-fatal", ROOT / "deploy/prometheus/prometheus.yml"]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=30)
     assert ended.returncode == 0, ended.stdout + ended.stderr
@@ -117,7 +164,7 @@ def test_prometheus_takes_its_configuration_and_the_alerts() -> None:
     assert str(discovery["port"]) == _env_file("deploy/compose.env")["METRICS_PORT"]
 
 
-def test_grafana_is_shown_where_prometheus_and_the_dashboards_are(services: dict[str, Any]) -> None:
+def test_grafana_is_provisioned_with_prometheus_and_dashboards(services: dict[str, Any]) -> None:
     folder = ROOT / "deploy/grafana/provisioning"
     (source,) = yaml.safe_load((folder / "datasources/prometheus.yml").read_text())["datasources"]
     assert source["url"].split("//")[1].split(":")[0] in services

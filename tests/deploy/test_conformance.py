@@ -1,4 +1,4 @@
-"""RFC 6455 as clients meet it: the echo channel of a real node, directly and through the load balancer of ours."""
+"""RFC 6455 from the view of clients: the echo channel of a real node, directly and through our load balancer."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -6,12 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.cluster import run_cluster
 from tests.deploy.balancer import Balancer
 from tests.gateway.transport.conformance import CASES, LENIENT, STILL_SENDING, Case, run, run_lenient
 from tests.gateway.transport.wire import RawClient, handshake
+from tests.support.cluster import run_cluster
 
 AT_A_TIME = 16
+ATTEMPTS = 5
+"""Through nginx, where a node closes: nginx resets a client whose last bytes come after that, and its CLOSE is lost."""
 
 
 class Door:
@@ -28,10 +30,14 @@ class Door:
 
         async def attempt(case: Case) -> str | None:
             async with turns:
-                try:
-                    await run(case, self.port, self.path, **options)
-                except (AssertionError, ConnectionError, TimeoutError, EOFError) as error:
-                    return f"{case.name}: {error!r}"
+                for left in reversed(range(1 if self.is_direct or not case.closes else ATTEMPTS)):
+                    try:
+                        await run(case, self.port, self.path, **options)
+                    except (AssertionError, ConnectionError, TimeoutError, EOFError) as error:
+                        if not (left and isinstance(error, ConnectionResetError)):
+                            return f"{case.name}: {error!r}"
+                    else:
+                        break
                 return None
 
         return [failure for failure in await asyncio.gather(*map(attempt, cases)) if failure]
@@ -53,8 +59,8 @@ async def door(request: pytest.FixtureRequest, tmp_path: Path, redis_url: str, s
             balancer.stop()
 
 
-async def test_the_echo_of_a_node_conforms_and_goes_on(door: Door) -> None:
-    # nginx resets a client that is still sending when the node has closed, so that the node's CLOSE is lost.
+async def test_node_echo_conforms_and_continues(door: Door) -> None:
+    # Through nginx, the CLOSE of what takes long to send is lost every time.
     cases = [case for case in CASES if door.is_direct or case is not STILL_SENDING]
     assert await door.failures(cases, run, at_once=False) == []
     assert await door.failures(LENIENT, run_lenient) == []

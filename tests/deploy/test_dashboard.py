@@ -1,4 +1,4 @@
-"""The dashboard asks what Prometheus can answer, of metrics that there are."""
+"""The dashboard uses valid expressions over existing metrics."""
 
 import json
 import re
@@ -11,7 +11,7 @@ import yaml
 
 from tests.deploy.programs import ROOT
 from tests.deploy.promtool import RULES, PromtoolRefused, promtool
-from tests.gateway.used_metrics import used
+from tests.support.used_metrics import used
 
 DASHBOARD = json.loads((ROOT / "deploy/grafana/dashboards/chat-gateway.json").read_text())
 QUESTIONS = [
@@ -60,7 +60,7 @@ def test_every_expression_parses(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("source", ["dashboard", "slos.yml", "alerts.yml"])
-def test_every_metric_that_is_asked_for_exists(source: str) -> None:
+def test_every_queried_metric_exists(source: str) -> None:
     if source == "dashboard":
         expressions = _expressions()
     else:
@@ -82,7 +82,7 @@ def test_every_metric_is_on_the_dashboard() -> None:
     assert counted - shown == set()
 
 
-def test_its_rows_are_the_questions_and_its_panels_lie_beside_each_other() -> None:
+def test_rows_are_the_questions_and_panels_do_not_overlap() -> None:
     assert [panel["title"] for panel in DASHBOARD["panels"] if panel["type"] == "row"] == QUESTIONS
     taken: set[tuple[int, int]] = set()
     for panel in DASHBOARD["panels"]:
@@ -99,7 +99,7 @@ def test_its_rows_are_the_questions_and_its_panels_lie_beside_each_other() -> No
     assert len(set(ids)) == len(ids)
 
 
-def test_it_says_of_which_source_and_nodes_it_speaks() -> None:
+def test_panels_use_selected_source_and_nodes() -> None:
     assert [each["name"] for each in DASHBOARD["templating"]["list"]] == ["source", "job", "instance"]
     for panel in _graphs():
         assert panel["datasource"]["uid"] == "${source}"

@@ -1,4 +1,4 @@
-"""The chart before somebody who errs or means harm: what cannot work is refused, what can stays a value."""
+"""The chart with mistaken or hostile values: unusable ones are rejected, the others stay values."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -8,7 +8,7 @@ import yaml
 
 from tests.deploy.programs import AGES, CHART, Refused, charted, helm, one
 from tests.deploy.schemas import check
-from tests.deploy.test_manifests import SECRETS
+from tests.deploy.secrets import SECRETS
 
 EVIL = 'a"\n  EVIL: "x'
 SPREAD = {"topologyKey": "rack", "maxSkew": 1, "whenUnsatisfiable": "DoNotSchedule"}
@@ -40,9 +40,9 @@ WORDS = {  # each is a good name for Kubernetes, and something else than a word 
         ({"podSecurityContext": {"runAsUser": 0}}, "/podSecurityContext/runAsUser"),
         ({"podSecurityContext": {"runAsNonRoot": False}}, "runAsNonRoot"),
         ({"credentials": {"REDIS_URL": {"secret": "a b"}}}, "/credentials/REDIS_URL/secret"),
-        ({"credentials": {"SECRET_KEY": {"value": "x" * 32}}}, "credentials.SECRET_KEY: whoever may look"),
-        ({"credentials": {"POSTGRES_PASSWORD": {"value": "p"}}}, "credentials.POSTGRES_PASSWORD: whoever may look"),
-        ({"credentials": {"AMQP_URL": {"value": "amqp://a:hush@mq"}}}, "credentials.AMQP_URL: whoever may look"),
+        ({"credentials": {"SECRET_KEY": {"value": "x" * 32}}}, "credentials.SECRET_KEY: anyone who may read"),
+        ({"credentials": {"POSTGRES_PASSWORD": {"value": "p"}}}, "credentials.POSTGRES_PASSWORD: anyone who may read"),
+        ({"credentials": {"AMQP_URL": {"value": "amqp://a:hush@mq"}}}, "credentials.AMQP_URL: anyone who may read"),
         ({"settings": {"MESSAGES_PER_MINUTE": -1}}, "/settings/MESSAGES_PER_MINUTE': minimum: got -1, want 0"),
         ({"settings": {"MAX_TEXT_LENGTH": None}}, "/settings/MAX_TEXT_LENGTH"),
         ({"metrics": {"port": 8001}}, "metrics.port: 8000 and 8001 are the ports of gateways and auth"),
@@ -67,7 +67,7 @@ WORDS = {  # each is a good name for Kubernetes, and something else than a word 
         ({"httpRoute": {"parentRefs": [{"name": "w"}], "timeouts": {"request": "1 hour"}}}, "/httpRoute/timeouts"),
     ],
 )
-def test_what_cannot_work_or_is_no_value_is_refused_with_a_sentence(values: dict[str, Any], sentence: str) -> None:
+def test_unusable_value_is_rejected_with_clear_error(values: dict[str, Any], sentence: str) -> None:
     with pytest.raises(Refused) as refused:
         helm("template", values)
     assert sentence in str(refused.value)
@@ -76,14 +76,14 @@ def test_what_cannot_work_or_is_no_value_is_refused_with_a_sentence(values: dict
 
 
 @pytest.mark.parametrize("name", ["1chat", "my.chat"])
-def test_a_release_whose_name_no_service_can_have_is_told_what_to_set(name: str) -> None:
+def test_invalid_release_name_is_rejected_with_advice(name: str) -> None:
     with pytest.raises(Refused, match="set fullnameOverride"):
         helm("template", {}, release=name)
     assert charted({"fullnameOverride": "chat"}, release=name)
 
 
 @pytest.mark.parametrize("age", AGES)
-def test_words_that_yaml_would_read_as_something_else_stay_words(age: str) -> None:
+def test_yaml_keywords_in_values_stay_strings(age: str) -> None:
     built = charted(WORDS, age=age, release="123")
     for each in built:
         check(each, AGES[age])
@@ -93,11 +93,12 @@ def test_words_that_yaml_would_read_as_something_else_stay_words(age: str) -> No
     assert secrets["DATABASE_URL"] == {"name": "123", "key": "1"}
 
 
-def test_a_settings_text_stays_one_value_whatever_is_in_it() -> None:
+def test_hostile_setting_text_stays_one_value() -> None:
     for text in (EVIL, "{{ .Release.Name }}", "# no comment", " 'x' ", "on", "0755", "é\u2028\\n$(HOME)"):
         settings = one(charted({"settings": {"JWT_ISSUER": text}}), "ConfigMap", "demo-chat-gateway")["data"]
         assert settings["JWT_ISSUER"] == text
-        assert set(settings) == {"APP_PORT", "AUTH_PORT", "METRICS_PORT", "DRAIN_DELAY_S", "DRAIN_S", "JWT_ISSUER"}
+        own = {"APP_PORT", "AUTH_PORT", "METRICS_PORT", "DRAIN_DELAY_S", "DRAIN_S", "ALLOWED_ORIGINS"}
+        assert set(settings) == own | {"JWT_ISSUER"}
 
 
 def _groups(values: dict[str, Any], path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
@@ -110,7 +111,7 @@ def _groups(values: dict[str, Any], path: tuple[str, ...] = ()) -> Iterator[tupl
 
 
 @pytest.mark.parametrize("path", [*_groups(yaml.safe_load((CHART / "values.yaml").read_text()))], ids=".".join)
-def test_a_group_that_is_taken_away_is_a_sentence_that_names_it(path: tuple[str, ...]) -> None:
+def test_removed_value_group_gives_error_that_names_it(path: tuple[str, ...]) -> None:
     values: Any = None
     for name in reversed(path):
         values = {name: values}
@@ -118,7 +119,7 @@ def test_a_group_that_is_taken_away_is_a_sentence_that_names_it(path: tuple[str,
         helm("template", values)
 
 
-def test_every_credential_comes_from_a_secret_that_exists_and_no_other_object_holds_one() -> None:
+def test_credentials_come_only_from_existing_secrets() -> None:
     given = {name: {"secret": f"of-{name.lower().replace('_', '-')}", "key": "it"} for name in SECRETS}
     built = charted({"credentials": given})
     (container,) = one(built, "Deployment", "demo-chat-gateway")["spec"]["template"]["spec"]["containers"]

@@ -1,4 +1,4 @@
-"""The image: linted always; under --full, its own commands in a clean root, and what they made, run as nobody."""
+"""The image: always linted; with --full its commands run in a clean root, and the result runs unprivileged."""
 
 import os
 import shutil
@@ -13,7 +13,7 @@ import pytest
 
 from tests.deploy.image import Stage, build, debian, instructions
 from tests.deploy.programs import ROOT
-from tests.servers import free_port, temporary_folder, wait_until
+from tests.support.servers import free_port, temporary_folder, wait_until
 
 
 def test_hadolint_finds_nothing() -> None:
@@ -23,7 +23,7 @@ def test_hadolint_finds_nothing() -> None:
     assert ended.returncode == 0, ended.stdout
 
 
-def test_the_context_is_what_is_copied_and_nothing_else() -> None:
+def test_build_context_is_exactly_what_is_copied() -> None:
     copied = {rest.split()[0] for word, rest in instructions() if word == "COPY" and not rest.startswith("--from")}
     lines = (ROOT / ".dockerignore").read_text().splitlines()
     assert lines[1] == "*"
@@ -31,7 +31,7 @@ def test_the_context_is_what_is_copied_and_nothing_else() -> None:
     assert all((ROOT / each).exists() for each in copied)
 
 
-def test_the_last_stage_runs_as_nobody_and_installs_nothing() -> None:
+def test_last_stage_runs_unprivileged_and_installs_nothing() -> None:
     words = [*instructions()]
     last = words[max(at for at, (word, _) in enumerate(words) if word == "FROM") :]
     said = dict(last)
@@ -55,10 +55,11 @@ def image() -> Iterator[Stage]:
 
 @pytest.mark.full
 @pytest.mark.timeout(900)
-def test_the_image_serves_on_a_read_only_root_as_nobody(image: Stage, redis_url: str, postgres_url: str) -> None:
+def test_image_serves_unprivileged_on_read_only_root(image: Stage, redis_url: str, postgres_url: str) -> None:
     port = free_port()
     environ = {"DATABASE_URL": postgres_url, "REDIS_URL": redis_url, "APP_HOST": "127.0.0.1", "APP_PORT": port,
-               "DRAIN_DELAY_S": 0, "STATIC_PATH": "/project/static"}  # fmt: skip
+               "DRAIN_DELAY_S": 0, "STATIC_PATH": "/project/static",
+               "PUBLIC_URL": "https://chat.example.com"}  # fmt: skip
     (entry,), default = image.words["ENTRYPOINT"], image.words["CMD"]
     subprocess.run(image.command([entry, "migrate"], environ), check=True, timeout=60)
     with subprocess.Popen(image.command([entry, *default], environ)) as gateway:
@@ -79,7 +80,7 @@ def test_the_image_serves_on_a_read_only_root_as_nobody(image: Stage, redis_url:
 
 @pytest.mark.full
 @pytest.mark.timeout(900)
-def test_the_image_has_nothing_to_build_with_and_nothing_to_write_to(image: Stage) -> None:
+def test_image_has_no_build_tools_and_no_writable_files(image: Stage) -> None:
     def tells(*words: str) -> str:
         return subprocess.run(image.command(words, {}), capture_output=True, text=True, timeout=60).stdout.strip()
 

@@ -1,4 +1,4 @@
-"""What holds for everything that we give to Kubernetes, whoever makes it: kustomize or Helm, the oldest or newest."""
+"""Rules for all Kubernetes objects, built by kustomize or Helm, by the oldest and the newest supported version."""
 
 import re
 from collections.abc import Iterator
@@ -7,15 +7,16 @@ from typing import Any
 
 import pytest
 
-from gateway.settings import known_settings, load
+from gateway.config.settings import known_settings, require_own_url
+from gateway.config.sources import load
 from tests.deploy.programs import AGES, Object
 from tests.deploy.schemas import CUSTOM, check
+from tests.deploy.secrets import SECRETS
 from tests.deploy.variants import VARIANTS, build
 
 SETTINGS = {known.name.upper() for known in known_settings()}
-SECRETS = {known.name.upper() for known in known_settings() if known.metadata["secret"]}
 NOT_OURS = {"db", "redis"}  # the development overlay's
-STOP_BEYOND_THE_DRAIN_S = 8  # gateway.serve: DRAIN_MARGIN_S + SHUTDOWN_S
+STOP_BEYOND_THE_DRAIN_S = 8  # gateway.server.serve: DRAIN_MARGIN_S + SHUTDOWN_S
 
 
 @cache
@@ -49,7 +50,7 @@ def _deployments(built: list[Object]) -> Iterator[tuple[Object, dict[str, Any], 
 
 @pytest.mark.parametrize("age", AGES)
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_it_meets_the_schemas_of_the_oldest_and_the_newest_kubernetes_strictly(variant: str, age: str) -> None:
+def test_manifests_match_oldest_and_newest_kubernetes_schemas(variant: str, age: str) -> None:
     built = _built(variant, age)
     assert len(built) > 3
     for each in built:
@@ -57,19 +58,19 @@ def test_it_meets_the_schemas_of_the_oldest_and_the_newest_kubernetes_strictly(v
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_the_oldest_and_the_newest_tool_make_the_same_of_it(variant: str) -> None:
+def test_oldest_and_newest_tool_build_equal_manifests(variant: str) -> None:
     def by_name(age: str) -> dict[tuple[str, str], Object]:
         return {(each["kind"], each["metadata"]["name"]): each for each in _built(variant, age)}
 
     assert by_name("oldest") == by_name("newest")
 
 
-def test_names_are_names(built: list[Object]) -> None:
+def test_object_names_are_valid_dns_labels(built: list[Object]) -> None:
     for each in built:
         assert re.fullmatch(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?", each["metadata"]["name"])
 
 
-def test_every_setting_exists_and_no_credential_is_written_down(built: list[Object]) -> None:
+def test_every_setting_exists_and_no_credential_is_inline(built: list[Object]) -> None:
     for _, _, settings in _deployments(built):
         assert set(settings) <= SETTINGS - SECRETS
     for name, pod in _pods(built):
@@ -78,14 +79,17 @@ def test_every_setting_exists_and_no_credential_is_written_down(built: list[Obje
         assert not any("value" in given[secret] for secret in SECRETS & set(given) - {"JWKS_URL"}), name
 
 
-def test_the_gateway_itself_takes_these_settings(built: list[Object]) -> None:
-    given = {"DATABASE_URL": "postgres://chat:long@db/chat", "REDIS_URL": "redis://redis"}
-    for _, _, settings in _deployments(built):
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_gateway_accepts_manifest_settings(variant: str) -> None:
+    given = {"DATABASE_URL": "postgres://chat:of-our-own@db/chat", "REDIS_URL": "redis://:of-our-own@redis"}
+    for _, _, settings in _deployments(_built(variant)):
         read = load(environ={**settings, **given}, folder=None)
         assert read.metrics_port is not None
+        if variant != "k8s/base":  # which an overlay says the URL of
+            require_own_url(read)
 
 
-def test_probes_ask_urls_and_ports_that_are_there(built: list[Object]) -> None:
+def test_probes_use_existing_urls_and_ports(built: list[Object]) -> None:
     for deployment, container, settings in _deployments(built):
         part = container["args"][0]
         ports = {port["name"]: str(port["containerPort"]) for port in container["ports"]}
@@ -93,11 +97,10 @@ def test_probes_ask_urls_and_ports_that_are_there(built: list[Object]) -> None:
         assert ports == (expected if part == "gateway" else expected | {"http": settings["AUTH_PORT"]})
         asked = {kind: container[f"{kind}Probe"]["httpGet"] for kind in ("startup", "liveness", "readiness")}
         assert {probe["port"] for probe in asked.values()} == {"http"}
-        ready = "/readyz" if part == "gateway" else "/livez"
-        assert [probe["path"] for probe in asked.values()] == ["/livez", "/livez", ready], deployment["metadata"]
+        assert [probe["path"] for probe in asked.values()] == ["/livez", "/livez", "/readyz"], deployment["metadata"]
 
 
-def test_services_and_scalers_and_budgets_find_their_pods(built: list[Object]) -> None:
+def test_services_scalers_and_budgets_select_their_pods(built: list[Object]) -> None:
     deployments = {each["metadata"]["name"]: each for each, _, _ in _deployments(built)}
     labels = [each["spec"]["template"]["metadata"]["labels"] for each in deployments.values()]
     for each in built:
@@ -110,7 +113,7 @@ def test_services_and_scalers_and_budgets_find_their_pods(built: list[Object]) -
             assert sum(wanted.items() <= found.items() for found in labels) == 1, each["metadata"]["name"]
 
 
-def test_routes_lead_to_services_that_are_there(built: list[Object]) -> None:
+def test_routes_lead_to_existing_services(built: list[Object]) -> None:
     ports = {
         each["metadata"]["name"]: {key: port[key] for port in each["spec"]["ports"] for key in ("name", "port")}
         for each in built
@@ -127,7 +130,7 @@ def test_routes_lead_to_services_that_are_there(built: list[Object]) -> None:
                 assert ports[backend["name"]]["port"] == backend["port"]
 
 
-def test_the_grace_period_is_longer_than_the_drain(built: list[Object]) -> None:
+def test_grace_period_is_longer_than_drain(built: list[Object]) -> None:
     for deployment, container, settings in _deployments(built):
         grace = deployment["spec"]["template"]["spec"]["terminationGracePeriodSeconds"]
         command, seconds = container["lifecycle"]["preStop"]["exec"]["command"]
@@ -138,7 +141,7 @@ def test_the_grace_period_is_longer_than_the_drain(built: list[Object]) -> None:
         assert grace > int(seconds) + drain + STOP_BEYOND_THE_DRAIN_S
 
 
-def test_every_pod_meets_the_restricted_standard(built: list[Object]) -> None:
+def test_every_pod_meets_restricted_standard(built: list[Object]) -> None:
     for name, pod in _pods(built):
         assert pod["automountServiceAccountToken"] is False, name
         assert pod["securityContext"]["runAsNonRoot"] is True, name
@@ -153,11 +156,11 @@ def test_every_pod_meets_the_restricted_standard(built: list[Object]) -> None:
             assert container["resources"]["limits"]["memory"], name
 
 
-def test_one_image_runs_everything(built: list[Object]) -> None:
+def test_all_pods_run_one_image(built: list[Object]) -> None:
     assert len({container["image"] for _, pod in _pods(built) for container in pod["containers"]}) == 1
 
 
-def test_nothing_leaves_or_enters_but_by_the_policy(built: list[Object]) -> None:
+def test_policies_cover_ingress_and_egress(built: list[Object]) -> None:
     policies = [each["spec"] for each in built if each["kind"] == "NetworkPolicy"]
     for policy in policies:
         assert policy["policyTypes"] == ["Ingress", "Egress"]
@@ -169,7 +172,7 @@ def test_nothing_leaves_or_enters_but_by_the_policy(built: list[Object]) -> None
                 assert rule["from"]
 
 
-def test_a_misspelt_field_is_caught() -> None:
+def test_misspelt_field_is_rejected() -> None:
     good = next(each for each in _built("k8s/base") if each["kind"] == "PodDisruptionBudget")
     bad = {**good, "spec": {**good["spec"], "maxUnavailble": 1}}
     with pytest.raises(Exception, match="maxUnavailble"):

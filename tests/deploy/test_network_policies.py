@@ -1,4 +1,4 @@
-"""What the network policies let through, decided as Kubernetes decides it: all that is needed, and nothing else."""
+"""The traffic that the network policies allow, decided as by Kubernetes: exactly what is needed."""
 
 from typing import Any
 
@@ -64,7 +64,7 @@ def _in(policy: dict[str, Any], port: str) -> list[Any]:
         "an upstream's port",
     ],
 )
-def test_each_part_reaches_what_it_needs_and_nothing_else(
+def test_each_part_reaches_only_what_it_needs(
     values: dict[str, Any],
     gateway: set[tuple[str, int]],
     auth: set[tuple[str, int]],
@@ -77,14 +77,14 @@ def test_each_part_reaches_what_it_needs_and_nothing_else(
 
 
 @pytest.mark.parametrize("folder", ["k8s/base", "k8s/overlays/production"])
-def test_the_manifests_let_out_what_they_name(folder: str) -> None:
+def test_manifests_allow_exactly_named_egress(folder: str) -> None:
     policies = _policies(kustomized(folder))
     assert _out(policies["gateway"]) == DNS | {POSTGRES, REDIS, RABBITMQ}
     assert _out(policies["auth"]) == DNS | {POSTGRES, REDIS}
     assert _out(policies["migration"]) == DNS | {POSTGRES}
 
 
-def test_clients_and_prometheus_get_in_and_nobody_reaches_the_migration() -> None:
+def test_clients_and_prometheus_have_ingress_and_migration_none() -> None:
     policies = _policies(charted())
     monitoring = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}}
     for part in ("gateway", "auth"):
@@ -93,7 +93,7 @@ def test_clients_and_prometheus_get_in_and_nobody_reaches_the_migration() -> Non
     assert policies["migration"]["ingress"] == []
 
 
-def test_where_clients_are_named_helms_own_test_still_gets_in() -> None:
+def test_named_clients_still_allow_helm_test() -> None:
     clients = [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "ingress"}}}]
     built = charted({"networkPolicy": {"clients": clients, "prometheus": []}})
     (tester,) = [each["metadata"]["labels"] for each in built if each["kind"] == "Pod"]
@@ -104,7 +104,7 @@ def test_where_clients_are_named_helms_own_test_still_gets_in() -> None:
         assert _in(_policies(built)[part], "metrics") == []
 
 
-def test_servers_that_are_named_are_the_only_ones() -> None:
+def test_egress_is_limited_to_named_servers() -> None:
     servers = [{"ipBlock": {"cidr": "10.0.0.0/8"}}]
     for policy in _policies(charted({"networkPolicy": {"servers": servers}})).values():
         for rule in policy["egress"]:

@@ -11,11 +11,19 @@ from threading import Thread
 import httpx
 import pytest
 
-from tests.chat_client import ChatClient
-from tests.cluster import Cluster, run_cluster
 from tests.deploy.balancer import Balancer
+from tests.support.chat_client import ChatClient
+from tests.support.cluster import Cluster, run_cluster
 
-AUTH_PATHS = ("/register", "/login", "/generate-token", "/api/v1/login/access-token", "/.well-known/jwks.json")
+AUTH_PATHS = (
+    "/register",
+    "/login",
+    "/generate-token",
+    "/api/v1/login/access-token",
+    "/api/v1/login/refresh",
+    "/api/v1/logout",
+    "/.well-known/jwks.json",
+)
 
 
 @contextmanager
@@ -73,7 +81,7 @@ def _connections(cluster: Cluster) -> list[int]:
     return [sum(map(int, _OPEN.findall(httpx.get(f"{node.url}/metrics").text))) for node in cluster.nodes]
 
 
-async def test_sockets_go_where_there_are_fewest(cluster: Cluster, balancer: Balancer) -> None:
+async def test_sockets_go_to_gateway_with_fewest(cluster: Cluster, balancer: Balancer) -> None:
     async def connect(number: int) -> ChatClient:
         client = await ChatClient.connect(f"ws://{balancer.url}/ws/c{number}")
         return await cluster.sockets.enter_async_context(client)
@@ -94,7 +102,7 @@ async def test_sockets_go_where_there_are_fewest(cluster: Cluster, balancer: Bal
     assert [node(client) for client in came] == [node(leaving[0])] * 4
 
 
-async def test_who_comes_while_a_gateway_is_gone_or_going_gets_another(cluster: Cluster, balancer: Balancer) -> None:
+async def test_client_gets_other_gateway_if_one_is_down_or_draining(cluster: Cluster, balancer: Balancer) -> None:
     cluster.nodes[0].kill()
     for number in range(4):
         client = await ChatClient.connect(f"ws://{balancer.url}/ws/c{number}")
@@ -103,7 +111,7 @@ async def test_who_comes_while_a_gateway_is_gone_or_going_gets_another(cluster: 
         await client.next("pong")
 
 
-async def test_both_ends_of_a_chat_meet_and_no_token_is_logged(cluster: Cluster, balancer: Balancer) -> None:
+async def test_chat_works_through_nginx_and_logs_no_token(cluster: Cluster, balancer: Balancer) -> None:
     ann, bob = await cluster.user(), await cluster.user()
     chat = await cluster.chat(ann, bob)
     clients = []
@@ -121,7 +129,7 @@ async def test_both_ends_of_a_chat_meet_and_no_token_is_logged(cluster: Cluster,
     assert not [user for user in (ann, bob) if user.token in balancer.log]
 
 
-def test_auth_gets_its_own_urls_and_the_clients_true_address(
+def test_auth_gets_its_urls_with_real_client_address(
     asked_and_balancer: tuple[list[str], Balancer], cluster: Cluster
 ) -> None:
     asked, balancer = asked_and_balancer

@@ -1,4 +1,4 @@
-"""What the HPA scales by: the rule for prometheus-adapter in docs/deploy.md, asked of a real Prometheus."""
+"""The metric of the autoscaler: the rule for prometheus-adapter in docs/deploy.md on a real Prometheus."""
 
 import re
 from pathlib import Path
@@ -8,9 +8,9 @@ import httpx
 import pytest
 import yaml
 
-from tests.cluster import Cluster, run_cluster
 from tests.deploy.programs import ROOT, charted, kustomized, one
-from tests.servers import Server, find_binary, free_port, wait_until
+from tests.support.cluster import Cluster, run_cluster
+from tests.support.servers import Server, find_binary, free_port, wait_until
 
 NAMESPACE = "chat"
 
@@ -53,16 +53,14 @@ class ScrapingPods(Server):
 
 
 @pytest.mark.parametrize("scaler", ["k8s/base", "chart"])
-def test_the_hpa_asks_for_the_name_that_the_rule_gives(scaler: str) -> None:
+def test_autoscaler_uses_metric_name_of_adapter_rule(scaler: str) -> None:
     built, name = (charted(), "demo-chat-gateway") if scaler == "chart" else (kustomized(scaler), "chat-gateway")
     pods = one(built, "HorizontalPodAutoscaler", name)["spec"]["metrics"][0]["pods"]
     assert pods["metric"]["name"] == _rule()["name"]["as"]
     assert pods["target"] == {"type": "AverageValue", "averageValue": "5000"}
 
 
-async def test_the_rule_counts_a_pods_connections_over_all_dialects(
-    tmp_path: Path, redis_url: str, sqlite_url: str
-) -> None:
+async def test_adapter_rule_sums_pod_connections_over_dialects(tmp_path: Path, redis_url: str, sqlite_url: str) -> None:
     async with run_cluster(tmp_path / "nodes", redis_url, sqlite_url, nodes=2) as cluster:
         ann, bob = await cluster.user(), await cluster.user()
         chat = await cluster.chat(ann, bob)

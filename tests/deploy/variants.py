@@ -1,4 +1,4 @@
-"""What is checked: everything that kustomize builds, and the chart over a matrix of values."""
+"""The variants to check: everything built by kustomize, and the chart over a matrix of values."""
 
 from typing import Any
 
@@ -34,6 +34,7 @@ VALUES: dict[str, dict[str, Any]] = {
         "credentials": {"AMQP_URL": {"secret": "mq", "key": "url"}, "SERVICE_KEYS": {"secret": "keys"},
                         "JWKS_URL": {"value": "https://id.example/jwks"}},
         "gateway": _PART, "auth": _PART,
+        "tls": {"caSecret": "stores"},
         "service": {"type": "LoadBalancer", "port": 8080, "annotations": {"a": "b"}},
         "serviceAccount": {"annotations": {"a": "b"}},
         "ingress": {"enabled": True, "host": "chat.example.com", "tlsSecret": "tls", "annotations": {"a": "b"}},

@@ -5,16 +5,16 @@ from pathlib import Path
 
 import pytest
 
-from tests.browser import chromium
-from tests.documented_sockets import documented_sockets
 from tests.e2e.system import System, run_system
+from tests.support.browser import chromium
+from tests.support.documented_sockets import documented_sockets
 
 __all__ = ["chromium", "system"]
 
 
 @pytest.fixture(autouse=True)
 def documented() -> Iterator[None]:
-    """Whatever a socket of the test is told is in the AsyncAPI document."""
+    """Checks everything that a socket of the test receives against the AsyncAPI document."""
     with documented_sockets() as faults:
         yield
     assert faults == []

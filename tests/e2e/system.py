@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.servers import NginxServer
+from tests.support.servers import NginxServer
 from tests.up.run import Up
 
 

@@ -14,12 +14,12 @@ from pathlib import Path
 import pytest
 import redis.asyncio
 
-from tests.chat_client import ChatClient
-from tests.cluster import Cluster, GatewayNode, User, run_cluster
 from tests.deploy.promtool import RULES
 from tests.faults.links import Link
 from tests.loadtests.prometheus import PrometheusServer
-from tests.servers import PostgresServer, RedisServer
+from tests.support.chat_client import ChatClient
+from tests.support.cluster import Cluster, GatewayNode, User, run_cluster
+from tests.support.servers import PostgresServer, RedisServer
 
 FIRES_S = 45.0
 ENDS_S = 30.0
@@ -28,8 +28,11 @@ SLOW_S = 0.35
 STALLED = 20
 UNREAD_S = 4.0
 """For so long each of them stays; it is cut before."""
-HEAVY = "\x01" * 10_000
+HEAVY = "x" + "\x01" * 9_999
 """60 kB of JSON: what the kernel keeps for a stalled socket (some 4 MB) is soon full."""
+HEAVY_EVERY_S = 0.09
+"""Each of them counts as 30 frames, and a socket has 500 a second: so a few sockets send them."""
+TALKERS = 3
 MACHINE = {"ChatGatewayLoopLags"}
 """What a busy machine may bring about beside any fault."""
 
@@ -141,7 +144,7 @@ async def talking(scene: Scene, text: str = "hi", every_s: float = 0.05) -> Asyn
             assert ann.socket.close_code is None
 
 
-async def test_a_node_that_cannot_hear_redis_is_called_deaf(scene: Scene) -> None:
+async def test_node_without_redis_subscription_fires_deaf_alert(scene: Scene) -> None:
     async with talking(scene):
         await scene.is_quiet()
         await _tell(scene.redis, "ACL", "SETUSER", "victim", "-subscribe")
@@ -152,7 +155,7 @@ async def test_a_node_that_cannot_hear_redis_is_called_deaf(scene: Scene) -> Non
         await scene.go(deaf)
 
 
-async def test_a_slow_database_is_called_slow_and_not_down(scene: Scene) -> None:
+async def test_slow_database_fires_slow_alert_and_not_down(scene: Scene) -> None:
     async with talking(scene):
         await scene.is_quiet()
         scene.postgres.delay(SLOW_S)
@@ -162,8 +165,10 @@ async def test_a_slow_database_is_called_slow_and_not_down(scene: Scene) -> None
         await scene.go(slow[:1])  # the other one's longer short window has 15 s to go
 
 
-async def test_clients_that_do_not_read_are_called_slow_consumers(scene: Scene) -> None:
-    async with talking(scene, HEAVY, every_s=0.03), asyncio.TaskGroup() as group:
+async def test_clients_that_do_not_read_fire_slow_consumer_alert(scene: Scene) -> None:
+    async with AsyncExitStack() as talkers, asyncio.TaskGroup() as group:
+        for _ in range(TALKERS):
+            await talkers.enter_async_context(talking(scene, HEAVY, HEAVY_EVERY_S))
         await scene.is_quiet()
         readers = [group.create_task(_come_and_read_nothing(scene, number)) for number in range(STALLED)]
         full = [("ChatGatewaySlowConsumers", "warning", "")]
@@ -175,7 +180,7 @@ async def test_clients_that_do_not_read_are_called_slow_consumers(scene: Scene) 
 
 
 @pytest.mark.full
-async def test_a_frozen_node_is_called_silent(scene: Scene) -> None:
+async def test_frozen_node_fires_silent_alert(scene: Scene) -> None:
     async with talking(scene):
         await scene.is_quiet()
         frozen = scene.cluster.nodes[0]
@@ -187,7 +192,7 @@ async def test_a_frozen_node_is_called_silent(scene: Scene) -> None:
 
 
 async def _come_and_read_nothing(scene: Scene, number: int) -> None:
-    """Come, leave everything unread until the node has cut us, come again, for ever."""
+    """Connect, read nothing until the node closes the connection, and repeat."""
     head = f"GET /ws/chat/{scene.chat}/ HTTP/1.1\r\nHost: {scene.instance}\r\nConnection: Upgrade\r\n"
     head += f"Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\nAuthorization: Bearer {scene.ann.token}\r\n"
     head += "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"

@@ -5,10 +5,12 @@ from pathlib import Path
 import httpx
 
 from gateway.asyncapi.document import document
-from tests.cluster import run_cluster
+from tests.support.cluster import run_cluster
 
 
-async def test_a_node_describes_its_websockets_to_anybody(tmp_path: Path, redis_url: str, sqlite_url: str) -> None:
+async def test_asyncapi_document_is_served_without_authentication(
+    tmp_path: Path, redis_url: str, sqlite_url: str
+) -> None:
     settings = {"PUBLIC_URL": "https://chat.example.com", "MAX_TEXT_LENGTH": 7}
     async with run_cluster(tmp_path, redis_url, sqlite_url, nodes=1, **settings) as cluster:
         answer = httpx.get(f"{cluster.nodes[0].url}/asyncapi.json")

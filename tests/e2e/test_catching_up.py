@@ -1,4 +1,4 @@
-"""What a node never heard of is found in the store; and a storm of those who come back is not felt there."""
+"""Events that a node never received are found in the store, and a reconnect storm causes few reads there."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -7,11 +7,11 @@ from pathlib import Path
 import httpx
 import pytest
 
-from gateway.repair import INTERVAL_S
-from storage.chat_log import StoredChatLog, open_chat_log
-from storage.database import open_database
+from gateway.delivery.repair import INTERVAL_S
+from storage.database.database import open_database
+from storage.log.chat_log import StoredChatLog, open_chat_log
 from storage.records import Committed, EventKind, NewEvent, Outcome
-from tests.cluster import Cluster, User, run_cluster
+from tests.support.cluster import Cluster, User, run_cluster
 
 COMERS = 300
 
@@ -46,7 +46,7 @@ async def pages_read(cluster: Cluster, node: int) -> dict[str, float]:
     return {key: float(values[name]) for key, name in names.items()}
 
 
-async def test_a_last_message_that_nobody_was_told_of_is_found_by_every_node(
+async def test_unpublished_last_message_reaches_clients_of_every_node(
     cluster: Cluster, dead_node: StoredChatLog
 ) -> None:
     ann, bob = await cluster.user("ann"), await cluster.user("bob")
@@ -57,7 +57,7 @@ async def test_a_last_message_that_nobody_was_told_of_is_found_by_every_node(
         await client.until(lambda _, c=client: c.seqs == [1], timeout_s=INTERVAL_S + 2)
 
 
-async def test_a_storm_on_one_room_after_its_node_died_costs_the_store_a_read_or_two(
+async def test_reconnect_storm_after_node_death_costs_few_store_reads(
     cluster: Cluster, dead_node: StoredChatLog
 ) -> None:
     ann = await cluster.user("ann")

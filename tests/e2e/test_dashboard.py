@@ -1,9 +1,8 @@
-"""A system in which everything happens: each query of the dashboard has an answer there, and labels do not grow."""
+"""A system with every kind of activity: each query of the dashboard has data, and the number of series is bounded."""
 
 import asyncio
 import json
 import math
-import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
@@ -16,12 +15,12 @@ from websockets.asyncio.client import connect
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from tests.cluster import Cluster, GatewayNode, User, run_cluster
 from tests.deploy.programs import ROOT
 from tests.deploy.promtool import RULES
+from tests.e2e.auth_process import AuthProcess
 from tests.loadtests.prometheus import PrometheusServer
-from tests.native_client import NativeClient, native
-from tests.servers import Server, free_port
+from tests.support.cluster import Cluster, GatewayNode, User, run_cluster
+from tests.support.native_client import NativeClient, native
 
 PANELS = [
     panel
@@ -37,23 +36,7 @@ MAX_SERIES = 400
 PASSWORD = "a long enough passphrase"
 
 
-class AuthProcess(Server):
-    """`chat-gateway auth`, and its metrics at a port of their own."""
-
-    def __init__(self, folder: Path, **settings: object) -> None:
-        folder.mkdir()
-        self.port, self.metrics_port = free_port(), free_port()
-        self.url = f"http://127.0.0.1:{self.port}"
-        environ = {"APP_ENV": "development", "APP_HOST": "127.0.0.1", "AUTH_PORT": self.port}
-        environ |= {"METRICS_PORT": self.metrics_port} | settings
-        words = [f"{name}={value}" for name, value in environ.items()]
-        super().__init__(["/usr/bin/env", *words, sys.executable, "-m", "gateway.cli", "auth"], folder)
-
-    def is_up(self) -> bool:
-        """Whether it lives."""
-        with suppress(httpx.TransportError):
-            return httpx.get(f"{self.url}/livez", timeout=2).status_code == 200
-        return False
+SERVICE_KEY = "a-service-key-of-the-test"
 
 
 @dataclass(frozen=True)
@@ -73,7 +56,7 @@ async def _say_and_end(socket: ServerConnection) -> None:
 
 @pytest.fixture
 async def whole(tmp_path: Path, redis_url: str, postgres_url: str, amqp_url: str) -> AsyncIterator[Whole]:
-    settings = {"AMQP_URL": amqp_url, "MESSAGES_PER_MINUTE": 0}
+    settings = {"AMQP_URL": amqp_url, "MESSAGES_PER_MINUTE": 0, "SERVICE_KEYS": SERVICE_KEY}
     async with AsyncExitStack() as stack:
         cluster = await stack.enter_async_context(run_cluster(tmp_path, redis_url, postgres_url, nodes=1, **settings))
         settings |= {"REDIS_URL": redis_url, "DATABASE_URL": postgres_url}
@@ -108,6 +91,8 @@ async def everything(whole: Whole, ann: User, bob: User, watching: NativeClient,
         members = await http.post(f"{url}/api/v1/chats", json={"kind": "group", "members": [{"user_id": bob.id}]})
         assert members.status_code == 201, members.text
         assert (await http.get(f"{url}/{name}/nowhere")).status_code == 404
+        clients = f"{url}/api/v1/users/{ann.id}/clients"
+        assert (await http.get(clients, headers={"X-Service-Key": SERVICE_KEY})).status_code == 200
     await watching.next("chat_added")
     async with await cluster.enter(0, chat, ann) as left:
         await left.say(name)
@@ -158,7 +143,7 @@ async def series(whole: Whole) -> dict[str, set[str]]:
     return found
 
 
-async def test_each_query_of_the_dashboard_is_answered_and_what_clients_make_up_adds_no_series(whole: Whole) -> None:
+async def test_dashboard_queries_have_data_and_clients_add_no_series(whole: Whole) -> None:
     ann, bob = await whole.cluster.user("ann"), await whole.cluster.user("bob")
     watching = await native(whole.cluster, 0, bob)
     known: dict[str, set[str]] = {}

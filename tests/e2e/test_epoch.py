@@ -1,4 +1,4 @@
-"""A store whose history went back: a failover that lost the last commits, or a backup that was restored."""
+"""A store whose history went back: after a failover that lost commits, or a restored backup."""
 
 import subprocess
 import sys
@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from storage.database import open_database
-from tests.chat_client import ChatClient
-from tests.cluster import Cluster, run_cluster
-from tests.native_client import native
+from storage.database.database import open_database
+from tests.support.chat_client import ChatClient
+from tests.support.cluster import Cluster, run_cluster
+from tests.support.native_client import native
 
 
 @pytest.fixture
@@ -28,9 +28,7 @@ async def restore(database_url: str, chat: int, last_seq: int) -> None:
     subprocess.run([*command, "-m", "gateway.cli", "migrate", "--restored"], check=True)
 
 
-async def test_who_is_connected_is_told_to_reload_and_hears_what_the_new_history_says(
-    cluster: Cluster, database_url: str
-) -> None:
+async def test_connected_client_gets_reset_and_restored_history(cluster: Cluster, database_url: str) -> None:
     ann, bob = await cluster.user("ann"), await cluster.user("bob")
     chat = await cluster.chat(ann, bob)
     left, right = await cluster.enter(0, chat, ann), await cluster.enter(1, chat, bob)
@@ -50,9 +48,7 @@ async def test_who_is_connected_is_told_to_reload_and_hears_what_the_new_history
     assert left.seqs == right.seqs == [*range(1, 11), 7]
 
 
-async def test_an_acks_seq_and_epoch_are_a_position_for_as_long_as_its_history_lasts(
-    cluster: Cluster, database_url: str
-) -> None:
+async def test_ack_position_is_valid_until_a_restore(cluster: Cluster, database_url: str) -> None:
     ann = await cluster.user("ann")
     chat = await cluster.chat(ann)
     client = await native(cluster, 0, ann)  # not subscribed: it has no other position
@@ -70,9 +66,7 @@ async def test_an_acks_seq_and_epoch_are_a_position_for_as_long_as_its_history_l
     assert (await again.next("reset"))["last_seq"] == 2
 
 
-async def test_who_comes_back_with_a_position_of_the_old_history_is_told_to_reload(
-    cluster: Cluster, database_url: str
-) -> None:
+async def test_resume_with_position_of_old_epoch_gets_reset(cluster: Cluster, database_url: str) -> None:
     ann, bob = await cluster.user("ann"), await cluster.user("bob")
     chat = await cluster.chat(ann, bob)
     stays = await cluster.enter(0, chat, ann)

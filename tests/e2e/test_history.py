@@ -1,4 +1,4 @@
-"""Reading the past over a socket and over HTTP, however long its texts are."""
+"""Reading history over a socket and over HTTP, with texts of any length."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -8,12 +8,12 @@ from typing import Any
 import httpx
 import pytest
 
-from gateway.history import PAGE_BYTES
-from tests.chat_client import ChatClient
-from tests.cluster import Cluster, run_cluster
+from gateway.delivery.history import PAGE_BYTES
+from tests.support.chat_client import ChatClient
+from tests.support.cluster import Cluster, run_cluster
 
 COUNT = 200
-CONTROL = "\x01" * 1000
+CONTROL = "x" + "\x01" * 999
 """Six bytes of JSON each: all of them together would be 1.2 MB, more than an outbox takes."""
 
 
@@ -29,7 +29,7 @@ async def fill(client: ChatClient) -> None:
         await client.say(CONTROL)
 
 
-async def test_the_longest_texts_come_in_more_pages_forward_and_backward(cluster: Cluster) -> None:
+async def test_longest_texts_are_paged_forward_and_backward(cluster: Cluster) -> None:
     ann = await cluster.user("ann")
     chat = await cluster.chat(ann)
     client = await cluster.enter(0, chat, ann)
@@ -57,7 +57,7 @@ async def test_the_longest_texts_come_in_more_pages_forward_and_backward(cluster
     assert [message["seq"] for page in pages for message in page] == forward
 
 
-async def test_who_asks_for_much_at_once_waits_and_is_not_closed(cluster: Cluster) -> None:
+async def test_many_history_requests_at_once_are_delayed_not_closed(cluster: Cluster) -> None:
     ann = await cluster.user("ann")
     chat = await cluster.chat(ann)
     client = await cluster.enter(0, chat, ann)

@@ -1,4 +1,4 @@
-"""What no honest client does, and what honest ones do in the worst order: everybody agrees on one history."""
+"""Hostile clients, and honest ones in the worst order: all clients agree on one history."""
 
 import asyncio
 import os
@@ -13,12 +13,12 @@ from typing import Any
 import pytest
 from websockets.exceptions import WebSocketException
 
-from storage.chat_log import open_chat_log
-from storage.database import open_database
+from storage.database.database import open_database
+from storage.log.chat_log import open_chat_log
 from storage.records import ChatKind, EventKind, NewEvent, NewMember, Outcome, Role
-from tests.chat_client import ChatClient, Frame
-from tests.cluster import Cluster, User, run_cluster
-from tests.native_client import NativeClient, native
+from tests.support.chat_client import ChatClient, Frame
+from tests.support.cluster import Cluster, User, run_cluster
+from tests.support.native_client import NativeClient, native
 
 IMPOSSIBLE = ("9223372036854775807", "99999999999999999999999", "-1", "1.5", "x", "", "other:0", ":1", "5:5:5")
 """None of them is a position of any history of ours."""
@@ -34,7 +34,7 @@ async def cluster(tmp_path: Path, redis_url: str, sqlite_url: str) -> AsyncItera
 # --- positions
 
 
-async def test_who_comes_with_an_impossible_position_is_told_to_reload_in_every_dialect(cluster: Cluster) -> None:
+async def test_impossible_position_gets_reset_in_every_dialect(cluster: Cluster) -> None:
     ann, bob = await cluster.user("ann"), await cluster.user("bob")
     chat = await cluster.chat(ann, bob)
     members = [NewMember(user_id=bob.id, role=Role.CLIENT), NewMember(user_id=ann.id, role=Role.MASTER)]
@@ -63,14 +63,14 @@ async def test_who_comes_with_an_impossible_position_is_told_to_reload_in_every_
     for bad in (2**63, -1, 1.5, True, [1], {}):
         assert (await many.ask("subscribe", chat_id=chat, since=bad))["code"] == "invalid_field"
     left = await cluster.enter(0, chat, ann, since="9223372036854775807")
-    await left.say("whoever was told to reload is live")
+    await left.say("clients that reloaded are live")
     await many.until(lambda _: many.seqs == [1])
 
 
 # --- ids
 
 
-async def test_an_id_stands_for_one_event_of_one_user_in_one_chat_whatever_its_kind(cluster: Cluster) -> None:
+async def test_client_msg_id_is_unique_per_user_and_chat_over_kinds(cluster: Cluster) -> None:
     ann, bob = await cluster.user("ann"), await cluster.user("bob")
     chats = [await cluster.chat(ann, bob) for _ in range(2)]
     here, there = await native(cluster, 0, ann), await native(cluster, 1, ann)
@@ -109,7 +109,7 @@ async def test_an_id_stands_for_one_event_of_one_user_in_one_chat_whatever_its_k
 # --- leaving in the midst of a replay
 
 
-async def test_a_replay_that_a_drain_cuts_goes_on_elsewhere_without_a_hole(cluster: Cluster, sqlite_url: str) -> None:
+async def test_replay_cut_by_drain_continues_elsewhere_without_gap(cluster: Cluster, sqlite_url: str) -> None:
     ann = await cluster.user("ann")
     chat = await cluster.chat(ann)
     count = 2000
@@ -140,7 +140,7 @@ async def test_a_replay_that_a_drain_cuts_goes_on_elsewhere_without_a_hole(clust
 
 @dataclass
 class Actor:
-    """Somebody who does everything in any order, over any node, and keeps what each socket was told."""
+    """A user that performs all actions in random order over any node and records what each socket received."""
 
     cluster: Cluster
     user: User
@@ -148,7 +148,7 @@ class Actor:
     dice: random.Random
     sockets: list[list[Frame]] = field(default_factory=list)
     acked: dict[str, int] = field(default_factory=dict)
-    """By client_msg_id: the seq that it has, for ever."""
+    """The permanent seq by client_msg_id."""
     commands: list[dict[str, Any]] = field(default_factory=list)
     mine: list[int] = field(default_factory=list)
     position: int = 0
@@ -205,7 +205,7 @@ class Actor:
 
 
 @pytest.mark.parametrize("seed", [1])
-async def test_in_whatever_order_things_are_done_everybody_agrees_on_one_history(cluster: Cluster, seed: int) -> None:
+async def test_random_actions_leave_one_agreed_history(cluster: Cluster, seed: int) -> None:
     users = [await cluster.user("user") for _ in range(5)]
     chat = await cluster.chat(*users)
     actors = [Actor(cluster, user, chat, random.Random(f"{seed}.{n}")) for n, user in enumerate(users)]
@@ -236,7 +236,7 @@ async def test_in_whatever_order_things_are_done_everybody_agrees_on_one_history
 
 
 def check_socket(frames: list[Frame], truth: dict[int, dict[str, Any]]) -> None:
-    """One socket's pushes: without a hole, of the one history, and no text of what it was told is deleted."""
+    """Check the pushes of a socket: no gap, one history, and no text of a message that it knows as deleted."""
     pushes = [frame["data"] for frame in frames if frame["type"] == "message" and "duplicate" not in frame]
     seqs = [data["seq"] for data in pushes]
     assert seqs == list(range(seqs[0], seqs[0] + len(seqs))) if seqs else True

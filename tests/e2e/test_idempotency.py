@@ -1,4 +1,4 @@
-"""The same message sent again, whichever way and to whichever node: it is stored once, and answered as at first."""
+"""Retries over any interface and node: the message is stored once and gets the first response."""
 
 import asyncio
 import time
@@ -10,12 +10,12 @@ from typing import Any
 import httpx
 import pytest
 
-from gateway.repair import INTERVAL_S
-from storage.chat_log import open_chat_log
-from storage.database import open_database
+from gateway.delivery.repair import INTERVAL_S
+from storage.database.database import open_database
+from storage.log.chat_log import open_chat_log
 from storage.records import EventKind, NewEvent, Outcome
-from tests.cluster import Cluster, User, run_cluster
-from tests.servers import PostgresServer
+from tests.support.cluster import Cluster, User, run_cluster
+from tests.support.servers import PostgresServer
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ async def post(cluster: Cluster, node: int, user: User, chat: int, text: str, ke
         return await http.post(f"{cluster.nodes[node].url}/api/v1/chats/{chat}/messages", json={"text": text})
 
 
-async def test_a_post_that_is_tried_again_on_another_node_gets_the_first_answer(cluster: Cluster) -> None:
+async def test_post_retried_on_other_node_gets_first_response(cluster: Cluster) -> None:
     ann = await cluster.user("ann")
     chat = await cluster.chat(ann)
     listener = await cluster.enter(1, chat, ann)
@@ -44,7 +44,7 @@ async def test_a_post_that_is_tried_again_on_another_node_gets_the_first_answer(
     assert listener.seqs == [1, 2]
 
 
-async def test_one_id_is_one_message_over_http_and_sockets_and_at_once(cluster: Cluster) -> None:
+async def test_same_id_over_http_and_sockets_is_one_message(cluster: Cluster) -> None:
     ann = await cluster.user("ann")
     chat = await cluster.chat(ann)
     posts = [post(cluster, number % 2, ann, chat, "once", "k") for number in range(10)]
@@ -57,7 +57,7 @@ async def test_one_id_is_one_message_over_http_and_sockets_and_at_once(cluster: 
     assert (frame["data"], frame["duplicate"]) == (answers[0].json(), True)
 
 
-async def test_what_was_stored_and_never_told_is_told_by_its_retry(cluster: Cluster, database_url: str) -> None:
+async def test_retry_publishes_message_that_was_only_stored(cluster: Cluster, database_url: str) -> None:
     """As if the node had died, or lost the database, between COMMIT and the answer."""
     ann, bob = await cluster.user("ann"), await cluster.user("bob")
     chat = await cluster.chat(ann, bob)
@@ -69,14 +69,14 @@ async def test_what_was_stored_and_never_told_is_told_by_its_retry(cluster: Clus
             log.submit(NewEvent(chat, ann.person, f"m{number}", EventKind.MESSAGE, "text"), stored.set_result)
             await stored
             if number == 4:
-                await left.close()  # and over HTTP, by a node that has nobody in the chat
+                await left.close()  # and over HTTP, by a node without clients in the chat
                 answer = await post(cluster, 0, ann, chat, "text", f"m{number}")
                 assert answer.status_code == 200
             else:
                 await left.send(type="message", text="text", client_msg_id=f"m{number}")
                 await left.next("message", lambda frame: "duplicate" in frame)
             await right.until(lambda _, n=number: right.seqs == list(range(1, n + 1)))
-        assert time.monotonic() - started < 4 * INTERVAL_S / 2, "nobody waits for the position check"
+        assert time.monotonic() - started < 4 * INTERVAL_S / 2, "clients do not wait for the position check"
     assert left.seqs == [1, 2, 3]
 
 
@@ -86,7 +86,7 @@ AGE = {
 }
 
 
-async def test_a_retry_counts_in_the_minute_in_which_its_message_was_stored(
+async def test_retry_counts_in_the_minute_of_its_stored_message(
     tmp_path: Path, redis_url: str, database_url: str
 ) -> None:
     """As if the tries that stored them had given their places back, since their outcome was unknown."""
@@ -107,7 +107,7 @@ async def test_a_retry_counts_in_the_minute_in_which_its_message_was_stored(
         assert statuses == [200, 200, 201, 429]
 
 
-async def test_messages_whose_outcome_the_client_never_learnt_are_stored_once(
+async def test_retried_messages_with_unknown_outcome_are_stored_once(
     tmp_path: Path, redis_url: str, postgres_url: str, postgres_server: PostgresServer
 ) -> None:
     """PostgreSQL is killed in the midst of commits; what is not acknowledged is sent again, to the other node."""

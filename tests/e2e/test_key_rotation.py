@@ -1,4 +1,4 @@
-"""The keys that sign tokens, rotated by the operator's command; and taken away after a leak."""
+"""Signing keys: rotation by the operator's command, and removal after a leak."""
 
 import subprocess
 import sys
@@ -7,11 +7,11 @@ from pathlib import Path
 import httpx
 import pytest
 
-from auth.key_cache import KEYS_MAX_AGE_S
-from auth.keys import REREAD_S
-from storage.database import open_database
-from tests.cluster import GatewayNode, run_cluster
-from tests.servers import wait_until
+from auth.tokens.key_cache import KEYS_MAX_AGE_S
+from auth.tokens.key_ring import REREAD_S
+from storage.database.database import open_database
+from tests.support.cluster import GatewayNode, run_cluster
+from tests.support.servers import wait_until
 
 
 def rotate(database_url: str) -> str:
@@ -27,7 +27,7 @@ def status(node: GatewayNode, headers: dict[str, str]) -> int:
 
 
 @pytest.mark.full
-async def test_a_rotation_logs_nobody_out_and_a_key_that_is_taken_away_lets_nobody_in(
+async def test_rotation_keeps_tokens_and_removed_key_revokes_them(
     tmp_path: Path, redis_url: str, postgres_url: str
 ) -> None:
     async with run_cluster(tmp_path, redis_url, postgres_url, nodes=1) as cluster:

@@ -1,4 +1,4 @@
-"""Seed 003's links: what they name, for whom, and how often they let in."""
+"""Seed 003's links: their URLs, their users and single use."""
 
 import asyncio
 from pathlib import Path
@@ -9,14 +9,14 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
-from tests.cluster import Cluster, run_cluster
 from tests.e2e.system import System
+from tests.support.cluster import Cluster, run_cluster
 
 PASSWORD = "a long enough passphrase"
 CHANNELS = [("/echo_ws", "/channels/echo"), ("/pub_ws", "/channels/public")]
 
 
-async def test_a_newcomer_registers_logs_in_takes_the_link_talks_and_reads_the_history(system: System) -> None:
+async def test_new_user_registers_and_uses_echo_link_and_history(system: System) -> None:
     async with httpx.AsyncClient(base_url=system.url, trust_env=False) as http:
         account = {"login": "newcomer", "password": PASSWORD}
         assert (await http.post("/register", json=account)).status_code == 201
@@ -50,7 +50,7 @@ async def links(cluster: Cluster, **headers: str) -> list[str]:
         return [(await http.get(path)).json()["url"] for path, _ in CHANNELS]
 
 
-async def test_a_link_lets_in_once_on_any_node(tmp_path: Path, redis_url: str, sqlite_url: str) -> None:
+async def test_link_opens_one_socket_on_any_node(tmp_path: Path, redis_url: str, sqlite_url: str) -> None:
     async with run_cluster(tmp_path, redis_url, sqlite_url) as cluster:
         for link in await links(cluster):
             parts = urlsplit(link)
@@ -63,7 +63,7 @@ async def test_a_link_lets_in_once_on_any_node(tmp_path: Path, redis_url: str, s
                 assert refusal.value.response.status_code == 401
 
 
-async def test_a_link_names_the_host_that_was_asked_and_believes_no_stranger(
+async def test_link_uses_requested_host_and_ignores_untrusted_headers(
     tmp_path: Path, redis_url: str, sqlite_url: str
 ) -> None:
     async with run_cluster(tmp_path, redis_url, sqlite_url, nodes=1) as cluster:
@@ -72,13 +72,22 @@ async def test_a_link_names_the_host_that_was_asked_and_believes_no_stranger(
             assert link.startswith(f"ws://chat.example:81{path}?token=")
 
 
-async def test_a_link_is_wss_where_a_trusted_proxy_says_so(tmp_path: Path, redis_url: str, sqlite_url: str) -> None:
+async def test_link_is_wss_behind_trusted_tls_proxy(tmp_path: Path, redis_url: str, sqlite_url: str) -> None:
     async with run_cluster(tmp_path, redis_url, sqlite_url, nodes=1, TRUSTED_PROXIES="127.0.0.1") as cluster:
         for link in await links(cluster, Host="chat.example", X_Forwarded_Proto="https", X_Forwarded_For="203.0.113.9"):
             assert link.startswith("wss://chat.example/channels/")
 
 
-async def test_a_link_names_the_public_url_where_there_is_one(tmp_path: Path, redis_url: str, sqlite_url: str) -> None:
+@pytest.mark.parametrize("proto", ["https,http", "HTTPS", "wss"])
+async def test_link_is_wss_for_every_form_of_forwarded_proto(
+    tmp_path: Path, redis_url: str, sqlite_url: str, proto: str
+) -> None:
+    async with run_cluster(tmp_path, redis_url, sqlite_url, nodes=1, TRUSTED_PROXIES="127.0.0.1") as cluster:
+        for link in await links(cluster, Host="chat.example", X_Forwarded_Proto=proto):
+            assert link.startswith("wss://chat.example/channels/")
+
+
+async def test_link_uses_configured_public_url(tmp_path: Path, redis_url: str, sqlite_url: str) -> None:
     async with run_cluster(tmp_path, redis_url, sqlite_url, nodes=1, PUBLIC_URL="https://a.example/chat/") as cluster:
         for link, (_, path) in zip(await links(cluster, Host="inside"), CHANNELS, strict=True):
             assert link.startswith(f"wss://a.example/chat{path}?token=")

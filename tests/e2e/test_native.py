@@ -1,4 +1,4 @@
-"""Sockets of many chats over two nodes, on real Redis and both databases."""
+"""Sockets with many chats over two nodes, with real Redis and both databases."""
 
 import itertools
 import os
@@ -10,11 +10,12 @@ import httpx
 import pytest
 from websockets.exceptions import InvalidStatus
 
-from auth.tokens import Issuer, TokenNames
+from auth.tokens.access_tokens import Issuer, TokenNames
+from auth.tokens.jws import LEEWAY_S
 from storage.models import ChatRoom
 from storage.records import ChatKind
-from tests.cluster import Cluster, run_cluster
-from tests.native_client import NativeClient, native
+from tests.support.cluster import Cluster, run_cluster
+from tests.support.native_client import NativeClient, native
 
 LIMIT = 40
 
@@ -25,7 +26,7 @@ async def cluster(tmp_path: Path, redis_url: str, database_url: str) -> AsyncIte
         yield cluster
 
 
-async def test_many_chats_on_one_socket(cluster: Cluster) -> None:
+async def test_one_socket_subscribes_to_many_chats(cluster: Cluster) -> None:
     ann, bob = await cluster.user("ann"), await cluster.user("bob")
     one, other = await cluster.chat(ann, bob), await cluster.chat(bob, ann)
     left, right = await native(cluster, 0, ann), await native(cluster, 1, bob)
@@ -59,7 +60,7 @@ async def test_many_chats_on_one_socket(cluster: Cluster) -> None:
     assert "unheard" not in {frame["data"]["text"] for frame in left.of_type("message")}
 
 
-async def test_every_id_gets_exactly_one_answer_under_load(cluster: Cluster) -> None:
+async def test_every_id_gets_exactly_one_response_under_load(cluster: Cluster) -> None:
     ann, bob = await cluster.user("ann"), await cluster.user("bob")
     chat, foreign = await cluster.chat(ann, bob), await cluster.chat(bob)
     client, numbers = await native(cluster, 0, ann), itertools.count()
@@ -99,7 +100,7 @@ async def test_every_id_gets_exactly_one_answer_under_load(cluster: Cluster) -> 
     assert len({frame["seq"] for frame in same}) == 1 and sum("duplicate" not in frame for frame in same) == 1
 
 
-async def test_an_id_that_is_none_gets_an_error_without_one(cluster: Cluster) -> None:
+async def test_invalid_id_gets_error_without_id(cluster: Cluster) -> None:
     client = await native(cluster, 0)
     await client.send(type="ping", id=[1])
     error = await client.next("error")
@@ -111,7 +112,7 @@ async def test_an_id_that_is_none_gets_an_error_without_one(cluster: Cluster) ->
 
 
 @pytest.mark.parametrize("token", [None, "nonsense", "expired"])
-async def test_a_nobody_reads_public_chats_and_nothing_else(cluster: Cluster, token: str | None) -> None:
+async def test_anonymous_client_reads_only_public_chats(cluster: Cluster, token: str | None) -> None:
     ann = await cluster.user("ann")
     public, group = await cluster.chat(ann, kind=ChatKind.PUBLIC), await cluster.chat(ann)
     if token == "expired":
@@ -149,7 +150,7 @@ async def test_a_nobody_reads_public_chats_and_nothing_else(cluster: Cluster, to
     await client.ack("unsubscribe", chat_id=public)
 
 
-async def test_a_user_who_is_no_member_of_a_public_chat_sees_it_and_does_nothing_there(cluster: Cluster) -> None:
+async def test_non_member_of_public_chat_may_only_read(cluster: Cluster) -> None:
     ann, eve = await cluster.user("ann"), await cluster.user("eve")
     public = await cluster.chat(ann, kind=ChatKind.PUBLIC)
     client = await native(cluster, 0, eve)
@@ -172,14 +173,14 @@ async def test_any_string_may_be_a_client_id(one_node: Cluster) -> None:
         assert (await client.ask("hello"))["client_id"] == client_id
 
 
-async def test_other_urls_are_not_there(one_node: Cluster) -> None:
+async def test_other_urls_are_not_found(one_node: Cluster) -> None:
     for path in ("/ws/", "/ws", "/ws//", "/ws/a/b", "/ws/" + "x" * 256, "/ws/%FF"):
         with pytest.raises(InvalidStatus) as refused:
             await NativeClient.connect(one_node.nodes[0].ws_url(path))
         assert refused.value.response.status_code == 404
 
 
-async def test_a_client_comes_back_with_since_on_another_node(cluster: Cluster) -> None:
+async def test_client_resumes_with_since_on_other_node(cluster: Cluster) -> None:
     ann, bob = await cluster.user("ann"), await cluster.user("bob")
     chats = [await cluster.chat(ann, bob) for _ in range(3)]
     left, writer = await native(cluster, 0, ann), await native(cluster, 1, bob)
@@ -211,7 +212,7 @@ async def test_a_client_comes_back_with_since_on_another_node(cluster: Cluster) 
     assert sum(frame["data"]["text"] == "once" for frame in right.of_type("message")) == 1
 
 
-async def test_a_removal_ends_the_subscription_and_not_the_socket(cluster: Cluster) -> None:
+async def test_removed_member_loses_subscription_and_keeps_socket(cluster: Cluster) -> None:
     ann, bob = await cluster.user("ann"), await cluster.user("bob")
     chat, other = await cluster.chat(ann, bob), await cluster.chat(ann, bob)
     client, idle = await native(cluster, 0, bob), await native(cluster, 0, bob)
@@ -231,7 +232,7 @@ async def test_a_removal_ends_the_subscription_and_not_the_socket(cluster: Clust
     assert len(client.of_type("chat_removed")) == len(idle.of_type("chat_removed")) == 1
 
 
-async def test_members_act_in_chats_that_they_do_not_watch(cluster: Cluster) -> None:
+async def test_members_act_in_chats_without_subscription(cluster: Cluster) -> None:
     ann, bob = await cluster.user("ann"), await cluster.user("bob")
     chat = await cluster.chat(ann, bob)
     idle, watcher = await native(cluster, 0, ann), await native(cluster, 1, bob)
@@ -255,7 +256,7 @@ async def test_members_act_in_chats_that_they_do_not_watch(cluster: Cluster) -> 
     }
 
 
-async def test_many_sockets_of_a_user_are_present_once(cluster: Cluster) -> None:
+async def test_several_sockets_of_a_user_are_one_presence(cluster: Cluster) -> None:
     ann, bob = await cluster.user("ann"), await cluster.user("bob")
     chat = await cluster.chat(ann, bob)
     watcher = await native(cluster, 0, ann)
@@ -271,16 +272,16 @@ async def test_many_sockets_of_a_user_are_present_once(cluster: Cluster) -> None
     assert [frame["status"] for frame in watcher.of_type("presence")] == ["join", "leave"]
 
 
-async def test_a_token_ends_its_socket_and_a_nobody_stays(cluster: Cluster) -> None:
+async def test_expired_token_closes_socket_and_anonymous_stays(cluster: Cluster) -> None:
     ann = await cluster.user("ann")
-    token = Issuer(TokenNames(), 3).issue(await cluster.keys.signing_key(), ann.id, ann.person.username)
-    client, nobody = await native(cluster, 0, token=token), await native(cluster, 0)
+    token = Issuer(TokenNames(), 3 - LEEWAY_S).issue(await cluster.keys.signing_key(), ann.id, ann.person.username)
+    client, anonymous = await native(cluster, 0, token=token), await native(cluster, 0)
     assert (await client.ask("hello"))["authenticated"] is True
     assert (await client.closed())[0] == 4401
-    await nobody.ask("ping")
+    await anonymous.ask("ping")
 
 
-async def test_a_socket_has_at_most_a_thousand_subscriptions(one_node: Cluster) -> None:
+async def test_socket_has_at_most_1000_subscriptions(one_node: Cluster) -> None:
     ann = await one_node.user("ann")
     async with one_node.chats._database.transaction():
         rooms = [ChatRoom(kind=ChatKind.PUBLIC, title="", creator_id=ann.id) for _ in range(1001)]
@@ -297,7 +298,7 @@ async def test_a_socket_has_at_most_a_thousand_subscriptions(one_node: Cluster) 
     await client.ack("subscribe", chat_id=first + 1000)
 
 
-async def test_a_drain_sends_everybody_away(cluster: Cluster) -> None:
+async def test_drain_closes_every_socket(cluster: Cluster) -> None:
     client = await native(cluster, 0, await cluster.user("ann"))
     await client.ask("ping")
     os.kill(cluster.nodes[0].pid, signal.SIGTERM)

@@ -1,4 +1,4 @@
-"""What is still done while Redis or the database is away, and that both come back without anybody's help."""
+"""Service during outages of Redis or the database, and recovery without intervention."""
 
 import asyncio
 import time
@@ -8,27 +8,11 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.cluster import Cluster, run_cluster
-from tests.native_client import native
-from tests.servers import PostgresServer, RedisServer
-
-
-async def is_ready(cluster: Cluster, *, redis: str = "up", database: str = "up") -> bool:
-    """Whether all nodes are ready, and say this of the two."""
-    async with httpx.AsyncClient() as http:
-        for node in cluster.nodes:
-            answer = await http.get(f"{node.url}/readyz")
-            report = answer.json()
-            if answer.status_code != 200 or (report["redis"], report["database"]) != (redis, database):
-                return False
-    return True
-
-
-async def soon(cluster: Cluster, within_s: float = 10, **state: str) -> None:
-    """Return once the nodes say so."""
-    async with asyncio.timeout(within_s):
-        while not await is_ready(cluster, **state):
-            await asyncio.sleep(0.05)
+from tests.e2e.eventually import soon
+from tests.support.cluster import Cluster, run_cluster
+from tests.support.machine_speed import slowness
+from tests.support.native_client import native
+from tests.support.servers import PostgresServer, RedisServer
 
 
 @pytest.fixture
@@ -38,7 +22,7 @@ async def cluster(tmp_path: Path, redis_server: RedisServer, database_url: str) 
 
 
 @pytest.mark.parametrize("fault", ["killed", "frozen"])
-async def test_without_redis_messages_are_stored_told_and_limited_and_all_is_well_when_it_is_back(
+async def test_redis_outage_keeps_storing_delivering_and_limiting(
     cluster: Cluster, redis_server: RedisServer, fault: str
 ) -> None:
     ann, bob = await cluster.user("ann"), await cluster.user("bob")
@@ -50,7 +34,7 @@ async def test_without_redis_messages_are_stored_told_and_limited_and_all_is_wel
         for number in range(10):
             started = time.monotonic()
             await left.say(f"during {number}")
-            assert time.monotonic() - started < 2.5, "once, the silence has to be noticed"
+            assert time.monotonic() - started < 2.5 * slowness(), "once, the silence has to be noticed"
         # Other nodes find it in the store.
         await right.until(lambda _: len(right.seqs) == 11, timeout_s=10)
         # Nobody can count over all nodes, so each one counts for itself.
@@ -67,10 +51,10 @@ async def test_without_redis_messages_are_stored_told_and_limited_and_all_is_wel
     await right.say("after")
     await late.until(lambda _: 12 in late.seqs, timeout_s=5)
     assert right.seqs == list(range(1, 13))
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < 10 * slowness()
 
 
-async def test_without_the_database_sockets_stay_and_what_is_remembered_is_read(
+async def test_database_outage_keeps_sockets_and_cached_history(
     tmp_path: Path, redis_url: str, postgres_url: str, postgres_server: PostgresServer
 ) -> None:
     async with run_cluster(tmp_path, redis_url, postgres_url, MESSAGES_PER_MINUTE=0) as cluster:

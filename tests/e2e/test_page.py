@@ -1,70 +1,13 @@
-"""The page at `/`, in a real browser, on a running system: two people, two windows."""
+"""The page at `/` in a real browser on a running system: two users in two windows."""
 
 import re
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
-from itertools import count
 from typing import Any
 
 import pytest
-from playwright.async_api import Browser, BrowserContext, Page, WebSocketRoute, expect
+from playwright.async_api import Browser, Route, WebSocketRoute, expect
 
-PASSWORD = "a long enough passphrase"
-_numbers = count(1)
-
-
-@dataclass
-class Window:
-    """One user's window; `faults` is everything that a developer would see in red."""
-
-    page: Page
-    login: str
-    faults: list[str] = field(default_factory=list)
-    requested: list[str] = field(default_factory=list)
-
-    @property
-    def messages(self) -> Any:
-        """The rows of the open chat."""
-        return self.page.locator(".message")
-
-    async def say(self, text: str) -> None:
-        """Type a message and send it with Enter."""
-        await self.page.fill("#text", text)
-        await self.page.press("#text", "Enter")
-
-    async def open_chat_with(self, login: str) -> None:
-        """Open the listed chat with that user."""
-        await self.page.locator(".chat-row", has_text=login).click()
-        await expect(self.page.locator("#node")).to_have_attribute("data-state", "live")
-
-
-async def enter(context: BrowserContext, url: str, name: str) -> Window:
-    """A window in which a new user has registered on the page."""
-    window = Window(await context.new_page(), f"{name}{next(_numbers)}")
-    page = window.page
-    page.on("console", lambda message: window.faults.extend([message.text] * (message.type == "error")))
-    page.on("pageerror", lambda error: window.faults.append(str(error)))
-    page.on("request", lambda request: window.requested.append(request.url))
-    await page.goto(url)
-    await page.get_by_role("button", name="Create an account").click()
-    await page.get_by_label("Login").fill(window.login)
-    await page.get_by_label("Password").fill(PASSWORD)
-    await page.get_by_role("button", name="Create account").click()
-    await expect(page.locator("#my-name")).to_have_text(window.login)
-    return window
-
-
-async def two_in_a_chat(chromium: Browser, url: str) -> tuple[Window, Window]:
-    """Two users in two browser profiles, each with their common chat open."""
-    alice = await enter(await chromium.new_context(), url, "alice")
-    bob = await enter(await chromium.new_context(), url, "bob")
-    await alice.page.get_by_role("button", name="New chat").first.click()
-    await alice.page.get_by_label("With whom?").fill(bob.login)
-    await alice.page.get_by_role("button", name="Start").click()
-    await expect(alice.page.locator("#node")).to_have_attribute("data-state", "live")
-    await bob.page.reload()  # rather than wait until the list is fetched again
-    await bob.open_chat_with(alice.login)
-    return alice, bob
+from tests.e2e.windows import PASSWORD, Window, enter, log_in, two_in_a_chat
 
 
 @pytest.fixture
@@ -77,7 +20,7 @@ async def windows(chromium: Browser, system: Any) -> AsyncIterator[tuple[Window,
         assert all(url.startswith(system.url) for url in window.requested)
 
 
-async def test_two_windows_talk_and_see_each_other_typing_and_reading(windows: tuple[Window, Window]) -> None:
+async def test_two_windows_show_messages_typing_and_read_receipts(windows: tuple[Window, Window]) -> None:
     alice, bob = windows
     await expect(alice.page.locator("#talk-presence")).to_have_text(f"{bob.login} is here")
     await bob.page.locator("#text").press_sequentially("Hel")
@@ -92,7 +35,7 @@ async def test_two_windows_talk_and_see_each_other_typing_and_reading(windows: t
         await expect(window.page.locator("#node-name")).to_have_text(re.compile(r".+"))
 
 
-async def test_an_own_message_can_be_edited_and_deleted_with_the_keyboard(windows: tuple[Window, Window]) -> None:
+async def test_keyboard_edits_and_deletes_own_message(windows: tuple[Window, Window]) -> None:
     alice, bob = windows
     await alice.say("Helo")
     await expect(bob.messages.locator(".text")).to_have_text(["Helo"])
@@ -108,7 +51,7 @@ async def test_an_own_message_can_be_edited_and_deleted_with_the_keyboard(window
     await expect(bob.messages.locator(".text")).to_have_text(["This message was deleted."])
 
 
-async def test_markup_in_a_message_is_shown_as_text(windows: tuple[Window, Window]) -> None:
+async def test_markup_in_message_is_shown_as_text(windows: tuple[Window, Window]) -> None:
     alice, bob = windows
     text = "<img src=x onerror=alert(1)> <b>bold</b> & 'quotes'"
     await alice.say(text)
@@ -116,7 +59,7 @@ async def test_markup_in_a_message_is_shown_as_text(windows: tuple[Window, Windo
     await expect(bob.messages.locator(".text *")).to_have_count(0)
 
 
-async def test_a_lost_connection_comes_back_and_misses_nothing(chromium: Browser, system: Any) -> None:
+async def test_lost_connection_reconnects_and_misses_nothing(chromium: Browser, system: Any) -> None:
     links: list[WebSocketRoute] = []
 
     def pass_on(link: WebSocketRoute) -> None:
@@ -142,15 +85,11 @@ async def test_a_lost_connection_comes_back_and_misses_nothing(chromium: Browser
     assert "since=" in links[1].url
 
 
-async def test_the_same_chat_in_a_second_window_pauses_the_first_until_it_is_asked_back(
-    chromium: Browser, system: Any
-) -> None:
+async def test_second_window_of_same_chat_pauses_the_first(chromium: Browser, system: Any) -> None:
     alice, _ = await two_in_a_chat(chromium, system.url)
     second = await alice.page.context.new_page()
     await second.goto(system.url)
-    await second.get_by_label("Login").fill(alice.login)
-    await second.get_by_label("Password").fill(PASSWORD)
-    await second.get_by_role("button", name="Log in").click()
+    await log_in(second, alice.login)
     await second.locator(".chat-row").click()
     await expect(second.locator("#node")).to_have_attribute("data-state", "live")
     await expect(alice.page.locator("#banner")).to_contain_text("You opened this chat somewhere else")
@@ -159,10 +98,92 @@ async def test_the_same_chat_in_a_second_window_pauses_the_first_until_it_is_ask
     await expect(second.locator("#banner")).to_be_visible()
 
 
-async def test_a_wrong_password_is_answered_with_a_sentence(chromium: Browser, system: Any) -> None:
+async def test_wrong_password_shows_a_sentence(chromium: Browser, system: Any) -> None:
     page = await (await chromium.new_context()).new_page()
     await page.goto(system.url)
     await page.get_by_label("Login").fill("nobody")
     await page.get_by_label("Password").fill("not the password")
     await page.get_by_role("button", name="Log in").click()
     await expect(page.get_by_role("alert").first).to_have_text(re.compile(r"^[A-Z].*\.$"))
+
+
+async def test_short_interruption_is_not_shown(chromium: Browser, system: Any) -> None:
+    links: list[WebSocketRoute] = []
+
+    def pass_on(link: WebSocketRoute) -> None:
+        link.connect_to_server()
+        links.append(link)
+
+    alice, _ = await two_in_a_chat(chromium, system.url)
+    await alice.page.route_web_socket(re.compile("/ws/"), pass_on)
+    await alice.page.reload()
+    await expect(alice.page.locator("#node")).to_have_attribute("data-state", "live")
+    await alice.page.evaluate(
+        """() => {
+            globalThis.seen = [];
+            const at = (id) => document.getElementById(id);
+            const note = () => seen.push(at("banner").hidden, at("node").dataset.state);
+            new MutationObserver(note).observe(at("talk"), {subtree: true, attributes: true});
+        }"""
+    )
+    await links[-1].close(code=4000, reason='{"retry_after_ms":0}')
+    await alice.say("after the interruption")
+    await expect(alice.page.locator(".message:not(.pending)")).to_have_count(1)
+    assert len(links) == 2
+    assert set(await alice.page.evaluate("seen")) <= {True, "live", "connecting"}
+
+
+async def test_double_enter_creates_one_chat_and_one_account(chromium: Browser, system: Any) -> None:
+    async def slow(route: Route) -> None:
+        posted.extend([route.request.url] * (route.request.method == "POST"))
+        await alice.page.wait_for_timeout(300)
+        await route.continue_()
+
+    posted: list[str] = []
+    others = [(await enter(await chromium.new_context(), system.url, name)).login for name in ("bob", "carol")]
+    alice = Window(await (await chromium.new_context()).new_page(), "alice-twice")
+    await alice.page.route(re.compile("/register|/login|/api/v1/chats$"), slow)
+    await alice.page.goto(system.url)
+    await alice.page.get_by_role("button", name="Create an account").click()
+    await alice.page.get_by_label("Login").fill(alice.login)
+    await alice.page.get_by_label("Password").fill(PASSWORD)
+    await alice.page.evaluate(_SUBMIT_TWICE, "login-form")
+    await expect(alice.page.locator("#my-name")).to_have_text(alice.login)
+    await alice.page.get_by_role("button", name="New chat").first.click()
+    await alice.page.get_by_label("With whom?").fill(" ".join(others))
+    await alice.page.evaluate(_SUBMIT_TWICE, "new-form")
+    await expect(alice.page.locator("#node")).to_have_attribute("data-state", "live")
+    await expect(alice.page.locator(".chat-row")).to_have_count(1)
+    assert posted == [f"{system.url}{path}" for path in ("/register", "/login", "/api/v1/chats")]
+
+
+_SUBMIT_TWICE = "(id) => { for (let n = 0; n < 2; n += 1) document.getElementById(id).requestSubmit(); }"
+
+
+async def test_error_disappears_when_input_changes(chromium: Browser, system: Any) -> None:
+    alice, bob = await two_in_a_chat(chromium, system.url)
+    await alice.say("x" * 1001)
+    await expect(alice.page.locator("#problem")).to_contain_text("at most 1000 characters")
+    await alice.page.press("#text", "Backspace")
+    await expect(alice.page.locator("#problem")).to_have_text("")
+    await alice.page.get_by_role("button", name="New chat").first.click()
+    await alice.page.get_by_label("With whom?").fill("nobody-of-this-name")
+    await alice.page.get_by_role("button", name="Start").click()
+    await expect(alice.page.locator("#new-error")).not_to_have_text("")
+    await alice.page.get_by_label("With whom?").fill(bob.login)
+    await expect(alice.page.locator("#new-error")).to_have_text("")
+
+
+async def test_switching_user_clears_the_cookie(chromium: Browser, system: Any) -> None:
+    alice = await enter(await chromium.new_context(), system.url, "alice")
+    cookies = alice.page.context.cookies
+    names = {"access_token", "chat_gateway_device"}
+    assert {cookie["name"] for cookie in await cookies()} == names
+    await alice.page.get_by_role("button", name="Switch user").click()
+    async with alice.page.expect_response(re.compile("/login$")):  # it waits until the logout is through
+        await log_in(alice.page, alice.login)
+    assert {cookie["name"] for cookie in await cookies()} == names
+    async with alice.page.expect_response(re.compile("/api/v1/logout$")) as response:
+        await alice.page.get_by_role("button", name="Switch user").click()
+    assert (await response.value).status == 204
+    assert [cookie["name"] for cookie in await cookies()] == ["chat_gateway_device"]

@@ -1,4 +1,4 @@
-"""A real Prometheus scrapes two nodes, and answers what was done there; each replica of `up` is its own target."""
+"""A real Prometheus scrapes two nodes and has their activity; each replica of `up` is a separate target."""
 
 import asyncio
 import subprocess
@@ -9,11 +9,12 @@ import httpx
 import pytest
 from websockets.asyncio.client import connect
 
-from tests.cluster import run_cluster
 from tests.e2e.system import run_system
 from tests.loadtests.prometheus import PrometheusServer
-from tests.native_client import native
-from tests.servers import find_binary, free_port
+from tests.support.cluster import run_cluster
+from tests.support.machine_speed import slowness
+from tests.support.native_client import native
+from tests.support.servers import find_binary, free_port
 
 SCRAPED_S = 15
 
@@ -30,7 +31,7 @@ async def _comes(read: Callable[[], float], expected: float) -> None:
         raise AssertionError(f"{seen} where {expected} was to come") from None
 
 
-async def test_prometheus_knows_what_was_done(tmp_path: Path, redis_url: str, postgres_url: str) -> None:
+async def test_prometheus_scrapes_metrics_of_activity(tmp_path: Path, redis_url: str, postgres_url: str) -> None:
     async with run_cluster(tmp_path, redis_url, postgres_url) as cluster:
         prometheus = PrometheusServer(tmp_path / "prometheus", [node.port for node in cluster.nodes])
         prometheus.start()
@@ -71,7 +72,7 @@ async def test_prometheus_knows_what_was_done(tmp_path: Path, redis_url: str, po
             lag = prometheus.value(
                 "max(chat_gateway_delivery_lag_seconds_sum / chat_gateway_delivery_lag_seconds_count)"
             )
-            assert 0 < lag < 1
+            assert 0 < lag < slowness()
             exposed = (await asyncio.to_thread(httpx.get, f"http://127.0.0.1:{cluster.nodes[0].port}/metrics")).content
             ended = subprocess.run([find_binary("promtool"), "check", "metrics"], input=exposed, capture_output=True)
             assert (ended.returncode, ended.stdout + ended.stderr) == (0, b"")
@@ -82,7 +83,7 @@ async def test_prometheus_knows_what_was_done(tmp_path: Path, redis_url: str, po
 @pytest.mark.parametrize(
     "metrics_port", [pytest.param(None, marks=pytest.mark.full), free_port()], ids=["own ports", "METRICS_PORT"]
 )
-async def test_each_replica_of_up_is_a_target_of_its_own(tmp_path: Path, metrics_port: int | None) -> None:
+async def test_each_replica_of_up_is_a_separate_target(tmp_path: Path, metrics_port: int | None) -> None:
     with run_system(tmp_path, {} if metrics_port is None else {"METRICS_PORT": str(metrics_port)}) as system:
         own = [int(url.rpartition(":")[2]) for url in system.replica_urls]
         ports = own if metrics_port is None else [metrics_port, metrics_port + 1]

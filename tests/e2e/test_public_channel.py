@@ -1,4 +1,4 @@
-"""Seed 003's public channel over two nodes: everybody is told everything, however much there is, and then lives on."""
+"""Seed 003's public channel over two nodes: every client gets the whole history, of any length, and is then live."""
 
 import asyncio
 import time
@@ -11,13 +11,14 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
-from storage.chat_log import open_chat_log
-from storage.chats import Chats
-from storage.database import open_database
-from storage.public_channel import PublicChannel
+from storage.database.database import open_database
+from storage.log.chat_log import open_chat_log
 from storage.records import Committed, EventKind, NewEvent, Outcome
-from tests.chat_client import ChatClient
-from tests.cluster import Cluster, User, run_cluster
+from storage.repositories.chats import Chats
+from storage.repositories.public_channel import PublicChannelRepository
+from tests.support.chat_client import ChatClient
+from tests.support.cluster import Cluster, User, run_cluster
+from tests.support.machine_speed import slowness
 
 PATH = "/channels/public"
 BATCH = 1000
@@ -44,7 +45,7 @@ async def enter(cluster: Cluster, node: int, user: User, **query: object) -> Cha
 async def fill(database_url: str, user: User, count: int) -> int:
     """Store so many messages of the user's in the channel; its id."""
     async with open_database(database_url) as database, open_chat_log(database) as log:
-        admission, _ = await PublicChannel(database, Chats(database)).enter(user.id)
+        admission, _ = await PublicChannelRepository(database, Chats(database)).enter(user.id)
         for start in range(0, count, BATCH):
             answers: list[asyncio.Future[Outcome]] = []
             for number in range(start, min(start + BATCH, count)):
@@ -62,7 +63,7 @@ def rss(cluster: Cluster, node: int) -> int:
     return next(int(line.split()[1]) * 1024 for line in status.splitlines() if line.startswith("VmRSS"))
 
 
-async def test_strangers_meet_in_one_channel_from_the_first_moment(cluster: Cluster) -> None:
+async def test_concurrent_first_users_share_one_channel(cluster: Cluster) -> None:
     users = [await cluster.user() for _ in range(6)]
     clients = await asyncio.gather(*(enter(cluster, i % 2, user) for i, user in enumerate(users)))
     assert len({client.frames[0]["chat_id"] for client in clients}) == 1
@@ -85,7 +86,7 @@ async def test_text_that_is_no_json_object_is_a_message(cluster: Cluster) -> Non
     await ann.next("pong")
 
 
-async def test_a_newcomer_is_told_everything_and_who_comes_back_what_it_missed(cluster: Cluster) -> None:
+async def test_new_client_gets_all_messages_and_resumed_client_missed(cluster: Cluster) -> None:
     ann = await enter(cluster, 0, await cluster.user())
     for number in range(3):
         await ann.say(f"m{number}")
@@ -98,7 +99,7 @@ async def test_a_newcomer_is_told_everything_and_who_comes_back_what_it_missed(c
     assert again.seqs == [4]
 
 
-async def test_it_is_still_there_after_every_node_has_been_restarted(cluster: Cluster) -> None:
+async def test_channel_history_survives_restart_of_every_node(cluster: Cluster) -> None:
     ann = await cluster.user()
     await (await enter(cluster, 0, ann)).say("before")
     for node in cluster.nodes:
@@ -108,7 +109,7 @@ async def test_it_is_still_there_after_every_node_has_been_restarted(cluster: Cl
     assert [frame["data"]["text"] for frame in late.of_type("message")] == ["before"]
 
 
-async def test_it_is_among_ones_chats_once_one_has_been_there(cluster: Cluster) -> None:
+async def test_channel_is_listed_after_first_visit(cluster: Cluster) -> None:
     ann, bob = await cluster.user(), await cluster.user()
     await enter(cluster, 0, ann)
 
@@ -121,7 +122,7 @@ async def test_it_is_among_ones_chats_once_one_has_been_there(cluster: Cluster) 
     assert await chats(bob) == []
 
 
-async def test_without_a_token_nobody_is_let_in(cluster: Cluster) -> None:
+async def test_missing_or_guest_token_is_rejected(cluster: Cluster) -> None:
     guest = await cluster.guest_token("ann", "room1")
     for token in (None, "nonsense", guest):
         with pytest.raises(InvalidStatus) as refused:
@@ -149,7 +150,7 @@ class Newcomer:
 
 
 @pytest.mark.parametrize("count", [10_000, pytest.param(100_000, marks=pytest.mark.full)])
-async def test_a_newcomer_to_very_many_messages_costs_little_memory_and_nobody_elses_time(
+async def test_replay_of_long_history_costs_bounded_memory_and_delay(
     cluster: Cluster, database_url: str, count: int
 ) -> None:
     ann, bob, eve = await cluster.user(), await cluster.user(), await cluster.user()
@@ -170,4 +171,4 @@ async def test_a_newcomer_to_very_many_messages_costs_little_memory_and_nobody_e
     await asyncio.wait_for(reading, 10)
     assert newcomer.seqs == list(range(1, count + len(waits) + 2))
     assert peak - before < PAGES_BYTES + SLACK_BYTES, f"{before >> 20} MiB became {peak >> 20}"
-    assert max(waits) < MAX_WAIT_S, f"of {len(waits)} live messages"
+    assert max(waits) < MAX_WAIT_S * slowness(), f"of {len(waits)} live messages"

@@ -1,4 +1,4 @@
-"""Two whole nodes over several Redis, and over a cluster: what users see is what they see over one."""
+"""Two nodes over several Redis servers and over a cluster behave as over one Redis."""
 
 import asyncio
 import time
@@ -10,13 +10,13 @@ import httpx
 import pytest
 from websockets.asyncio.client import connect
 
-from gateway.redis.shards import shard_of
-from tests.chat_client import ChatClient
-from tests.cluster import Cluster, GatewayNode, User, run_cluster
-from tests.gateway.redis.waiting import eventually_async
-from tests.native_client import native
-from tests.redis_cluster import run_redis_cluster
-from tests.servers import RedisServer
+from gateway.redis.sharded import shard_of
+from tests.support.chat_client import ChatClient
+from tests.support.cluster import Cluster, GatewayNode, User, run_cluster
+from tests.support.native_client import native
+from tests.support.redis_cluster import run_redis_cluster
+from tests.support.servers import RedisServer
+from tests.support.waiting import eventually_async
 
 KEY = "a service key of this test"
 LIMIT = 10
@@ -30,7 +30,7 @@ async def cluster(layout_url: str, tmp_path: Path, sqlite_url: str) -> AsyncIter
 
 
 @pytest.mark.parametrize("layout_url", ["three", "cluster"], indirect=True)
-async def test_two_nodes_over_many_redis(cluster: Cluster) -> None:
+async def test_two_nodes_work_over_every_redis_layout(cluster: Cluster) -> None:
     ann, bob = await cluster.user("ann"), await cluster.user("bob")
     await every_chat_is_heard_on_both_nodes(cluster, ann, bob)
     await the_newer_connection_wins(cluster, ann)
@@ -118,7 +118,7 @@ async def heard(clients: list[ChatClient], text: str) -> float:
     return time.monotonic() - started
 
 
-async def test_a_dead_shards_chats_go_on_by_the_store_and_the_others_do_not_notice(
+async def test_dead_shard_affects_only_its_chats_which_use_the_store(
     tmp_path: Path, redis_servers: list[RedisServer], sqlite_url: str
 ) -> None:
     url = " ".join(server.url for server in redis_servers)
@@ -144,7 +144,7 @@ async def test_a_dead_shards_chats_go_on_by_the_store_and_the_others_do_not_noti
             await left[chat].say("all")
         await heard(list(right.values()), "all")
         newcomer = await cluster.enter(0, next(chat for chat in chats if chat not in others), bob)
-        await newcomer.say("in, though nobody counts me")
+        await newcomer.say("in, though Redis cannot count me")
         redis_servers[1].start()
 
         async def is_ready() -> bool:
@@ -158,7 +158,7 @@ async def test_a_dead_shards_chats_go_on_by_the_store_and_the_others_do_not_noti
         await heard([right[chat] for chat in others], "after")
 
 
-async def test_while_the_list_grows_node_by_node_every_message_arrives(
+async def test_rolling_growth_of_redis_list_delivers_every_message(
     tmp_path: Path, redis_servers: list[RedisServer], sqlite_url: str
 ) -> None:
     urls = [server.url for server in redis_servers]
@@ -184,7 +184,7 @@ async def test_while_the_list_grows_node_by_node_every_message_arrives(
             newer.kill()
 
 
-async def test_a_cluster_s_failover_loses_no_message(tmp_path: Path, sqlite_url: str) -> None:
+async def test_cluster_failover_loses_no_message(tmp_path: Path, sqlite_url: str) -> None:
     with run_redis_cluster(tmp_path / "redis", replicated=True) as redis_cluster:
         async with run_cluster(tmp_path, redis_cluster.url, sqlite_url, MESSAGES_PER_MINUTE=0) as cluster:
             ann, bob = await cluster.user("ann"), await cluster.user("bob")

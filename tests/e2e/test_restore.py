@@ -1,4 +1,4 @@
-"""Backup and restore by the operator's page: its own commands, run by a shell as they stand there."""
+"""Backup and restore with the shell commands of the operations page."""
 
 import os
 import re
@@ -8,9 +8,10 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+from playwright.async_api import Browser, expect
 
-from tests.cluster import run_cluster
 from tests.deploy.programs import ROOT
+from tests.support.cluster import run_cluster
 
 PAGE = (ROOT / "docs/operations.md").read_text()
 BLOCKS = re.findall(r"```sh\n(.*?)```", PAGE[PAGE.index("## Backup and restore") : PAGE.index("## Losing Redis")], re.S)
@@ -47,7 +48,7 @@ def store_url(kind: str, tmp_path: Path, request: pytest.FixtureRequest) -> str:
     return f"sqlite://{tmp_path / 'chat.db'}" if kind == "sqlite" else str(request.getfixturevalue("postgres_url"))
 
 
-async def test_who_was_ahead_of_the_backup_reloads_and_goes_on(
+async def test_client_ahead_of_backup_gets_reset_and_continues(
     kind: str, tmp_path: Path, redis_url: str, store_url: str
 ) -> None:
     async with run_cluster(tmp_path, redis_url, store_url, MESSAGES_PER_MINUTE=0) as cluster:
@@ -77,3 +78,50 @@ async def test_who_was_ahead_of_the_backup_reloads_and_goes_on(
         assert (await back.next("reset"))["last_seq"] == 8
         said = await again.say("new 9")
         assert (await back.next("message"))["data"] == said
+
+
+async def test_open_page_shows_restored_history(
+    kind: str, tmp_path: Path, redis_url: str, store_url: str, chromium: Browser
+) -> None:
+    async with run_cluster(tmp_path, redis_url, store_url, MESSAGES_PER_MINUTE=0) as cluster:
+        ann, bob = await cluster.user("ann"), await cluster.user("bob")
+        chat = await cluster.chat(ann, bob)
+        first, second = cluster.nodes
+        page = await chromium.new_page()
+        await page.add_init_script(f"sessionStorage.setItem('chat-token', '{ann.token}')")
+        await page.goto(f"{first.url}/#{chat}")
+        texts, readers = page.locator(".message:not(.pending) .text"), page.locator(".ticks[data-tick=read]")
+        await expect(page.locator("#node")).to_have_attribute("data-state", "live")
+        client = await cluster.enter(1, chat, bob)
+        for number in range(1, 5):
+            await client.say(f"kept {number}")
+        await expect(texts).to_have_text([f"kept {number}" for number in range(1, 5)])
+        run(tmp_path, BACKUP[kind], store_url)
+        for number in range(5, 7):
+            await client.say(f"lost {number}")
+        await page.fill("#text", "lost 7")
+        await page.press("#text", "Enter")
+        await expect(texts).to_have_count(7)
+        await client.send(type="read_messages", seq=7)
+        await expect(readers).to_have_count(1)
+
+        for node in cluster.nodes:
+            node.kill()
+        await page.fill("#text", "written meanwhile")
+        await page.press("#text", "Enter")
+        run(tmp_path, RESTORE[kind], store_url)
+        run(tmp_path, RESTORED, store_url)
+        second.start()
+        client = await cluster.enter(1, chat, bob)
+        for number in range(5, 9):  # the new history is as long as the old one before the page sees it
+            await client.say(f"new {number}")
+        first.start()
+        await page.evaluate("dispatchEvent(new Event('online'))")  # reconnect now, unless it is connected by itself
+
+        restored = [*(f"kept {number}" for number in range(1, 5)), *(f"new {number}" for number in range(5, 9))]
+        await expect(texts).to_have_text([*restored, "written meanwhile"])
+        await expect(readers).to_have_count(0)
+        await client.say("new 10")
+        await expect(texts).to_have_text([*restored, "written meanwhile", "new 10"])
+        await client.send(type="read_messages", seq=10)
+        await expect(readers).to_have_count(1)

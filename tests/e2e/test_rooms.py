@@ -1,4 +1,4 @@
-"""Seed 002 over two nodes: rooms in which guests listen, at most two names at once, to what the queue brings."""
+"""Seed 002 over two nodes: rooms for at most two guests, who receive messages from the queue."""
 
 import asyncio
 import time
@@ -12,19 +12,19 @@ import redis
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
-from storage.chat_log import StoredChatLog, open_chat_log
-from storage.database import open_database
+from storage.database.database import open_database
+from storage.log.chat_log import StoredChatLog, open_chat_log
 from storage.records import QUEUE_SENDER, Committed, EventKind, NewEvent, Outcome
-from storage.rooms import Rooms
-from tests.chat_client import ChatClient, Frame
-from tests.cluster import Cluster, run_cluster
-from tests.servers import RedisServer
+from storage.repositories.rooms import RoomRepository
+from tests.support.chat_client import ChatClient, Frame
+from tests.support.cluster import Cluster, run_cluster
+from tests.support.servers import RedisServer
 
 
 class Writer:
     """What the queue's consumer does: stores messages in rooms."""
 
-    def __init__(self, rooms: Rooms, log: StoredChatLog) -> None:
+    def __init__(self, rooms: RoomRepository, log: StoredChatLog) -> None:
         self._rooms = rooms
         self._log = log
 
@@ -47,9 +47,9 @@ async def cluster(tmp_path: Path, redis_server: RedisServer, database_url: str) 
 
 @pytest.fixture
 async def writer(cluster: Cluster, database_url: str) -> AsyncIterator[Writer]:
-    """Only the store is told; the nodes find what is there by their position check."""
+    """Writes only to the store; the nodes find the message by their position check."""
     async with open_database(database_url) as database, open_chat_log(database) as log:
-        yield Writer(Rooms(database), log)
+        yield Writer(RoomRepository(database), log)
 
 
 async def enter(cluster: Cluster, node: int, username: str, room_id: str = "room1", **query: object) -> ChatClient:
@@ -69,7 +69,7 @@ async def messages(client: ChatClient, count: int) -> list[Frame]:
     return await client.until(lambda frames: len([frame for frame in frames if "content" in frame]) >= count)
 
 
-async def test_a_message_reaches_every_guest_of_its_room_and_nobody_else(cluster: Cluster, writer: Writer) -> None:
+async def test_room_message_reaches_only_guests_of_that_room(cluster: Cluster, writer: Writer) -> None:
     ann, bob = await enter(cluster, 0, "ann"), await enter(cluster, 1, "bob")
     elsewhere = await enter(cluster, 0, "ann", "room2")
     await writer.say("room1", "Hello, Room!")
@@ -81,7 +81,7 @@ async def test_a_message_reaches_every_guest_of_its_room_and_nobody_else(cluster
     assert [frame["content"] for frame in await messages(elsewhere, 1)] == ["elsewhere"]
 
 
-async def test_a_third_name_is_refused_with_a_reason_and_the_two_may_come_again_and_again(cluster: Cluster) -> None:
+async def test_third_guest_is_rejected_and_first_two_may_reconnect(cluster: Cluster) -> None:
     first, _ = await enter(cluster, 0, "ann"), await enter(cluster, 1, "bob")
     for node in (0, 1):
         assert await refused_code(cluster, node, "eve") == "room_full"
@@ -90,13 +90,13 @@ async def test_a_third_name_is_refused_with_a_reason_and_the_two_may_come_again_
     token, own = await cluster.guest_token("eve", "room1"), cluster.nodes[0]
     headers = {"Authorization": f"Bearer {token}"}
     async with connect(own.ws_url("/updates/room1"), additional_headers=headers, origin=own.url, proxy=None) as page:
-        await asyncio.wait_for(page.wait_closed(), 5)
+        await asyncio.wait_for(page.wait_closed(), 30)
         assert (page.close_code, page.close_reason) == (4410, "The room is full: 2 others are connected.")
     await enter(cluster, 0, "eve", "room2")
     assert first.socket.close_code is None
 
 
-async def test_a_seat_is_free_when_the_last_socket_of_its_name_has_gone(cluster: Cluster) -> None:
+async def test_seat_is_freed_with_last_socket_of_its_guest(cluster: Cluster) -> None:
     sockets = [await enter(cluster, node, "ann") for node in (0, 1)]
     await enter(cluster, 0, "bob")
     await sockets[0].close()
@@ -112,7 +112,7 @@ async def test_a_seat_is_free_when_the_last_socket_of_its_name_has_gone(cluster:
     assert await refused_code(cluster, 0, "ann") == "room_full"
 
 
-async def test_of_many_names_that_come_at_once_two_get_in(cluster: Cluster) -> None:
+async def test_concurrent_guests_are_admitted_up_to_two(cluster: Cluster) -> None:
     async def attempt(number: int) -> int | None:
         try:
             await enter(cluster, number % 2, f"guest{number // 2}")
@@ -124,7 +124,7 @@ async def test_of_many_names_that_come_at_once_two_get_in(cluster: Cluster) -> N
     assert len(names) == 2
 
 
-async def test_who_came_while_redis_had_forgotten_the_two_is_closed_again(
+async def test_guest_admitted_after_redis_data_loss_is_closed(
     cluster: Cluster, redis_server: RedisServer, writer: Writer
 ) -> None:
     ann, bob = await enter(cluster, 0, "ann"), await enter(cluster, 0, "bob")
@@ -139,7 +139,7 @@ async def test_who_came_while_redis_had_forgotten_the_two_is_closed_again(
         await messages(guest, 1)
 
 
-async def test_a_killed_nodes_seats_are_free_within_its_lease(cluster: Cluster) -> None:
+async def test_seats_of_killed_node_are_freed_within_its_lease(cluster: Cluster) -> None:
     await enter(cluster, 0, "ann")
     await enter(cluster, 1, "bob")
     cluster.nodes[0].kill()
@@ -153,7 +153,7 @@ async def test_a_killed_nodes_seats_are_free_within_its_lease(cluster: Cluster) 
     assert await refused_code(cluster, 1, "carl") == "room_full"
 
 
-async def test_since_replays_and_says_when_it_is_live(cluster: Cluster, writer: Writer) -> None:
+async def test_since_replays_then_announces_caught_up(cluster: Cluster, writer: Writer) -> None:
     for number in range(5):
         await writer.say("room1", f"m{number}")
     late = await enter(cluster, 0, "ann")
@@ -165,7 +165,7 @@ async def test_since_replays_and_says_when_it_is_live(cluster: Cluster, writer: 
     assert [frame["content"] for frame in await messages(late, 1)] == ["live"]
 
 
-async def test_nothing_that_a_guest_sends_is_answered_or_heard_and_abuse_closes(cluster: Cluster) -> None:
+async def test_guest_input_is_ignored_and_abuse_closes_socket(cluster: Cluster) -> None:
     ann, bob = await enter(cluster, 0, "ann"), await enter(cluster, 1, "bob")
     for frame in (
         "hello",
@@ -182,7 +182,7 @@ async def test_nothing_that_a_guest_sends_is_answered_or_heard_and_abuse_closes(
 
 
 @pytest.mark.parametrize("room_id", ["комната 1", "a/b", "a/", "?x=1#%", "a\r\nb"])
-async def test_any_name_is_a_room(cluster: Cluster, writer: Writer, room_id: str) -> None:
+async def test_any_text_names_a_room(cluster: Cluster, writer: Writer, room_id: str) -> None:
     token = await cluster.guest_token("ann", room_id)
     for path in (f"/updates/{quote(room_id)}", f"/updates/{quote(room_id, safe='')}/"):
         await cluster.open(0, path, token)
@@ -191,7 +191,7 @@ async def test_any_name_is_a_room(cluster: Cluster, writer: Writer, room_id: str
     assert (await messages(guest, 1))[0]["room_id"] == room_id
 
 
-async def test_a_token_opens_its_own_room_only_and_a_users_token_none(cluster: Cluster) -> None:
+async def test_guest_token_opens_only_its_room_and_user_token_none(cluster: Cluster) -> None:
     async def status(path: str, token: str | None) -> int:
         with pytest.raises(InvalidStatus) as refused:
             await cluster.open(0, path, token)
@@ -208,7 +208,7 @@ async def test_a_token_opens_its_own_room_only_and_a_users_token_none(cluster: C
 
 
 @pytest.mark.parametrize("place", ["query", "subprotocol", "cookie"])
-async def test_the_token_may_stand_in_the_other_places_too(cluster: Cluster, place: str) -> None:
+async def test_guest_token_is_accepted_in_every_place(cluster: Cluster, place: str) -> None:
     token, node = await cluster.guest_token("ann", "room1"), cluster.nodes[0]
     url = node.ws_url("/updates/room1")
     match place:

@@ -1,4 +1,4 @@
-"""A running node says tokens to nobody: not in its log, its metrics or its errors, wherever a client put them."""
+"""A running node never repeats tokens: not in its log, metrics or errors, wherever a client put them."""
 
 from pathlib import Path
 from typing import Any
@@ -8,7 +8,7 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
-from tests.cluster import run_cluster
+from tests.support.cluster import run_cluster
 
 JUNK = "eyJhbGciOiJub25lIn0.eyJzdWIiOiIxIn0."
 
@@ -23,7 +23,7 @@ def ways(token: str) -> list[dict[str, Any]]:
     ]
 
 
-async def test_no_token_is_said_anywhere(tmp_path: Path, redis_url: str, sqlite_url: str) -> None:
+async def test_no_token_appears_in_logs_responses_or_metrics(tmp_path: Path, redis_url: str, sqlite_url: str) -> None:
     async with run_cluster(tmp_path, redis_url, sqlite_url, nodes=1, DEBUG=1, LOG_FORMAT="json") as cluster:
         (node,) = cluster.nodes
         ann = await cluster.user("ann")

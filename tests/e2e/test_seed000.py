@@ -18,7 +18,7 @@ from tests.seeds.extract import code_block, code_blocks, seed_text
 
 RUNNER = Path(__file__).parents[1] / "node" / "seed000.mjs"
 ACCOUNT = {"login": "user@example.com", "password": "password123"}  # the seed's own
-TIMEOUT_S = 15
+TIMEOUT_S = 30
 
 
 def program(language: str, heading: str, url: str) -> str:
@@ -59,7 +59,7 @@ async def show_page(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) 
     writer.close()
 
 
-async def test_the_seeds_page_logs_in_across_origins_and_is_greeted(chromium: Browser, system: System) -> None:
+async def test_seed_page_logs_in_cross_origin_and_gets_hello(chromium: Browser, system: System) -> None:
     user_id = await register(system.url)
     page = await chromium.new_page()
     said: asyncio.Queue[str] = asyncio.Queue()
@@ -75,7 +75,7 @@ async def test_the_seeds_page_logs_in_across_origins_and_is_greeted(chromium: Br
         assert await said.get() == "Соединение закрыто корректно, код=1000 причина=bye"
 
 
-async def test_the_seeds_functions_run_in_node(system: System, tmp_path: Path) -> None:
+async def test_seed_functions_run_in_node(system: System, tmp_path: Path) -> None:
     user_id = await register(system.url)
     source = tmp_path / "client.js"
     source.write_text(program("javascript", "JavaScript", system.url), encoding="utf-8")
@@ -95,7 +95,7 @@ async def test_the_seeds_functions_run_in_node(system: System, tmp_path: Path) -
             await process.wait()
 
 
-async def test_the_seeds_python_program_runs(system: System, tmp_path: Path) -> None:
+async def test_seed_python_program_runs(system: System, tmp_path: Path) -> None:
     user_id = await register(system.url)
     source = tmp_path / "client.py"
     source.write_text(program("python", "Python", system.url), encoding="utf-8")
@@ -109,7 +109,7 @@ async def test_the_seeds_python_program_runs(system: System, tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("query", ["", "?token=nonsense", "?token="])
-async def test_the_seeds_urls_take_anonymous_clients(system: System, query: str) -> None:
+async def test_seed_urls_accept_anonymous_clients(system: System, query: str) -> None:
     # [anonymous, authorized], as the seed writes them
     patterns = [block.code.strip() for block in code_blocks(seed_text(0)) if block.language == ""]
     assert patterns == ["ws://ws.localhost/ws/{client_id}", "ws://ws.localhost/ws/{client_id}?token={jwt_token}"]

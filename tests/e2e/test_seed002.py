@@ -1,4 +1,4 @@
-"""Seed 002, as its Postman steps go: a token for a room, two who listen over two replicas, a message for the room."""
+"""Seed 002 along its Postman steps: a token for a room, two listeners over two replicas, a message for the room."""
 
 import asyncio
 import base64
@@ -8,35 +8,11 @@ from typing import Any
 import httpx
 import orjson
 import pytest
-from websockets.asyncio.client import ClientConnection, connect
+from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
+from tests.e2e.seed002 import TIMEOUT_S, documented, listen, new_token
 from tests.e2e.system import System
-from tests.seeds.extract import code_blocks, seed_text
-
-TIMEOUT_S = 10
-
-
-def documented(heading: str, place: int) -> dict[str, Any]:
-    """The JSON of that place among the blocks under a heading of the seed."""
-    blocks = [block for block in code_blocks(seed_text(2)) if heading in block.heading]
-    fields: dict[str, Any] = orjson.loads(blocks[place].code)
-    return fields
-
-
-async def new_token(url: str, **changes: str) -> str:
-    """Step 1: a token for the seed's user in the seed's room, or for another."""
-    async with httpx.AsyncClient(base_url=url) as http:
-        answer = await http.post("/generate-token", json=documented("1. Создание токена", 0) | changes)
-    assert answer.status_code == 200, answer.text
-    assert answer.json().keys() == documented("1. Создание токена", 1).keys() == {"token"}
-    return str(answer.json()["token"])
-
-
-async def listen(url: str, token: str, room_id: str = "room1") -> ClientConnection:
-    """Step 2: a socket with the token in its header."""
-    headers = {"Authorization": f"Bearer {token}"}
-    return await connect(f"{url.replace('http', 'ws', 1)}/updates/{room_id}", additional_headers=headers, proxy=None)
 
 
 async def refusal(url: str, token: str, room_id: str = "room1") -> tuple[int, str]:
@@ -53,14 +29,14 @@ def claims_of(token: str) -> dict[str, Any]:
     return claims
 
 
-async def test_the_token_says_what_the_seed_says_for_one_hour(system: System) -> None:
+async def test_token_has_documented_claims_for_one_hour(system: System) -> None:
     claims = claims_of(await new_token(system.url))
     asked = documented("1. Создание токена", 0)
     assert {name: claims[name] for name in asked} == asked
     assert abs(claims["exp"] - time.time() - 3600) < 60
 
 
-async def test_the_message_reaches_everybody_who_listens_in_the_room(system: System) -> None:
+async def test_message_reaches_every_listener_of_the_room(system: System) -> None:
     one, other = system.replica_urls[:2]
     first = await listen(one, await new_token(system.url))
     again = await listen(other, await new_token(system.url))
@@ -80,7 +56,7 @@ async def test_the_message_reaches_everybody_who_listens_in_the_room(system: Sys
         await socket.close()
 
 
-async def test_a_message_for_a_room_where_nobody_listens_is_taken(system: System) -> None:
+async def test_message_for_room_without_listeners_is_stored(system: System) -> None:
     async with httpx.AsyncClient(base_url=system.url) as http:
         answer = await http.post("/message", json={"room_id": "empty", "content": "anyone?"})
     assert answer.json() == {"status": "Message sent to room: empty"}
@@ -90,7 +66,7 @@ async def test_a_message_for_a_room_where_nobody_listens_is_taken(system: System
     await socket.close()
 
 
-async def test_a_bad_token_and_a_third_user_are_refused_with_a_reason(system: System) -> None:
+async def test_bad_token_and_third_user_are_rejected_with_a_reason(system: System) -> None:
     token = await new_token(system.url)
     head, _, signature = token.split(".")
     forged = base64.urlsafe_b64encode(orjson.dumps(claims_of(token) | {"room_id": "room2"})).rstrip(b"=").decode()

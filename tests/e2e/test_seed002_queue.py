@@ -1,4 +1,4 @@
-"""Seed 002 with its RabbitMQ: the whole system on a real broker, beside other AMQP clients of the queue `messages`."""
+"""Seed 002 with RabbitMQ: the whole system on a real broker with other AMQP clients of the queue `messages`."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
@@ -11,8 +11,8 @@ import pytest
 from aio_pika.abc import AbstractChannel, AbstractIncomingMessage
 from websockets.asyncio.client import ClientConnection
 
+from tests.e2e.seed002 import TIMEOUT_S, documented, listen, new_token
 from tests.e2e.system import System, run_system
-from tests.e2e.test_seed002 import TIMEOUT_S, documented, listen, new_token
 
 POSTS, TAKEN = 9, 3
 
@@ -39,9 +39,7 @@ async def heard(socket: ClientConnection, count: int) -> list[str]:
         return [orjson.loads(await socket.recv())["content"] for _ in range(count)]
 
 
-async def test_what_any_amqp_client_publishes_reaches_everybody_in_the_room(
-    system: System, channel: AbstractChannel
-) -> None:
+async def test_message_from_amqp_client_reaches_all_in_the_room(system: System, channel: AbstractChannel) -> None:
     one, other = system.replica_urls[:2]
     first = await listen(one, await new_token(system.url))
     second = await listen(other, await new_token(system.url, username="user2"))
@@ -58,9 +56,7 @@ async def test_what_any_amqp_client_publishes_reaches_everybody_in_the_room(
         await late.close()
 
 
-async def test_post_message_publishes_into_the_queue_messages_and_answers_to_the_letter(
-    system: System, channel: AbstractChannel
-) -> None:
+async def test_post_message_publishes_to_queue_and_responds_as_seed(system: System, channel: AbstractChannel) -> None:
     """A consumer that comes first takes some of what is posted; what it gives back is delivered all the same."""
     listener = await listen(system.url, await new_token(system.url))
     queue = await channel.declare_queue("messages", durable=True)

@@ -12,14 +12,14 @@ import orjson
 from playwright.async_api import Browser, BrowserContext
 from websockets.asyncio.client import ClientConnection, connect
 
-from tests.browser import browser_chat_websocket
 from tests.e2e.system import System
 from tests.node.client import node_chat_websocket
 from tests.seeds.chat_websocket import ChatWebSocket
 from tests.seeds.extract import code_blocks, seed_text
+from tests.support.browser import browser_chat_websocket
 
 PASSWORD = "a long enough passphrase"
-TIMEOUT_S = 10
+TIMEOUT_S = 30
 
 
 async def register(context: BrowserContext, url: str, login: str) -> str:
@@ -72,7 +72,7 @@ async def talk(alice: ChatWebSocket, bob: ChatWebSocket) -> None:
     assert own_echoes == []
 
 
-async def test_the_seeds_class_in_node_and_in_chromium_talk_across_replicas(
+async def test_seed_class_in_node_and_chromium_chats_across_replicas(
     chromium: Browser, system: Any, tmp_path: Path
 ) -> None:
     one, other = system.replica_urls[:2]
@@ -85,7 +85,7 @@ async def test_the_seeds_class_in_node_and_in_chromium_talk_across_replicas(
         await talk(alice, bob)
 
 
-async def test_the_seeds_class_in_two_node_processes_talks_through_the_balancer(
+async def test_seed_class_in_two_node_processes_chats_over_balancer(
     chromium: Browser, system: Any, tmp_path: Path
 ) -> None:
     context = await chromium.new_context()
@@ -121,7 +121,7 @@ def check(frame: dict[str, Any], shown: dict[str, Any], **known: object) -> None
     assert {name: frame[name] for name in shown} == shown | known
 
 
-async def test_every_json_that_the_seed_shows_is_taken_or_sent_as_it_stands_there(system: System) -> None:
+async def test_every_json_of_the_seed_is_accepted_or_sent_verbatim(system: System) -> None:
     blocks = [orjson.loads(block.code) for block in code_blocks(seed_text(4)) if block.language == "json"]
     say, type_, read, greeting, said, typing, was_read, error, *errors = blocks
     one, other = system.replica_urls[:2]

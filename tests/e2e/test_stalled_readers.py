@@ -1,4 +1,4 @@
-"""One in ten of a chat's clients stops reading: the others notice nothing, and what it cost comes back."""
+"""One in ten clients of a chat stops reading: others are not affected and resources are freed."""
 
 import asyncio
 import os
@@ -9,12 +9,12 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from statistics import quantiles
 
-from gateway.outbox import DEFAULT_LIMIT
-from tests.chat_client import ChatClient
-from tests.cluster import Cluster, User, run_cluster
+from gateway.sessions.outbox import DEFAULT_LIMIT
+from tests.support.chat_client import ChatClient
+from tests.support.cluster import Cluster, User, run_cluster
 
 READERS, STALLED = 36, 4
-TEXT = "\x01" * 1000
+TEXT = "x" + "\x01" * 999
 """6 kB of JSON: what the kernel keeps for a stalled socket (some 4 MB) is soon full."""
 MESSAGES = 200
 
@@ -49,19 +49,24 @@ async def stalled(cluster: Cluster, chat: int, user: User) -> AsyncIterator[None
         client.close()
 
 
-async def say_all(writer: ChatClient, readers: list[ChatClient]) -> float:
-    """The 99th percentile of what a message took to the last of the readers, in seconds."""
+async def say_all(clients: list[ChatClient]) -> float:
+    """The 99th percentile of the time from a message to the last of the clients, in seconds.
+
+    They write in turn, so that none exceeds the rate of a socket, which would slow it down.
+    """
     took = []
-    for _ in range(MESSAGES):
+    for number in range(MESSAGES):
         started = time.perf_counter()
+        writer = clients[number % len(clients)]
         seq = (await writer.say(TEXT))["seq"]
-        for reader in readers:
-            await reader.next("message", lambda frame, seq=seq: frame["data"]["seq"] == seq)
+        for reader in clients:
+            if reader is not writer:
+                await reader.next("message", lambda frame, seq=seq: frame["data"]["seq"] == seq)
         took.append(time.perf_counter() - started)
     return quantiles(took, n=100)[98]
 
 
-async def test_others_notice_nothing_and_memory_and_descriptors_come_back(
+async def test_stalled_readers_do_not_affect_others_and_free_resources(
     tmp_path: Path, redis_url: str, sqlite_url: str
 ) -> None:
     settings = {"MESSAGES_PER_MINUTE": 0, "PING_INTERVAL_S": 5}
@@ -71,7 +76,7 @@ async def test_others_notice_nothing_and_memory_and_descriptors_come_back(
         chat = await cluster.chat(ann, *users)
         writer = await cluster.enter(0, chat, ann)
         readers = [await cluster.enter(0, chat, user) for user in users[:READERS]]
-        baseline_s = min([await say_all(writer, readers) for _ in range(2)])
+        baseline_s = min([await say_all([writer, *readers]) for _ in range(2)])
         files, memory = open_files(cluster), resident_bytes(cluster)
         for user in users[READERS:]:
             await stack.enter_async_context(stalled(cluster, chat, user))
@@ -79,13 +84,13 @@ async def test_others_notice_nothing_and_memory_and_descriptors_come_back(
         rounds: list[float] = []  # the best of them says what stalled readers cost: other processes disturb some
         peak = memory
         while "code=4001" not in cluster.nodes[0].log:
-            rounds.append(await say_all(writer, readers))
+            rounds.append(await say_all([writer, *readers]))
             peak = max(peak, resident_bytes(cluster))
         assert peak - memory <= (1 + READERS + STALLED) * DEFAULT_LIMIT
         assert min(rounds) <= 2 * baseline_s
         closed = time.monotonic()
         while open_files(cluster) > files:
-            assert time.monotonic() - closed < 30
+            assert time.monotonic() - closed < 90
             await asyncio.sleep(0.1)
         assert all(reader.seqs == writer.seqs[-len(reader.seqs) :] for reader in readers)
         assert cluster.nodes[0].log.count("code=4001") == STALLED

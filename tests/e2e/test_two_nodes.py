@@ -1,4 +1,4 @@
-"""One chat over two nodes: what issue-level promises say, on real Redis and both databases."""
+"""One chat over two nodes: the documented guarantees, with real Redis and both databases."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -10,8 +10,8 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
-from tests.chat_client import ChatClient
-from tests.cluster import Cluster, run_cluster
+from tests.support.chat_client import ChatClient
+from tests.support.cluster import Cluster, run_cluster
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ async def unlimited(tmp_path: Path, redis_url: str, database_url: str) -> AsyncI
         yield cluster
 
 
-async def test_two_people_talk_through_two_nodes(cluster: Cluster) -> None:
+async def test_two_users_chat_over_two_nodes(cluster: Cluster) -> None:
     ann, bob = await cluster.user("ann"), await cluster.user("bob")
     chat = await cluster.chat(ann, bob)
     left, right = await cluster.enter(0, chat, ann), await cluster.enter(1, chat, bob)
@@ -44,7 +44,7 @@ async def test_two_people_talk_through_two_nodes(cluster: Cluster) -> None:
     assert len(nodes) == 2
 
 
-async def test_who_sends_before_it_is_greeted_gets_its_own_copy(unlimited: Cluster) -> None:
+async def test_message_sent_before_greeting_gets_its_own_copy(unlimited: Cluster) -> None:
     """Seed 004 sends from `onopen`, and the copy is all the acknowledgement that it gets."""
     for number in range(20):
         ann = await unlimited.user("ann")
@@ -56,7 +56,7 @@ async def test_who_sends_before_it_is_greeted_gets_its_own_copy(unlimited: Clust
         await client.close()
 
 
-async def test_fifty_writers_on_each_of_two_nodes_leave_no_hole_and_one_order(unlimited: Cluster) -> None:
+async def test_many_writers_on_two_nodes_give_one_order_without_gap(unlimited: Cluster) -> None:
     writers = 50
     users = [await unlimited.user("writer") for _ in range(2 * writers)]
     chat = await unlimited.chat(*users)
@@ -78,7 +78,7 @@ async def test_fifty_writers_on_each_of_two_nodes_leave_no_hole_and_one_order(un
         assert mine == [f"{number}.{i}" for i in range(5)]
 
 
-async def test_ten_messages_a_minute_over_both_nodes_and_not_one_more(cluster: Cluster) -> None:
+async def test_minute_limit_holds_over_both_nodes(cluster: Cluster) -> None:
     ann, bob = await cluster.user("ann"), await cluster.user("bob")
     first, second = await cluster.chat(ann, bob), await cluster.chat(ann)
     clients = [await cluster.enter(0, first, ann), await cluster.enter(1, second, ann)]
@@ -103,7 +103,7 @@ async def test_ten_messages_a_minute_over_both_nodes_and_not_one_more(cluster: C
     assert again["data"] == stored[0]["data"]
 
 
-async def test_a_second_connection_closes_the_first_on_another_node(cluster: Cluster) -> None:
+async def test_second_connection_closes_first_on_other_node(cluster: Cluster) -> None:
     ann = await cluster.user("ann")
     chat = await cluster.chat(ann)
     first = await cluster.enter(0, chat, ann)
@@ -115,7 +115,7 @@ async def test_a_second_connection_closes_the_first_on_another_node(cluster: Clu
     await third.say("and here")
 
 
-async def test_of_connections_made_at_once_exactly_one_stays(cluster: Cluster) -> None:
+async def test_concurrent_connections_leave_exactly_one(cluster: Cluster) -> None:
     ann = await cluster.user("ann")
     chat = await cluster.chat(ann)
     clients = await asyncio.gather(*(cluster.connect(i % 2, chat, ann) for i in range(10)))
@@ -129,7 +129,7 @@ async def test_of_connections_made_at_once_exactly_one_stays(cluster: Cluster) -
     await open_ones()[0].say("the one")
 
 
-async def test_typing_and_read_marks_reach_the_other_and_never_their_author(cluster: Cluster) -> None:
+async def test_typing_and_read_receipts_reach_only_others(cluster: Cluster) -> None:
     ann, bob = await cluster.user("ann"), await cluster.user("bob")
     chat = await cluster.chat(ann, bob)
     left, right = await cluster.enter(0, chat, ann), await cluster.enter(1, chat, bob)
@@ -155,7 +155,7 @@ async def test_typing_and_read_marks_reach_the_other_and_never_their_author(clus
     assert right.of_type("messages_read") == []
 
 
-async def test_presence_comes_with_the_first_and_goes_with_the_last_socket(cluster: Cluster) -> None:
+async def test_presence_starts_with_first_and_ends_with_last_socket(cluster: Cluster) -> None:
     ann, bob = await cluster.user("ann"), await cluster.user("bob")
     chat = await cluster.chat(ann, bob)
     left = await cluster.enter(0, chat, ann)
@@ -171,7 +171,7 @@ async def test_presence_comes_with_the_first_and_goes_with_the_last_socket(clust
     assert all(frame["user_id"] != ann.id for frame in left.of_type("presence"))
 
 
-async def test_presence_is_gone_within_a_minute_of_its_nodes_death(cluster: Cluster) -> None:
+async def test_presence_ends_within_a_minute_of_node_death(cluster: Cluster) -> None:
     ann, bob = await cluster.user("ann"), await cluster.user("bob")
     chat = await cluster.chat(ann, bob)
     left = await cluster.enter(0, chat, ann)
@@ -185,7 +185,7 @@ async def test_presence_is_gone_within_a_minute_of_its_nodes_death(cluster: Clus
 
 
 @pytest.mark.parametrize("origin", [None, "page"])
-async def test_a_stranger_is_refused(cluster: Cluster, origin: str | None) -> None:
+async def test_stranger_is_rejected(cluster: Cluster, origin: str | None) -> None:
     ann, eve = await cluster.user("ann"), await cluster.user("eve")
     chat = await cluster.chat(ann)
     node = cluster.nodes[0]
@@ -200,7 +200,7 @@ async def test_a_stranger_is_refused(cluster: Cluster, origin: str | None) -> No
             assert client.frames == []
 
 
-async def test_a_socket_without_a_valid_token_is_refused(cluster: Cluster) -> None:
+async def test_socket_without_valid_token_is_rejected(cluster: Cluster) -> None:
     ann = await cluster.user("ann")
     chat = await cluster.chat(ann)
     node = cluster.nodes[0]
@@ -212,7 +212,7 @@ async def test_a_socket_without_a_valid_token_is_refused(cluster: Cluster) -> No
     assert (await page.closed())[0] == 4401
 
 
-async def test_each_of_the_four_ways_of_giving_a_token_works(cluster: Cluster) -> None:
+async def test_token_is_accepted_in_each_of_four_places(cluster: Cluster) -> None:
     ann = await cluster.user("ann")
     chat = await cluster.chat(ann)
     node = cluster.nodes[0]
@@ -229,7 +229,7 @@ async def test_each_of_the_four_ways_of_giving_a_token_works(cluster: Cluster) -
     assert ann.token not in node.log
 
 
-async def test_bad_input_gets_the_documented_error_and_the_socket_lives(cluster: Cluster) -> None:
+async def test_bad_input_gets_documented_error_and_keeps_socket_open(cluster: Cluster) -> None:
     ann = await cluster.user("ann")
     client = await cluster.enter(0, await cluster.chat(ann), ann)
     bad: list[tuple[str | bytes, str]] = [
@@ -254,7 +254,7 @@ async def test_bad_input_gets_the_documented_error_and_the_socket_lives(cluster:
     await client.say("я" * 1000)
 
 
-async def test_edit_delete_history_and_resume(cluster: Cluster) -> None:
+async def test_edits_and_deletions_reach_history_and_resume(cluster: Cluster) -> None:
     ann, bob = await cluster.user("ann"), await cluster.user("bob")
     chat = await cluster.chat(ann, bob)
     left, right = await cluster.enter(0, chat, ann), await cluster.enter(1, chat, bob)
@@ -284,7 +284,7 @@ async def test_edit_delete_history_and_resume(cluster: Cluster) -> None:
     assert (await beyond.next("reset"))["last_seq"] == 4
 
 
-async def test_the_same_id_is_the_same_message_and_never_another(cluster: Cluster) -> None:
+async def test_same_id_is_a_duplicate_and_never_another_message(cluster: Cluster) -> None:
     ann = await cluster.user("ann")
     chat = await cluster.chat(ann)
     left = await cluster.enter(0, chat, ann)
@@ -297,7 +297,7 @@ async def test_the_same_id_is_the_same_message_and_never_another(cluster: Cluste
     assert (await right.next("error"))["code"] == "id_reused"
 
 
-async def test_a_refusal_is_no_error_of_the_servers(cluster: Cluster) -> None:
+async def test_rejected_handshake_is_not_logged_as_error(cluster: Cluster) -> None:
     ann = await cluster.user("ann")
     with pytest.raises(InvalidStatus):
         await ChatClient.connect(cluster.nodes[0].chat_url(await cluster.chat(ann)), "nonsense")
@@ -311,7 +311,7 @@ async def logging_json(tmp_path: Path, redis_url: str, sqlite_url: str) -> Async
         yield cluster
 
 
-async def test_what_happens_is_in_the_log(logging_json: Cluster) -> None:
+async def test_client_activity_is_logged(logging_json: Cluster) -> None:
     cluster = logging_json
     ann, bob = await cluster.user("ann"), await cluster.user("bob")
     chat = await cluster.chat(ann)

@@ -1,4 +1,4 @@
-"""What users are told of chats that they do not watch: over two nodes."""
+"""Notifications about chats without a subscription, over two nodes."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -7,9 +7,9 @@ import httpx
 import pytest
 
 from storage.records import ChatKind
-from tests.cluster import Cluster, run_cluster
-from tests.native_client import NativeClient, native
-from tests.servers import RedisServer
+from tests.support.cluster import Cluster, run_cluster
+from tests.support.native_client import NativeClient, native
+from tests.support.servers import RedisServer
 
 
 @pytest.fixture
@@ -18,7 +18,7 @@ async def cluster(tmp_path: Path, redis_url: str, database_url: str) -> AsyncIte
         yield cluster
 
 
-async def test_chats_that_are_not_watched_tell_where_they_are(cluster: Cluster) -> None:
+async def test_unsubscribed_chats_send_their_activity(cluster: Cluster) -> None:
     ann, bob, eve = [await cluster.user(name) for name in ("ann", "bob", "eve")]
     chats = [await cluster.chat(ann, bob) for _ in range(3)]
     foreign = await cluster.chat(ann, eve)
@@ -35,10 +35,10 @@ async def test_chats_that_are_not_watched_tell_where_they_are(cluster: Cluster) 
     await there.until(lambda _: all(heard(there, chat)[-1:] == [20] for chat in chats))
     assert heard(here, chats[0]) == [], "it is subscribed"
     assert heard(here, foreign) == heard(there, foreign) == []
-    assert len(heard(there, chats[0])) < 20, "told together"
+    assert len(heard(there, chats[0])) < 20, "notified together"
 
 
-async def test_members_hear_that_they_came_and_went(cluster: Cluster) -> None:
+async def test_members_are_notified_when_added_and_removed(cluster: Cluster) -> None:
     ann, bob = await cluster.user("ann"), await cluster.user("bob")
     here, there, maker = await native(cluster, 0, bob), await native(cluster, 1, bob), await native(cluster, 0, ann)
     url = cluster.nodes[0].url + "/api/v1/chats"
@@ -66,7 +66,7 @@ async def test_members_hear_that_they_came_and_went(cluster: Cluster) -> None:
             assert len(client.of_type("chat_removed")) == 1
 
 
-async def test_a_member_who_joins_a_public_chat_hears_of_it(cluster: Cluster) -> None:
+async def test_joining_a_public_chat_notifies_the_member(cluster: Cluster) -> None:
     ann, bob = await cluster.user("ann"), await cluster.user("bob")
     public = await cluster.chat(ann, kind=ChatKind.PUBLIC)
     client = await native(cluster, 0, bob)
@@ -78,12 +78,12 @@ async def test_a_member_who_joins_a_public_chat_hears_of_it(cluster: Cluster) ->
     await client.ack("message", chat_id=public, text="x")
 
 
-async def test_news_that_a_break_of_redis_cost_come_with_its_end(cluster: Cluster, redis_server: RedisServer) -> None:
+async def test_changes_during_redis_outage_are_sent_after_it(cluster: Cluster, redis_server: RedisServer) -> None:
     ann, bob = await cluster.user("ann"), await cluster.user("bob")
     known = await cluster.chat(ann, bob)
     client, writer = await native(cluster, 0, bob), await native(cluster, 1, ann)
     while not client.of_type("chat_activity"):  # until bob's chats have been read
         await writer.ack("message", chat_id=known, text="x")
-    unheard = await cluster.chat(ann, bob)  # in the database directly: nobody is told
+    unheard = await cluster.chat(ann, bob)  # in the database directly, without notification
     redis_server.restart()
     assert await client.next("chat_added") == {"type": "chat_added", "chat_id": unheard}

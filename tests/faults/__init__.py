@@ -1,1 +1,1 @@
-"""The fault rig: real processes, broken on purpose under load, and a checker of what clients saw (docs/delivery.md)."""
+"""The fault rig: real processes, injected faults under load, and a checker of what clients saw (docs/delivery.md)."""

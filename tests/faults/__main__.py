@@ -1,4 +1,4 @@
-"""`python -m tests.faults --minutes N --seed S [--mutation M]`: exits with 1 if the promise was broken."""
+"""`python -m tests.faults --minutes N --seed S [--mutation M]`: exits with 1 if a guarantee was broken."""
 
 import argparse
 import asyncio

@@ -1,4 +1,4 @@
-"""What a kind of fault is: a function that strikes, waits, and returns once it has healed what it did."""
+"""A fault: a function that causes it, waits, and returns once it has healed it."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
@@ -13,7 +13,7 @@ class TooLate(Exception):
 
 
 class Blow(Protocol):
-    """Who is told how a fault goes."""
+    """The receiver of the progress of a fault."""
 
     def hit(self) -> None:
         """It strikes now, and not when it was planned.

@@ -15,7 +15,7 @@ WITHIN_S = 30.0
 """Leases of dead nodes run out, and lost seats are asserted again, in less."""
 POLL_S = 0.5
 _NOISE = ("PoolConnectionHolder.release()", "timeout graceful shutdown exceeded")
-"""asyncpg gives a connection back in a task that nobody hears of when its own time limit cuts a silent server; uvicorn
+"""asyncpg returns a connection in a task that is not awaited when its own timeout cuts a silent server; uvicorn
 calls it an error that a request outlives its patience, as it must while the database is silent.
 """
 

@@ -1,7 +1,7 @@
 """Judges a history: pure functions, each of which returns the violations of one rule (docs/delivery.md).
 
 acked − stored = ∅; stored − attempted = ∅; nothing stored twice; each client's seqs strictly increase without a hole
-once repetitions are removed; all agree on (chat, seq) → event; one sender's order is kept; whoever is connected has
+once repetitions are removed; all agree on (chat, seq) → event; one sender's order is kept; every connected client has
 caught up; and the text of a message is what its last edit or deletion made of it.
 """
 
@@ -28,7 +28,7 @@ class Rule(StrEnum):
 
 
 class Violation(NamedTuple):
-    """One breach of the promise, told so that it can be found in the history."""
+    """One breach of a guarantee, described so that it can be found in the history."""
 
     rule: Rule
     chat: int
@@ -67,7 +67,7 @@ def _lost(history: History) -> Iterator[Violation]:
             if taken.key not in readers[taken.chat][reader]:
                 yield Violation(Rule.LOST, taken.chat, f"the queue took {taken.key}, and {reader} does not find it")
     for chat in (acks.keys() | {taken.chat for taken in history.accepted}) - {chat for chat, _, _ in views}:
-        yield Violation(Rule.LOST, chat, "nobody could read the chat, where messages were acknowledged")
+        yield Violation(Rule.LOST, chat, "no client could read the chat, in which messages were acknowledged")
 
 
 def _phantoms(history: History) -> Iterator[Violation]:
@@ -78,7 +78,7 @@ def _phantoms(history: History) -> Iterator[Violation]:
         places[chat] = {(s.seq, s.message_id, s.key) for s in found}
         for s in found:
             if (chat, s.sender, s.key) not in attempted:
-                yield Violation(Rule.PHANTOM, chat, f"{s} is stored, and nobody sent it")
+                yield Violation(Rule.PHANTOM, chat, f"{s} is stored, and no client sent it")
     for d in history.deliveries:
         if (d.seq, d.message_id, d.key) not in places.get(d.chat, ()):
             yield Violation(Rule.PHANTOM, d.chat, f"{d} was pushed, and is not stored")
@@ -127,7 +127,7 @@ def _disorder(history: History) -> Iterator[Violation]:
         for s in found:
             number, before = order.get((chat, s.key)), latest.get(s.sender)
             if number is None or s.sender == QUEUE:
-                continue  # a phantom, or in nobody's order
+                continue  # a phantom, or without an order
             if before is not None and number < order[chat, before.key]:
                 yield Violation(Rule.ORDER, chat, f"{before.key} is stored before {s.key}, and was sent after it")
             latest[s.sender] = s

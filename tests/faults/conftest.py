@@ -1,4 +1,4 @@
-"""Where a rig's servers live."""
+"""The folder for the servers of a rig."""
 
 import shutil
 from collections.abc import Iterator
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.servers import temporary_folder
+from tests.support.servers import temporary_folder
 
 
 @pytest.fixture

@@ -12,8 +12,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from gateway.node import Node
-from storage.commit_postgres import PostgresCommit
+from gateway.node.node import Node
+from storage.log.commit_postgres import PostgresCommit
 from storage.records import ChatEvent
 
 LAST_WORDS_S = 0.02
@@ -25,9 +25,9 @@ class CrashPoint(StrEnum):
 
     BEFORE_COMMIT = "before_commit"
     DURING_COMMIT = "during_commit"  # sent to the database, no answer yet: the outcome is unknown
-    AFTER_COMMIT = "after_commit"  # stored, and nobody told
-    AFTER_PUBLISH = "after_publish"  # other nodes told, no client of this one, so no ack
-    AFTER_ACK = "after_ack"  # this node's clients told, and no other node: the PUBLISH is lost
+    AFTER_COMMIT = "after_commit"  # stored and not published
+    AFTER_PUBLISH = "after_publish"  # published to other nodes, delivered to no client of this node: no ack
+    AFTER_ACK = "after_ack"  # delivered to clients of this node only: the PUBLISH is lost
 
 
 class CrashPoints:

@@ -1,4 +1,4 @@
-"""A short run for each mutation: the faults under which its broken rule matters, and none that would hide it."""
+"""A short run for each mutation: the faults for which its broken rule matters, without those that would hide it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -42,7 +42,7 @@ DIRECTED: Final[dict[Mutation, Directed]] = {
     ),
     # what is stored but not acknowledged is sent again
     Mutation.NO_UNIQUE_KEY: Directed(_crashes(Kind.CRASH_AFTER_COMMIT), Rule.DUPLICATE),
-    # whoever comes back has missed what was said meanwhile
+    # a reconnecting client has missed the messages of that time
     Mutation.NO_REPLAY: Directed(_crashes(Kind.KILL), Rule.HOLE),
 }
 

@@ -1,4 +1,4 @@
-"""What each kind of fault does: it starts, lasts, and is healed when its function returns."""
+"""The faults: each starts, lasts, and is healed when its function returns."""
 
 import asyncio
 import subprocess
@@ -20,7 +20,7 @@ from tests.faults.sockets import Socket
 CRASH_WITHIN_S = 5.0
 """A node that has not come past the crash point by then is killed where it is."""
 EXIT_S = 12.0
-"""A node that was told to leave has left by then: DRAIN_DELAY_S + DRAIN_S, and uvicorn's own few seconds."""
+"""A node that got SIGTERM has ended by then: DRAIN_DELAY_S + DRAIN_S plus a few seconds of uvicorn."""
 SLOW_S = 0.15
 SLOW_BYTES_PER_S = 20_000.0
 
@@ -101,7 +101,7 @@ async def _restart_politely(place: Place) -> None:
     try:
         status = await in_thread(lambda: place.node.wait(EXIT_S))
         if status != 0:
-            raise AssertionError(f"a node that was told to leave ended with {status}")
+            raise AssertionError(f"a node that got SIGTERM ended with {status}")
     finally:
         await in_thread(place.node.kill)
         await place.start()

@@ -1,4 +1,4 @@
-"""What befalls Redis: it dies, hangs, forgets, fails over; or a node does not hear it."""
+"""Faults of Redis: crash, freeze, data loss, failover, or an interrupted subscription."""
 
 import asyncio
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ async def _restart(rig: Rig, _: Sequence[Socket], fault: Planned, blow: Blow) ->
 
 
 async def lose_redis(rig: Rig, duration_s: float) -> None:
-    """Kill both servers: there is nobody to take over, and nothing is left. The caller holds the lock."""
+    """Kill both servers: no replica can take over and all data is lost. The caller holds the lock."""
     await asyncio.gather(*(be_dead(server, duration_s) for server in rig.redis.servers.values()))
 
 

@@ -1,4 +1,4 @@
-"""What befalls PostgreSQL and RabbitMQ: they die, hang, cut connections; or somebody else holds a lock."""
+"""Faults of PostgreSQL and RabbitMQ: crash, freeze, cut connections, or locks held by others."""
 
 import asyncio
 import random

@@ -1,4 +1,4 @@
-"""The figures of a run, out of its history."""
+"""The figures of a run, computed from its history."""
 
 import math
 from collections import Counter

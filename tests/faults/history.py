@@ -26,7 +26,7 @@ class Attempt(NamedTuple):
 
 
 class Ack(NamedTuple):
-    """The sender was told that it is stored."""
+    """The sender got an acknowledgement."""
 
     at: float
     chat: int

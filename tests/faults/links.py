@@ -1,6 +1,6 @@
 """A TCP link that can be made bad: a proxy in front of one port, which delays, throttles, stalls silently, or resets.
 
-A stall is a silent one: nobody is told, connections stay open, what is sent vanishes into buffers, and new connections
+A stall is a silent one: no side is notified, connections stay open, sent bytes vanish into buffers, and new connections
 are accepted and never answered. When it heals, everything arrives, late. `reset` is what a middlebox does that forgot.
 """
 
@@ -59,7 +59,7 @@ class Link:
     def __init__(self, target_port: int) -> None:
         self._target_port = target_port
         self.upward = Way()
-        """From whoever connects to whoever serves."""
+        """From the client to the server."""
         self.downward = Way()
         self.ears = asyncio.Event()
         """Cleared, nothing comes down connections that have subscribed to anything in Redis; all else does."""
@@ -94,7 +94,7 @@ class Link:
         self.upward.bytes_per_s = self.downward.bytes_per_s = bytes_per_s
 
     def stall(self, *ways: Way) -> None:
-        """Let nothing pass in these directions (none given: in both), and tell nobody."""
+        """Pass nothing in these directions (default: both), without closing the connections."""
         for way in ways or (self.upward, self.downward):
             way.flows.clear()
 

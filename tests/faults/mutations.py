@@ -1,4 +1,4 @@
-"""Rules that can be broken, one at a time, to see that the checker turns red. Patched in by the node's runner."""
+"""Rules that can be broken, one at a time, to test the checker. The runner of a node patches them in."""
 
 import asyncio
 import uuid
@@ -6,13 +6,13 @@ from collections.abc import Callable, Iterable
 from enum import StrEnum
 from typing import Any
 
-import storage.commit_postgres as commit_postgres
-from gateway.repair import Repair
-from gateway.resume import Resume
-from gateway.since import Since
-from gateway.subscription import Subscription
-from gateway.timeline import Timeline
-from storage.commit_postgres import CALL, PostgresCommit
+import storage.log.commit_postgres as commit_postgres
+from gateway.delivery.reorder_buffer import ReorderBuffer
+from gateway.delivery.repair import Repair
+from gateway.delivery.resume import Resume
+from gateway.delivery.subscription import Subscription
+from gateway.protocol.ids import Since
+from storage.log.commit_postgres import CALL, PostgresCommit
 from storage.records import ChatEvent, NewEvent
 
 UNCOMMITTED_S = 0.1
@@ -68,7 +68,7 @@ _late_commits: set[asyncio.Task[None]] = set()
 def _no_gap_repair() -> None:
     """Deliver what comes, and do not ask what is missing before it."""
 
-    def add(timeline: Timeline, events: Iterable[ChatEvent]) -> list[ChatEvent]:
+    def add(timeline: ReorderBuffer, events: Iterable[ChatEvent]) -> list[ChatEvent]:
         due = []
         for event in events:
             if event.seq >= timeline.next_seq:
@@ -76,7 +76,7 @@ def _no_gap_repair() -> None:
                 due.append(event)
         return due
 
-    Timeline.add = add  # type: ignore[method-assign, assignment]
+    ReorderBuffer.add = add  # type: ignore[method-assign, assignment]
 
 
 def _no_position_check() -> None:

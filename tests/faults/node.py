@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from gateway.cli import main
-from gateway.sentinel_url import SentinelUrl
+from gateway.config.redis_url import SentinelUrl
 from tests.faults.crash_points import CrashPoints
 from tests.faults.mutations import Mutation, mutate
 

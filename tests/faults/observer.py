@@ -1,4 +1,4 @@
-"""Watches a run from outside: what the nodes' metrics say, and how long after each fault everybody was well again."""
+"""Monitors a run from outside: metrics of the nodes, and the recovery time after each fault."""
 
 import asyncio
 import re

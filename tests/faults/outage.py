@@ -1,9 +1,9 @@
-"""How a server is away for a while: silent, with its connections open, or dead."""
+"""Kinds of outage of a server: silent with open connections, or dead."""
 
 import asyncio
 
 from tests.faults.rig import in_thread
-from tests.servers import Server
+from tests.support.servers import Server
 
 
 async def hold_still(server: Server, duration_s: float) -> None:

@@ -1,4 +1,4 @@
-"""The run as pictures, on one time axis: faults, ack latency, delivery lag, gaps found and repaired. SVG files."""
+"""Charts of a run on one time axis: faults, ack latency, delivery lag, gaps found and repaired. SVG files."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path

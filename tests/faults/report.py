@@ -1,4 +1,4 @@
-"""What a run has to say for itself, in Markdown; the same on the terminal and in the report's folder."""
+"""The report of a run in Markdown, on the terminal and in its folder."""
 
 import math
 from dataclasses import asdict
@@ -13,7 +13,7 @@ from tests.faults.run import Outcome
 from tests.faults.samples import samples
 
 SHOWN = 20
-"""Violations that are told one by one."""
+"""The number of violations that are listed individually."""
 
 
 def write_report(outcome: Outcome, folder: Path) -> None:

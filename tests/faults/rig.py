@@ -14,21 +14,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
-from auth.keys import KeyRing
-from auth.tokens import GuestIssuer, Issuer, TokenNames
-from storage.accounts import Accounts
-from storage.chats import Chats
-from storage.database import open_database
-from storage.keys import SigningKeys
-from storage.migrate import migrate
+from auth.tokens.access_tokens import GuestIssuer, Issuer, TokenNames
+from auth.tokens.key_ring import KeyRing
+from storage.database.database import open_database
+from storage.database.migrate import migrate
 from storage.records import ChatKind, NewMember
-from storage.rooms import Rooms
+from storage.repositories.accounts import Accounts
+from storage.repositories.chats import Chats
+from storage.repositories.keys import SigningKeys
+from storage.repositories.rooms import RoomRepository
 from tests.faults.links import Link
 from tests.faults.mutations import Mutation
 from tests.faults.servers import ReloadableNginx, RigNode
-from tests.rabbitmq import RabbitServer
-from tests.sentinels import RedisTrio
-from tests.servers import PostgresServer, RedisServer, ServerFailed
+from tests.support.rabbitmq import RabbitServer
+from tests.support.sentinels import RedisTrio
+from tests.support.servers import PostgresServer, RedisServer, ServerFailed
 
 NODES = 3
 TOKEN_LIFETIME_S = 6 * 3600
@@ -119,7 +119,7 @@ class Rig:
             for number in range(rooms):
                 name = f"room{number}"
                 ann, bob = (issuer.issue(key, guest, f"{guest}@rig.example", name) for guest in ("ann", "bob"))
-                made.append(Room((await Rooms(database).room(name)).chat_id, name, (ann, bob)))
+                made.append(Room((await RoomRepository(database).room(name)).chat_id, name, (ann, bob)))
             return made
 
 
@@ -173,7 +173,7 @@ async def run_rig(folder: Path, mutation: Mutation | None = None, **settings: ob
 
 
 async def in_thread(work: Callable[[], _T]) -> _T:
-    """Run what blocks. In the pool, whose threads stay: a child is told to die with the *thread* that started it."""
+    """Run a blocking call in the pool, whose threads persist: a child ends with the *thread* that started it."""
     return await asyncio.to_thread(work)
 
 

@@ -1,4 +1,4 @@
-"""What goes through the queue: guests who listen in rooms, and those who publish to them."""
+"""The traffic of the queue: guests who listen in rooms and publishers to them."""
 
 import asyncio
 import random

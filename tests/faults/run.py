@@ -1,4 +1,4 @@
-"""One run: load, faults by plan, healing, a quiet time, everybody's reading of the history, and the verdict."""
+"""One run: load, planned faults, healing, a quiet time, reading of the history by all clients, and the verdict."""
 
 import asyncio
 import random

@@ -1,4 +1,4 @@
-"""Which faults come when: a pure function of the seed. Every kind comes up before any comes up again."""
+"""The schedule of faults: a pure function of the seed. Every kind occurs before any repeats."""
 
 import random
 from collections.abc import Iterator, Sequence

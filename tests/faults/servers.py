@@ -1,4 +1,4 @@
-"""The rig's own servers: nodes that can be ordered to crash, an nginx that can reload, a Redis with its connections."""
+"""The servers of the rig: nodes with crash points, an nginx that can reload, a Redis with its connections."""
 
 import os
 import signal
@@ -10,7 +10,7 @@ from email.utils import parsedate_to_datetime
 from pathlib import Path
 
 from tests.faults.crash_points import CrashPoint
-from tests.servers import Server, _tethered, answers, find_binary, free_port
+from tests.support.servers import Server, _tethered, answers, find_binary, free_port
 
 ROOT = Path(__file__).parents[2]
 
@@ -64,14 +64,6 @@ class RigNode(Server):
     def terminate(self) -> None:
         """SIGTERM; it drains and ends by itself."""
         os.kill(self.pid, signal.SIGTERM)
-
-    def wait(self, timeout_s: float) -> int:
-        """Its exit status once it has ended.
-
-        Raises: subprocess.TimeoutExpired.
-        """
-        assert self._process is not None
-        return self._process.wait(timeout_s)
 
 
 def find_faketime() -> Path | None:

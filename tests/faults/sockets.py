@@ -1,4 +1,4 @@
-"""A client's socket, for as long as a run takes: it comes back with `since`, after a back-off with full jitter."""
+"""The socket of a client during a run: it reconnects with `since` after a backoff with full jitter."""
 
 import asyncio
 import random

@@ -1,4 +1,4 @@
-"""`python -m tests.faults.summary FOLDER…`: several runs' reports as one table in Markdown, for docs/delivery.md."""
+"""`python -m tests.faults.summary FOLDER…`: the reports of several runs as one Markdown table for docs/delivery.md."""
 
 import argparse
 import sys

@@ -1,4 +1,4 @@
-"""The checker is shown a good history, and then the same one with each promise broken."""
+"""The checker passes a good history and finds each broken guarantee in a changed one."""
 
 from collections.abc import Callable
 
@@ -52,7 +52,7 @@ def lose_what_the_queue_took(history: History) -> None:
     history.accepted.append(Accepted(3, CHAT, "queue.1"))
 
 
-def store_what_nobody_sent(history: History) -> None:
+def store_an_unsent_message(history: History) -> None:
     for found in history.reads.values():
         found.append(Stored(4, 104, ANN, "ann.3", "ann.3"))
 
@@ -122,13 +122,13 @@ def edit(history: History) -> None:
         history.ends[reader] = 4
 
 
-def test_an_edited_message_is_green() -> None:
+def test_edited_message_passes() -> None:
     history = good()
     edit(history)
     assert check(history) == []
 
 
-def test_the_queue_keeps_no_order() -> None:
+def test_queue_messages_need_no_order() -> None:
     history = good()
     for number, key in enumerate(("queue.2", "queue.1")):
         history.attempts.insert(0, Attempt(6, CHAT, QUEUE, key))
@@ -139,11 +139,11 @@ def test_the_queue_keeps_no_order() -> None:
     assert check(history) == []
 
 
-def test_a_good_history_is_green() -> None:
+def test_good_history_passes() -> None:
     assert check(good()) == []
 
 
-def test_what_was_not_acknowledged_may_be_stored_or_not() -> None:
+def test_unacknowledged_message_may_be_stored_or_not() -> None:
     history = good()
     history.acks.pop()
     history.attempts.append(Attempt(9, CHAT, BOB, "bob.2"))
@@ -158,7 +158,7 @@ def test_what_was_not_acknowledged_may_be_stored_or_not() -> None:
         (move_an_acknowledged_message, Rule.LOST),
         (forget_the_chat, Rule.LOST),
         (lose_what_the_queue_took, Rule.LOST),
-        (store_what_nobody_sent, Rule.PHANTOM),
+        (store_an_unsent_message, Rule.PHANTOM),
         (store_it_as_anothers, Rule.PHANTOM),
         (push_what_is_not_stored, Rule.PHANTOM),
         (store_it_twice, Rule.DUPLICATE),
@@ -173,7 +173,7 @@ def test_what_was_not_acknowledged_may_be_stored_or_not() -> None:
         (refuse_bob, Rule.ODDITY),
     ],
 )
-def test_a_broken_promise_is_found(spoil: Callable[[History], None], rule: Rule) -> None:
+def test_broken_guarantee_is_found(spoil: Callable[[History], None], rule: Rule) -> None:
     history = good()
     spoil(history)
     assert rule in {violation.rule for violation in check(history)}

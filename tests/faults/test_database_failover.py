@@ -1,6 +1,6 @@
 """A real standby that lacks the last commits is promoted. What they acknowledged is lost: the promise excludes that.
 
-But nobody goes on as if nothing had been: clients are told to reload, and then agree.
+But no client continues with the old history: clients get a reset and then agree.
 """
 
 import asyncio
@@ -12,10 +12,10 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.cluster import Cluster, User, run_cluster
 from tests.faults.links import Link
 from tests.faults.rig import in_thread
-from tests.servers import PostgresServer, PostgresStandby
+from tests.support.cluster import Cluster, User, run_cluster
+from tests.support.servers import PostgresServer, PostgresStandby
 
 TIMEOUT_S = 20.0
 KEPT, LOST = 10, 5
@@ -77,7 +77,7 @@ async def history(cluster: Cluster, node: int, chat: int, user: User) -> list[tu
     return [(message["seq"], message["id"], message["text"]) for message in answer.json()["messages"]]
 
 
-async def test_after_a_failover_that_lost_commits_all_reload_and_agree(cluster: Cluster, pair: Pair) -> None:
+async def test_failover_with_lost_commits_resets_every_client(cluster: Cluster, pair: Pair) -> None:
     ann, bob = await cluster.user("ann"), await cluster.user("bob")
     chat = await cluster.chat(ann, bob)
     left, right = await cluster.enter(0, chat, ann), await cluster.enter(1, chat, bob)

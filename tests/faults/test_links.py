@@ -1,4 +1,4 @@
-"""A link, and every way in which it can be bad."""
+"""The link of the rig and each of its faults."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -42,7 +42,7 @@ async def is_silent(reader: asyncio.StreamReader) -> bool:
     return False
 
 
-async def test_a_good_link_passes_everything_and_the_end_of_it() -> None:
+async def test_healthy_link_passes_all_bytes_and_end_of_stream() -> None:
     async with echo_through_link() as (_, reader, writer):
         writer.write(b"b" * 300_000)
         assert await reader.readexactly(300_000) == b"b" * 300_000
@@ -51,7 +51,7 @@ async def test_a_good_link_passes_everything_and_the_end_of_it() -> None:
 
 
 @pytest.mark.parametrize("ways", [("upward",), ("downward",), ()])
-async def test_a_stalled_link_says_nothing_and_delivers_late(ways: tuple[str, ...]) -> None:
+async def test_stalled_link_delivers_after_healing(ways: tuple[str, ...]) -> None:
     async with echo_through_link() as (link, reader, writer):
         link.stall(*(getattr(link, way) for way in ways))
         writer.write(b"b")
@@ -60,7 +60,7 @@ async def test_a_stalled_link_says_nothing_and_delivers_late(ways: tuple[str, ..
         assert await reader.read(1) == b"b"
 
 
-async def test_a_stalled_link_accepts_connections_and_does_not_answer_them() -> None:
+async def test_stalled_link_accepts_connections_without_responding() -> None:
     async with echo_through_link() as (link, _, _):
         link.stall()
         reader, writer = await asyncio.open_connection("127.0.0.1", link.port)
@@ -69,7 +69,7 @@ async def test_a_stalled_link_accepts_connections_and_does_not_answer_them() -> 
         writer.close()
 
 
-async def test_a_slow_link_takes_its_time() -> None:
+async def test_slow_link_delays_each_direction() -> None:
     async with echo_through_link() as (link, reader, writer):
         link.delay(0.1)
         began = asyncio.get_running_loop().time()
@@ -78,7 +78,7 @@ async def test_a_slow_link_takes_its_time() -> None:
         assert asyncio.get_running_loop().time() - began >= 0.2
 
 
-async def test_a_throttled_link_lets_little_pass() -> None:
+async def test_throttled_link_limits_bandwidth() -> None:
     async with echo_through_link() as (link, reader, writer):
         link.throttle(10_000)
         began = asyncio.get_running_loop().time()
@@ -87,14 +87,14 @@ async def test_a_throttled_link_lets_little_pass() -> None:
         assert asyncio.get_running_loop().time() - began >= 0.2
 
 
-async def test_a_reset_ends_every_connection_at_once() -> None:
+async def test_reset_ends_every_connection_at_once() -> None:
     async with echo_through_link() as (link, reader, _):
         link.reset()
         with pytest.raises(ConnectionResetError):
             await reader.read(1)
 
 
-async def test_deaf_ears_hear_nothing_while_all_else_is_heard() -> None:
+async def test_muted_subscription_stalls_while_other_traffic_passes() -> None:
     async with echo_through_link() as (link, reader, writer):
         ear_reader, ear_writer = await asyncio.open_connection("127.0.0.1", link.port)
         ear_writer.write(b"SUBSCRIBE")

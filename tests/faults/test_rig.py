@@ -45,19 +45,19 @@ SHOWN = Mutation.NO_GAP_REPAIR
 @pytest.mark.parametrize(
     "mutation", [SHOWN, *(pytest.param(other, marks=pytest.mark.full) for other in Mutation if other is not SHOWN)]
 )
-async def test_a_broken_rule_turns_the_checker_red(folder: Path, mutation: Mutation) -> None:
+async def test_mutation_makes_checker_fail(folder: Path, mutation: Mutation) -> None:
     outcome = await run_directed(folder, DIRECTED[mutation], mutation)
     assert DIRECTED[mutation].expected in {violation.rule for violation in outcome.violations}, summary(outcome)
 
 
 @pytest.mark.full
 @pytest.mark.parametrize("mutation", Mutation)
-async def test_without_the_mutation_the_same_run_is_green(folder: Path, mutation: Mutation) -> None:
+async def test_same_run_without_mutation_passes(folder: Path, mutation: Mutation) -> None:
     outcome = await run_directed(folder, DIRECTED[mutation], None)
     assert not outcome.violations, summary(outcome)
 
 
-async def test_a_handshake_whose_client_has_gone_puts_nobody_out(folder: Path) -> None:
+async def test_abandoned_handshake_replaces_no_live_connection(folder: Path) -> None:
     """It waits for the database while its client is let in elsewhere, and must not take the seat when it goes on."""
     faults = [
         Planned(0.5, Kind.STORM, 0, 1.0, 1),  # so that every node has as many connections as there are handshakes

@@ -1,4 +1,4 @@
-"""What several runs say together, and which faults speak for themselves."""
+"""The summary of several runs, and which faults give samples."""
 
 from dataclasses import asdict
 
@@ -25,7 +25,7 @@ def outcome(*struck: Struck, seed: int = 1) -> Outcome:
     return Outcome(seed, history, struck, [(30.0, 2.0, 3.0)], [], 60.0)
 
 
-def test_each_promise_has_its_sample() -> None:
+def test_each_guarantee_has_its_sample() -> None:
     killed = Struck(Kind.CRASH_AFTER_ACK, 0, began=1, healed=2, recovered=4.5, well=4.5)
     restarted = Struck(Kind.REDIS_RESTART, 0, began=10, healed=14, recovered=15, well=16)
     rolled = Struck(Kind.ROLLING_RESTART, 0, began=18.5, healed=19, recovered=20, well=20)
@@ -41,21 +41,19 @@ def test_each_promise_has_its_sample() -> None:
 
 
 @pytest.mark.parametrize(("began", "healed", "counts"), [(4, 6, False), (9, 11, False), (1, 20, False), (12, 13, True)])
-def test_a_fault_beside_which_another_lasted_does_not_speak_for_itself(
-    began: float, healed: float, counts: bool
-) -> None:
+def test_fault_during_another_fault_gives_no_sample(began: float, healed: float, counts: bool) -> None:
     killed = Struck(Kind.KILL, 0, began=5, healed=8, recovered=10, well=10)
     other = Struck(Kind.POSTGRES_PAUSE, 0, began=began, healed=healed, well=healed)
     assert samples(outcome(killed, other), CLIENTS).recovery_after_kill_s == ([5] if counts else [])
 
 
-def test_a_fault_that_was_never_healed_spoils_what_came_after_it() -> None:
+def test_unhealed_fault_discards_later_samples() -> None:
     never = Struck(Kind.POSTGRES_PAUSE, 0, began=1)
     killed = Struck(Kind.KILL, 0, began=5, healed=8, recovered=10, well=10)
     assert samples(outcome(never, killed), CLIENTS).recovery_after_kill_s == []
 
 
-def test_runs_add_up() -> None:
+def test_runs_are_summed() -> None:
     runs = []
     for seed in (1, 2):
         came_of = outcome(Struck(Kind.KILL, 0, began=1, healed=2, recovered=2.0 + seed, well=5), seed=seed)

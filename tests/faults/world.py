@@ -1,4 +1,4 @@
-"""What all clients of a run share: where the system is, what they have seen, and when they act."""
+"""State shared by all clients of a run: the system, the history and the times to act."""
 
 import asyncio
 import random
@@ -21,7 +21,7 @@ class World:
     is_writing: bool = True
     over: asyncio.Event = field(default_factory=asyncio.Event)
     acked_seq: dict[int, int] = field(default_factory=dict)
-    """By chat: where whoever is connected must be by now."""
+    """By chat: the position that every connected client must have reached."""
 
     @property
     def now(self) -> float:

@@ -1,4 +1,4 @@
-"""Echo sessions on sockets of their own, without the rest of a node."""
+"""Echo sessions on separate sockets, without the rest of a node."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -10,16 +10,16 @@ from starlette.types import Receive, Scope, Send
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
-from gateway.echo import Echo, EchoSession
-from gateway.lane import LANE, Lane
+from gateway.interfaces.connection import CONNECTION, Connection
 from gateway.metrics import Metrics
+from gateway.sessions.echo import EchoService, EchoSession
+from gateway.sessions.echo_upstream import Upstream
 from gateway.tasks import Tasks
-from gateway.upstream import Upstream
 from storage.records import Direction, LinePage, NewLine
-from tests.gateway.transport.server import Server, closed, running, until
+from tests.support.transport_server import Server, closed, running, until
 
 USER_ID = 7
-TIMEOUT_S = 10.0
+TIMEOUT_S = 30.0
 
 Done = Callable[[bool], None]
 
@@ -65,9 +65,9 @@ class FakeTranscripts:
 
 @dataclass
 class EchoServer:
-    """Accepts whoever comes."""
+    """Accepts every client."""
 
-    echo: Echo
+    echo: EchoService
     transcripts: FakeTranscripts
     metrics: Metrics
     sessions: list[EchoSession] = field(default_factory=list)
@@ -78,8 +78,8 @@ class EchoServer:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI."""
         assert (await receive())["type"] == "websocket.connect"
-        lane: Lane = scope["extensions"][LANE]
-        session = self.echo.session(lane, USER_ID, float("inf"), lambda _, code: self.ends.append(code))
+        lane: Connection = scope["extensions"][CONNECTION]
+        session = self.echo.session(USER_ID, float("inf"), lane, lambda _, code: self.ends.append(code))
         await send({"type": "websocket.accept"})
         self.sessions.append(session)
         self.before_attach(session)
@@ -110,7 +110,7 @@ async def echo_server(upstream_url: str | None = None, *, holds: bool = False) -
     """An echo over transcripts of the test's; with a URL, proxied to there."""
     transcripts, tasks, metrics = FakeTranscripts(holds=holds), Tasks(), Metrics()
     upstream = None if upstream_url is None else Upstream(upstream_url)
-    app = EchoServer(Echo(transcripts, tasks, metrics.clients, upstream), transcripts, metrics)
+    app = EchoServer(EchoService(transcripts, tasks, metrics.clients, upstream), transcripts, metrics)
     try:
         async with running(app) as app.server:
             yield app

@@ -1,26 +1,27 @@
-"""Tickets of one process, for what plays no part in Redis."""
+"""In-memory tickets of one process, for tests without Redis."""
 
 import itertools
 
 from gateway.errors import RedisUnavailable
-from gateway.tickets import PREFIX, Redeemed
+from gateway.interfaces.tickets import PREFIX
+from storage.records import Credential
 
 
 class MemoryTickets:
-    """Meets `gateway.tickets.Tickets`; nothing expires, and `is_down` is an outage."""
+    """Meets `gateway.interfaces.tickets.Tickets`; nothing expires, and `is_down` is an outage."""
 
     def __init__(self) -> None:
         self.is_down = False
-        self._tickets: dict[str, Redeemed] = {}
+        self._tickets: dict[str, Credential] = {}
         self._numbers = itertools.count(1)
 
-    async def issue(self, user_id: int, expires_at: int) -> str:
+    async def issue(self, credential: Credential) -> str:
         """See `Tickets`."""
         ticket = f"{PREFIX}{next(self._numbers)}"
-        self._tickets[ticket] = Redeemed(user_id, expires_at)
+        self._tickets[ticket] = credential
         return ticket
 
-    async def redeem(self, ticket: str) -> Redeemed | None:
+    async def redeem(self, ticket: str) -> Credential | None:
         """See `Tickets`."""
         if self.is_down:
             raise RedisUnavailable

@@ -1,12 +1,13 @@
-"""A broker whose health is what the test says, and that does nothing else."""
+"""A broker that only has the health that the test sets."""
 
 
 class QuietBroker:
-    """Meets `gateway.broker.Broker`."""
+    """Meets `gateway.interfaces.broker.Broker`."""
 
     def __init__(self) -> None:
         self.deaf = False
         self.down = False
+        self.refusal = ""
 
     async def subscribe(self, chat_id: int) -> None:
         raise NotImplementedError

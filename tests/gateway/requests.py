@@ -1,4 +1,4 @@
-"""Requests and handshakes as the server hands them over, without a server."""
+"""Requests and handshakes in the form of the server, without a server."""
 
 from collections.abc import Sequence
 from urllib.parse import urlencode

@@ -1,4 +1,4 @@
-"""What the load tests are run against."""
+"""The target system of the load tests."""
 
 from collections.abc import Iterator
 

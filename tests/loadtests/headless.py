@@ -1,4 +1,4 @@
-"""One headless run of the load test in a process of its own: Locust patches the one that imports it."""
+"""One headless run of the load test in a separate process, as Locust patches the importing process."""
 
 import csv
 import os
@@ -7,7 +7,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.servers import free_port
+from tests.support.servers import free_port
 
 ROOT = Path(__file__).parents[2]
 LOCUSTFILE = ROOT / "loadtests/locustfile.py"
@@ -34,7 +34,7 @@ class Outcome:
     html: Path
     lines: dict[tuple[str, str], Line]
     users: list[int]
-    """How many there were, second by second; without the seconds in which nobody was there yet or any more."""
+    """The number of users per second, without the seconds before the first and after the last user."""
 
     def line(self, kind: str, name: str) -> Line:
         """One line; all zeros if it is not there."""

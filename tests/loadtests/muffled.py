@@ -1,4 +1,4 @@
-"""A way to a system on which WebSockets fall silent, one and all, while they stay open and HTTP goes on."""
+"""A proxy to a system on which all WebSockets fall silent while they stay open and HTTP continues."""
 
 import asyncio
 from collections.abc import AsyncIterator

@@ -1,4 +1,4 @@
-"""A real Prometheus that scrapes some processes: its answers, its alerts, its graphs."""
+"""A real Prometheus that scrapes processes: its queries, alerts and graphs."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 
 import httpx
 
-from tests.servers import Server, find_binary, free_port
+from tests.support.servers import Server, find_binary, free_port
 
 _CONFIG = """
 global: {{scrape_interval: {interval}ms, scrape_timeout: {interval}ms, evaluation_interval: {interval}ms}}

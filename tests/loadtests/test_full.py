@@ -17,13 +17,13 @@ from pathlib import Path
 import pytest
 from playwright.async_api import Browser
 
-from storage.migrate import migrate
-from tests.browser import chromium
-from tests.cluster import GatewayNode
+from storage.database.migrate import migrate
 from tests.deploy.balancer import Balancer
 from tests.loadtests.headless import BROKEN, outcome, start_locust
 from tests.loadtests.prometheus import PrometheusServer
-from tests.servers import RedisServer, Server, answers, free_port, wait_until
+from tests.support.browser import chromium
+from tests.support.cluster import GatewayNode
+from tests.support.servers import RedisServer, Server, answers, free_port, wait_until
 
 __all__ = ["chromium"]
 
@@ -128,9 +128,7 @@ def _run(folder: Path, fleet: Fleet) -> subprocess.Popen[str]:
 
 @pytest.mark.full
 @pytest.mark.timeout(SETUP_S + SECONDS + 300)
-async def test_a_rolling_restart_under_two_thousand_users_loses_nothing(
-    tmp_path: Path, fleet: Fleet, chromium: Browser
-) -> None:
+async def test_rolling_restart_under_2000_users_loses_nothing(tmp_path: Path, fleet: Fleet, chromium: Browser) -> None:
     process = _run(tmp_path, fleet)
     try:
         connected = 0.9 * USERS  # publishers have no sockets, and some reconnectors are away

@@ -1,4 +1,4 @@
-"""A member before a server that breaks its promises: each breach must become a failure."""
+"""A member with a server that breaks its guarantees: each breach must become a failure."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -11,9 +11,9 @@ from websockets.sync.server import ServerConnection, serve
 from loadtests.accounts import TargetRefused
 from loadtests.measure import Measure
 from loadtests.member import Member
-from loadtests.seats import Kind, Seat
+from loadtests.participants import Kind, Seat
 from loadtests.stamp import new_stamp
-from tests.servers import wait_until
+from tests.support.servers import wait_until
 
 SEAT = Seat(Kind.ROOM, "ann", "secret", "token", 1)
 Script = Callable[[ServerConnection], None]
@@ -68,7 +68,7 @@ def _until_closed(socket: ServerConnection) -> None:
         pass
 
 
-def test_a_hole_and_a_repetition_are_failures() -> None:
+def test_gap_and_duplicate_are_failures() -> None:
     def script(socket: ServerConnection) -> None:
         _greet(socket, 3)
         for seq in (4, 6, 6, 7):
@@ -76,16 +76,16 @@ def test_a_hole_and_a_repetition_are_failures() -> None:
         _until_closed(socket)
 
     with _member(script) as (_, report, _acked):
-        wait_until(lambda: len(report.failed) >= 2, "both are told", 5)
+        wait_until(lambda: len(report.failed) >= 2, "both are reported")
     assert report.failed == ["gap", "duplicate"]
 
 
-def test_what_was_not_acknowledged_is_sent_again_with_the_same_id_and_the_late_ack_counts() -> None:
+def test_unacknowledged_message_is_resent_with_same_id() -> None:
     seen: list[str] = []
 
     def script(socket: ServerConnection) -> None:
         _greet(socket, 0)
-        if not seen:  # takes the message, and dies without a word of it
+        if not seen:  # receives the message and ends without a response
             seen.append(orjson.loads(socket.recv())["client_msg_id"])
             socket.socket.shutdown(2)
             return
@@ -98,14 +98,14 @@ def test_what_was_not_acknowledged_is_sent_again_with_the_same_id_and_the_late_a
 
     with _member(script) as (member, report, acked):
         member.say("Hello")
-        wait_until(lambda: bool(acked), "the ack", 5)
+        wait_until(lambda: bool(acked), "the ack")
     assert seen[0] == seen[1]
     assert acked == [(1, seen[0])]
     assert "ack after a reconnect" in report.well
     assert report.failed == ["closed"], "an end without a close frame"
 
 
-def test_what_is_said_between_greeting_and_caught_up_is_sent_then() -> None:
+def test_message_queued_before_caught_up_is_sent_after_it() -> None:
     connections: list[str] = []
     may_catch_up = threading.Event()
 
@@ -122,14 +122,14 @@ def test_what_is_said_between_greeting_and_caught_up_is_sent_then() -> None:
         _until_closed(socket)
 
     with _member(script) as (member, report, acked):
-        wait_until(lambda: "replay" in report.well, "it is greeted, and no more", 5)
+        wait_until(lambda: "replay" in report.well, "it is greeted, and no more")
         member.say("Hello")
         may_catch_up.set()
-        wait_until(lambda: bool(acked), "the ack", 5)
+        wait_until(lambda: bool(acked), "the ack")
     assert report.failed == []
 
 
-def test_a_drain_is_no_failure_and_a_message_without_an_ack_at_the_end_is_one() -> None:
+def test_drain_is_no_failure_and_missing_final_ack_is_one() -> None:
     connections: list[str] = []
 
     def script(socket: ServerConnection) -> None:
@@ -142,13 +142,13 @@ def test_a_drain_is_no_failure_and_a_message_without_an_ack_at_the_end_is_one() 
         _until_closed(socket)
 
     with _member(script) as (member, report, _acked):
-        wait_until(lambda: "resume" in report.well, "it is back", 5)
+        wait_until(lambda: "resume" in report.well, "it is back")
         assert report.failed == []
         member.say("Hello")
     assert report.failed == ["unacked"]
 
 
-def test_who_gets_no_new_token_at_first_says_so_and_comes_back_with_the_next() -> None:
+def test_failed_token_renewal_is_reported_and_retried() -> None:
     tokens: list[str] = []
     renewals: list[str] = []
 
@@ -174,19 +174,19 @@ def test_who_gets_no_new_token_at_first_says_so_and_comes_back_with_the_next() -
     assert report.failed == ["closed", "connect", "closed"]
 
 
-def test_who_has_not_heard_the_last_message_of_the_chat_lacks_it() -> None:
+def test_member_without_last_message_lacks_it() -> None:
     def script(socket: ServerConnection) -> None:
         _greet(socket, 3)
         _push(socket, 4, new_stamp())
         _until_closed(socket)
 
     with _member(script) as (member, report, _acked):
-        wait_until(lambda: "delivery" in report.well, "the message", 5)
+        wait_until(lambda: "delivery" in report.well, "the message")
         assert [member.lacks({SEAT.chat_id: seq}) for seq in (3, 4, 5)] == [False, False, True]
         assert not member.lacks({SEAT.chat_id + 1: 9}), "another chat's"
 
 
-def test_who_leaves_waits_for_what_it_has_sent() -> None:
+def test_leaving_member_waits_for_its_acks() -> None:
     may_answer = threading.Event()
 
     def script(socket: ServerConnection) -> None:

@@ -1,4 +1,4 @@
-"""The load test itself, against the whole system: what it says, and what its exit code says."""
+"""The load test against the whole system: its output and exit code."""
 
 import asyncio
 from itertools import groupby
@@ -30,15 +30,15 @@ def test_fifty_users_lose_nothing(system: System, tmp_path: Path) -> None:
     assert "WS" in run.html.read_text()
 
 
-def test_a_threshold_that_is_not_met_makes_the_exit_code_1(system: System, tmp_path: Path) -> None:
+def test_missed_threshold_gives_exit_code_1(system: System, tmp_path: Path) -> None:
     options = ("--pace", "2", "--max-ack-p99-ms", "10000", "--max-delivery-p99-ms", "0.001")
     run = _run(tmp_path, system, *options, users=10, seconds=6)
     assert run.exit_code == 1, run.output
     assert "Not met: p99 of deliveries is" in run.output
 
 
-async def test_who_was_not_told_the_end_of_a_chat_has_a_gap(system: System, tmp_path: Path) -> None:
-    """Nobody writes over a socket here, so nothing but its position says that a listener was told nothing more."""
+async def test_listener_without_end_of_chat_has_a_gap(system: System, tmp_path: Path) -> None:
+    """No user writes over a socket here, so only its position shows that a listener received nothing more."""
     async with muffled(urlsplit(system.url).port or 80, after=6) as url:
         options = ("--pace", "2", *PATIENT, "--processes", "2", "Lurker", "Publisher")
         process = start_locust(tmp_path, url, *options, users=8, rate=20, seconds=8)
@@ -48,14 +48,14 @@ async def test_who_was_not_told_the_end_of_a_chat_has_a_gap(system: System, tmp_
     assert run.exit_code == 1, run.output
 
 
-def test_a_storm_over_two_workers_is_survived_without_a_gap(system: System, tmp_path: Path) -> None:
+def test_reconnect_storm_over_two_workers_leaves_no_gap(system: System, tmp_path: Path) -> None:
     run = _run(tmp_path, system, "--processes", "2", "--pace", "3", *PATIENT, users=20, seconds=10, shape="storm")
     assert run.exit_code == 0, run.output
     assert run.line("WS", "resume").requests >= 18, "all but the publisher lost their connection"
     assert run.line("WS", "delivery").requests > 50
 
 
-def test_a_ramp_goes_up_in_steps_and_a_spike_comes_and_goes(system: System, tmp_path: Path) -> None:
+def test_ramp_rises_in_steps_and_spike_rises_and_falls(system: System, tmp_path: Path) -> None:
     running = {}
     for shape in ("ramp", "spike"):
         (tmp_path / shape).mkdir()

@@ -1,4 +1,4 @@
-"""What a load test says when it cannot begin, and of a history that it cannot read."""
+"""Errors of a load test that cannot start, and unreadable histories."""
 
 import os
 import subprocess
@@ -10,7 +10,7 @@ import pytest
 
 from tests.e2e.system import System
 from tests.loadtests.headless import LOCUSTFILE, ROOT
-from tests.servers import free_port
+from tests.support.servers import free_port
 
 
 def _python(*words: str) -> subprocess.CompletedProcess[str]:
@@ -24,7 +24,7 @@ def _locust(url: str, *options: str) -> subprocess.CompletedProcess[str]:
     return _python("-m", "locust", "--locustfile", str(LOCUSTFILE), *words)
 
 
-def test_a_target_that_does_not_answer_is_a_sentence(tmp_path: Path) -> None:
+def test_unreachable_target_gives_clear_error(tmp_path: Path) -> None:
     url = f"http://127.0.0.1:{free_port()}"
     ended = _locust(url, "--accounts-file", str(tmp_path / "accounts.json"))
     assert ended.returncode != 0
@@ -32,7 +32,7 @@ def test_a_target_that_does_not_answer_is_a_sentence(tmp_path: Path) -> None:
     assert "Traceback" not in ended.stderr
 
 
-def test_accounts_of_a_database_that_is_gone_are_told_with_their_file(system: System, tmp_path: Path) -> None:
+def test_accounts_unknown_to_target_give_error_with_their_file(system: System, tmp_path: Path) -> None:
     file = tmp_path / "accounts.json"
     gone = {"id": 1, "login": "load-gone", "password": "of an earlier database", "token": "", "expires_at": 0.0}
     file.write_bytes(orjson.dumps({system.url: [gone] * 9}))
@@ -43,17 +43,17 @@ def test_accounts_of_a_database_that_is_gone_are_told_with_their_file(system: Sy
 
 
 @pytest.mark.parametrize("option", [("--pace", "0"), ("--room-size", "0"), ("--room-size", "5000")], ids=" ".join)
-def test_an_option_out_of_its_range_is_refused(option: tuple[str, str]) -> None:
+def test_option_out_of_range_is_rejected(option: tuple[str, str]) -> None:
     ended = _locust("http://127.0.0.1:1", *option)
     assert ended.returncode == 2
     assert f"argument {option[0]}: invalid" in ended.stderr
 
 
-def test_a_history_that_cannot_be_read_has_nothing_in_it() -> None:
+def test_unreadable_history_counts_as_empty() -> None:
     script = f"""
 import httpx
-from loadtests.usher import _history
-from loadtests.seats import Kind, Seat
+from loadtests.coordinator import _history
+from loadtests.participants import Kind, Seat
 with httpx.Client(base_url="http://127.0.0.1:{free_port()}") as http:
     print(_history(http, Seat(Kind.ROOM, "ann", "secret", "token", 1), 0, 10))
 """

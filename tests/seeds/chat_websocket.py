@@ -4,7 +4,7 @@ import abc
 import asyncio
 from typing import Any
 
-TIMEOUT_S = 10.0
+TIMEOUT_S = 30.0
 
 Event = tuple[str, Any]
 

@@ -1,17 +1,17 @@
-"""Migrated databases and the nodes on them."""
+"""Migrated databases and their nodes."""
 
 from collections.abc import AsyncIterator
 
 import pytest
 
-from storage.migrate import migrate
 from tests.storage.nodes import Node, open_node
+from tests.support.migrated import make_store
 
 
 @pytest.fixture
 async def store_url(database_url: str) -> str:
     """A migrated database of either kind."""
-    await migrate(database_url)
+    await make_store(database_url)
     return database_url
 
 
@@ -32,7 +32,7 @@ async def other_node(node: Node, store_url: str) -> AsyncIterator[Node]:
 @pytest.fixture
 async def postgres_store_url(postgres_url: str) -> str:
     """A migrated PostgreSQL database."""
-    await migrate(postgres_url)
+    await make_store(postgres_url)
     return postgres_url
 
 

@@ -1,4 +1,4 @@
-"""A node's share of the storage, and the few people and chats that the tests speak of."""
+"""The storage of a node, with users and chats for the tests."""
 
 import asyncio
 import itertools
@@ -8,11 +8,11 @@ from dataclasses import dataclass
 
 import pytest
 
-from storage.accounts import Accounts
-from storage.chat_log import StoredChatLog, open_chat_log
-from storage.chats import Chats
-from storage.database import Database, open_database
+from storage.database.database import Database, open_database
+from storage.log.chat_log import StoredChatLog, open_chat_log
 from storage.records import ChatEvent, ChatKind, Committed, EventKind, NewEvent, NewMember, Outcome, Person
+from storage.repositories.accounts import Accounts
+from storage.repositories.chats import Chats
 
 _ids = itertools.count(1)
 

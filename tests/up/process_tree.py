@@ -1,4 +1,4 @@
-"""What the kernel says of a process: its descendants, and whether anything listens."""
+"""Information of the kernel about a process: its descendants and listening sockets."""
 
 from contextlib import suppress
 from pathlib import Path
@@ -38,16 +38,16 @@ def command_of(pid: int) -> str:
 
 
 def listening_sockets(pid: int) -> set[str]:
-    """The local addresses (as the kernel writes them) on which this process itself listens."""
+    """The local addresses (as the kernel writes them) on which this process itself listens; none if it has ended."""
     inodes = set()
-    for descriptor in (Path("/proc") / str(pid) / "fd").iterdir():
-        with suppress(FileNotFoundError):  # closed meanwhile
-            target = str(descriptor.readlink())
-            if target.startswith("socket:["):
-                inodes.add(target[8:-1])
-    rows = [
-        row.split()
-        for table in ("tcp", "tcp6")
-        for row in (Path("/proc") / str(pid) / "net" / table).read_text().splitlines()[1:]
-    ]
+    rows: list[list[str]] = []
+    with suppress(FileNotFoundError, ProcessLookupError):  # ended meanwhile
+        for descriptor in (Path("/proc") / str(pid) / "fd").iterdir():
+            with suppress(FileNotFoundError):  # closed meanwhile
+                target = str(descriptor.readlink())
+                if target.startswith("socket:["):
+                    inodes.add(target[8:-1])
+        for table in ("tcp", "tcp6"):
+            text = (Path("/proc") / str(pid) / "net" / table).read_text()
+            rows += [row.split() for row in text.splitlines()[1:]]
     return {row[1] for row in rows if row[3] == "0A" and row[9] in inodes}  # 0A: TCP_LISTEN

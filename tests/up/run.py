@@ -1,4 +1,4 @@
-"""One run of `up` in a process of its own, as a shell starts it."""
+"""One run of `up` in a separate process, as started by a shell."""
 
 import os
 import signal
@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 
 from gateway.up.ports import free_port
-from tests.servers import wait_until
+from tests.support.servers import wait_until
 from tests.up.process_tree import descendants, is_alive
 
 REPOSITORY = Path(__file__).parents[2]
@@ -73,7 +73,7 @@ class Up:
         line = next(line for line in self.output().splitlines() if line.strip().startswith("replicas"))
         return [int(word.rpartition(":")[2]) for word in line.split()[1:]]
 
-    def end(self, number: signal.Signals = signal.SIGINT, timeout_s: float = 10) -> int:
+    def end(self, number: signal.Signals = signal.SIGINT, timeout_s: float = 30) -> int:
         """Send a signal, and wait; returns the exit code."""
         self.descendants()
         self.process.send_signal(number)

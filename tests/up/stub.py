@@ -18,11 +18,11 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 from gateway import cli
-from gateway.gate import Gate
-from gateway.serve import bind, run, serve
-from gateway.settings import load
+from gateway.config.sources import load
+from gateway.server.serve import bind, run, serve
+from gateway.server.startup import StartupBarrier
 from gateway.up import replica, supervisor
-from gateway.up.gate import ReplicaGate
+from gateway.up.startup import SupervisedBarrier
 
 
 def replica_command(own_port: int, gate_fd: int) -> Sequence[str]:
@@ -30,7 +30,7 @@ def replica_command(own_port: int, gate_fd: int) -> Sequence[str]:
     return [sys.executable, "-m", "tests.up.stub", "replica", str(own_port), str(gate_fd)]
 
 
-def create_app(gate: Gate) -> Starlette:
+def create_app(gate: StartupBarrier) -> Starlette:
     """Says who it is."""
 
     async def who(_: Request) -> JSONResponse:
@@ -40,11 +40,11 @@ def create_app(gate: Gate) -> Starlette:
 
 
 async def be_replica(own_port: int, gate_fd: int) -> None:
-    """Serve until told to end."""
+    """Serve until stopped."""
     if "STUB_FAILS" in os.environ:
         sys.exit(7)
     settings = load()
-    gate = ReplicaGate(gate_fd)
+    gate = SupervisedBarrier(gate_fd)
     sockets = [bind(settings.app_host, settings.app_port, shared=True), bind(settings.app_host, own_port)]
     while os.environ.get("STUB_LATE_PORT") == str(own_port) and not Path(os.environ["STUB_LATE_FILE"]).exists():
         await asyncio.sleep(0.01)

@@ -10,7 +10,7 @@ import pytest
 
 from gateway.cli import main
 from gateway.up.ports import free_port
-from tests.cluster import run_cluster
+from tests.support.cluster import run_cluster
 
 
 @contextmanager
@@ -41,25 +41,27 @@ def _healthcheck(monkeypatch: pytest.MonkeyPatch, port: int) -> int:
     return main(["healthcheck"])
 
 
-async def test_a_ready_gateway_is_healthy(
+async def test_ready_gateway_is_healthy(
     tmp_path: Path, redis_url: str, sqlite_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with run_cluster(tmp_path, redis_url, sqlite_url, nodes=1) as cluster:
         assert _healthcheck(monkeypatch, cluster.nodes[0].port) == 0
 
 
-def test_a_draining_gateway_is_not(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_draining_gateway_is_unhealthy(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     with _answering(503, b'{"status":"draining"}') as port:
         assert _healthcheck(monkeypatch, port) == 1
     assert capsys.readouterr().err == f"chat-gateway: /readyz on port {port} says 503 draining.\n"
 
 
-def test_an_answer_that_is_no_report_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_response_without_report_is_unhealthy(monkeypatch: pytest.MonkeyPatch) -> None:
     with _answering(500, b"Oh no") as port:
         assert _healthcheck(monkeypatch, port) == 1
 
 
-def test_nobody_there_is_a_sentence(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_unreachable_gateway_gives_clear_error(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     port = free_port()
     assert _healthcheck(monkeypatch, port) == 1
     assert capsys.readouterr().err == f"chat-gateway: Nothing answers on port {port}: ConnectionRefusedError.\n"

@@ -25,6 +25,13 @@ test("a first connection asks for the newest history, says who serves it and ask
   assert.deepEqual(FakeSocket.last.sent, [{ type: "history", limit: 50 }, { type: "presence" }]);
 });
 
+test("a base with a path is kept, with or without a slash at its end", () => {
+  for (const base of ["https://host/chat", "https://host/chat/"]) {
+    newChat({ base }).open();
+    assert.equal(FakeSocket.last.url, "wss://host/chat/ws/chat/7/");
+  }
+});
+
 test("a message is shown at once and is settled by the server's own copy", () => {
   const chat = liveChat();
   chat.send("hello");
@@ -64,7 +71,7 @@ test("a reconnect resumes after the last seq and sends again, in order and under
   mock.timers.tick(250);
   const second = FakeSocket.last;
   assert.notEqual(second, first);
-  assert.equal(second.url, "ws://host/ws/chat/7/?since=1");
+  assert.equal(second.url, "ws://host/ws/chat/7/?since=e1%3A1");
   second.establish(2);
   const [retried] = second.sentOf("message");
   assert.deepEqual(retried, first.sentOf("message")[0]);
@@ -178,11 +185,17 @@ for (const code of [4401, 4403, 4409, 4410, 4429, 4999]) {
   });
 }
 
+test("a close with 4429 says that too much was sent or refused", () => {
+  const chat = liveChat();
+  FakeSocket.last.drop(4429);
+  assert.equal(chat.reason, "Too many requests were sent or refused. Please wait a minute before you come back.");
+});
+
 test("a closed chat can be opened again, and resumes", () => {
   const chat = liveChat([message(1, 1)]);
   FakeSocket.last.drop(4409);
   chat.open();
-  assert.equal(FakeSocket.last.url, "ws://host/ws/chat/7/?since=1");
+  assert.equal(FakeSocket.last.url, "ws://host/ws/chat/7/?since=e1%3A1");
 });
 
 test("a link that does not answer is given up", () => {
@@ -222,20 +235,20 @@ test("leaving waits until everything sent is answered", () => {
   assert.deepEqual([chat.state, socket.isClosed], ["idle", true]);
 });
 
-test("typing is told every two seconds at most, and its end once", () => {
+test("typing is sent at most every two seconds, and its end once", () => {
   const chat = liveChat();
-  const told = () => FakeSocket.last.sentOf("typing").map((frame) => frame.is_typing);
+  const sentTyping = () => FakeSocket.last.sentOf("typing").map((frame) => frame.is_typing);
   chat.setTyping(true);
   mock.timers.tick(1000);
   chat.setTyping(true);
-  assert.deepEqual(told(), [true]);
+  assert.deepEqual(sentTyping(), [true]);
   mock.timers.tick(1000);
   chat.setTyping(true);
-  assert.deepEqual(told(), [true, true]);
+  assert.deepEqual(sentTyping(), [true, true]);
   mock.timers.tick(3000);
-  assert.deepEqual(told(), [true, true, false]);
+  assert.deepEqual(sentTyping(), [true, true, false]);
   chat.setTyping(false);
-  assert.deepEqual(told(), [true, true, false]);
+  assert.deepEqual(sentTyping(), [true, true, false]);
 });
 
 test("a typist is forgotten at their message, at their stop, and after a while", () => {
@@ -253,7 +266,7 @@ test("a typist is forgotten at their message, at their stop, and after a while",
   assert.equal(chat.typists.size, 0);
 });
 
-test("reading is told once for each position, and never before there is one", () => {
+test("a read position is sent once, and never before there is one", () => {
   const chat = liveChat([message(1, 1)]);
   chat.markRead();
   chat.markRead();
@@ -272,11 +285,11 @@ test("presence follows joins and leaves", () => {
   const socket = FakeSocket.last;
   socket.say({ type: "presence_state", members: [{ user_id: 1, username: "alice" }] });
   socket.say({ type: "presence", user_id: 2, username: "bob", status: "join" });
-  assert.deepEqual([...chat.present.values()], ["alice", "bob"]);
+  assert.deepEqual([...chat.presence.members.values()], ["alice", "bob"]);
   socket.say({ type: "presence", user_id: 2, username: "bob", status: "leave" });
-  assert.deepEqual([chat.present.size, chat.presentCount], [1, 1]);
+  assert.deepEqual([chat.presence.members.size, chat.presence.count], [1, 1]);
   socket.say({ type: "presence_count", count: 51 });
-  assert.equal(chat.presentCount, 51);
+  assert.equal(chat.presence.count, 51);
 });
 
 test("older pages are asked for one at a time, until the beginning", () => {
@@ -300,7 +313,7 @@ test("a reset begins the history anew and keeps what is not sent", () => {
 });
 
 test("a text is measured in code points", () => {
-  assert.equal(textProblem("😀".repeat(1000)), null);
-  assert.match(textProblem("😀".repeat(1001)), /at most 1000/);
-  assert.match(textProblem(" \n"), /empty/);
+  assert.equal(textProblem("😀".repeat(1000), 1000), null);
+  assert.match(textProblem("😀".repeat(1001), 1000), /at most 1000/);
+  assert.match(textProblem(" \n", 1000), /empty/);
 });

@@ -37,8 +37,9 @@ export class FakeSocket {
     this.onmessage({ data: JSON.stringify(frame) });
   }
 
-  establish(lastSeq = 0) {
-    this.say({ type: "connection_established", message: "", chat_id: 7, node: "node-a", last_seq: lastSeq });
+  establish(lastSeq = 0, changes = {}) {
+    const position = { last_seq: lastSeq, epoch: "e1" };
+    this.say({ type: "connection_established", message: "", chat_id: 7, node: "node-a", ...position, ...changes });
   }
 
   drop(code = 1006, reason = "") {
@@ -53,8 +54,8 @@ export function newChat(options = {}) {
 }
 
 /** The same, connected to a chat whose history is `messages`. */
-export function liveChat(messages = []) {
-  const chat = newChat();
+export function liveChat(messages = [], options = {}) {
+  const chat = newChat(options);
   chat.open();
   FakeSocket.last.establish(messages.at(-1)?.seq ?? 0);
   FakeSocket.last.say({ type: "history", messages, last_seq: messages.at(-1)?.seq ?? 0 });
@@ -82,3 +83,26 @@ export function echo(frame, id, seq) {
 }
 
 export const textsOf = (chat) => chat.timeline.all.map(({ text }) => text);
+
+/** What a browser keeps for a window. */
+export class FakeStorage {
+  constructor(values = []) {
+    this.values = new Map(values);
+  }
+
+  copy() {
+    return new FakeStorage(this.values);
+  }
+
+  getItem(key) {
+    return this.values.get(key) ?? null;
+  }
+
+  setItem(key, value) {
+    this.values.set(key, value);
+  }
+
+  removeItem(key) {
+    this.values.delete(key);
+  }
+}

@@ -1,4 +1,4 @@
-"""The client module's own tests, which run in Node."""
+"""The client module's tests, which run in Node."""
 
 import asyncio
 from pathlib import Path
@@ -7,7 +7,7 @@ HERE = Path(__file__).parent
 TIMEOUT_S = 60
 
 
-async def test_the_client_module_passes_its_tests_in_node() -> None:
+async def test_client_module_passes_its_node_tests() -> None:
     files = sorted(map(str, HERE.glob("*.test.mjs")))
     assert files
     process = await asyncio.create_subprocess_exec(

@@ -53,7 +53,7 @@ test("a replayed message that was edited meanwhile stands where it was created",
   assert.deepEqual(ids(timeline), [1, 2, 3]);
 });
 
-test("an edit of a message that is not loaded stays out of sight until history gives it its place", () => {
+test("an edit of a message that is not loaded is not shown until history gives its place", () => {
   const timeline = timelineOf(message(50, 50), message(51, 51));
   timeline.apply(message(3, 52, { text: "mended", is_edited: true }));
   assert.deepEqual(ids(timeline), [50, 51]);
@@ -77,7 +77,7 @@ test("the beginning is reached with seq 1, or with an empty page", () => {
 
 test("an own message keeps its entry from sending to acknowledgement, and stands after all others meanwhile", () => {
   const timeline = timelineOf(message(1, 1));
-  const entry = timeline.expect("mine", { id: 1 }, "c");
+  const entry = timeline.expect("mine", { id: 1 }, "c", "2024-01-01T00:00:00Z");
   timeline.apply(message(2, 2));
   assert.deepEqual(timeline.all.at(-1), entry);
   const data = message(3, 3, { text: "mine", client_msg_id: "c" });

@@ -1,11 +1,11 @@
-{{/* DNS for whoever needs a name. */}}
+{{/* A rule for DNS. */}}
 {{- define "chat.egressDns" -}}
 - ports:
     - {protocol: UDP, port: 53}
     - {protocol: TCP, port: 53}
 {{- end -}}
 
-{{/* PostgreSQL's ports, in JSON. */}}
+{{/* The ports of PostgreSQL, as JSON. */}}
 {{- define "chat.postgresPorts" -}}
 {{- $ports := .Values.networkPolicy.ports.postgres -}}
 {{- with .Values.settings.POSTGRES_PORT -}}
@@ -14,7 +14,7 @@
 {{- $ports | uniq | toJson -}}
 {{- end -}}
 
-{{/* The servers, by port. Takes (list ROOT PORTS). */}}
+{{/* A rule for the ports of the servers. Takes (list ROOT PORTS). */}}
 {{- define "chat.egressServers" -}}
 {{- $root := index . 0 -}}
 - ports:
@@ -27,7 +27,7 @@
   {{- end }}
 {{- end -}}
 
-{{/* Who may connect; the pod of `helm test` may, whatever is said. */}}
+{{/* The allowed clients. The pod of `helm test` is always among them. */}}
 {{- define "chat.clients" -}}
 {{- with .Values.networkPolicy.clients }}
 from:

@@ -1,4 +1,4 @@
-{{/* A setting's value as text. Numbers of a values file are floats, which Go would write as 1e+06. */}}
+{{/* The value of a setting as text. Numbers in a values file are floats, which Go would print as 1e+06. */}}
 {{- define "chat.text" -}}
 {{- if kindIs "slice" . -}}
 {{- join "," . -}}
@@ -9,16 +9,16 @@
 {{- end -}}
 {{- end -}}
 
-{{/* One variable from a credential. Takes (list NAME CREDENTIAL). */}}
+{{/* One environment variable from a credential. Takes (list NAME CREDENTIAL). */}}
 {{- define "chat.credential" -}}
 {{- $name := index . 0 -}}
 {{- $from := index . 1 -}}
 {{- if hasKey $from "value" -}}
 {{- if or $from.secret $from.key -}}
-{{- fail (printf "credentials.%s: give either a value, or a secret and its key" $name) -}}
+{{- fail (printf "credentials.%s: set either a value, or a secret and its key" $name) -}}
 {{- end -}}
 {{- if or (not (hasSuffix "_URL" $name)) (contains "@" $from.value) -}}
-{{- fail (printf "credentials.%s: whoever may look at a pod would read it; put it into a Secret, and give its name and key" $name) -}}
+{{- fail (printf "credentials.%s: anyone who may read the pod could read this value; put it into a Secret, and set its name and key" $name) -}}
 {{- end -}}
 {{- end -}}
 - name: {{ $name }}
@@ -32,7 +32,7 @@
 {{- end }}
 {{- end -}}
 
-{{/* More environment, as given; what the chart sets by itself has its place there. Takes (list ROOT COMPONENT EXTRA). */}}
+{{/* Further environment variables, unchanged. Fails for those that another value sets. Takes (list ROOT COMPONENT EXTRA). */}}
 {{- define "chat.extraEnv" -}}
 {{- $root := index . 0 -}}
 {{- $taken := concat (list "APP_PORT" "AUTH_PORT" "METRICS_PORT" "DRAIN_DELAY_S" "DRAIN_S") (keys $root.Values.settings) -}}
@@ -51,7 +51,7 @@
 {{- end -}}
 {{- end -}}
 
-{{/* The credentials, as environment, without those of a list of names. Takes (list ROOT NAMES). */}}
+{{/* The credentials as environment variables, except those in a list of names. Takes (list ROOT NAMES). */}}
 {{- define "chat.credentials" -}}
 {{- $root := index . 0 -}}
 {{- $without := index . 1 -}}
@@ -60,11 +60,41 @@
 {{- fail "credentials.DATABASE_URL is missing (or settings.POSTGRES_HOST and credentials.POSTGRES_PASSWORD)" -}}
 {{- end -}}
 {{- if not $given.REDIS_URL -}}
-{{- fail "credentials.REDIS_URL is missing: gateways find each other by Redis" -}}
+{{- fail "credentials.REDIS_URL is missing: gateways communicate through Redis" -}}
 {{- end -}}
 {{- range $name, $from := $given }}
 {{- if and $from (not (has $name $without)) }}
 {{ include "chat.credential" (list $name $from) }}
 {{- end }}
 {{- end }}
+{{- end -}}
+
+{{/* The default of ALLOWED_ORIGINS in production, which needs that or PUBLIC_URL: the hosts of the ingress or route, with
+both schemes, since TLS may end in front of the ingress; without either, the addresses that NOTES.txt forwards. */}}
+{{- define "chat.ownOrigins" -}}
+{{- $settings := .Values.settings -}}
+{{- if not (or $settings.PUBLIC_URL $settings.ALLOWED_ORIGINS (eq (default "production" $settings.APP_ENV) "development")) -}}
+{{- $hosts := list -}}
+{{- if and .Values.ingress.enabled .Values.ingress.host -}}
+{{- $hosts = append $hosts .Values.ingress.host -}}
+{{- end -}}
+{{- if .Values.httpRoute.enabled -}}
+{{- $hosts = concat $hosts .Values.httpRoute.hostnames -}}
+{{- end -}}
+{{- if not (or .Values.ingress.enabled .Values.httpRoute.enabled (ne .Values.service.type "ClusterIP")) -}}
+{{- $hosts = list "127.0.0.1:8000" "localhost:8000" -}}
+{{- end -}}
+{{- $origins := list -}}
+{{- range $hosts -}}
+{{- if not (hasPrefix "*" .) -}}
+{{- $origins = append $origins (printf "https://%s" .) -}}
+{{- $origins = append $origins (printf "http://%s" .) -}}
+{{- end -}}
+{{- end -}}
+{{- $isHalf := or (and .Values.ingress.enabled (not .Values.ingress.host)) (and .Values.httpRoute.enabled (not .Values.httpRoute.parentRefs)) -}}
+{{- if not (or $origins $isHalf) -}}{{/* an incomplete ingress or route has its own error */}}
+{{- fail "settings.PUBLIC_URL is missing: set it to the URL that clients use, because neither ingress.host nor httpRoute.hostnames names a host" -}}
+{{- end -}}
+{{- join "," $origins -}}
+{{- end -}}
 {{- end -}}

@@ -1,4 +1,4 @@
-{{/* Short enough that every suffix fits into a name's 63 characters. A Service's begins with a letter and has no dot. */}}
+{{/* Truncated, so that it fits into 63 characters with any suffix. A Service's name begins with a letter and has no dot. */}}
 {{- define "chat.fullname" -}}
 {{- $name := default .Chart.Name .Values.nameOverride -}}
 {{- $full := printf "%s-%s" .Release.Name $name -}}
@@ -9,12 +9,12 @@
 {{- end -}}
 {{- $full = $full | trunc 50 | trimSuffix "-" -}}
 {{- if not (regexMatch "^[a-z][-a-z0-9]*$" $full) -}}
-{{- fail (printf "%s cannot be the name of a Service (a letter first, no dots): set fullnameOverride" $full) -}}
+{{- fail (printf "%s cannot be the name of a Service (it must begin with a letter and have no dots): set fullnameOverride" $full) -}}
 {{- end -}}
 {{- $full -}}
 {{- end -}}
 
-{{/* What selectors go by: never changed between releases. Takes (list ROOT COMPONENT). */}}
+{{/* The labels of selectors, which must not change between releases. Takes (list ROOT COMPONENT). */}}
 {{- define "chat.selector" -}}
 {{- $root := index . 0 -}}
 app.kubernetes.io/name: {{ default $root.Chart.Name $root.Values.nameOverride | quote }}
@@ -52,7 +52,7 @@ default
 {{- end -}}
 {{- end -}}
 
-{{/* auth's paths; the rest is the gateways'. */}}
+{{/* The paths of auth; all others go to the gateways. */}}
 {{- define "chat.authPaths" -}}
-["/register", "/login", "/generate-token", "/api/v1/login/access-token", "/.well-known/jwks.json"]
+["/register", "/login", "/generate-token", "/api/v1/login/access-token", "/api/v1/login/refresh", "/api/v1/logout", "/.well-known/jwks.json"]
 {{- end -}}

@@ -1,4 +1,4 @@
-{{/* What the restricted standard asks of a pod. */}}
+{{/* The pod's security context, as the restricted standard requires. */}}
 {{- define "chat.podSecurity" -}}
 runAsNonRoot: true
 {{- with .Values.podSecurityContext }}
@@ -10,7 +10,7 @@ seccompProfile:
 {{- end }}
 {{- end -}}
 
-{{/* And of a container. */}}
+{{/* The container's security context, as the restricted standard requires. */}}
 {{- define "chat.containerSecurity" -}}
 allowPrivilegeEscalation: false
 readOnlyRootFilesystem: true
@@ -18,7 +18,25 @@ capabilities:
   drop: [ALL]
 {{- end -}}
 
-{{/* What every pod of ours has. */}}
+{{/* The mount of the CA of PostgreSQL, Redis and RabbitMQ. */}}
+{{- define "chat.caMount" -}}
+{{- if .Values.tls.caSecret -}}
+- {name: stores-ca, mountPath: /etc/chat-gateway/tls, readOnly: true}
+{{- end -}}
+{{- end -}}
+
+{{/* Its volume. */}}
+{{- define "chat.caVolume" -}}
+{{- with .Values.tls.caSecret -}}
+- name: stores-ca
+  secret:
+    secretName: {{ . | quote }}
+    items:
+      - {key: ca.crt, path: ca.crt}
+{{- end -}}
+{{- end -}}
+
+{{/* The fields that all pods have. */}}
 {{- define "chat.podBasics" -}}
 automountServiceAccountToken: false
 enableServiceLinks: false
@@ -32,7 +50,7 @@ imagePullSecrets:
 {{- end }}
 {{- end -}}
 
-{{/* Where the pods of a part may run. Takes (list ROOT COMPONENT VALUES). */}}
+{{/* The scheduling constraints of a component. Takes (list ROOT COMPONENT VALUES). */}}
 {{- define "chat.placement" -}}
 {{- $root := index . 0 -}}
 {{- $component := index . 1 -}}
@@ -69,7 +87,7 @@ priorityClassName: {{ . | quote }}
 {{- end }}
 {{- end -}}
 
-{{/* More mounts, as given, of volumes that are there. Takes (list COMPONENT VALUES). */}}
+{{/* Further mounts, unchanged. Fails if a volume does not exist. Takes (list COMPONENT VALUES). */}}
 {{- define "chat.extraMounts" -}}
 {{- $volumes := list "tmp" -}}
 {{- range (index . 1).extraVolumes -}}
@@ -85,7 +103,7 @@ priorityClassName: {{ . | quote }}
 {{- end -}}
 {{- end -}}
 
-{{/* Up to two minutes to start, and a minute of silence until it is restarted. Takes the path that says "alive". */}}
+{{/* Two minutes to start; a restart after a minute without a response. Takes the path of the liveness probe. */}}
 {{- define "chat.aliveProbes" -}}
 startupProbe:
   httpGet: {path: {{ . }}, port: http}

@@ -1,4 +1,4 @@
-"""Holds whatever a dialect reads and writes in these tests against the AsyncAPI document."""
+"""Checks everything that a dialect reads and writes in these tests against the AsyncAPI document."""
 
 from collections.abc import Callable
 from typing import Any
@@ -6,14 +6,14 @@ from typing import Any
 import orjson
 import pytest
 
-from gateway.codes import ErrorCode
 from gateway.dialects.base import Request
 from gateway.dialects.chat import ChatDialect
 from gateway.dialects.native import NativeDialect
 from gateway.dialects.public import PublicDialect
 from gateway.dialects.room import RoomDialect
 from gateway.dialects.service import ServiceDialect
-from tests.documented import is_documented
+from gateway.protocol.codes import ErrorCode
+from tests.support.documented import is_documented
 
 DIALECTS = {
     "native": NativeDialect,

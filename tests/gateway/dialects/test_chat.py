@@ -5,47 +5,34 @@ from datetime import UTC, datetime
 import orjson
 import pytest
 
-from gateway.codes import ErrorCode
 from gateway.dialects.base import Request
-from gateway.dialects.chat import ChatDialect
-from gateway.messages import (
-    CaughtUp,
+from gateway.dialects.chat import ChatDialect, message_object, present_object
+from gateway.protocol.codes import ErrorCode
+from gateway.protocol.commands import (
     DeleteMessage,
     EditMessage,
-    ErrorReply,
-    Established,
     GetHistory,
     GetPresence,
-    HistoryPage,
     MarkRead,
-    MessagesRead,
     Ping,
+    SendMessage,
+    SetTyping,
+)
+from gateway.protocol.pushes import MessagesRead, PresenceChange, PresenceCount, Typing
+from gateway.protocol.replies import (
+    CaughtUp,
+    ErrorReply,
+    Established,
+    HistoryPage,
     Pong,
-    PresenceChange,
-    PresenceCount,
     PresenceState,
     Present,
     Reset,
-    SendMessage,
-    SetTyping,
     Stored,
-    Typing,
 )
 from storage.records import ChatEvent, EventKind, Person
+from tests.gateway.dialects.samples import JOHN, MESSAGE
 
-JOHN = Person(1, "john_doe", "John", "Doe")
-MESSAGE = ChatEvent(
-    chat_id=1,
-    seq=7,
-    kind=EventKind.MESSAGE,
-    message_id=123,
-    sender=JOHN,
-    text="Привет, как дела?",
-    created_at=datetime(2024, 1, 15, 10, 30, 0, 999999, tzinfo=UTC),
-    is_edited=False,
-    is_deleted=False,
-    client_msg_id="c1",
-)
 DATA = {
     "id": 123,
     "text": "Привет, как дела?",
@@ -84,11 +71,12 @@ def decode(value: object) -> Request | ErrorReply:
         ({"type": "ping", "what": "ever"}, Ping()),
     ],
 )
-def test_a_command_is_read(frame, command):
+def test_command_is_decoded(frame, command):
     assert decode(frame) == Request(command, name=frame["type"])
 
 
 INVALID_JSON = ("Invalid JSON format", ErrorCode.INVALID_JSON)
+TOO_DEEP = ("Invalid JSON format: nested too deeply", ErrorCode.INVALID_JSON)
 EMPTY = ("Message text cannot be empty", ErrorCode.EMPTY_TEXT)
 UNSTORABLE = ("Message text contains characters that cannot be stored", ErrorCode.INVALID_TEXT)
 
@@ -105,10 +93,23 @@ UNSTORABLE = ("Message text contains characters that cannot be stored", ErrorCod
         (b'{"type":"message","text":NaN}', INVALID_JSON),
         (b'{"type":"message","text":"a"', INVALID_JSON),
         (b"[" * 30_000 + b"]" * 30_000, INVALID_JSON),
-        (b'{"a":' * 30_000 + b'"\\ud800"' + b"}" * 30_000, INVALID_JSON),
+        (b'{"a":' * 30_000 + b'"\\ud800"' + b"}" * 30_000, TOO_DEEP),
+        *((b'{"type":' + b"[" * depth + b"]" * depth + b"}", TOO_DEEP) for depth in (32, 254, 255, 1022, 1023, 1024)),
+        (
+            b'{"type":' + b"[" * 31 + b"]" * 31 + b"}",
+            ("Unknown message type: " + "[" * 31 + "]" * 31, ErrorCode.UNKNOWN_TYPE),
+        ),
+        ({"type": "x" * 60_000}, ("Unknown message type: " + "x" * 64, ErrorCode.UNKNOWN_TYPE)),
+        ({"type": ["x" * 60_000]}, ('Unknown message type: ["' + "x" * 62, ErrorCode.UNKNOWN_TYPE)),
+        (b'{"type":1e999}', INVALID_JSON),
+        (b'{"type":' + b"9" * 60_000 + b"}", INVALID_JSON),
+        (b'{"type":' + b"9" * 30 + b"}", ("Unknown message type: 1e+30", ErrorCode.UNKNOWN_TYPE)),
+        (b'{"type":"ping","type":"nothing"}', ("Unknown message type: nothing", ErrorCode.UNKNOWN_TYPE)),
         ({"type": "message"}, EMPTY),
         ({"type": "message", "text": ""}, EMPTY),
         ({"type": "message", "text": " \t\n\u00a0"}, EMPTY),
+        ({"type": "message", "text": "\u200b\ufeff \u2800"}, EMPTY),
+        ({"type": "edit_message", "id": 1, "text": "\u3164"}, EMPTY),
         ({"type": "message", "text": 5}, EMPTY),
         ({"type": "message", "text": ["a"]}, EMPTY),
         ({"type": "message", "text": None}, EMPTY),
@@ -126,7 +127,7 @@ UNSTORABLE = ("Message text contains characters that cannot be stored", ErrorCod
         ({"type": "x" * 500}, ("Unknown message type: " + "x" * 64, ErrorCode.UNKNOWN_TYPE)),
     ],
 )
-def test_what_is_no_command_gets_the_documented_error(payload, error):
+def test_invalid_command_gets_documented_error(payload, error):
     reply = decode(payload)
     assert isinstance(reply, ErrorReply)
     assert (reply.message, reply.code) == error
@@ -154,14 +155,14 @@ def test_what_is_no_command_gets_the_documented_error(payload, error):
         {"type": "history", "after_seq": "1"},
     ],
 )
-def test_a_field_of_the_wrong_type_is_named(frame):
+def test_field_of_wrong_type_is_named(frame):
     reply = decode(frame)
     assert isinstance(reply, ErrorReply)
     assert reply.code is ErrorCode.INVALID_FIELD
     assert reply.message.startswith("Invalid field ")
 
 
-def test_a_binary_frame_is_not_json_here():
+def test_binary_frame_is_invalid_json():
     assert dialect.decode(b'{"type":"ping"}', False) == ErrorReply(ErrorCode.INVALID_JSON, "Invalid JSON format")
 
 
@@ -181,7 +182,7 @@ def test_a_binary_frame_is_not_json_here():
         (PresenceCount(1, 51), {"type": "presence_count", "count": 51}),
     ],
 )
-def test_a_push_is_the_seeds_to_the_letter(push, frame):
+def test_push_is_that_of_the_seed(push, frame):
     assert orjson.loads(dialect.push(push)) == frame
 
 
@@ -197,6 +198,7 @@ def test_a_push_is_the_seeds_to_the_letter(push, frame):
                 "node": "node-a",
                 "last_seq": 7,
                 "epoch": "e1",
+                "max_text_length": 1000,
             },
         ),
         (Stored(MESSAGE, duplicate=True, epoch="e1"), {"type": "message", "data": DATA, "duplicate": True}),
@@ -210,6 +212,7 @@ def test_a_push_is_the_seeds_to_the_letter(push, frame):
         ),
         (CaughtUp(1, 7, "e1"), {"type": "caught_up", "chat_id": 1, "seq": 7, "epoch": "e1"}),
         (Reset(1, 7, "e1"), {"type": "reset", "chat_id": 1, "last_seq": 7, "epoch": "e1"}),
+        (MessagesRead(1, JOHN, 7), {"type": "messages_read", "user_id": 1, "username": "john_doe", "seq": 7}),
         (Pong(), {"type": "pong"}),
         (
             ErrorReply(ErrorCode.RATE_LIMITED, "Too many messages, please wait", 12),
@@ -222,9 +225,40 @@ def test_a_push_is_the_seeds_to_the_letter(push, frame):
         ),
     ],
 )
-def test_a_reply_is_the_documented_one(reply, frame):
+def test_reply_is_the_documented_one(reply, frame):
     assert orjson.loads(dialect.reply(reply, None)) == frame
 
 
-def test_the_senders_own_copy_is_the_ack():
+def test_stored_message_gets_no_separate_ack():
     assert dialect.reply(Stored(MESSAGE, duplicate=False, epoch="e1"), None) is None
+
+
+def test_message_has_the_fields_of_seed_004() -> None:
+    created_at = datetime(2024, 1, 15, 10, 30, tzinfo=UTC)
+    event = ChatEvent(
+        chat_id=7,
+        seq=3,
+        kind=EventKind.EDIT,
+        message_id=11,
+        sender=Person(1, "ann", "Ann", "Lee"),
+        text="hello",
+        created_at=created_at,
+        is_edited=True,
+        is_deleted=False,
+        client_msg_id="c1",
+    )
+    assert message_object(event) == {
+        "id": 11,
+        "text": "hello",
+        "sender": {"id": 1, "username": "ann", "first_name": "Ann", "last_name": "Lee"},
+        "timestamp": created_at,
+        "is_edited": True,
+        "is_deleted": False,
+        "seq": 3,
+        "client_msg_id": "c1",
+    }
+
+
+def test_present_user_has_an_aware_connection_time() -> None:
+    expected = {"user_id": 1, "username": "ann", "connected_at": datetime(2024, 1, 15, 10, 30, tzinfo=UTC)}
+    assert present_object(Present(1, "ann", 1705314600)) == expected

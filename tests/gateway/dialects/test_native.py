@@ -6,39 +6,42 @@ from typing import Any
 import orjson
 import pytest
 
-from gateway.codes import ErrorCode
 from gateway.dialects.base import Request
 from gateway.dialects.native import NativeDialect
-from gateway.messages import (
-    CaughtUp,
+from gateway.protocol.codes import ErrorCode
+from gateway.protocol.commands import (
     Command,
     DeleteMessage,
-    Done,
     EditMessage,
-    ErrorReply,
-    Established,
     GetHistory,
-    Greeting,
     Hello,
-    HistoryPage,
     MarkRead,
     Ping,
-    Pong,
-    PresenceCount,
-    PresenceState,
-    Push,
-    Reply,
-    Reset,
     SendMessage,
     SetTyping,
-    Since,
-    Stored,
     Subscribe,
-    Typing,
     Unsubscribe,
 )
-from gateway.notices import ChatActivity, ChatAdded, ChatRemoved, Direct
-from gateway.since import UNREADABLE
+from gateway.protocol.ids import UNREADABLE, Since
+from gateway.protocol.pushes import PresenceCount, Push, Typing
+from gateway.protocol.replies import (
+    CaughtUp,
+    ChatActivity,
+    ChatAdded,
+    ChatRead,
+    ChatRemoved,
+    Direct,
+    Done,
+    ErrorReply,
+    Established,
+    Greeting,
+    HistoryPage,
+    Pong,
+    PresenceState,
+    Reply,
+    Reset,
+    Stored,
+)
 from storage.records import ChatEvent, EventKind, Person
 
 JOHN = Person(1, "john_doe", "John", "Doe")
@@ -92,12 +95,12 @@ def decode(frame: object) -> Request | ErrorReply:
     ],
 )
 @pytest.mark.parametrize("ref", [None, 0, 7, -1, "", "a", "Ъ"])
-def test_a_command_is_read_with_its_chat_and_its_id(frame: dict[str, Any], command: Command, ref: str | int | None):
+def test_command_is_decoded_with_its_chat_and_id(frame: dict[str, Any], command: Command, ref: str | int | None):
     numbered = frame if ref is None else frame | {"id": ref}
     assert decode(numbered) == Request(command, frame["type"], frame.get("chat_id"), ref)
 
 
-def test_a_message_to_change_is_named_by_message_id_or_else_by_the_id_itself_as_in_seed_004():
+def test_changed_message_is_named_by_message_id_or_id():
     edit = {"type": "edit_message", "chat_id": 5, "text": "b"}
     assert decode(edit | {"id": "q", "message_id": 3}) == Request(EditMessage(3, "b", None), "edit_message", 5, "q")
     assert decode(edit | {"id": 3}) == Request(EditMessage(3, "b", None), "edit_message", 5, 3)
@@ -123,11 +126,13 @@ def test_a_message_to_change_is_named_by_message_id_or_else_by_the_id_itself_as_
         ({"type": "unsubscribe"}, ErrorCode.INVALID_FIELD),
         ({"type": "message", "text": "a"}, ErrorCode.INVALID_FIELD),
         ({"type": "message", "chat_id": 5, "text": ""}, ErrorCode.EMPTY_TEXT),
+        ({"type": "message", "chat_id": 5, "text": "\u2800"}, ErrorCode.EMPTY_TEXT),
+        ({"type": "edit_message", "chat_id": 5, "message_id": 1, "text": "\u200b"}, ErrorCode.EMPTY_TEXT),
         ({"type": "edit_message", "chat_id": 5, "message_id": "3", "text": "a"}, ErrorCode.INVALID_FIELD),
     ],
 )
 @pytest.mark.parametrize("ref", [0, "a"])
-def test_an_error_bears_the_id_of_the_command_that_it_answers(frame: dict[str, Any], code: str, ref: str | int):
+def test_error_has_id_of_its_command(frame: dict[str, Any], code: str, ref: str | int):
     error = decode(frame | {"id": ref})
     assert isinstance(error, ErrorReply)
     assert (error.code, error.ref) == (code, ref)
@@ -136,7 +141,7 @@ def test_an_error_bears_the_id_of_the_command_that_it_answers(frame: dict[str, A
 
 
 @pytest.mark.parametrize("ref", [True, 1.5, [], {}, b"12345678901234567890123"])
-def test_an_id_of_another_type_is_an_error_without_one(ref: object):
+def test_id_of_other_type_gets_error_without_id(ref: object):
     given = ref if isinstance(ref, bytes) else orjson.dumps(ref)
     error = decode(b'{"type":"ping","id":' + given + b"}")
     assert isinstance(error, ErrorReply)
@@ -145,7 +150,7 @@ def test_an_id_of_another_type_is_an_error_without_one(ref: object):
 
 
 @pytest.mark.parametrize("payload", [b"", b"[]", b"not json", b'{"id":1,"type":"ping"'])
-def test_what_is_no_object_is_seed_004s_error(payload: bytes):
+def test_payload_that_is_not_an_object_gets_seed_004_error(payload: bytes):
     assert decode(payload) == ErrorReply(ErrorCode.INVALID_JSON, "Invalid JSON format")
     assert dialect.decode(b'{"type":"ping"}', False) == ErrorReply(ErrorCode.INVALID_JSON, "Invalid JSON format")
 
@@ -161,7 +166,7 @@ def test_what_is_no_object_is_seed_004s_error(payload: bytes):
         (PresenceCount(5, 51), {"type": "presence_count", "count": 51, "chat_id": 5}),
     ],
 )
-def test_a_push_is_seed_004s_with_its_chat(push: Push, frame: dict[str, Any]):
+def test_push_is_that_of_seed_004_with_chat_id(push: Push, frame: dict[str, Any]):
     assert orjson.loads(dialect.push(push) or b"") == frame
 
 
@@ -178,7 +183,7 @@ def test_a_push_is_seed_004s_with_its_chat(push: Push, frame: dict[str, Any]):
     ],
 )
 @pytest.mark.parametrize("ref", [0, 7, "a", ""])
-def test_a_command_with_an_id_gets_one_answer_which_bears_it(reply: Reply, frame: dict[str, Any], ref: str | int):
+def test_command_with_id_gets_one_response_with_it(reply: Reply, frame: dict[str, Any], ref: str | int):
     answer = dialect.reply(reply, Request(Ping(), "whatever", 5, ref))
     assert orjson.loads(answer or b"") == frame | {"id": ref, "chat_id": 5}
 
@@ -197,7 +202,7 @@ def test_a_command_with_an_id_gets_one_answer_which_bears_it(reply: Reply, frame
         (PresenceState(5, []), {"type": "presence_state", "members": [], "chat_id": 5}),
     ],
 )
-def test_a_command_without_an_id_is_answered_as_in_seed_004(reply: Reply, frame: dict[str, Any] | None):
+def test_command_without_id_gets_response_of_seed_004(reply: Reply, frame: dict[str, Any] | None):
     answer = dialect.reply(reply, Request(Ping(), "whatever", 5))
     assert (None if answer is None else orjson.loads(answer)) == frame
 
@@ -209,7 +214,7 @@ def test_a_command_without_an_id_is_answered_as_in_seed_004(reply: Reply, frame:
         (Greeting("c", None, ""), {"client_id": "c", "user_id": None, "authenticated": False, "message": ""}),
     ],
 )
-def test_hello_and_ping_are_answered_by_their_own_kind(greeting: Greeting, frame: dict[str, Any]):
+def test_hello_and_ping_have_their_own_responses(greeting: Greeting, frame: dict[str, Any]):
     hello = Request(Hello(greeting.message), "hello", None, 0)
     assert orjson.loads(dialect.reply(greeting, hello) or b"") == frame | {"type": "hello", "id": 0}
     assert orjson.loads(dialect.reply(Pong(), Request(Ping(), "ping", None, "a")) or b"") == {"type": "pong", "id": "a"}
@@ -224,8 +229,9 @@ def test_hello_and_ping_are_answered_by_their_own_kind(greeting: Greeting, frame
         (ChatAdded(5), {"type": "chat_added", "chat_id": 5}),
         (ChatRemoved(5), {"type": "chat_removed", "chat_id": 5}),
         (ChatActivity(5, 9), {"type": "chat_activity", "chat_id": 5, "last_seq": 9}),
+        (ChatRead(5, 9, 100), {"type": "chat_read", "chat_id": 5, "seq": 9, "unread": 100}),
         (Direct(b'{"any": [1, null]}'), {"type": "direct", "data": {"any": [1, None]}}),
     ],
 )
-def test_what_is_told_unasked(reply: Reply, frame: dict[str, Any]):
+def test_unsolicited_notices_have_documented_format(reply: Reply, frame: dict[str, Any]):
     assert orjson.loads(dialect.reply(reply, None) or b"") == frame

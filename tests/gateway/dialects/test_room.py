@@ -5,22 +5,12 @@ from datetime import UTC, datetime
 import orjson
 import pytest
 
-from gateway.codes import ErrorCode
-from gateway.dialects.base import Echo
+from gateway.dialects.base import EchoPolicy
 from gateway.dialects.room import UNASKED, RoomDialect
-from gateway.messages import (
-    CaughtUp,
-    Established,
-    MessagesRead,
-    Pong,
-    PresenceChange,
-    PresenceCount,
-    Push,
-    Reply,
-    Reset,
-    Typing,
-)
-from gateway.refusals import UNAVAILABLE
+from gateway.protocol.codes import ErrorCode
+from gateway.protocol.pushes import MessagesRead, PresenceChange, PresenceCount, Push, Typing
+from gateway.protocol.refusals import UNAVAILABLE
+from gateway.protocol.replies import CaughtUp, Established, Pong, Reply, Reset
 from storage.records import QUEUE_SENDER, ChatEvent, EventKind, Person
 
 MESSAGE = ChatEvent(
@@ -41,7 +31,7 @@ dialect = RoomDialect("room1")
 resuming = RoomDialect("room1", resumes=True)
 
 
-def test_a_message_has_the_seeds_keys_first_and_additions_behind() -> None:
+def test_message_has_seed_keys_first_then_additions() -> None:
     expected = (
         '{"room_id":"room1","content":"Hello, Room!","id":9,"seq":3,"created_at":"2024-01-01T12:00:00Z",'
         '"client_msg_id":"c1"}'
@@ -58,24 +48,24 @@ def test_a_message_has_the_seeds_keys_first_and_additions_behind() -> None:
         PresenceCount(5, 51),
     ],
 )
-def test_nothing_but_messages_is_pushed(push: Push) -> None:
+def test_only_messages_are_pushed(push: Push) -> None:
     assert dialect.push(push) is None
 
 
 @pytest.mark.parametrize("frame", ["", "{", '{"type":"message","text":"a"}', '{"room_id":"room1","content":"a"}'])
-def test_whatever_comes_in_is_refused_without_a_word(frame: str) -> None:
+def test_any_input_is_rejected_without_reply(frame: str) -> None:
     assert dialect.decode(frame.encode(), True) == dialect.decode(frame.encode(), False) == UNASKED
     assert UNASKED.code is ErrorCode.UNKNOWN_TYPE
     assert dialect.reply(UNASKED, None) is None
 
 
 @pytest.mark.parametrize("reply", [Established(5, "node", 3, "e"), Pong(), UNAVAILABLE])
-def test_nobody_is_greeted_or_answered(reply: Reply) -> None:
+def test_client_gets_no_greeting_or_replies(reply: Reply) -> None:
     assert dialect.reply(reply, None) is None
     assert resuming.reply(reply, None) is None
 
 
-def test_only_who_resumes_hears_of_its_position() -> None:
+def test_only_resuming_client_gets_position() -> None:
     caught_up = {"type": "caught_up", "chat_id": 5, "seq": 3, "epoch": "e"}
     assert orjson.loads(resuming.reply(CaughtUp(5, 3, "e"), None) or b"") == caught_up
     assert orjson.loads(resuming.reply(Reset(5, 3, "e"), None) or b"")["type"] == "reset"
@@ -83,5 +73,5 @@ def test_only_who_resumes_hears_of_its_position() -> None:
     assert dialect.reply(Reset(5, 3, "e"), None) is None
 
 
-def test_dialects_of_one_room_share_their_encodings() -> None:
-    assert (dialect.name, dialect.echo) == (resuming.name, resuming.echo) == ("room", Echo.ALL)
+def test_room_dialects_share_their_encodings() -> None:
+    assert (dialect.name, dialect.echo) == (resuming.name, resuming.echo) == ("room", EchoPolicy.ALL)

@@ -6,23 +6,12 @@ from datetime import UTC, datetime, timedelta, timezone
 import orjson
 import pytest
 
-from gateway.codes import ErrorCode
-from gateway.dialects.base import Echo, Request
+from gateway.dialects.base import EchoPolicy, Request
 from gateway.dialects.service import ServiceDialect
-from gateway.messages import (
-    CaughtUp,
-    ErrorReply,
-    Established,
-    MessagesRead,
-    Ping,
-    Pong,
-    PresenceChange,
-    PresenceCount,
-    Reset,
-    SendMessage,
-    Stored,
-    Typing,
-)
+from gateway.protocol.codes import ErrorCode
+from gateway.protocol.commands import Ping, SendMessage
+from gateway.protocol.pushes import MessagesRead, PresenceChange, PresenceCount, Typing
+from gateway.protocol.replies import CaughtUp, ErrorReply, Established, Pong, Reset, Stored
 from storage.records import ChatEvent, EventKind, Person
 
 ANN = Person(1, "ann")
@@ -61,7 +50,7 @@ def decode(value: object) -> Request | ErrorReply:
         ({"type": "ping"}, Ping()),
     ],
 )
-def test_a_command_is_read(frame: dict[str, object], command: object) -> None:
+def test_command_is_decoded(frame: dict[str, object], command: object) -> None:
     assert decode(frame) == Request(command, name=frame["type"])
 
 
@@ -73,6 +62,7 @@ def test_a_command_is_read(frame: dict[str, object], command: object) -> None:
         ({"type": "message"}, ErrorCode.EMPTY_TEXT, "Message text cannot be empty"),
         ({"type": "message", "text": "a"}, ErrorCode.EMPTY_TEXT, "Message text cannot be empty"),
         ({"type": "message", "content": " \n"}, ErrorCode.EMPTY_TEXT, "Message text cannot be empty"),
+        ({"type": "message", "content": "\u3164"}, ErrorCode.EMPTY_TEXT, "Message text cannot be empty"),
         (
             {"type": "message", "content": "a" * 1001},
             ErrorCode.TEXT_TOO_LONG,
@@ -94,7 +84,7 @@ def test_a_command_is_read(frame: dict[str, object], command: object) -> None:
         ({"type": ["message"]}, ErrorCode.UNKNOWN_TYPE, 'Unknown message type: ["message"]'),
     ],
 )
-def test_a_bad_command_is_answered_as_seed_004_would(frame: object, code: ErrorCode, message: str) -> None:
+def test_invalid_command_gets_error_of_seed_004(frame: object, code: ErrorCode, message: str) -> None:
     error = decode(frame)
     assert error == ErrorReply(code, message)
     assert isinstance(error, ErrorReply)
@@ -102,21 +92,21 @@ def test_a_bad_command_is_answered_as_seed_004_would(frame: object, code: ErrorC
     assert answer == {"type": "error", "message": message, "code": code.value}
 
 
-def test_a_binary_frame_is_no_command() -> None:
+def test_binary_frame_is_rejected() -> None:
     assert dialect.decode(b'{"type":"ping"}', False) == ErrorReply(ErrorCode.INVALID_JSON, "Invalid JSON format")
 
 
-def test_a_message_is_pushed_flat_in_the_seeds_order_and_time_with_additions_behind() -> None:
+def test_message_is_flat_with_seed_keys_first_then_additions() -> None:
     expected = SEEDS_FORM + ',"seq":7,"client_msg_id":"c1","is_edited":false,"is_deleted":false}'
     assert (dialect.push(MESSAGE) or b"").decode() == (resuming.push(MESSAGE) or b"").decode() == expected
 
 
-def test_times_are_utc_wherever_they_come_from() -> None:
+def test_times_are_converted_to_utc() -> None:
     elsewhere = replace(MESSAGE, created_at=MESSAGE.created_at.astimezone(timezone(timedelta(hours=5))))
     assert dialect.push(elsewhere) == dialect.push(MESSAGE)
 
 
-def test_an_edit_and_a_deletion_are_the_message_again_with_its_new_state() -> None:
+def test_edit_and_deletion_repeat_message_with_new_state() -> None:
     edit = replace(MESSAGE, seq=8, kind=EventKind.EDIT, text="b", is_edited=True, client_msg_id="c2")
     assert orjson.loads(dialect.push(edit) or b"") == {
         "type": "message",
@@ -144,11 +134,11 @@ def test_an_edit_and_a_deletion_are_the_message_again_with_its_new_state() -> No
         PresenceCount(1, 51),
     ],
 )
-def test_nothing_but_messages_is_pushed(push: Typing | MessagesRead | PresenceChange | PresenceCount) -> None:
+def test_only_messages_are_pushed(push: Typing | MessagesRead | PresenceChange | PresenceCount) -> None:
     assert dialect.push(push) is None
 
 
-def test_who_resumes_gets_an_ack_for_every_message() -> None:
+def test_resuming_client_gets_ack_for_every_message() -> None:
     ack = '{"type":"ack","client_msg_id":"c1","id":1,"seq":7,"epoch":"e1"}'
     for request in (WITH_ID, WITHOUT_ID):
         assert (resuming.reply(Stored(MESSAGE, duplicate=False, epoch="e1"), request) or b"").decode() == ack
@@ -156,19 +146,19 @@ def test_who_resumes_gets_an_ack_for_every_message() -> None:
     assert again.decode() == ack[:-1] + ',"duplicate":true}'
 
 
-def test_who_does_not_gets_one_if_it_gave_an_id() -> None:
+def test_other_client_gets_ack_only_with_an_id() -> None:
     assert dialect.reply(Stored(MESSAGE, duplicate=False, epoch="e1"), WITHOUT_ID) is None
     assert dialect.reply(Stored(MESSAGE, duplicate=True, epoch="e1"), WITH_ID) == resuming.reply(
         Stored(MESSAGE, duplicate=True, epoch="e1"), WITH_ID
     )
 
 
-def test_what_a_message_means_for_its_sender_hangs_on_since() -> None:
-    assert (dialect.echo, resuming.echo) == (Echo.NONE, Echo.OTHER_SOCKETS)
+def test_echo_policy_depends_on_since() -> None:
+    assert (dialect.echo, resuming.echo) == (EchoPolicy.NONE, EchoPolicy.OTHER_SOCKETS)
     assert dialect.name == resuming.name
 
 
-def test_only_who_resumes_hears_of_its_position_and_nobody_is_greeted() -> None:
+def test_only_resuming_client_gets_position_and_none_greeting() -> None:
     assert orjson.loads(resuming.reply(CaughtUp(1, 7, "e"), None) or b"") == {
         "type": "caught_up",
         "chat_id": 1,

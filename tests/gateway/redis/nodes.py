@@ -1,22 +1,24 @@
-"""The Redis rooms of one gateway node, with intervals short enough for tests, and what they tell."""
+"""The Redis services of one gateway node, with short intervals for tests, and a record of their callbacks."""
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
-from gateway.presence import Entered, Seat
-from gateway.redis.broker import RedisBroker
-from gateway.redis.events import RedisEvents
-from gateway.redis.lease import Lease, lease_key
-from gateway.redis.link import Link
-from gateway.redis.presence import RedisPresence
+from gateway.interfaces.presence import Entered, Seat
+from gateway.redis.connection.command_client import CommandClient
+from gateway.redis.connection.events import RedisEvents
+from gateway.redis.namespace import Namespace
+from gateway.redis.presence.lease import Lease, lease_key
+from gateway.redis.presence.presence import RedisPresence
+from gateway.redis.pubsub.broker import RedisBroker
 from gateway.redis.rate_limits import RedisRateLimits
 from gateway.tasks import Tasks
-from tests.gateway.redis.waiting import eventually, eventually_async
+from tests.support.waiting import eventually, eventually_async
 
 LEASE_S = 1.0
 INTERVAL_S = 0.3
 PROBE_INTERVAL_S = 0.3
+NAMES = Namespace("store", "test")
 
 
 @dataclass
@@ -65,7 +67,7 @@ class Node:
     """What one gateway process has of Redis."""
 
     node_id: str
-    link: Link
+    link: CommandClient
     broker: RedisBroker
     lease: Lease
     presence: RedisPresence
@@ -92,13 +94,13 @@ async def open_node(
     limit: int = 10,
     wait: bool = True,
 ) -> AsyncIterator[Node]:
-    """A node that is connected (unless told not to `wait`); its subscription may go another way than its commands."""
+    """A connected node (unless `wait` is false); its subscription may use another URL than its commands."""
     happened: list[str] = []
     failures: list[BaseException] = []
     ear = Ear()
     events = RedisEvents(happened.append, lambda _, error: failures.append(error))
-    link = Link(url)
-    broker = RedisBroker(subscription_url or url, link, node_id, events, probe_interval_s=probe_interval_s)
+    link = CommandClient(url)
+    broker = RedisBroker(subscription_url or url, link, NAMES, node_id, events, probe_interval_s=probe_interval_s)
     lease = Lease(link, node_id, lease_s=lease_s, interval_s=INTERVAL_S)
     presence = RedisPresence(link, node_id, events, lease=lease, sweep_interval_s=sweep_interval_s)
     tasks = Tasks(events.task_failed)
@@ -120,5 +122,5 @@ async def open_node(
     assert not failures
 
 
-async def _is_known(link: Link, lease: Lease) -> bool:
+async def _is_known(link: CommandClient, lease: Lease) -> bool:
     return bool(await link.call("EXISTS", lease_key(lease.name)))

@@ -1,4 +1,4 @@
-"""A TCP proxy that can fall silent: connections stay open, and nothing comes through."""
+"""A TCP proxy that can fall silent: connections stay open without traffic."""
 
 import asyncio
 from collections.abc import AsyncIterator

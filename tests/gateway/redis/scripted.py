@@ -1,4 +1,4 @@
-"""A server that speaks Redis' protocol and does as the test says: for what a real Redis does not show on demand."""
+"""A scripted server with the Redis protocol, for behaviour that a real Redis does not show on demand."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -8,7 +8,7 @@ import hiredis
 
 
 class ScriptedRedis:
-    """Confirms what connections ask on connecting; of SUBSCRIBE and UNSUBSCRIBE only what it is told to."""
+    """Confirms the commands of a new connection at once; SUBSCRIBE and UNSUBSCRIBE only when the test says so."""
 
     def __init__(self) -> None:
         self.asked: list[tuple[str, bytes]] = []

@@ -1,4 +1,4 @@
-"""Several Redis: what belongs where, and what one of them takes along when it goes."""
+"""Several Redis servers: the assignment of chats, and the effects of a failed one."""
 
 import asyncio
 from collections import Counter
@@ -6,12 +6,12 @@ from collections import Counter
 import pytest
 
 from gateway.errors import RedisUnavailable
-from gateway.presence import Seat
-from gateway.redis.shards import number_of, shard_of
-from gateway.tickets import Redeemed
-from tests.gateway.redis.test_layouts import node
-from tests.gateway.redis.waiting import eventually, eventually_async
-from tests.servers import RedisServer
+from gateway.interfaces.presence import Seat
+from gateway.redis.sharded import number_of, shard_of
+from storage.records import Credential
+from tests.gateway.redis.layout_nodes import node
+from tests.support.servers import RedisServer
+from tests.support.waiting import eventually, eventually_async
 
 CHATS = range(1, 31)
 DEAD = 1
@@ -26,13 +26,13 @@ def kept(chats: range = CHATS) -> list[int]:
     return [chat for chat in chats if shard_of(chat, 3) != DEAD]
 
 
-def test_a_thing_stays_where_it_is_in_every_version() -> None:
+def test_shard_assignment_is_stable_over_versions() -> None:
     assert [shard_of(number, 3) for number in (1, 2, 3, 4, 5, 10**6, 2**63)] == [0, 0, 2, 1, 1, 2, 1]
     assert [shard_of(number_of(name), 5) for name in ("", "a", "node-1", "клиент", "\ud800")] == [2, 0, 2, 2, 3]
 
 
 @pytest.mark.parametrize("count", [2, 3, 5, 16])
-def test_shards_have_equal_shares_and_one_more_takes_only_its_own(count: int) -> None:
+def test_added_shard_moves_only_its_own_share(count: int) -> None:
     before = [shard_of(chat, count) for chat in range(20_000)]
     shares = Counter(before)
     assert all(0.9 < shares[shard] * count / 20_000 < 1.1 for shard in range(count))
@@ -40,7 +40,7 @@ def test_shards_have_equal_shares_and_one_more_takes_only_its_own(count: int) ->
     assert all(new in (old, count) for old, new in zip(before, after, strict=True))
 
 
-async def test_a_shard_that_is_down_takes_only_its_chats_along(redis_servers: list[RedisServer]) -> None:
+async def test_dead_shard_affects_only_its_chats(redis_servers: list[RedisServer]) -> None:
     url = ",".join(server.url for server in redis_servers)
     ear, mouth = [name for name in map(str, range(50)) if shard_of(number_of(name), 3) == DEAD][:2]  # at home there
     async with node(url, ear) as a, node(url, mouth) as b:
@@ -58,11 +58,11 @@ async def test_a_shard_that_is_down_takes_only_its_chats_along(redis_servers: li
             assert [present.user_id for present in await b.rooms.presence.members(chat)] == [7]
         with pytest.raises(RedisUnavailable):
             await b.rooms.presence.members(lost()[0])
-        for number in range(10):  # whoever they belong to
+        for number in range(10):  # of any shard
             b.rooms.broker.announce(b"all %d" % number)
             b.rooms.broker.send(ear, b"a %d" % number)
-            ticket = await a.rooms.tickets.issue(number, 2_000_000_000)
-            assert await b.rooms.tickets.redeem(ticket) == Redeemed(number, 2_000_000_000)
+            ticket = await a.rooms.tickets.issue(Credential(number, 2_000_000_000))
+            assert await b.rooms.tickets.redeem(ticket) == Credential(number, 2_000_000_000)
         with pytest.raises(RedisUnavailable):
             await b.rooms.tickets.redeem("tkt_unknown")  # it may be there
         await eventually(lambda: len(a.ear.announcements) == 20)
@@ -79,18 +79,18 @@ async def test_a_shard_that_is_down_takes_only_its_chats_along(redis_servers: li
         await eventually_async(is_seated_again)
 
 
-async def test_when_all_shards_are_down_a_ticket_is_unavailable(redis_servers: list[RedisServer]) -> None:
+async def test_ticket_is_unavailable_if_all_shards_are_down(redis_servers: list[RedisServer]) -> None:
     async with node(",".join(server.url for server in redis_servers), "a") as a:
         for server in redis_servers:
             server.kill()
         await eventually(lambda: a.rooms.broker.down)
         with pytest.raises(RedisUnavailable):
             async with asyncio.timeout(5):
-                await a.rooms.tickets.issue(1, 2_000_000_000)
-        a.rooms.broker.announce(b"nobody hears it")
+                await a.rooms.tickets.issue(Credential(1, 2_000_000_000))
+        a.rooms.broker.announce(b"not received")
 
 
-async def test_a_shard_to_which_one_node_is_deaf_makes_it_deaf_though_another_is_down(
+async def test_node_deaf_to_one_shard_is_deaf_while_another_is_down(
     redis_servers: list[RedisServer],
 ) -> None:
     async with node(",".join(server.url for server in redis_servers), "a") as a:
@@ -101,7 +101,7 @@ async def test_a_shard_to_which_one_node_is_deaf_makes_it_deaf_though_another_is
         assert a.rooms.broker.deaf and a.rooms.broker.down
 
 
-async def test_while_nodes_have_lists_of_different_lengths_only_moved_chats_are_apart(
+async def test_different_list_lengths_separate_only_moved_chats(
     redis_servers: list[RedisServer],
 ) -> None:
     urls = [server.url for server in redis_servers]

@@ -1,4 +1,4 @@
-"""One-use tickets over real Redis: once, for half a minute, on any node."""
+"""One-time tickets on a real Redis: valid once, for half a minute, on any node."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -8,12 +8,13 @@ import pytest
 import redis
 
 from gateway.errors import RedisUnavailable
-from gateway.redis.link import Link
-from gateway.redis.tickets import RedisTickets
+from gateway.interfaces.tickets import LIFETIME_S, PREFIX, is_ticket
+from gateway.redis.connection.command_client import CommandClient
+from gateway.redis.tickets import RedisTickets, _key
 from gateway.tasks import Tasks
-from gateway.tickets import LIFETIME_S, PREFIX, Redeemed, is_ticket
-from tests.gateway.redis.waiting import eventually
-from tests.servers import RedisServer
+from storage.records import Credential
+from tests.support.servers import RedisServer
+from tests.support.waiting import eventually
 
 UNTIL = 1_750_000_000
 
@@ -21,7 +22,7 @@ UNTIL = 1_750_000_000
 @asynccontextmanager
 async def node(url: str) -> AsyncIterator[RedisTickets]:
     """What one gateway process has of tickets."""
-    link, tasks = Link(url), Tasks()
+    link, tasks = CommandClient(url), Tasks()
     tasks.spawn(link.run(), "redis link")
     try:
         await eventually(lambda: link.is_up)
@@ -30,26 +31,35 @@ async def node(url: str) -> AsyncIterator[RedisTickets]:
         await tasks.close()
 
 
-async def test_a_ticket_lets_in_once_on_any_node(redis_url: str) -> None:
+async def test_ticket_is_redeemed_once_on_any_node(redis_url: str) -> None:
     async with node(redis_url) as a, node(redis_url) as b:
-        ticket = await a.issue(7, UNTIL)
+        ticket = await a.issue(Credential(7, UNTIL))
         assert is_ticket(ticket)
-        assert await b.redeem(ticket) == Redeemed(7, UNTIL)
+        assert await b.redeem(ticket) == Credential(7, UNTIL)
         assert await b.redeem(ticket) is None
         assert await a.redeem(ticket) is None
 
 
-async def test_of_nodes_that_redeem_at_once_exactly_one_wins(redis_url: str) -> None:
+async def test_ticket_of_an_earlier_version_is_redeemed(redis_url: str) -> None:
+    async with node(redis_url) as tickets:
+        ticket = await tickets.issue(Credential(7, UNTIL, 5, "a", "b"))
+        assert await tickets.redeem(ticket) == Credential(7, UNTIL, 5, "a", "b")
+        old = f"{PREFIX}old"
+        await tickets._link.call("SET", _key(old), f"7:{UNTIL}", "EX", LIFETIME_S)
+        assert await tickets.redeem(old) == Credential(7, UNTIL)
+
+
+async def test_concurrent_redemptions_succeed_exactly_once(redis_url: str) -> None:
     async with node(redis_url) as a, node(redis_url) as b:
         for _ in range(50):
-            ticket = await a.issue(7, UNTIL)
+            ticket = await a.issue(Credential(7, UNTIL))
             answers = await asyncio.gather(*(where.redeem(ticket) for where in (a, b) * 4))
-            assert sorted(answers, key=str) == [None] * 7 + [Redeemed(7, UNTIL)]
+            assert [answer for answer in answers if answer is not None] == [Credential(7, UNTIL)]
 
 
-async def test_nobody_can_guess_a_ticket_or_read_one_in_redis(redis_server: RedisServer) -> None:
+async def test_ticket_is_random_and_not_stored_in_plain(redis_server: RedisServer) -> None:
     async with node(redis_server.url) as tickets:
-        issued = {await tickets.issue(7, UNTIL) for _ in range(100)}
+        issued = {await tickets.issue(Credential(7, UNTIL)) for _ in range(100)}
         assert len(issued) == 100
         assert all(len(ticket.removeprefix(PREFIX)) >= 32 for ticket in issued)
         with redis.Redis(port=redis_server.port) as client:
@@ -57,9 +67,9 @@ async def test_nobody_can_guess_a_ticket_or_read_one_in_redis(redis_server: Redi
     assert not [ticket for ticket in issued if ticket in stored or ticket.removeprefix(PREFIX) in stored]
 
 
-async def test_a_ticket_is_gone_after_half_a_minute(redis_server: RedisServer) -> None:
+async def test_ticket_expires_after_30_seconds(redis_server: RedisServer) -> None:
     async with node(redis_server.url) as tickets:
-        ticket = await tickets.issue(7, UNTIL)
+        ticket = await tickets.issue(Credential(7, UNTIL))
         with redis.Redis(port=redis_server.port) as client:
             (key,) = client.scan_iter()
             assert LIFETIME_S == 30
@@ -70,22 +80,22 @@ async def test_a_ticket_is_gone_after_half_a_minute(redis_server: RedisServer) -
 
 
 @pytest.mark.parametrize("junk", [PREFIX, PREFIX + "x", PREFIX + "*", PREFIX + "\x00\r\nGET x", PREFIX + "\ud800", "x"])
-async def test_what_was_never_issued_lets_nobody_in(redis_url: str, junk: str) -> None:
+async def test_unissued_ticket_is_rejected(redis_url: str, junk: str) -> None:
     async with node(redis_url) as tickets:
         assert await tickets.redeem(junk) is None
 
 
-async def test_without_redis_it_is_an_outage(redis_server: RedisServer) -> None:
+async def test_redis_outage_is_reported_as_unavailable(redis_server: RedisServer) -> None:
     async with node(redis_server.url) as tickets:
-        ticket = await tickets.issue(7, UNTIL)
+        ticket = await tickets.issue(Credential(7, UNTIL))
         redis_server.kill()
         async with asyncio.timeout(5):
             with pytest.raises(RedisUnavailable):
                 while True:
                     await tickets.redeem(ticket + "x")
             with pytest.raises(RedisUnavailable):
-                await tickets.issue(7, UNTIL)
+                await tickets.issue(Credential(7, UNTIL))
 
 
-def test_no_token_looks_like_a_ticket() -> None:
+def test_token_is_not_taken_for_a_ticket() -> None:
     assert not is_ticket("eyJhbGciOiJFUzI1NiJ9.e30.AA")

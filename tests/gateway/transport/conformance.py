@@ -141,7 +141,7 @@ CONTROL = [  # §5.5
         _pieces(b"".join(frame(PING, b"%d" % number) for number in range(10))),
         tuple(Received(PONG, b"%d" % number) for number in range(10)),
     ),
-    Case("pongs that nobody asked for", (frame(PONG), frame(PONG, b"x" * 125), _HI), (_ECHO,)),
+    Case("unsolicited pongs", (frame(PONG), frame(PONG, b"x" * 125), _HI), (_ECHO,)),
     Case("a ping within a message", (_PART, frame(PING, b"p"), frame(CONT)), (Received(PONG, b"p"), _text(b"part"))),
     Case("a pong within a message", (_PART, frame(PONG, b"p"), frame(CONT)), (_text(b"part"),)),
     Case("a ping of 126 bytes", (frame(PING, b"x" * 126),), (), PROTOCOL_ERROR),

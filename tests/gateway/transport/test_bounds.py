@@ -1,4 +1,4 @@
-"""What a hostile or broken peer cannot do: stay, grow, or cost its neighbours anything."""
+"""Limits against a hostile or broken peer: it cannot keep a socket, fill memory or slow other clients."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from starlette.types import Receive, Scope, Send
 
-from gateway.frames import text_frame
-from tests.gateway.transport.server import LaneApp, Listener, Server, echo, open_files, running, starlette_echo, until
+from gateway.protocol.frames import text_frame
 from tests.gateway.transport.wire import PING, TEXT, RawClient, close, frame, handshake
+from tests.support.transport_server import LaneApp, Listener, Server, echo, open_files, running, starlette_echo, until
 
 pytestmark = pytest.mark.usefixtures("short_bounds")
 
@@ -17,7 +17,7 @@ SMALL = 4096
 
 
 async def stall(server: Server, app: LaneApp) -> tuple[RawClient, Listener]:
-    """A client that reads nothing, and a lane with much more to say than the kernel takes."""
+    """A client that reads nothing, and a connection with more to send than the kernel buffers."""
     client = await RawClient.open(server.port, receive_buffer=SMALL)
     listener = await app.listener()
     chunk = text_frame(b"x" * 60_000)
@@ -70,7 +70,7 @@ End = Callable[[RawClient, Server, Listener], Awaitable[None]]
         (close_and_see_the_server_end, 1000),
     ],
 )
-async def test_a_close_behind_a_full_buffer_ends_all_the_same(end: End, code: int) -> None:
+async def test_close_behind_full_buffer_still_ends_connection(end: End, code: int) -> None:
     app = LaneApp(echo)
     async with running(app, ws_ping_interval=None) as server:
         before = open_files()
@@ -85,7 +85,7 @@ async def test_a_close_behind_a_full_buffer_ends_all_the_same(end: End, code: in
         assert not server.server_state.tasks
 
 
-async def test_a_stalled_reader_is_aborted_by_the_keepalive_and_its_descriptor_comes_back() -> None:
+async def test_keepalive_aborts_stalled_reader_and_frees_descriptor() -> None:
     app = LaneApp(echo)
     async with running(app, ws_ping_interval=0.1, ws_ping_timeout=0.1) as server:
         before = open_files()
@@ -96,7 +96,7 @@ async def test_a_stalled_reader_is_aborted_by_the_keepalive_and_its_descriptor_c
         await until(lambda: open_files() == before)
 
 
-async def test_a_stalled_reader_does_not_hold_an_application_in_send() -> None:
+async def test_stalled_reader_does_not_block_application_send() -> None:
     ended: list[BaseException] = []
 
     async def flood(scope: Scope, receive: Receive, send: Send) -> None:
@@ -116,7 +116,7 @@ async def test_a_stalled_reader_does_not_hold_an_application_in_send() -> None:
         assert isinstance(ended[0], OSError)  # as ASGI asks
 
 
-async def test_neighbours_of_a_stalled_reader_notice_nothing() -> None:
+async def test_stalled_reader_does_not_delay_neighbours() -> None:
     app = LaneApp(echo)
     async with running(app) as server:
         client, _ = await stall(server, app)
@@ -128,7 +128,8 @@ async def test_neighbours_of_a_stalled_reader_notice_nothing() -> None:
                 assert received.payload == b"%d" % number
 
 
-async def test_a_ping_flood_by_a_peer_that_never_reads_is_cut() -> None:
+async def test_ping_flood_by_peer_that_never_reads_is_aborted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gateway.transport.incoming.BURST", 10**9)  # else it is slowed first
     app = LaneApp(echo)
     async with (
         running(app, ws_ping_interval=None) as server,
@@ -144,7 +145,7 @@ async def test_a_ping_flood_by_a_peer_that_never_reads_is_cut() -> None:
         assert most < 1_000_000  # at most what one read asks for, beyond the two limits of 64 KiB
 
 
-async def test_a_slow_reader_that_pings_now_and_then_is_not_cut() -> None:
+async def test_slow_reader_that_pings_stays_connected() -> None:
     app = LaneApp(echo)
     async with running(app, ws_ping_interval=None) as server:
         client, listener = await stall(server, app)
@@ -158,7 +159,7 @@ async def test_a_slow_reader_that_pings_now_and_then_is_not_cut() -> None:
             await reading
 
 
-async def test_an_application_that_never_accepts_is_cut() -> None:
+async def test_handshake_without_accept_times_out() -> None:
     cut = asyncio.Event()
 
     async def hesitate(scope: Scope, receive: Receive, send: Send) -> None:
@@ -169,10 +170,10 @@ async def test_an_application_that_never_accepts_is_cut() -> None:
     async with running(hesitate) as server, await RawClient.connect(server.port) as client:
         await client.send(handshake())
         await client.ended()
-        await asyncio.wait_for(cut.wait(), 2)
+        await asyncio.wait_for(cut.wait(), 6)
 
 
-async def test_a_refusal_that_never_ends_is_cut() -> None:
+async def test_endless_denial_response_times_out() -> None:
     async def begin(scope: Scope, receive: Receive, send: Send) -> None:
         await send({"type": "websocket.http.response.start", "status": 403, "headers": []})
         await receive()
@@ -183,8 +184,8 @@ async def test_a_refusal_that_never_ends_is_cut() -> None:
         await client.ended()
 
 
-async def test_a_client_that_does_not_wait_for_the_answer_is_cut_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gateway.deadlines.HANDSHAKE_S", 60)
+async def test_client_sending_before_handshake_response_is_aborted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gateway.transport.server_queues.HANDSHAKE_S", 60)
 
     async def hesitate(scope: Scope, receive: Receive, send: Send) -> None:
         while (await receive())["type"] != "websocket.disconnect":
@@ -194,15 +195,15 @@ async def test_a_client_that_does_not_wait_for_the_answer_is_cut_at_once(monkeyp
         await client.send(handshake())
         await until(lambda: server.sockets)
         await client.send(frame(PING, b"early"))
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(6):
             assert await client.reader.read() == b""
 
 
-async def test_a_client_that_sends_frames_with_its_request_is_refused_at_once() -> None:
+async def test_frames_sent_with_handshake_request_are_rejected() -> None:
     app = LaneApp(echo)
     async with running(app) as server, await RawClient.connect(server.port) as client:
         await client.send(handshake() + frame(TEXT, b"early"))
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(6):
             assert (await client.reader.read()).startswith(b"HTTP/1.1 400 ")
         assert app.listeners == []
     async with running(app) as server, await RawClient.connect(server.port) as client:
@@ -212,7 +213,7 @@ async def test_a_client_that_sends_frames_with_its_request_is_refused_at_once() 
 
 
 @pytest.mark.parametrize("sent", [frame(TEXT, b"x" * 60_000)[:-1], frame(TEXT, b"hi")[:1]])
-async def test_a_frame_that_never_ends_is_cut_by_the_keepalive(sent: bytes) -> None:
+async def test_keepalive_ends_connection_with_endless_frame(sent: bytes) -> None:
     app = LaneApp(echo)
     async with (
         running(app, ws_ping_interval=0.1, ws_ping_timeout=0.1) as server,
@@ -235,20 +236,20 @@ async def test_a_frame_that_never_ends_is_cut_by_the_keepalive(sent: bytes) -> N
     ],
     ids=["a long header", "a long path", "many headers", "a body", "a body to come", "a body in chunks"],
 )
-async def test_a_handshake_that_only_the_http_parser_takes_is_refused_at_once(
+async def test_handshake_valid_only_for_http_parser_is_rejected(
     path: str, header: str, status: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gateway.deadlines.HANDSHAKE_S", 60)
+    monkeypatch.setattr("gateway.transport.server_queues.HANDSHAKE_S", 60)
     async with running(LaneApp(echo)) as server, await RawClient.connect(server.port) as client:
         await client.send(handshake(path, header))
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(6):
             assert (await client.reader.read()).startswith(b"HTTP/1.1 " + status)
 
 
-async def test_a_failed_connection_is_gone_with_its_client_though_the_application_is_busy(
+async def test_failed_connection_ends_while_application_is_busy(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("gateway.transport.ABORT_S", 60)
+    monkeypatch.setattr("gateway.transport.websocket_protocol.ABORT_S", 60)
     done = asyncio.Event()
 
     async def busy(scope: Scope, receive: Receive, send: Send) -> None:
@@ -272,7 +273,7 @@ async def test_deflate_is_never_negotiated(app: Any) -> None:
         assert b"extensions" not in answer.lower()
 
 
-async def test_an_oversized_message_is_told_so_though_it_is_still_being_sent() -> None:
+async def test_oversized_message_gets_1009_while_it_is_being_sent() -> None:
     async with running(LaneApp(echo)) as server:
         for _ in range(10):
             async with await RawClient.open(server.port) as client:

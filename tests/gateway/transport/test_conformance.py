@@ -1,4 +1,4 @@
-"""RFC 6455, case by case, through Starlette's own WebSocket and through the lane."""
+"""RFC 6455, case by case, through Starlette's WebSocket and through the direct connection."""
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import pytest
 
 from tests.gateway.transport.conformance import CASES, LENIENT, Case, run, run_lenient
-from tests.gateway.transport.server import LaneApp, echo, running, starlette_echo
+from tests.support.transport_server import LaneApp, echo, running, starlette_echo
 
 
 @dataclass
@@ -26,11 +26,11 @@ async def server(request: pytest.FixtureRequest) -> AsyncIterator[EchoServer]:
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-async def test_conforms(case: Case, server: EchoServer, caplog: pytest.LogCaptureFixture) -> None:
+async def test_conforms_to_rfc_6455(case: Case, server: EchoServer, caplog: pytest.LogCaptureFixture) -> None:
     await run(case, server.port, at_once=server.at_once)
     assert [record for record in caplog.records if record.levelname in ("WARNING", "ERROR")] == []
 
 
 @pytest.mark.parametrize("case", LENIENT, ids=lambda case: case.name)
-async def test_takes_or_refuses(case: Case, server: EchoServer) -> None:
+async def test_lenient_case_is_accepted_or_rejected(case: Case, server: EchoServer) -> None:
     await run_lenient(case, server.port)

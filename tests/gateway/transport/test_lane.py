@@ -1,4 +1,4 @@
-"""The direct lane: what a listener is told, in which order, and what a close does."""
+"""The direct connection: which calls a listener gets, in which order, and what a close does."""
 
 import asyncio
 import logging
@@ -11,9 +11,8 @@ from starlette.types import Receive, Scope, Send
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
-from gateway.frames import text_frame
-from gateway.lane import LANE, Lane
-from tests.gateway.transport.server import LaneApp, Listener, closed, echo, running, until
+from gateway.interfaces.connection import CONNECTION, Connection
+from gateway.protocol.frames import text_frame
 from tests.gateway.transport.wire import (
     BINARY,
     CLOSE,
@@ -27,9 +26,10 @@ from tests.gateway.transport.wire import (
     close,
     frame,
 )
+from tests.support.transport_server import LaneApp, Listener, closed, echo, running, until
 
 
-async def test_a_client_library_gets_its_messages_back() -> None:
+async def test_client_library_gets_its_messages_echoed() -> None:
     async with running(LaneApp(echo)) as server, connect(f"ws://127.0.0.1:{server.port}/", proxy=None) as socket:
         for message in ("text", "κόσμε", b"\x00\xff", "", "a" * 65_536):
             await socket.send(message)
@@ -37,27 +37,27 @@ async def test_a_client_library_gets_its_messages_back() -> None:
         await asyncio.wait_for(await socket.ping(), TIMEOUT_S)
 
 
-async def test_what_came_before_attach_is_delivered_first_and_in_order() -> None:
+async def test_messages_before_attach_are_delivered_first_in_order() -> None:
     may_attach = asyncio.Event()
 
-    async def wait(_: Lane) -> None:
+    async def wait(_: Connection) -> None:
         await may_attach.wait()
 
     app = LaneApp(echo, before_attach=wait)
     async with running(app) as server, await RawClient.open(server.port) as client:
-        await client.send(frame(TEXT, b"0"), frame(BINARY, b"1"), frame(TEXT, b"2", fin=False))
+        await client.send(frame(BINARY), frame(TEXT, b"0"), frame(BINARY, b"1"), frame(TEXT, b"2", fin=False))
         await until(lambda: all(not socket.queue.empty() for socket in server.sockets))
         may_attach.set()
         listener = await app.listener()
         await client.send(frame(CONT, b"!"), frame(TEXT, b"3"))
-        await until(lambda: len(listener.messages) == 4)
-        assert listener.messages == [(b"0", True), (b"1", False), (b"2!", True), (b"3", True)]
+        await until(lambda: len(listener.messages) == 5)
+        assert listener.messages == [(b"", False), (b"0", True), (b"1", False), (b"2!", True), (b"3", True)]
 
 
-async def test_a_lane_that_is_paused_before_attach_delivers_and_reads_nothing_until_it_is_resumed() -> None:
+async def test_pause_before_attach_holds_delivery_until_resume() -> None:
     may_attach = asyncio.Event()
 
-    async def pause(lane: Lane) -> None:
+    async def pause(lane: Connection) -> None:
         await may_attach.wait()
         lane.pause_reading()
 
@@ -86,7 +86,7 @@ async def test_ten_thousand_writes_arrive_in_order() -> None:
         assert [await client.read() for _ in range(10_000)] == [Received(TEXT, b"%d" % n) for n in range(10_000)]
 
 
-async def test_a_paused_lane_delivers_nothing_and_then_everything() -> None:
+async def test_paused_connection_delivers_everything_after_resume() -> None:
     def pause(listener: Listener, *_: object) -> None:
         if len(listener.messages) in (1, 500):
             listener.lane.pause_reading()
@@ -106,7 +106,7 @@ async def test_a_paused_lane_delivers_nothing_and_then_everything() -> None:
         assert [payload for payload, _ in listener.messages] == [b"%d" % number for number in range(1_001)]
 
 
-async def test_a_healthy_peer_survives_the_listeners_own_pause() -> None:
+async def test_paused_connection_keeps_healthy_peer() -> None:
     def pause(listener: Listener, *_: object) -> None:
         if len(listener.messages) == 1:
             listener.lane.pause_reading()
@@ -126,7 +126,7 @@ async def test_a_healthy_peer_survives_the_listeners_own_pause() -> None:
         assert listener.closes == []
 
 
-async def test_messages_held_back_come_before_the_peers_close() -> None:
+async def test_held_messages_are_delivered_before_peer_close() -> None:
     def pause(listener: Listener, *_: object) -> None:
         listener.lane.pause_reading()
 
@@ -143,7 +143,7 @@ async def test_messages_held_back_come_before_the_peers_close() -> None:
     ("sent", "told"),
     [(close(), 1005), (close(1000), 1000), (close(4321, b"why"), 4321), (frame(3), 1002), (frame(TEXT, b"\xff"), 1007)],
 )
-async def test_the_listener_is_told_the_code_once(sent: bytes, told: int) -> None:
+async def test_listener_gets_close_code_once(sent: bytes, told: int) -> None:
     app = LaneApp(echo)
     async with running(app) as server, await RawClient.open(server.port) as client:
         listener = await app.listener()
@@ -154,7 +154,7 @@ async def test_the_listener_is_told_the_code_once(sent: bytes, told: int) -> Non
         assert (listener.closes, app.ends) == ([told], [told])
 
 
-async def test_a_peer_that_vanishes_is_1006() -> None:
+async def test_vanished_peer_is_1006() -> None:
     app = LaneApp(echo)
     async with running(app) as server, await RawClient.open(server.port) as client:
         listener = await app.listener()
@@ -163,7 +163,7 @@ async def test_a_peer_that_vanishes_is_1006() -> None:
         assert (listener.closes, app.ends) == ([1006], [1006])
 
 
-async def test_a_peer_that_resets_the_connection_is_1006() -> None:
+async def test_reset_by_peer_is_1006() -> None:
     app = LaneApp(echo)
     async with running(app) as server, await RawClient.open(server.port) as client:
         listener = await app.listener()
@@ -174,7 +174,7 @@ async def test_a_peer_that_resets_the_connection_is_1006() -> None:
         assert (listener.closes, app.ends) == ([1006], [1006])
 
 
-async def test_a_peer_that_reads_but_never_pongs_is_told_1011_and_was_1006() -> None:
+async def test_peer_without_pongs_is_sent_1011_and_reported_as_1006() -> None:
     app = LaneApp(echo)
     async with (
         running(app, ws_ping_interval=0.05, ws_ping_timeout=0.05) as server,
@@ -188,8 +188,8 @@ async def test_a_peer_that_reads_but_never_pongs_is_told_1011_and_was_1006() -> 
         assert (listener.closes, app.ends) == ([1006], [1006])
 
 
-async def test_a_peer_that_vanished_before_attach_is_told_all_the_same() -> None:
-    async def until_gone(lane: Lane) -> None:
+async def test_close_before_attach_is_reported_on_attach() -> None:
+    async def until_gone(lane: Connection) -> None:
         await closed(lane)
 
     app = LaneApp(echo, before_attach=until_gone)
@@ -201,7 +201,7 @@ async def test_a_peer_that_vanished_before_attach_is_told_all_the_same() -> None
         assert app.listeners[0].closes == [4000]
 
 
-async def test_a_close_of_ours_reaches_the_client_and_is_told_as_ours() -> None:
+async def test_server_close_reaches_client_and_is_reported() -> None:
     app = LaneApp()
     async with running(app) as server, connect(f"ws://127.0.0.1:{server.port}/", proxy=None) as socket:
         listener = await app.listener()
@@ -217,7 +217,7 @@ async def test_a_close_of_ours_reaches_the_client_and_is_told_as_ours() -> None:
         assert (listener.closes, app.ends) == ([4409], [4409])
 
 
-async def test_nothing_is_delivered_or_answered_after_our_close() -> None:
+async def test_nothing_is_delivered_or_sent_after_server_close() -> None:
     def hang_up(listener: Listener, *_: object) -> None:
         listener.lane.close(4001)
 
@@ -233,7 +233,7 @@ async def test_nothing_is_delivered_or_answered_after_our_close() -> None:
         assert app.listeners[0].messages == [(b"0", True)]
 
 
-async def test_messages_held_back_are_dropped_at_our_close() -> None:
+async def test_held_messages_are_dropped_at_server_close() -> None:
     def pause(listener: Listener, *_: object) -> None:
         listener.lane.pause_reading()
 
@@ -249,7 +249,7 @@ async def test_messages_held_back_are_dropped_at_our_close() -> None:
         assert listener.messages == [(b"0", True)]
 
 
-async def test_our_close_yields_to_a_close_in_the_same_read() -> None:
+async def test_peer_close_in_same_read_overrides_server_close() -> None:
     def hang_up(listener: Listener, *_: object) -> None:
         listener.lane.close(4001)
 
@@ -261,7 +261,7 @@ async def test_our_close_yields_to_a_close_in_the_same_read() -> None:
         assert app.listeners[0].closes == [1000]
 
 
-async def test_a_listener_that_fails_is_logged_and_closed_with_1011(caplog: pytest.LogCaptureFixture) -> None:
+async def test_failing_listener_is_logged_and_closed_with_1011(caplog: pytest.LogCaptureFixture) -> None:
     def fail(*_: object) -> None:
         raise RuntimeError("a bug")
 
@@ -273,7 +273,7 @@ async def test_a_listener_that_fails_is_logged_and_closed_with_1011(caplog: pyte
     assert [record.getMessage() for record in caplog.records if record.levelno >= logging.ERROR] == ["message_failed"]
 
 
-async def test_a_listener_that_fails_at_the_end_is_logged_and_holds_nothing_up(
+async def test_failing_close_callback_is_logged_and_connection_ends(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_: object) -> None:
@@ -289,7 +289,7 @@ async def test_a_listener_that_fails_at_the_end_is_logged_and_holds_nothing_up(
 
 
 @pytest.mark.parametrize("end", [lambda c: c.send(close(1000)), lambda c: c.send(frame(3))], ids=["close", "failure"])
-async def test_calls_on_a_lane_that_is_gone_do_nothing(end: Callable[[RawClient], Awaitable[None]]) -> None:
+async def test_calls_on_closed_connection_have_no_effect(end: Callable[[RawClient], Awaitable[None]]) -> None:
     app = LaneApp(echo)
     async with running(app) as server, await RawClient.open(server.port) as client:
         lane = (await app.listener()).lane
@@ -305,7 +305,7 @@ async def test_calls_on_a_lane_that_is_gone_do_nothing(end: Callable[[RawClient]
         assert lane.buffered == 0
 
 
-async def test_the_end_of_the_server_is_1012_for_everyone() -> None:
+async def test_server_stop_closes_every_connection_with_1012() -> None:
     app = LaneApp()
     async with (
         running(app) as server,
@@ -318,13 +318,13 @@ async def test_the_end_of_the_server_is_1012_for_everyone() -> None:
         assert [listener.closes for listener in app.listeners] == [[1012], [1012]]
 
 
-async def test_an_application_that_returns_after_attaching_leaves_the_socket_to_its_listener() -> None:
+async def test_application_may_return_after_attach() -> None:
     listeners: list[Listener] = []
     has_returned = asyncio.Event()
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         await receive()
-        listener = Listener(scope["extensions"][LANE], echo)
+        listener = Listener(scope["extensions"][CONNECTION], echo)
         await send({"type": "websocket.accept"})
         listener.lane.attach(listener)
         listeners.append(listener)

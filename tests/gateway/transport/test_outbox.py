@@ -1,20 +1,21 @@
-"""A session's outbound side over a real socket: it never waits, and never grows beyond its limit."""
+"""The send queue of a session over a real socket: it never blocks, and never exceeds its limit."""
 
 import asyncio
 
 import pytest
 
-from gateway.codes import Close
-from gateway.frames import text_frame
-from gateway.outbox import DEFAULT_LIMIT, Outbox
-from tests.gateway.transport.server import LaneApp, Listener, running, until
+from gateway.protocol.codes import Close
+from gateway.protocol.frames import text_frame
+from gateway.sessions.outbox import DEFAULT_LIMIT, Outbox
+from gateway.transport.socket_writer import discard
 from tests.gateway.transport.wire import CLOSE, TEXT, RawClient, Received
+from tests.support.transport_server import LaneApp, Listener, running, until
 
 PAGE = text_frame(b"x" * 60_000)
 
 
 class Slow:
-    """Counts, and closes as a session does."""
+    """Counts the calls for a slow client, and closes as a session does."""
 
     def __init__(self, listener: Listener, limit: int = DEFAULT_LIMIT) -> None:
         self.calls = 0
@@ -26,7 +27,7 @@ class Slow:
         self._listener.lane.close(Close.SLOW_CONSUMER, "too slow")
 
 
-async def test_a_client_that_reads_gets_everything() -> None:
+async def test_reading_client_gets_everything() -> None:
     app = LaneApp()
     async with running(app) as server, await RawClient.open(server.port) as client:
         slow = Slow(await app.listener())
@@ -37,7 +38,7 @@ async def test_a_client_that_reads_gets_everything() -> None:
 
 
 @pytest.mark.usefixtures("short_bounds")
-async def test_a_slow_consumer_is_closed_once_with_its_code_and_nothing_grows() -> None:
+async def test_slow_consumer_is_closed_once_and_buffer_stops_growing() -> None:
     app = LaneApp()
     async with running(app) as server, await RawClient.open(server.port, receive_buffer=4096) as client:
         listener = await app.listener()
@@ -50,13 +51,13 @@ async def test_a_slow_consumer_is_closed_once_with_its_code_and_nothing_grows() 
             assert slow.outbox.offer(PAGE) is False
         assert slow.calls == 1
         assert listener.lane.buffered <= DEFAULT_LIMIT + 100  # and the CLOSE frame
-        assert await slow.outbox.room() is False
+        assert await slow.outbox.wait_writable() is False
         await until(lambda: app.ends == [Close.SLOW_CONSUMER])
         assert listener.closes == [Close.SLOW_CONSUMER]
         await client.ended()
 
 
-async def test_a_slow_consumer_that_reads_in_time_learns_why() -> None:
+async def test_slow_consumer_that_resumes_reading_gets_close_code() -> None:
     app = LaneApp()
     async with running(app) as server, await RawClient.open(server.port, receive_buffer=4096) as client:
         slow = Slow(await app.listener())
@@ -76,7 +77,7 @@ async def _until_close(client: RawClient) -> list[Received]:
     return frames
 
 
-async def test_the_limit_is_exact() -> None:
+async def test_limit_is_exact() -> None:
     app = LaneApp()
     frame = b"\x82\x7e" + (996).to_bytes(2) + bytes(996)
     async with running(app) as server, await RawClient.open(server.port, receive_buffer=4096):
@@ -94,13 +95,13 @@ async def test_the_limit_is_exact() -> None:
 
 
 def is_full(listener: Listener) -> bool:
-    """Whether the kernel takes no more."""
+    """Whether the kernel buffers no more."""
     before = listener.lane.buffered
     listener.lane.write(PAGE)
     return listener.lane.buffered == before + len(PAGE)
 
 
-async def test_an_empty_outbox_takes_one_write_of_any_size_and_a_full_one_nothing() -> None:
+async def test_empty_outbox_accepts_any_size_and_full_one_nothing() -> None:
     app = LaneApp()
     large = PAGE * 200
     async with running(app) as server, await RawClient.open(server.port, receive_buffer=4096) as client:
@@ -113,15 +114,15 @@ async def test_an_empty_outbox_takes_one_write_of_any_size_and_a_full_one_nothin
         assert slow.calls == 1
 
 
-async def test_room_comes_when_the_client_has_taken_what_it_was_given() -> None:
+async def test_room_is_available_after_client_reads() -> None:
     app = LaneApp()
     async with running(app) as server, await RawClient.open(server.port, receive_buffer=4096) as client:
         listener = await app.listener()
         slow = Slow(listener, limit=64 * DEFAULT_LIMIT)
-        assert await slow.outbox.room() is True, "at once, when there is nothing to wait for"
+        assert await slow.outbox.wait_writable() is True, "at once, when there is nothing to wait for"
         for _ in range(200):
             slow.outbox.offer(PAGE)
-        waiting = asyncio.create_task(slow.outbox.room())
+        waiting = asyncio.create_task(slow.outbox.wait_writable())
         await asyncio.sleep(0.05)
         assert not waiting.done()
         for _ in range(200):
@@ -131,29 +132,30 @@ async def test_room_comes_when_the_client_has_taken_what_it_was_given() -> None:
 
 
 @pytest.mark.usefixtures("short_bounds")
-async def test_who_waits_for_room_learns_of_the_end() -> None:
+async def test_wait_for_room_ends_on_close() -> None:
     app = LaneApp()
     async with running(app) as server, await RawClient.open(server.port, receive_buffer=4096):
         listener = await app.listener()
         slow = Slow(listener, limit=64 * DEFAULT_LIMIT)
         for _ in range(200):
             slow.outbox.offer(PAGE)
-        waiting = asyncio.create_task(slow.outbox.room())
+        waiting = asyncio.create_task(slow.outbox.wait_writable())
         await asyncio.sleep(0.05)
         listener.lane.close(Close.DRAIN)
         assert await asyncio.wait_for(waiting, 5) is False
 
 
-async def test_what_goes_past_the_outbox_and_what_goes_through_it_keep_their_order() -> None:
+async def test_direct_and_queued_writes_keep_their_order() -> None:
     app = LaneApp()
     async with running(app) as server, await RawClient.open(server.port, receive_buffer=4096) as client:
         listener = await app.listener()
+        (socket,) = server.sockets
         outbox = Slow(listener, limit=2**30).outbox
         numbers = [text_frame(b"%d" % number * 3_000) for number in range(600)]
         for start in range(0, len(numbers), 3):
             first, second, third = numbers[start : start + 3]
             assert outbox.offer(first)
-            listener.lane.transport.write(second)  # as uvicorn sends its pings
+            socket.transport.write(second)  # as uvicorn writes
             assert outbox.offer(third)
             if start % 30 == 0:  # the kernel has room again
                 for number in range(start if start < 30 else start - 30, start):
@@ -162,7 +164,7 @@ async def test_what_goes_past_the_outbox_and_what_goes_through_it_keep_their_ord
             assert await client.read() == Received(TEXT, b"%d" % number * 3_000)
 
 
-async def test_while_the_kernel_takes_all_a_frame_goes_straight_to_it_and_nothing_follows_a_close() -> None:
+async def test_frames_are_written_directly_until_close() -> None:
     app = LaneApp()
     async with running(app) as server, await RawClient.open(server.port) as client:
         listener = await app.listener()
@@ -178,4 +180,5 @@ async def test_while_the_kernel_takes_all_a_frame_goes_straight_to_it_and_nothin
         assert (await client.read()).opcode == CLOSE
         await client.ended()
         await until(lambda: app.ends == [1000])
-        assert outbox.write is len
+        assert outbox.write is discard
+        assert outbox.offer(text_frame(b"4"))

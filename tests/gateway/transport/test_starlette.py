@@ -1,4 +1,4 @@
-"""Applications that know nothing of the lane get the ASGI they expect: Starlette's own WebSocket, unchanged."""
+"""Applications that do not use the direct connection get plain ASGI: Starlette's WebSocket works unchanged."""
 
 import asyncio
 import gc
@@ -14,8 +14,8 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.typing import Subprotocol
 
-from tests.gateway.transport.server import Server, running, starlette_echo, until
 from tests.gateway.transport.wire import TEXT, RawClient, close, frame
+from tests.support.transport_server import Server, running, starlette_echo, until
 
 Handler = Callable[[WebSocket], Awaitable[None]]
 
@@ -69,7 +69,7 @@ async def test_subprotocol_and_headers_of_accept_reach_the_client() -> None:
         assert await closed(socket) == (4401, "expired")
 
 
-async def test_an_application_may_refuse_with_an_answer_of_its_own() -> None:
+async def test_application_may_send_a_denial_response(caplog: pytest.LogCaptureFixture) -> None:
     async def handler(websocket: WebSocket) -> None:
         await websocket.send_denial_response(JSONResponse({"code": "unauthorized"}, 401))
 
@@ -78,9 +78,11 @@ async def test_an_application_may_refuse_with_an_answer_of_its_own() -> None:
             await dial(server)
         assert refusal.value.response.status_code == 401
         assert refusal.value.response.body == b'{"code":"unauthorized"}'
+        await until(lambda: not server.server_state.tasks)
+    assert caplog.messages == []
 
 
-async def test_a_close_before_accept_is_403() -> None:
+async def test_close_before_accept_is_403() -> None:
     async def handler(websocket: WebSocket) -> None:
         await websocket.close()
 
@@ -90,7 +92,7 @@ async def test_a_close_before_accept_is_403() -> None:
         assert refusal.value.response.status_code == 403
 
 
-async def test_an_application_that_fails_before_accept_is_500() -> None:
+async def test_failure_before_accept_is_500() -> None:
     async def handler(websocket: WebSocket) -> None:
         raise RuntimeError("a bug")
 
@@ -101,9 +103,7 @@ async def test_an_application_that_fails_before_accept_is_500() -> None:
 
 
 @pytest.mark.parametrize("verdict", ["accept", "refuse"])
-async def test_a_handshake_that_the_end_of_the_server_overtakes_is_503(
-    verdict: str, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_handshake_during_server_stop_is_503(verdict: str, caplog: pytest.LogCaptureFixture) -> None:
     async def handler(websocket: WebSocket) -> None:
         for socket in server.sockets:
             socket.shutdown()
@@ -117,7 +117,7 @@ async def test_a_handshake_that_the_end_of_the_server_overtakes_is_503(
     assert [record for record in caplog.records if record.levelno >= logging.ERROR] == []
 
 
-async def test_an_application_that_fails_after_the_end_of_the_server_gives_no_second_answer(
+async def test_failure_after_server_stop_sends_no_second_response(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     async def handler(_: WebSocket) -> None:
@@ -135,7 +135,7 @@ async def test_an_application_that_fails_after_the_end_of_the_server_gives_no_se
 
 
 @pytest.mark.parametrize(("sent", "code"), [(close(4321, b"why"), 4321), (close(), 1005), (frame(3), 1002)])
-async def test_the_application_is_told_how_it_ended(sent: bytes, code: int) -> None:
+async def test_application_gets_close_code(sent: bytes, code: int) -> None:
     seen: list[int] = []
 
     async def handler(websocket: WebSocket) -> None:
@@ -153,9 +153,7 @@ async def test_the_application_is_told_how_it_ended(sent: bytes, code: int) -> N
 
 
 @pytest.mark.parametrize("sent", [close(1000), frame(3), frame(TEXT, b"\xff")], ids=["close", "failure", "bad text"])
-async def test_sending_to_a_client_that_is_gone_raises_a_disconnect(
-    sent: bytes, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_sending_to_disconnected_client_raises_disconnect(sent: bytes, caplog: pytest.LogCaptureFixture) -> None:
     seen: list[int] = []
 
     async def handler(websocket: WebSocket) -> None:
@@ -175,7 +173,7 @@ async def test_sending_to_a_client_that_is_gone_raises_a_disconnect(
     assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
 
 
-async def test_an_application_that_is_busy_gets_all_that_came_meanwhile() -> None:
+async def test_busy_application_gets_all_messages_later() -> None:
     may_read, messages = asyncio.Event(), list[str]()
 
     async def handler(websocket: WebSocket) -> None:
@@ -192,7 +190,7 @@ async def test_an_application_that_is_busy_gets_all_that_came_meanwhile() -> Non
         assert messages == [f"{number}" for number in range(100)]
 
 
-async def test_a_handshake_without_a_key_is_refused() -> None:
+async def test_handshake_without_key_is_rejected() -> None:
     async with running(starlette_echo) as server, await RawClient.connect(server.port) as client:
         await client.send(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
         assert (await client.answer()).startswith(b"HTTP/1.1 400 ")

@@ -12,9 +12,9 @@ from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
-from gateway.fragments import MAX_FRAGMENTS
-from tests.gateway.transport.server import running, starlette_echo, until
+from gateway.transport.fragments import MAX_FRAGMENTS
 from tests.gateway.transport.wire import CONT, PING, TEXT, RawClient, Received, frame, handshake
+from tests.support.transport_server import running, starlette_echo, until
 
 THEIRS: Final[dict[str, Any]] = {
     "ws": WebSocketsSansIOProtocol,
@@ -29,8 +29,8 @@ async def _flood(_: Scope, __: Receive, send: Send) -> None:
         await send({"type": "websocket.send", "bytes": b"x" * 60_000})
 
 
-async def test_a_stalled_reader_stays_for_ever_though_the_keepalive_has_closed_it() -> None:
-    """test_bounds: a stalled reader does not hold an application in send."""
+async def test_stalled_reader_is_kept_after_keepalive_close() -> None:
+    """test_bounds: stalled reader does not block application send."""
     async with (
         running(_flood, ws_ping_interval=0.05, ws_ping_timeout=0.05, **THEIRS) as server,
         await RawClient.open(server.port, receive_buffer=4096),
@@ -42,15 +42,15 @@ async def test_a_stalled_reader_stays_for_ever_though_the_keepalive_has_closed_i
         assert server.server_state.tasks, "the application still waits in send"
 
 
-async def test_fragments_are_not_counted() -> None:
+async def test_fragments_are_not_limited() -> None:
     """test_conformance: endless empty fragments."""
     async with running(starlette_echo, **THEIRS) as server, await RawClient.open(server.port) as client:
         await client.send(frame(TEXT, b"hi", fin=False) + frame(CONT, fin=False) * 20 * MAX_FRAGMENTS + frame(CONT))
         assert await client.read() == Received(TEXT, b"hi")
 
 
-async def test_pongs_pile_up_for_a_peer_that_never_reads() -> None:
-    """test_bounds: a ping flood by a peer that never reads is cut."""
+async def test_pongs_accumulate_for_peer_that_never_reads() -> None:
+    """test_bounds: ping flood by peer that never reads is aborted."""
     async with (
         running(starlette_echo, ws_ping_interval=None, **THEIRS) as server,
         await RawClient.open(server.port, receive_buffer=4096) as client,
@@ -61,7 +61,7 @@ async def test_pongs_pile_up_for_a_peer_that_never_reads() -> None:
             await client.send(pings)
 
 
-async def test_a_busy_application_costs_a_healthy_client_its_connection() -> None:
+async def test_busy_application_loses_healthy_client() -> None:
     """test_lane: a healthy peer survives the listener's own pause."""
 
     async def busy(_: Scope, __: Receive, send: Send) -> None:
@@ -81,8 +81,8 @@ async def test_a_busy_application_costs_a_healthy_client_its_connection() -> Non
             task.cancel()
 
 
-async def test_a_connection_that_never_asks_stays() -> None:
-    """test_http: a request that never ends is cut."""
+async def test_connection_without_request_is_kept() -> None:
+    """test_http: unfinished request times out."""
     async with running(starlette_echo, timeout_keep_alive=0, **THEIRS) as server, await RawClient.connect(server.port):
         await until(lambda: server.server_state.connections)
         await asyncio.sleep(0.3)
@@ -90,15 +90,15 @@ async def test_a_connection_that_never_asks_stays() -> None:
 
 
 async def test_urls_are_logged(caplog: pytest.LogCaptureFixture) -> None:
-    """test_silence: no log names a token."""
+    """test_silence: logs contain no token."""
     with caplog.at_level(logging.INFO):
         async with running(starlette_echo, **THEIRS) as server, await RawClient.open(server.port, "/?token=secret"):
             pass
     assert "token=secret" in caplog.text
 
 
-async def test_a_failure_resets_a_client_that_is_still_sending() -> None:
-    """test_bounds: an oversized message is told so though it is still being sent."""
+async def test_protocol_failure_resets_client_that_is_still_sending() -> None:
+    """test_bounds: oversized message gets 1009 while it is being sent."""
     losses = 0
     async with running(starlette_echo, **THEIRS) as server:
         for _ in range(10):
@@ -111,8 +111,8 @@ async def test_a_failure_resets_a_client_that_is_still_sending() -> None:
     assert losses > 0
 
 
-async def test_frames_that_come_with_the_handshake_are_dropped() -> None:
-    """test_bounds: a client that sends frames with its request is refused at once."""
+async def test_frames_sent_with_handshake_are_dropped() -> None:
+    """test_bounds: frames sent with handshake request are rejected."""
     async with running(starlette_echo, **THEIRS) as server, await RawClient.connect(server.port) as client:
         await client.send(handshake() + frame(TEXT, b"early"))
         assert (await client.answer()).startswith(b"HTTP/1.1 101 ")

@@ -1,4 +1,4 @@
-"""UTF-8 at its edges: what Unicode takes, and what it does not, in groups as Autobahn has them (6.5 to 6.23)."""
+"""Boundary cases of UTF-8, valid and invalid, in the groups of Autobahn (6.5 to 6.23)."""
 
 from typing import Final
 

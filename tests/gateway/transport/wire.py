@@ -1,4 +1,4 @@
-"""A WebSocket client that can break every rule: frames as bytes, over a plain TCP connection."""
+"""A WebSocket client that can break every rule: raw frames over a TCP connection."""
 
 import asyncio
 import base64
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Final, Self
 
 CONT, TEXT, BINARY, CLOSE, PING, PONG = 0x0, 0x1, 0x2, 0x8, 0x9, 0xA
-TIMEOUT_S: Final = 10.0
+TIMEOUT_S: Final = 30.0
 MASK: Final = b"\x37\xfa\x21\x3d"
 
 

@@ -1,0 +1,48 @@
+"""Registration of an account."""
+
+import logging
+
+from auth.accounts.login import Limited
+from auth.accounts.passwords import Passwords
+from auth.accounts.registration_limits import RegistrationLimits
+from auth.accounts.rules import broken_rules
+from auth.accounts.store import AccountStore
+from auth.events import SILENT, AuthEvents
+from httpapi.errors import BrokenRule
+from storage.records import Person
+
+log = logging.getLogger("auth")
+
+
+class Registration:
+    """Open to every caller within the limits."""
+
+    def __init__(
+        self,
+        accounts: AccountStore,
+        passwords: Passwords,
+        limits: RegistrationLimits,
+        events: AuthEvents = SILENT,
+    ) -> None:
+        self._accounts = accounts
+        self._passwords = passwords
+        self._limits = limits
+        self._events = events
+
+    async def register(
+        self, login: str, password: str, first_name: str, last_name: str, address: str
+    ) -> Person | list[BrokenRule] | Limited:
+        """The new user; or every rule that was broken; or how long this client has to wait.
+
+        Raises: LoginTaken, StorageUnavailable, Overloaded.
+        """
+        if broken := broken_rules(login, password, first_name, last_name):
+            return broken
+        if wait_s := await self._limits.count(address):
+            self._events.registration_limited()
+            return Limited(wait_s)
+        password_hash = await self._passwords.hash(password)
+        person = await self._accounts.create(login, password_hash, first_name, last_name)
+        self._events.registered()
+        log.info("registered", extra={"fields": {"user_id": person.id}})
+        return person

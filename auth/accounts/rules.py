@@ -1,0 +1,72 @@
+"""The rules for a new account. All broken rules are reported together."""
+
+import re
+from collections.abc import Iterator
+from typing import Final
+
+from httpapi.errors import BrokenRule
+from storage.names import is_name
+
+MIN_PASSWORD: Final = 8
+MAX_PASSWORD: Final = 128
+MAX_NAME: Final = 150
+
+LOGIN_PATTERN: Final = "^[A-Za-z0-9._@+-]{3,64}$"
+_LOGIN: Final = re.compile(LOGIN_PATTERN)
+
+# The most used passwords of 8 characters or more that no other rule catches. Seed 000's own example is not among them:
+# its client must run unchanged.
+_COMMON: Final = frozenset(
+    """
+    12345678 123456789 1234567890 0123456789 87654321 987654321 0987654321 123123123 12341234 12344321 password
+    password1 passw0rd p@ssw0rd p@ssword qwertyui qwertyuiop qwerty12 qwerty123 qwerty1234 1q2w3e4r 1q2w3e4r5t
+    1qaz2wsx zaq12wsx qazwsxedc asdfghjk asdfghjkl zxcvbnm1 abcd1234 abc12345 abcdefgh aa123456 a1234567 a12345678
+    iloveyou iloveyou1 sunshine princess football baseball superman trustno1 starwars computer whatever welcome1
+    letmein1 admin123 administrator changeme michelle jennifer internet samsung1 dragon123 monkey123
+    """.split()  # noqa: SIM905 - a list of words reads best as words
+)
+
+
+def is_login(text: str) -> bool:
+    """Whether an account may have this login."""
+    return _LOGIN.fullmatch(text) is not None
+
+
+def broken_rules(login: str, password: str, first_name: str, last_name: str) -> list[BrokenRule]:
+    """Everything that is wrong with a registration; empty if nothing is."""
+    return [
+        *_broken_by_login(login),
+        *_broken_by_password(password, login),
+        *_broken_by_name("first_name", first_name),
+        *_broken_by_name("last_name", last_name),
+    ]
+
+
+def _broken_by_login(login: str) -> Iterator[BrokenRule]:
+    if not is_login(login):
+        yield BrokenRule("login", "invalid_login", "A login has 3 to 64 characters: Latin letters, digits and ._@+-")
+
+
+def _broken_by_password(password: str, login: str) -> Iterator[BrokenRule]:
+    def broken(code: str, detail: str) -> BrokenRule:
+        return BrokenRule("password", code, detail)
+
+    if len(password) < MIN_PASSWORD:
+        yield broken("too_short", f"A password has at least {MIN_PASSWORD} characters.")
+    if len(password) > MAX_PASSWORD:
+        yield broken("too_long", f"A password has at most {MAX_PASSWORD} characters.")
+    if password.casefold() == login.casefold():
+        yield broken("same_as_login", "The password must not be the login.")
+    if password and not password.strip():
+        yield broken("only_spaces", "The password must not be only spaces.")
+    elif len(set(password)) == 1:
+        yield broken("one_character_repeated", "The password must not be one character repeated.")
+    if password.casefold() in _COMMON:
+        yield broken("too_common", "This password is among the first that an attacker tries.")
+
+
+def _broken_by_name(field: str, name: str) -> Iterator[BrokenRule]:
+    if len(name) > MAX_NAME:
+        yield BrokenRule(field, "too_long", f"A name has at most {MAX_NAME} characters.")
+    elif name and not is_name(name):
+        yield BrokenRule(field, "unprintable", "A name is visible, without control or invisible characters.")

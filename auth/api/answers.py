@@ -1,0 +1,46 @@
+"""The responses of auth: JSON, and a problem document for each exception."""
+
+from collections.abc import Awaitable, Callable
+from functools import wraps
+from http import HTTPStatus
+from typing import Any
+
+import orjson
+from starlette.requests import Request
+from starlette.responses import Response
+
+from auth.api import problems
+from auth.errors import Overloaded
+from httpapi.errors import Problem
+from storage.errors import LoginTaken, StorageUnavailable
+
+RouteHandler = Callable[[Request], Awaitable[Response]]
+
+
+def json_answer(content: Any, status: HTTPStatus = HTTPStatus.OK) -> Response:
+    """A response that no cache stores (RFC 6749 §5.1)."""
+    headers = {"Cache-Control": "no-store"}
+    return Response(orjson.dumps(content), status.value, headers, media_type="application/json")
+
+
+async def outcome_of(endpoint: RouteHandler, request: Request) -> Response | Problem:
+    """The endpoint's response, or the problem that it raised."""
+    try:
+        return await endpoint(request)
+    except Problem as problem:
+        return problem
+    except LoginTaken:
+        return problems.login_taken()
+    except (StorageUnavailable, Overloaded):
+        return problems.unavailable()
+
+
+def answers_problems(endpoint: RouteHandler) -> RouteHandler:
+    """The endpoint, which responds to exceptions with problem documents."""
+
+    @wraps(endpoint)
+    async def answer(request: Request) -> Response:
+        outcome = await outcome_of(endpoint, request)
+        return outcome.response() if isinstance(outcome, Problem) else outcome
+
+    return answer

@@ -1,0 +1,73 @@
+"""The error responses of auth."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from http import HTTPStatus
+
+from httpapi.errors import BrokenRule, Problem, retry_later, whole_seconds
+
+
+def wrong_credentials() -> Problem:
+    """The same for an unknown login and for a wrong password."""
+    return Problem(
+        HTTPStatus.UNAUTHORIZED,
+        "invalid_credentials",
+        "The login or the password is wrong.",
+        headers={"WWW-Authenticate": "Bearer"},
+    )
+
+
+def login_taken() -> Problem:
+    """Another account has the login."""
+    return Problem(HTTPStatus.CONFLICT, "login_taken", "This login is taken.")
+
+
+def broken_rules(rules: Sequence[BrokenRule]) -> Problem:
+    """Every rule that a request breaks, each with its field, code and sentence."""
+    detail = " ".join(rule.detail for rule in rules)
+    errors = [asdict(rule) for rule in rules]
+    return Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid_field", detail, errors=errors)
+
+
+def too_many_failures(wait_s: float) -> Problem:
+    """Too many failed logins; `wait_s` is rounded up to whole seconds."""
+    return _later(HTTPStatus.TOO_MANY_REQUESTS, "rate_limited", "Too many failed logins.", wait_s)
+
+
+def too_many_registrations(wait_s: float) -> Problem:
+    """Too many registrations from one network; `wait_s` is rounded up to whole seconds."""
+    return _later(HTTPStatus.TOO_MANY_REQUESTS, "rate_limited", "Too many registrations from this network.", wait_s)
+
+
+def registration_closed() -> Problem:
+    """The operator creates the accounts."""
+    return Problem(HTTPStatus.FORBIDDEN, "registration_closed", "Registration is closed on this server.")
+
+
+def banned() -> Problem:
+    """The user may not log in."""
+    return Problem(HTTPStatus.FORBIDDEN, "banned", "This account is banned.")
+
+
+def session_ended() -> Problem:
+    """The refresh token is unknown, expired, or was used before."""
+    return Problem(HTTPStatus.UNAUTHORIZED, "session_ended", "The session has ended. Log in again.")
+
+
+def not_logged_in() -> Problem:
+    """A logout of all sessions needs to know whose."""
+    return Problem(HTTPStatus.UNAUTHORIZED, "unauthorized", "A valid token is needed.")
+
+
+def too_many_refreshes(wait_s: float) -> Problem:
+    """Too many renewals from one network; `wait_s` is rounded up to whole seconds."""
+    return _later(HTTPStatus.TOO_MANY_REQUESTS, "rate_limited", "Too many renewals from this network.", wait_s)
+
+
+def unavailable() -> Problem:
+    """The database or the hashing threads cannot take this now."""
+    return _later(HTTPStatus.SERVICE_UNAVAILABLE, "unavailable", "Not possible at the moment.", 1.0)
+
+
+def _later(status: HTTPStatus, code: str, detail: str, wait_s: float) -> Problem:
+    return retry_later(status, code, f"{detail} Try again in {whole_seconds(wait_s)} s.", wait_s)

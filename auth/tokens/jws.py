@@ -1,0 +1,149 @@
+"""Signed tokens of any issuer (JWTs in JWS compact form), from text to claims.
+
+Invariants (RFC 8725):
+1. A token's header only selects among keys that we already trust: `alg` is pinned per key; `kid` is looked up and
+   never followed; `jku`, `x5u`, `jwk` and `x5c` are not read.
+2. Nothing raised here contains any part of a token.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from joserfc import jws, jwt
+from joserfc.errors import (
+    BadSignatureError,
+    ClaimError,
+    ExpiredTokenError,
+    JoseError,
+    MissingClaimError,
+    UnsupportedAlgorithmError,
+)
+from joserfc.jwa import JWSAlgModel
+from joserfc.jwk import Key
+from joserfc.util import urlsafe_b64decode
+
+from auth.errors import InvalidToken, InvalidTokenReason
+from httpapi.bounded_json import read_json
+
+LEEWAY_S: Final = 30
+"""Tolerance for clocks that differ: a token is valid from `nbf` (and `iat`) minus this until `exp` plus this."""
+MAX_TOKEN_BYTES: Final = 8192  # ours have about 400; some issuers list a user's groups
+MAX_HEADER_BYTES: Final = 2048  # in base64; some issuers send a certificate's thumbprints along
+
+
+class _Registry(jws.JWSRegistry):
+    """joserfc's rules, for at most one algorithm; unknown header parameters are ignored (RFC 7515 §4)."""
+
+    max_header_length = MAX_HEADER_BYTES
+
+    def __init__(self, *algorithm: str) -> None:
+        super().__init__(algorithms=algorithm, strict_check_header=False)
+
+    def get_alg(self, name: str) -> JWSAlgModel:
+        """As in joserfc, without its warning for EdDSA, a name that RFC 9864 replaced and issuers still use."""
+        if name not in (self.allowed or ()):
+            raise UnsupportedAlgorithmError(f"not {self.allowed}")
+        return self.algorithms[name]
+
+
+class SignedToken:
+    """A well-formed token; nothing in it is trusted before `signed_by`.
+
+    Raises: InvalidToken (TOO_LARGE, MALFORMED).
+    """
+
+    def __init__(self, token: str) -> None:
+        if len(token) > MAX_TOKEN_BYTES:
+            raise InvalidToken(InvalidTokenReason.TOO_LARGE)
+        try:
+            raw = token.encode("ascii")
+            header = read_json(urlsafe_b64decode(raw.partition(b".")[0]))  # joserfc's own reader has no bound on depth
+            self._parts = jws.extract_compact(raw, registry=_Registry())
+        except (JoseError, ValueError):
+            raise InvalidToken(InvalidTokenReason.MALFORMED) from None
+        if not isinstance(header, dict) or "crit" in header:
+            raise InvalidToken(InvalidTokenReason.MALFORMED)
+        self.header: dict[str, Any] = header
+
+    @property
+    def kid(self) -> str:
+        """The name of the key that the token claims to be signed with.
+
+        Raises: InvalidToken (MALFORMED).
+        """
+        kid = self.header.get("kid")
+        if not isinstance(kid, str):
+            raise InvalidToken(InvalidTokenReason.MALFORMED)
+        return kid
+
+    def signed_by(self, key: Key, algorithm: str) -> dict[str, Any]:
+        """The claims, if this key signed them with this algorithm; their values are not checked.
+
+        The caller takes the algorithm from the key, never from the token.
+
+        Raises: InvalidToken (BAD_SIGNATURE, MALFORMED).
+        """
+        try:
+            is_signed = jws.validate_compact(self._parts, key, registry=_Registry(algorithm))
+        except BadSignatureError:
+            is_signed = False
+        except JoseError:  # a header that the library rejects
+            raise InvalidToken(InvalidTokenReason.MALFORMED) from None
+        if not is_signed:
+            raise InvalidToken(InvalidTokenReason.BAD_SIGNATURE)
+        return self.unverified_claims()
+
+    def unverified_claims(self) -> dict[str, Any]:
+        """The claims without any verification.
+
+        Raises: InvalidToken (MALFORMED).
+        """
+        try:
+            claims = read_json(self._parts.payload or b"")
+        except ValueError:
+            raise InvalidToken(InvalidTokenReason.MALFORMED) from None
+        if not isinstance(claims, dict):
+            raise InvalidToken(InvalidTokenReason.MALFORMED)
+        return claims
+
+
+class Required:
+    """Required claims, for some of them with their value; `exp`, `nbf` and `iat` must fit the clock."""
+
+    def __init__(self, now: Callable[[], float], *names: str, **values: str) -> None:
+        required: dict[str, Any] = {name: {"essential": True} for name in names}
+        required |= {name: {"essential": True, "value": value} for name, value in values.items()}
+        self._registry = jwt.JWTClaimsRegistry(now=lambda: int(now()), leeway=LEEWAY_S, **required)
+
+    def check(self, claims: dict[str, Any]) -> None:
+        """Return if all claims are valid.
+
+        Raises: InvalidToken.
+        """
+        try:
+            self._registry.validate(claims)
+        except JoseError as error:
+            raise InvalidToken(_reason_of(error)) from None
+
+
+def good_until(claims: Mapping[str, Any]) -> int:
+    """When a token with these checked claims becomes invalid, in Unix seconds; its sockets are closed then too."""
+    return int(claims["exp"]) + LEEWAY_S
+
+
+def _reason_of(error: JoseError) -> InvalidTokenReason:
+    match error:
+        case ExpiredTokenError():
+            return InvalidTokenReason.EXPIRED
+        case MissingClaimError():
+            return InvalidTokenReason.MISSING_CLAIM
+        case ClaimError(claim="iss"):
+            return InvalidTokenReason.WRONG_ISSUER
+        case ClaimError(claim="aud"):
+            return InvalidTokenReason.WRONG_AUDIENCE
+        case ClaimError(claim="nbf" | "iat"):
+            return InvalidTokenReason.NOT_YET_VALID
+        case ClaimError(claim="sub"):
+            return InvalidTokenReason.BAD_SUBJECT
+        case _:
+            return InvalidTokenReason.INVALID_CLAIM

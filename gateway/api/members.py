@@ -1,0 +1,195 @@
+"""A chat's members over HTTP: add one, remove one, hand over ownership."""
+
+import logging
+from collections.abc import Collection
+from http import HTTPStatus
+from typing import Annotated, Final, Protocol
+
+from msgspec import Meta, Struct
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute
+
+from gateway.api.chat_access import Actor, Actors
+from gateway.api.schemas import MemberObject, answer, member_object
+from gateway.http.parameters import path_id
+from gateway.http.problems import Problem, invalid_field, not_found
+from gateway.interfaces.membership import Memberships
+from gateway.node.chat_policy import ChatPolicy
+from gateway.protocol.ids import MAX_ID
+from httpapi.body import read_json
+from httpapi.operation import Audience, Scope, operation
+from httpapi.resource import api_resource
+from storage.errors import UnknownUser
+from storage.records import NewMember, Role
+
+logger = logging.getLogger("gateway.http")
+
+MAX_LOGIN: Final = 64
+
+
+class MembershipListener(Protocol):
+    """Applies changes of members to connected clients. Implemented by `gateway.node.member_changes`."""
+
+    def membership_changed(self, chat_id: int, user_id: int, removed: bool) -> None:
+        """Called after the commit; on a removal the user's sockets are closed on every node. Never blocks."""
+        ...
+
+    def chat_created(self, chat_id: int, user_ids: Collection[int]) -> None:
+        """Called after the commit; notifies these members of the new chat. Never blocks."""
+        ...
+
+
+class MemberBody(Struct, forbid_unknown_fields=True):
+    """A user to add, named by id or by login, and its role."""
+
+    user_id: Annotated[int, Meta(ge=1, le=MAX_ID)] | None = None
+    login: Annotated[str, Meta(min_length=1, max_length=MAX_LOGIN, pattern=r"^[^\x00]*$")] | None = None
+    role: Role | None = None
+
+    def new_member(self) -> NewMember:
+        """The value for storage.
+
+        Raises: Problem (422 unless exactly one of `user_id` and `login` is given).
+        """
+        if (self.user_id is None) == (self.login is None):
+            raise invalid_field("A member is named by either user_id or login.")
+        return NewMember(self.user_id, self.login, self.role)
+
+
+class OwnerBody(Struct, forbid_unknown_fields=True):
+    """The new owner of the chat, a member."""
+
+    user_id: Annotated[int, Meta(ge=1, le=MAX_ID)]
+
+
+class MemberRoutes:
+    """`/api/v1/chats/{chat_id}/members`, `…/members/{user_id}`, `…/bars/{user_id}` and `…/owner`."""
+
+    def __init__(
+        self, actors: Actors, policy: ChatPolicy, membership: Memberships, listener: MembershipListener
+    ) -> None:
+        self._actors = actors
+        self._policy = policy
+        self._membership = membership
+        self._listener = listener
+
+    def routes(self) -> list[BaseRoute]:
+        """The routes."""
+        return [
+            api_resource("/api/v1/chats/{chat_id}/members", POST=self._add),
+            api_resource("/api/v1/chats/{chat_id}/members/{user_id}", DELETE=self._remove),
+            api_resource("/api/v1/chats/{chat_id}/bars/{user_id}", DELETE=self._lift_bar),
+            api_resource("/api/v1/chats/{chat_id}/owner", PUT=self._hand_over),
+        ]
+
+    @operation(
+        "Add a member. The chat's owner and services may add anyone; anyone may join a public chat.",
+        Audience.USER_OR_SERVICE,
+        {201: MemberObject, 200: MemberObject},
+        {403: "forbidden", 404: "not_found", 409: "conflict", 429: "rate_limited"},
+        body=MemberBody,
+        example={"login": "bob"},
+        details="The status is 200 if the user is a member already. A former member keeps the read position. A user "
+        "who was removed from a public chat cannot join it (403) until the bar is lifted; the owner lifts it also by "
+        "adding the user. "
+        "`ALLOW_ADDING` and the users' block lists say who may be added; a user whom the caller may not add looks like "
+        "one who does not exist. With `STAFF_CHATS=service` only staff and services give the roles `master` and "
+        "`support`.",
+        scope=Scope.CHATS,
+    )
+    async def _add(self, request: Request) -> Response:
+        actor = await self._actors.of(request, self._add)
+        chat_id = path_id(request, "chat_id")
+        new = (await read_json(request, MemberBody)).new_member()
+        gives_staff_roles = await self._policy.gives_staff_roles(actor.user_id)
+        try:
+            if actor.user_id is not None and not self._policy.joins(actor.person, new):
+                # First, so that those who may not add anyone cannot try out names.
+                await self._membership.check_owner(chat_id, actor.user_id)
+                await self._policy.check_additions(actor.person, [new])
+            member, is_new = await self._membership.add_member(
+                chat_id, actor.user_id, new, gives_staff_roles=gives_staff_roles
+            )
+        except UnknownUser as error:
+            raise unknown_user(error) from None
+        if is_new:
+            self._changed("member_added", chat_id, actor, member.person.id, removed=False)
+        return answer(member_object(member), HTTPStatus.CREATED if is_new else HTTPStatus.OK)
+
+    @operation(
+        "Remove a member. The owner and services may remove anyone; members may remove themselves.",
+        Audience.USER_OR_SERVICE,
+        {204: None},
+        {403: "forbidden", 404: "not_found", 409: "conflict"},
+        details="The member can no longer send at once, and receives nothing after at most 5 s, on every node. When "
+        "the owner leaves, the oldest member becomes the owner (in service and support chats, a client only if no "
+        "other member is left). A member whom someone else removes from a public chat may not join it again until the "
+        "bar is lifted.",
+        scope=Scope.CHATS,
+    )
+    async def _remove(self, request: Request) -> Response:
+        actor = await self._actors.of(request, self._remove)
+        chat_id, user_id = path_id(request, "chat_id"), path_id(request, "user_id")
+        try:
+            new_owner_id = await self._membership.remove_member(chat_id, actor.user_id, user_id)
+        except UnknownUser:
+            raise not_found() from None
+        self._changed("member_removed", chat_id, actor, user_id, removed=True)
+        if new_owner_id is not None:
+            _log_change("owner_changed", chat_id, actor, new_owner_id)
+        return Response(status_code=HTTPStatus.NO_CONTENT)
+
+    @operation(
+        "Let a user who was removed from a public chat join it again.",
+        Audience.USER_OR_SERVICE,
+        {204: None},
+        {403: "forbidden", 404: "not_found", 409: "conflict"},
+        details="The owner, services and the user who removed them may; 404 if the user is not barred.",
+        scope=Scope.CHATS,
+    )
+    async def _lift_bar(self, request: Request) -> Response:
+        actor = await self._actors.of(request, self._lift_bar)
+        chat_id, user_id = path_id(request, "chat_id"), path_id(request, "user_id")
+        try:
+            await self._membership.lift_bar(chat_id, actor.user_id, user_id)
+        except UnknownUser:
+            raise not_found() from None
+        _log_change("bar_lifted", chat_id, actor, user_id)
+        return Response(status_code=HTTPStatus.NO_CONTENT)
+
+    @operation(
+        "Hand over ownership to another member; only the owner and services may.",
+        Audience.USER_OR_SERVICE,
+        {204: None},
+        {403: "forbidden", 404: "not_found", 409: "conflict", 422: "invalid_field"},
+        body=OwnerBody,
+        example={"user_id": 2},
+        details="The owner adds and removes members; ownership changes no role. A direct chat has no owner (409).",
+        scope=Scope.CHATS,
+    )
+    async def _hand_over(self, request: Request) -> Response:
+        actor = await self._actors.of(request, self._hand_over)
+        chat_id = path_id(request, "chat_id")
+        body = await read_json(request, OwnerBody)
+        try:
+            is_new = await self._membership.hand_over(chat_id, actor.user_id, body.user_id)
+        except UnknownUser:
+            raise invalid_field(f"The user {body.user_id} is not a member of this chat.", "user_id") from None
+        if is_new:
+            _log_change("owner_changed", chat_id, actor, body.user_id)
+        return Response(status_code=HTTPStatus.NO_CONTENT)
+
+    def _changed(self, event: str, chat_id: int, actor: Actor, user_id: int, *, removed: bool) -> None:
+        _log_change(event, chat_id, actor, user_id)
+        self._listener.membership_changed(chat_id, user_id, removed)
+
+
+def _log_change(event: str, chat_id: int, actor: Actor, user_id: int) -> None:
+    logger.info(event, extra={"fields": {"chat_id": chat_id, "user_id": user_id, **actor.log_fields}})
+
+
+def unknown_user(error: UnknownUser) -> Problem:
+    """A user whom the body names does not exist."""
+    name = f"id {error.who}" if isinstance(error.who, int) else f'login "{error.who}"'
+    return invalid_field(f"There is no user with the {name}.")

@@ -1,0 +1,211 @@
+"""The JSON responses of the API: their types, which the OpenAPI document describes, and how they are sent."""
+
+from datetime import datetime
+from http import HTTPStatus
+from typing import Final, NotRequired, TypedDict
+
+from starlette.responses import Response
+
+from httpapi.bounded_json import to_json
+from storage.records import Chat, ChatKind, Member, Role
+
+NO_STORE: Final = {"Cache-Control": "no-store"}
+
+
+def answer(value: object, status: HTTPStatus = HTTPStatus.OK) -> Response:
+    """A response with `value` as JSON. No cache may store it: it depends on the user and the time."""
+    return Response(to_json(value), status, NO_STORE, media_type="application/json")
+
+
+class PersonObject(TypedDict):
+    """A user, as the sender of a message."""
+
+    id: int
+    username: str
+    first_name: str
+    last_name: str
+
+
+class MessageObject(TypedDict):
+    """A message in its current state, as on the WebSockets. `seq` is that of the event that this object reports."""
+
+    id: int
+    text: str
+    sender: PersonObject
+    timestamp: datetime
+    is_edited: bool
+    is_deleted: bool
+    seq: int
+    client_msg_id: str
+
+
+class MessagePage(TypedDict):
+    """Messages in ascending order; `last_seq` is the chat's last event, in the history `epoch`."""
+
+    messages: list[MessageObject]
+    last_seq: int
+    epoch: str
+
+
+class MemberObject(TypedDict):
+    """A member of a chat, who has read up to `read_seq`."""
+
+    user_id: int
+    username: str
+    first_name: str
+    last_name: str
+    role: Role
+    read_seq: int
+
+
+class ChatObject(TypedDict):
+    """A chat with all its members, the oldest first; `owner_id` is null if its members cannot be changed."""
+
+    id: int
+    kind: ChatKind
+    title: str
+    owner_id: int | None
+    members: list[MemberObject]
+    last_seq: int
+
+
+class OwnChatObject(ChatObject):
+    """One of the caller's chats; `unread` counts the messages by others after the caller's read position, up to 100."""
+
+    unread: int
+
+
+class BanObject(TypedDict):
+    """The ban of a user; without a time in `until` it has no end."""
+
+    user_id: int
+    until: datetime | None
+    reason: str
+    created_at: datetime
+
+
+class ChatList(TypedDict):
+    """The caller's chats."""
+
+    chats: list[OwnChatObject]
+
+
+class PresentObject(TypedDict):
+    """A user who is connected."""
+
+    user_id: int
+    username: str
+    connected_at: datetime
+
+
+class PresentList(TypedDict):
+    """The connected members, over all nodes."""
+
+    members: list[PresentObject]
+
+
+class ClientObject(TypedDict):
+    """A connected client of a user."""
+
+    client_id: str
+    node: str
+    connected_at: datetime
+
+
+class ClientList(TypedDict):
+    """The connected clients of a user, over all nodes."""
+
+    clients: list[ClientObject]
+
+
+class BlockList(TypedDict):
+    """The users whom the caller has blocked, in ascending order."""
+
+    user_ids: list[int]
+
+
+class Sent(TypedDict):
+    """The number of sockets to which the payload was sent."""
+
+    sockets: int
+
+
+class RoomMessageAccepted(TypedDict):
+    """The message is stored."""
+
+    status: str
+
+
+class TicketUrl(TypedDict):
+    """The URL of a WebSocket; its ticket is valid once, within 30 s."""
+
+    url: str
+
+
+class TranscriptEntry(TypedDict):
+    """A message of an echo session; `encoding` is `base64` for a binary one."""
+
+    id: int
+    session_id: str
+    direction: str
+    text: str
+    encoding: str
+    created_at: datetime
+
+
+class TranscriptPage(TypedDict):
+    """Messages in ascending order; `next` is the `after` of the next page, null on the last page."""
+
+    messages: list[TranscriptEntry]
+    next: int | None
+
+
+class Alive(TypedDict):
+    """The process is alive."""
+
+    status: str
+    node: str
+
+
+class AuthReadiness(TypedDict):
+    """Whether this auth process should get requests, and what an operator has to change."""
+
+    status: str
+    reasons: NotRequired[list[str]]
+
+
+class Readiness(TypedDict):
+    """Whether this node should get new connections, and the state of its dependencies."""
+
+    status: str
+    redis: str
+    database: str
+    node: str
+    queue: NotRequired[str]
+    reasons: NotRequired[list[str]]
+    failed: NotRequired[list[str]]
+
+
+def chat_object(chat: Chat) -> ChatObject:
+    """A chat with all its members."""
+    return {
+        "id": chat.id,
+        "kind": chat.kind,
+        "title": chat.title,
+        "owner_id": chat.owner_id,
+        "members": [member_object(member) for member in chat.members],
+        "last_seq": chat.last_seq,
+    }
+
+
+def member_object(member: Member) -> MemberObject:
+    """A member, with its read position."""
+    person = member.person
+    return {
+        "user_id": person.id,
+        "username": person.username,
+        "first_name": person.first_name,
+        "last_name": person.last_name,
+        "role": member.role,
+        "read_seq": member.read_seq,
+    }

@@ -1,0 +1,173 @@
+"""Resolves a credential to its user: a one-use ticket, a token of ours, or a token of the external issuer."""
+
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Protocol, TypeVar
+
+from auth.tokens.access_tokens import Claims, GuestClaims, InvalidToken, KeysUnavailable, Verifier
+from auth.tokens.external_issuer import ExternalIssuerVerifier, OutsideClaims
+from gateway.http.problems import Problem, banned, unauthorized, unavailable
+from gateway.interfaces.revocations import RevocationCheck
+from gateway.interfaces.tickets import Tickets, is_ticket
+from gateway.protocol.codes import Close
+from storage.errors import StorageUnavailable
+from storage.records import Credential, Person, name_digest
+
+T = TypeVar("T")
+
+
+class People(Protocol):
+    """Users by id. Implemented in `storage.repositories.accounts`."""
+
+    async def by_id(self, user_id: int) -> Person | None:
+        """The user; None if it does not exist any more.
+
+        Raises: StorageUnavailable.
+        """
+        ...
+
+
+class IdentityStore(Protocol):
+    """Users with an identity at an external issuer. Implemented in `storage.repositories.identities`."""
+
+    async def person(self, issuer: str, subject: str, name: str) -> Person:
+        """The user with this identity, always the same one; created by the first call.
+
+        The username of a new user may begin with `name`.
+        Raises: StorageUnavailable.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ExternalIssuer:
+    """The external issuer: the verifier of its tokens, and the mapping of its identities to users."""
+
+    verifier: ExternalIssuerVerifier
+    identities: IdentityStore
+
+
+@dataclass(frozen=True, slots=True)
+class VerifiedCredential:
+    """A valid credential and its user."""
+
+    user_id: int
+    credential: Credential
+    person: Person | None = None
+    """The user, if resolving the credential loaded it; None does not say whether the user still exists."""
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """An existing user, and its credential."""
+
+    person: Person
+    credential: Credential
+
+
+class CredentialResolver:
+    """Resolves every kind of credential. The credential itself shows its kind; only the kind's verifier accepts it."""
+
+    def __init__(
+        self,
+        verifier: Verifier,
+        people: People,
+        tickets: Tickets,
+        revocations: RevocationCheck,
+        outside: ExternalIssuer | None = None,
+        *,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        self._now = now
+        self._verifier = verifier
+        self._people = people
+        self._tickets = tickets
+        self._outside = outside
+        self._revocations = revocations
+
+    async def claim(self, credential: str) -> VerifiedCredential:
+        """Verify the credential, and that it is not revoked; a ticket is consumed.
+
+        Raises: Problem (401, 403 the user is banned, 503), StorageUnavailable, RedisUnavailable.
+        """
+        if is_ticket(credential):
+            claim = await self._redeemed(credential)
+        else:
+            claim = await _checked(self._verified(credential))
+        if refusal := self._revocations.refusal(claim.credential):
+            raise banned(refusal.reason) if refusal.code is Close.BANNED else unauthorized(f"{refusal.reason}.")
+        return claim
+
+    async def bearer(self, claim: VerifiedCredential) -> Principal:
+        """The user of a verified credential.
+
+        Raises: Problem (401 the user does not exist any more), StorageUnavailable.
+        """
+        person = claim.person or await self._people.by_id(claim.user_id)
+        if person is None:
+            raise unauthorized("The token's user does not exist any more.")
+        return Principal(person, claim.credential)
+
+    async def user(self, credential: str, on_claim: Callable[[int], None] = lambda _: None) -> Principal:
+        """Verify the credential and load its user; `on_claim` is called in between with the user's id.
+
+        Raises: the errors of `claim`, `on_claim` and `bearer`.
+        """
+        claim = await self.claim(credential)
+        on_claim(claim.user_id)
+        return await self.bearer(claim)
+
+    async def renew(self, token: str) -> Credential | None:
+        """What a token says about itself; None if it is not accepted, as no ticket is.
+
+        Raises: StorageUnavailable, also if the keys cannot be read.
+        """
+        if is_ticket(token):
+            return None
+        try:
+            claim = await self.claim(token)
+        except Problem as problem:
+            if problem.status is HTTPStatus.SERVICE_UNAVAILABLE:
+                raise StorageUnavailable from None
+            return None
+        return claim.credential
+
+    async def guest(self, token: str) -> GuestClaims:
+        """The claims of a guest token.
+
+        Raises: Problem (401, 503).
+        """
+        return await _checked(self._verifier.verify_guest(token))
+
+    async def _redeemed(self, ticket: str) -> VerifiedCredential:
+        redeemed = await self._tickets.redeem(ticket)
+        if redeemed is None:
+            raise unauthorized("The ticket is unknown, too old, or was used before.")
+        if redeemed.expires_at <= self._now():
+            raise unauthorized("The token that the ticket was bought with has expired.")
+        assert redeemed.user_id is not None, "only users are issued tickets"  # noqa: S101
+        return VerifiedCredential(redeemed.user_id, redeemed)
+
+    async def _verified(self, token: str) -> VerifiedCredential:
+        if self._outside is not None and not self._verifier.is_ours(token):
+            claims = await self._outside.verifier.verify(token)
+            person = await self._outside.identities.person(claims.issuer, claims.subject, claims.name)
+            return VerifiedCredential(person.id, _credential(person.id, claims), person)
+        ours = await self._verifier.verify(token)
+        return VerifiedCredential(ours.user_id, _credential(ours.user_id, ours))
+
+
+def _credential(user_id: int, claims: Claims | OutsideClaims) -> Credential:
+    session_id = claims.session_id if isinstance(claims, Claims) else ""
+    return Credential(user_id, claims.expires_at, claims.issued_at, name_digest(claims.jti), name_digest(session_id))
+
+
+async def _checked(verification: Awaitable[T]) -> T:
+    try:
+        return await verification
+    except InvalidToken as error:
+        raise unauthorized(f"The token is not valid: {error.reason}.") from None
+    except KeysUnavailable:
+        raise unavailable() from None

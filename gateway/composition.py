@@ -1,0 +1,324 @@
+"""Builds every object of a node and connects them; nothing is global.
+
+Everything is open before the first socket is accepted, and is closed in reverse order after the last one: background
+tasks, then the chat log (which flushes), then Redis. The caller opens and closes the database.
+"""
+
+import secrets
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from gateway.config.settings import Settings
+from gateway.delivery.history import History
+from gateway.delivery.hub import Hub
+from gateway.delivery.repair import INTERVAL_S, Repair
+from gateway.delivery.replay_cache import ReplayCache
+from gateway.delivery.subscription import SubscriptionRegistry
+from gateway.interfaces.broker import Broker
+from gateway.interfaces.client_registry import ClientRegistry
+from gateway.interfaces.presence import Presence
+from gateway.interfaces.revocations import RevocationLog
+from gateway.interfaces.rooms import RoomInbox, Store
+from gateway.interfaces.session import OpenSession
+from gateway.interfaces.tickets import Tickets
+from gateway.interfaces.transcripts import Transcripts
+from gateway.metrics import Metrics
+from gateway.metrics.process import measure_loop_lag
+from gateway.node.broker_listener import BrokerHandler
+from gateway.node.chat_policy import ChatPolicy
+from gateway.node.evictions import Evictions, expire
+from gateway.node.leave_queue import LeaveQueue
+from gateway.node.local_clients import LocalClients
+from gateway.node.member_changes import MemberChanges
+from gateway.node.node import Node
+from gateway.node.presence_publisher import PresencePublisher
+from gateway.node.read_positions import ReadPositions
+from gateway.node.revocation_list import RevocationList
+from gateway.node.room_inbox import StoreInbox
+from gateway.node.user_feed import UserFeed
+from gateway.node.user_sessions import UserSessions
+from gateway.redis.backend import RedisEvents, open_redis
+from gateway.redis.namespace import Namespace
+from gateway.server.health import Health
+from gateway.server.startup import StartupBarrier
+from gateway.sessions.command_limits import CommandLimits, CommandRates
+from gateway.sessions.context import SessionContext
+from gateway.tasks import Tasks
+from storage.database.database import Database
+from storage.database.store_identity import store_id
+from storage.log.chat_log import open_chat_log
+from storage.log.transcripts import open_transcripts
+from storage.repositories.chats import Chats
+from storage.repositories.contacts import ContactRepository
+from storage.repositories.revocations import Revocations
+from storage.repositories.rooms import RoomRepository
+from storage.repositories.staff import StaffRepository
+
+if TYPE_CHECKING:
+    from gateway.rabbitmq.queue import DurableQueue
+
+CHECK_WHILE_REDIS_IS_DOWN_S = 1.0
+"""While Redis is down, only the position check delivers other nodes' messages (delivery.md 7)."""
+
+
+def new_node_id() -> str:
+    """A name for this process, unique among all past and present ones: the host name and a random part."""
+    return f"{socket.gethostname()}-{secrets.token_hex(3)}"
+
+
+@dataclass(frozen=True, slots=True)
+class OpenNode:
+    """The objects of a node that its WebSocket and HTTP routes use."""
+
+    node_id: str
+    node: Node
+    context: SessionContext
+    member_changes: MemberChanges
+    revocation_log: RevocationLog
+    revocation_list: RevocationList
+    user_sessions: UserSessions
+    leave_queue: LeaveQueue
+    health: Health
+    tasks: Tasks
+    transcripts: Transcripts
+    members: Chats
+    contacts: ContactRepository
+    staff: StaffRepository
+    chat_policy: ChatPolicy
+    rooms: RoomRepository
+    inbox: RoomInbox
+    presence: Presence
+    tickets: Tickets
+    broker: Broker
+    client_registry: ClientRegistry
+    finish_queue: Callable[[], Awaitable[None]]
+    """Stops consuming from the durable queue; returns when all consumed messages are stored."""
+    stop_presence: Callable[[float], Awaitable[None]]
+    """Ends this node's presence, but keeps its seats for that many seconds, in which clients reconnect elsewhere."""
+
+
+@asynccontextmanager
+async def open_node(
+    settings: Settings,
+    database: Database,
+    *,
+    node_id: str,
+    gate: StartupBarrier,
+    metrics: Metrics,
+    sessions: Collection[OpenSession],
+) -> AsyncIterator[OpenNode]:
+    """Open a node. `sessions` is the live collection of open sessions, which the caller maintains.
+
+    Raises: StorageUnavailable. Redis may be down: the node then starts degraded.
+    """
+    subscriptions = SubscriptionRegistry()
+    membership = Chats(database)
+    evictions = Evictions(subscriptions, membership)
+    revocation_log = Revocations(database)
+    revocation_list = RevocationList(revocation_log)
+    await revocation_list.load()
+    async with AsyncExitStack() as stack:
+        failures: list[str] = []
+
+        def redis_events(shard: int) -> RedisEvents:
+            shard_metrics = metrics.redis.of(shard)
+            return RedisEvents(
+                happened=shard_metrics.happened,
+                task_failed=lambda name, _: failures.append(name),
+                answered=shard_metrics.answered,
+                probed=shard_metrics.probed,
+            )
+
+        store = await store_id(database)
+        redis = await stack.enter_async_context(
+            open_redis(
+                settings.redis_url,
+                Namespace(store, settings.redis_prefix),
+                node_id,
+                messages_per_minute=settings.messages_per_minute,
+                strangers_per_minute=settings.strangers_per_minute,
+                events=redis_events,
+            )
+        )
+        health = Health(redis.broker, gate, failures)
+        health.watch_peers(redis.differences)
+        log = await stack.enter_async_context(open_chat_log(database, metrics.delivery.committed))
+        transcripts = await stack.enter_async_context(open_transcripts(database, metrics.delivery.transcribed))
+        tasks = Tasks()
+        stack.push_async_callback(tasks.close)
+        pages = ReplayCache(log, tasks, on_page=metrics.delivery.page)
+        hub = Hub(metrics.delivery.broadcast, on_event=pages.add, on_forget=pages.forget)
+        repair = Repair(
+            hub,
+            log,
+            tasks,
+            await log.epoch(),
+            on_members_changed=evictions.recheck,
+            on_gap=metrics.delivery.gap,
+            on_checked=health.store_answered,
+            interval_s=lambda: CHECK_WHILE_REDIS_IS_DOWN_S if redis.broker.down else INTERVAL_S,
+        )
+        local_clients = LocalClients(redis.clients, metrics.clients.notices)
+        feed = UserFeed(node_id, local_clients, membership, redis.broker)
+        read_positions = ReadPositions(node_id, local_clients, subscriptions, membership, redis.broker)
+        presence_publisher = PresencePublisher(redis.broker, subscriptions, evictions)
+        leave_queue = LeaveQueue(redis.presence, presence_publisher.left)
+        node = Node(
+            node_id=node_id,
+            hub=hub,
+            subscriptions=subscriptions,
+            broker=redis.broker,
+            presence=redis.presence,
+            presence_publisher=presence_publisher,
+            leave_queue=leave_queue,
+            limits=redis.limits,
+            log=log,
+            pages=pages,
+            membership=membership,
+            repair=repair,
+            evictions=evictions,
+            feed=feed,
+            read_positions=read_positions,
+            tasks=tasks,
+        )
+        context = SessionContext(
+            node=node,
+            membership=membership,
+            presence=redis.presence,
+            history=History(hub, log, pages),
+            local_clients=local_clients,
+            feed=feed,
+            tasks=tasks,
+            metrics=metrics.clients,
+            limits=CommandLimits(_command_rates(settings)),
+        )
+        user_sessions = UserSessions(sessions, local_clients, subscriptions, revocation_list, redis.broker)
+        broker_handler = BrokerHandler(
+            hub=hub,
+            repair=repair,
+            evictions=evictions,
+            presence_publisher=presence_publisher,
+            local_clients=local_clients,
+            feed=feed,
+            read_positions=read_positions,
+            user_sessions=user_sessions,
+            on_bad=metrics.delivery.bad_publications.inc,
+        )
+        redis.start(broker_handler, broker_handler)
+        vital = Tasks(on_failure=lambda name, _: failures.append(name))
+        stack.push_async_callback(vital.close)
+        vital.spawn(repair.run(), "position check")
+        vital.spawn(feed.run(), "users' feed")
+        vital.spawn(read_positions.run(), "read positions")
+        vital.spawn(leave_queue.run(), "departures")
+        vital.spawn(expire(sessions), "token expiry")
+        vital.spawn(revocation_list.run(sessions), "revocations")
+        vital.spawn(measure_loop_lag(metrics.process.loop_lag), "loop lag")
+
+        contacts, staff = ContactRepository(database), StaffRepository(database)
+        chat_policy = ChatPolicy(
+            staff,
+            contacts,
+            redis.stranger_limits,
+            most=settings.strangers_per_minute,
+            staff_chats=settings.staff_chats,
+            adding=settings.allow_adding,
+            on_limited=metrics.clients.strangers_limited.inc,
+        )
+        rooms = RoomRepository(database)
+        queue = await _open_queue(stack, settings, store, node_id, rooms, node, metrics, failures)
+        inbox: RoomInbox = StoreInbox(rooms, node)
+        if queue is not None:
+            inbox = queue.inbox
+            health.watch_queue(lambda: queue.is_up, lambda: queue.refusal)
+        metrics.clients.watch(sessions, lambda: redis.presence.seats)
+        metrics.delivery.watch(
+            chats=lambda: len(hub), gaps=repair.count_unrepaired, kept=lambda: pages.size, waiting=lambda: log.waiting
+        )
+        metrics.redis.watch(lambda: redis.broker.unpublished, lambda: redis.differing)
+        metrics.servers.watch(lambda: health.dependencies)
+        metrics.process.watch(ready=lambda: health.is_ready, draining=lambda: health.is_draining)
+        yield OpenNode(
+            node_id=node_id,
+            node=node,
+            context=context,
+            member_changes=MemberChanges(feed, evictions, redis.broker),
+            revocation_log=revocation_log,
+            revocation_list=revocation_list,
+            user_sessions=user_sessions,
+            leave_queue=leave_queue,
+            health=health,
+            tasks=tasks,
+            transcripts=transcripts,
+            members=membership,
+            contacts=contacts,
+            staff=staff,
+            chat_policy=chat_policy,
+            rooms=rooms,
+            inbox=inbox,
+            presence=redis.presence,
+            tickets=redis.tickets,
+            broker=redis.broker,
+            client_registry=redis.clients,
+            finish_queue=_no_queue if queue is None else queue.finish,
+            stop_presence=redis.presence.stop,
+        )
+
+
+def _command_rates(settings: Settings) -> CommandRates:
+    return CommandRates(
+        history=settings.history_per_minute,
+        presence=settings.presence_per_minute,
+        subscriptions=settings.subscriptions_per_minute,
+        edits=settings.edits_per_minute,
+        typing=settings.typing_per_minute,
+        reads=settings.reads_per_minute,
+        pings=settings.pings_per_minute,
+    )
+
+
+async def _no_queue() -> None:
+    """`finish_queue` of a node without a durable queue."""
+
+
+async def _open_queue(
+    stack: AsyncExitStack,
+    settings: Settings,
+    store_id: str,
+    node_id: str,
+    rooms: RoomRepository,
+    store: Store,
+    metrics: Metrics,
+    failures: list[str],
+) -> "DurableQueue | None":
+    """Open the durable queue of AMQP_URL, if it is set; closed with the stack."""
+    if not settings.amqp_url:
+        return None
+    from gateway.rabbitmq.names import QueueNames
+    from gateway.rabbitmq.queue import (  # takes 0.1 s, so only nodes with a queue import it
+        OUTCOMES,
+        QueueEvents,
+        open_queue,
+    )
+
+    events = QueueEvents(
+        settled=metrics.queue.settled,
+        link_lost=metrics.queue.link_lost,
+        task_failed=lambda name, _: failures.append(name),
+    )
+    queue = await stack.enter_async_context(
+        open_queue(
+            settings.amqp_url,
+            QueueNames(settings.amqp_queue, store_id),
+            node_id=node_id,
+            rooms=rooms,
+            store=store,
+            max_text_length=settings.max_text_length,
+            events=events,
+        )
+    )
+    metrics.queue.watch(lambda: queue.unacked, OUTCOMES)
+    return queue

@@ -1,0 +1,397 @@
+"""Every setting with its default and its meaning; the README's table is generated from this file.
+
+Precedence: flag > environment > `.env` > `src/.env` > the command's own defaults. An empty value counts as unset. No
+error here repeats a value that may contain a password.
+"""
+
+
+# ruff: noqa: RUF009  (`_setting` returns a dataclass field)
+
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import Field, dataclass, field, fields
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Final, TypeVar
+from urllib.parse import quote, unquote, urlsplit
+
+from gateway.config import parsers as values
+from gateway.config.choices import Adding, LogFormat, RegistrationPolicy, SecondConnection, StaffChats
+from gateway.config.production import (
+    MIN_PASSWORD_LENGTH,
+    MIN_SECRET_KEY_LENGTH,
+    MIN_SERVICE_KEY_LENGTH,
+    covers_internet,
+    is_loopback,
+    unsafe_redis,
+    weakness,
+)
+from gateway.errors import InvalidSetting, SettingsError
+from httpapi.service_keys import parse_key
+from storage.database import database_url
+
+_T = TypeVar("_T")
+
+_CHECKOUT: Final = Path(__file__).parents[2] / "web"
+PAGE_FOLDER: Final = _CHECKOUT if _CHECKOUT.is_dir() else Path(sys.prefix) / "share/chat-gateway/web"
+"""Beside the packages in a checkout or the image; in a wheel's installation, where `pyproject.toml` puts it."""
+
+
+class Environment(StrEnum):
+    """The kind of installation: in production, unsafe settings are rejected."""
+
+    PRODUCTION = "production"
+    DEVELOPMENT = "development"
+
+
+def _setting(parse: Callable[[str], _T], default: _T, meaning: str, *, shown: str = "", secret: bool = False) -> _T:
+    """A field with its parser; `shown` replaces the default in the README's table where the value is no help."""
+    setting: _T = field(
+        default=default,
+        repr=not secret,
+        metadata={"parse": parse, "meaning": meaning, "shown": shown, "secret": secret},
+    )
+    return setting
+
+
+def _per_minute(most: int, what: str) -> int:
+    """A limit of a socket's commands (`gateway.sessions.command_limits`)."""
+    meaning = f"{what} per socket in a minute, and three times as many per user and node; 0 = no limit"
+    return _setting(values.whole(0, 1_000_000), most, meaning, shown=f"{most}; no limit in development")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """The validated values, named as in the environment, in lower case. Created by `load`."""
+
+    app_env: Environment = _setting(
+        values.choice(Environment),
+        Environment.PRODUCTION,
+        "`production` rejects unsafe settings; `up` sets `development`",
+    )
+    app_host: str = _setting(values.text, "0.0.0.0", "the address to listen on; `up` sets `127.0.0.1`")  # noqa: S104  a container's only sensible default
+    app_port: int = _setting(values.port, 8000, "the public port")
+    public_url: str = _setting(
+        values.site,
+        "",
+        "the URL that clients use, with its path if a proxy removes one; production needs this or `ALLOWED_ORIGINS`",
+        shown="the request's own",
+    )
+    redis_url: str = _setting(
+        values.redis,
+        "",
+        "Redis, for fan-out, presence and limits, or its Sentinels (`redis+sentinel://host,host,host/service`);"
+        " several, by comma, to share the chats; or a cluster (`redis+cluster://host:port,host:port`);"
+        " `up` starts its own if none is given",
+        shown="none",
+        secret=True,
+    )
+    redis_prefix: str = _setting(
+        values.redis_prefix,
+        "",
+        "the prefix of every key and channel in Redis; set it for a copy of the database beside its original",
+        shown="the database's own id",
+    )
+    database_url: str = _setting(
+        values.database,
+        "",
+        "the database, `postgres://…` or `sqlite:///…`",
+        shown="`POSTGRES_*` if `POSTGRES_HOST` is set, else SQLite in `DATA_DIR`",
+        secret=True,
+    )
+    amqp_url: str = _setting(
+        values.url("amqp", "amqps"),
+        "",
+        "RabbitMQ, the durable queue of messages to rooms; without it they are stored in the database directly",
+        shown="none",
+        secret=True,
+    )
+    amqp_queue: str = _setting(
+        values.queue_name,
+        "messages",
+        "the queue in RabbitMQ; only one database may use it in its virtual host; dead letters go to `….dead`",
+    )
+    postgres_host: str = _setting(values.database_host, "", "PostgreSQL in separate settings: the host", shown="none")
+    postgres_port: int = _setting(values.port, 5432, "the port of PostgreSQL")
+    postgres_db: str = _setting(values.text, "app", "the name of the database")
+    postgres_user: str = _setting(values.text, "postgres", "the user of the database")
+    postgres_password: str = _setting(
+        values.text, "postgres", "the user's password; the default is for development only", secret=True
+    )
+    data_dir: Path = _setting(values.folder, Path(".data"), "the folder of the SQLite file", shown="`.data`")
+    access_token_expire_minutes: int = _setting(
+        values.whole(1, 60 * 24 * 30), 30, "the lifetime of an access token, in minutes"
+    )
+    refresh_token_expire_days: int = _setting(values.whole(1, 365), 30, "the days until a login must be renewed")
+    jwks_url: str = _setting(
+        values.url("http", "https"),
+        "",
+        "the URL of an external issuer's keys (RS256, ES256, EdDSA); redirects are not followed",
+        shown="none",
+        secret=True,
+    )
+    secret_key: str = _setting(
+        values.shared_secret,
+        "",
+        "a secret shared with an external issuer (HS256), such as from `openssl rand -hex 32`; our own tokens do not"
+        " use it",
+        shown="none",
+        secret=True,
+    )
+    jwt_issuer: str = _setting(
+        values.text,
+        "",
+        "the external issuer's name (`iss`); required in production with `JWKS_URL` or `SECRET_KEY`",
+        shown="not checked",
+    )
+    jwt_audience: str = _setting(
+        values.text,
+        "",
+        "our name in the external issuer's tokens (`aud`); required in production with `JWKS_URL` or `SECRET_KEY`",
+        shown="not checked",
+    )
+    allowed_origins: tuple[str, ...] = _setting(
+        values.origins,
+        (),
+        "comma list of the origins whose pages may send requests; in development also any port of localhost",
+        shown="the request's own host",
+    )
+    service_keys: tuple[str, ...] = _setting(
+        values.service_keys, (), "comma list of `name:key:scope+scope` for `X-Service-Key`", shown="none", secret=True
+    )
+    allow_guests: bool = _setting(
+        values.flag,
+        False,
+        "allow guest tokens and messages to rooms without a service key",
+        shown="`true` in development",
+    )
+    staff_chats: StaffChats = _setting(
+        values.choice(StaffChats),
+        StaffChats.SERVICE,
+        "who creates service and support chats and their staff: `anyone`, or `service` keys and users they made staff",
+        shown="`service`; `anyone` in development",
+    )
+    allow_adding: Adding = _setting(
+        values.choice(Adding), Adding.ANYONE, "whom a user may add to chats: `anyone`, `contacts` or no one (`service`)"
+    )
+    strangers_per_minute: int = _setting(
+        values.whole(0, 100_000),
+        100,
+        "users other than contacts whom a user may name as members in any 60 s, over all replicas; 0 = no limit",
+        shown="100; no limit in development",
+    )
+    registration: RegistrationPolicy = _setting(
+        values.choice(RegistrationPolicy),
+        RegistrationPolicy.OPEN,
+        "`open` lets every caller create an account; `closed` leaves that to the operator",
+    )
+    registrations_per_minute: int = _setting(
+        values.whole(1, 100_000),
+        20,
+        "accounts that one address or IPv6 /64 may create in any 60 s; five times as many in an hour, twice as many in"
+        " a /56, four times in a /48",
+        shown="20; 10,000 in development",
+    )
+    trusted_proxies: tuple[values.IPNetwork, ...] = _setting(
+        values.networks, (), "comma list of the networks whose `X-Forwarded-*` headers are trusted", shown="none"
+    )
+    max_text_length: int = _setting(values.whole(1, 10_000), 1000, "the longest message, in code points")
+    max_connections: int = _setting(
+        values.whole(0, 10_000_000),
+        0,
+        "WebSockets open on a node, further ones get 503; 0 = as many as its file descriptors allow",
+    )
+    max_connections_per_address: int = _setting(
+        values.whole(0, 10_000_000),
+        1000,
+        "WebSockets open on a node from one address or IPv6 /64, further ones get 429; 0 = no limit",
+        shown="1,000; no limit in development",
+    )
+    max_connections_per_user: int = _setting(
+        values.whole(0, 10_000_000),
+        100,
+        "WebSockets open on a node of one user, further ones get 429; 0 = no limit",
+        shown="100; no limit in development",
+    )
+    handshakes_per_minute_per_address: int = _setting(
+        values.whole(0, 10_000_000),
+        2000,
+        "WebSocket handshakes on a node from one address or IPv6 /64 in a minute, further ones get 503; 0 = no limit",
+        shown="2,000; no limit in development",
+    )
+    handshakes_per_minute_per_user: int = _setting(
+        values.whole(0, 10_000_000),
+        120,
+        "WebSocket handshakes on a node of one user in a minute, further ones get 503; 0 = no limit",
+        shown="120; no limit in development",
+    )
+    messages_per_minute: int = _setting(
+        values.whole(0, 100_000), 10, "stored messages per user in any 60 s, over all replicas; 0 = no limit"
+    )
+    history_per_minute: int = _per_minute(600, "pages of history")
+    presence_per_minute: int = _per_minute(300, "questions who is present")
+    subscriptions_per_minute: int = _per_minute(3_000, "subscribes and unsubscribes")
+    edits_per_minute: int = _per_minute(60, "edits and deletions")
+    typing_per_minute: int = _per_minute(600, "typing notifications")
+    reads_per_minute: int = _per_minute(600, "read receipts")
+    pings_per_minute: int = _per_minute(18_000, "`ping` and `hello`")
+    second_connection: SecondConnection = _setting(
+        values.choice(SecondConnection),
+        SecondConnection.REPLACE,
+        "a user's second connection to a chat: `replace` the first, `reject` it, or `allow` both",
+    )
+    ping_interval_s: float = _setting(
+        values.seconds(1, 3600), 25.0, "seconds between pings; a client that does not respond is disconnected"
+    )
+    drain_delay_s: float = _setting(
+        values.seconds(0, 600), 10.0, "on SIGTERM: seconds of being not ready while still accepting; `up` sets 0"
+    )
+    drain_s: float = _setting(
+        values.seconds(0, 3600), 30.0, "then: seconds over which the connections are closed; `up` sets 2"
+    )
+    auth_port: int = _setting(values.port, 8001, "the port of `chat-gateway auth`")
+    metrics_port: int | None = _setting(
+        values.port, None, "a separate port for `/metrics`, which then is on no other port", shown="the public one"
+    )
+    log_format: LogFormat = _setting(
+        values.choice(LogFormat), LogFormat.JSON, "`json` or `text`", shown="`json`; `text` in development"
+    )
+    is_proxy: bool = _setting(
+        values.flag, False, "forward messages of the echo channel to `ECHO_PROXY_URL`, and its replies to the client"
+    )
+    echo_proxy_url: str = _setting(
+        values.web_socket,
+        "wss://echo.websocket.org",
+        "the WebSocket server that the echo channel is proxied to",
+        secret=True,
+    )
+    static_path: Path = _setting(
+        values.page_folder, PAGE_FOLDER, "the folder of the page's files, with an `index.html`", shown="`web`"
+    )
+    debug: bool = _setting(values.flag, False, "log more; rejected in production")
+
+    @property
+    def is_production(self) -> bool:
+        """Whether unsafe settings are rejected."""
+        return self.app_env is Environment.PRODUCTION
+
+
+def known_settings() -> tuple[Field[Any], ...]:
+    """The fields of Settings in the order of the table; `metadata` has `parse`, `meaning`, `shown` and `secret`."""
+    return fields(Settings)
+
+
+def parse(texts: Mapping[str, str]) -> Settings:
+    """Parse and validate the texts that `sources.read` returns.
+
+    Raises: SettingsError, with all problems.
+    """
+    parsed: dict[str, Any] = {}
+    problems: list[str] = []
+    for known in known_settings():
+        name = known.name.upper()
+        if (raw := texts.get(name)) is None:
+            continue
+        try:
+            raw.encode()
+        except UnicodeEncodeError:  # of bytes in the environment that were no text
+            problems.append(f"{name} must be UTF-8.")
+            continue
+        try:
+            parsed[known.name] = known.metadata["parse"](raw)
+        except InvalidSetting as expected:
+            is_public = not known.metadata["secret"] and not {"@", "/"} & set(raw)  # any setting may contain a URL
+            problems.append(f"{name} must be {expected}" + (f", not {raw[:40]!r}." if is_public else "."))
+    if problems:
+        raise SettingsError(problems)
+    settings = Settings(**{**_derived(Settings(**parsed)), **parsed})
+    if problems := _unsafe(settings):
+        raise SettingsError(problems)
+    return settings
+
+
+def require_own_url(settings: Settings) -> None:
+    """Require a configured URL in production, so that no link with a ticket leads to a host named by a request.
+
+    Called by the commands that serve.
+    Raises: SettingsError.
+    """
+    if settings.is_production and not (settings.public_url or settings.allowed_origins):
+        raise SettingsError(
+            [
+                "PUBLIC_URL or ALLOWED_ORIGINS must be set in production: without them a link with a ticket would lead"
+                " to whatever host a request names. (APP_ENV=development allows it.)"
+            ]
+        )
+
+
+_LIMITS_OF_PRODUCTION: Final = (
+    "history_per_minute",
+    "presence_per_minute",
+    "subscriptions_per_minute",
+    "edits_per_minute",
+    "typing_per_minute",
+    "reads_per_minute",
+    "pings_per_minute",
+    "max_connections_per_address",
+    "max_connections_per_user",
+    "handshakes_per_minute_per_address",
+    "handshakes_per_minute_per_user",
+    "strangers_per_minute",
+)
+"""Without a limit in development, where load tests run from one address."""
+
+
+def _derived(explicit: Settings) -> dict[str, Any]:
+    """Defaults that depend on other settings."""
+    if explicit.postgres_host:
+        user, password = quote(explicit.postgres_user, safe=""), quote(explicit.postgres_password, safe="")
+        database = quote(explicit.postgres_db, safe="")
+        hosts = ",".join(f"{host}:{explicit.postgres_port}" for host in explicit.postgres_host.split(","))
+        url = f"postgres://{user}:{password}@{hosts}/{database}"
+    else:
+        url = f"sqlite://{explicit.data_dir.absolute() / 'chat.db'}"
+    limits = {} if explicit.is_production else dict.fromkeys(_LIMITS_OF_PRODUCTION, 0)
+    return limits | {
+        "database_url": url,
+        "log_format": LogFormat.JSON if explicit.is_production else LogFormat.TEXT,
+        "allow_guests": not explicit.is_production,
+        "staff_chats": StaffChats.SERVICE if explicit.is_production else StaffChats.ANYONE,
+        "registrations_per_minute": 20 if explicit.is_production else 10_000,
+    }
+
+
+def _unsafe(settings: Settings) -> list[str]:
+    """The problems of settings that are unsafe in production."""
+    if not settings.is_production:
+        return []
+    problems: list[str] = []
+    database = database_url.parse(settings.database_url)
+    if isinstance(database, database_url.PostgresUrl) and database.password is not None:
+        problems += _weak("The password of DATABASE_URL or POSTGRES_PASSWORD", database.password, MIN_PASSWORD_LENGTH)
+    if settings.amqp_url:
+        password = unquote(urlsplit(settings.amqp_url).password or "guest")
+        problems += _weak("The password of AMQP_URL", password, MIN_PASSWORD_LENGTH)
+    problems += unsafe_redis(settings.redis_url)
+    for key in settings.service_keys:
+        problems += _weak("A key of SERVICE_KEYS", parse_key(key).key, MIN_SERVICE_KEY_LENGTH)
+    if settings.jwks_url.startswith("http:") and not is_loopback(urlsplit(settings.jwks_url).hostname or ""):
+        problems.append("JWKS_URL must begin with https:// in production: over http the keys could be replaced")
+    if settings.jwks_url or settings.secret_key:
+        required = {"JWT_ISSUER": settings.jwt_issuer, "JWT_AUDIENCE": settings.jwt_audience}
+        cause = "JWKS_URL" if settings.jwks_url else "SECRET_KEY"
+        problems += [f"{name} must be set in production where {cause} is" for name in required if not required[name]]
+    if settings.secret_key:
+        problems += _weak("SECRET_KEY", settings.secret_key, MIN_SECRET_KEY_LENGTH)
+    if "*" in settings.allowed_origins:
+        problems.append("ALLOWED_ORIGINS must name each origin in production, not *")
+    if covers_internet(settings.trusted_proxies):
+        problems.append("TRUSTED_PROXIES must not cover the internet in production")
+    if settings.debug:
+        problems.append("DEBUG must be off in production")
+    return [f"{problem}. (APP_ENV=development allows it.)" for problem in problems]
+
+
+def _weak(what: str, secret: str, min_length: int) -> list[str]:
+    problem = weakness(secret, min_length)
+    return [f"{what} {problem}; `openssl rand -hex 32` makes a good one"] if problem else []

@@ -1,0 +1,260 @@
+"""Fan-out inside this process: chat → local subscribers.
+
+Keeps invariants 2 and 3: `broadcast` is synchronous and never awaits a client; a push is encoded once per dialect and
+framed once, and all pushes of one chat in one turn of the event loop leave in one write per socket.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Protocol
+
+from gateway.delivery.reorder_buffer import ReorderBuffer
+from gateway.dialects.base import Dialect, EchoPolicy
+from gateway.protocol.frames import FrameSink, text_frame, write_to_all
+from gateway.protocol.pushes import Push
+from storage.records import ChatEvent
+
+logger = logging.getLogger("gateway.hub")
+
+
+class HubMember(Protocol):
+    """A session's subscription to a chat, as the hub uses it."""
+
+    @property
+    def dialect(self) -> Dialect:
+        """The JSON format of this subscriber."""
+        ...
+
+    @property
+    def user_id(self) -> int:
+        """The subscriber's user: typing, read and presence pushes skip their author."""
+        ...
+
+    def consume_echo(self, event: ChatEvent) -> bool:
+        """Whether to skip an event by its own user, in a dialect without full echo; called once per event."""
+        ...
+
+    @property
+    def outlet(self) -> FrameSink:
+        """The sink of its frames while it is live; a sink that cannot accept frames closes its client."""
+        ...
+
+    def reset(self, last_seq: int, epoch: str) -> None:
+        """Invalidate its positions: another epoch has begun, in which the last seq of the chat is `last_seq`."""
+        ...
+
+
+class _Audience:
+    """A chat's live subscribers of one dialect, in the order of joining, each with its outlet."""
+
+    __slots__ = ("dialect", "outlets")
+
+    def __init__(self, dialect: Dialect) -> None:
+        self.dialect = dialect
+        self.outlets: dict[HubMember, FrameSink] = {}
+
+
+class LocalChat:
+    """One chat with subscribers on this node."""
+
+    __slots__ = ("audiences", "chat_id", "epoch", "pending", "present_count", "reorder_buffer", "waiting")
+
+    def __init__(self, chat_id: int) -> None:
+        self.chat_id = chat_id
+        self.reorder_buffer = ReorderBuffer()
+        self.epoch = ""
+        """The epoch of the reorder buffer's position."""
+        self.audiences: dict[str, _Audience] = {}
+        """The live subscribers, by the name of their dialect."""
+        self.waiting = 0
+        """Number of subscriptions that are registered but not live yet."""
+        self.present_count = 0
+        """Users connected on all nodes, according to the last presence push."""
+        self.pending: list[tuple[Push, int | None]] = []
+        """Pushes of this turn of the event loop, each with the user to skip."""
+
+    @property
+    def live(self) -> list[HubMember]:
+        """A snapshot of all live subscribers."""
+        return [subscriber for audience in self.audiences.values() for subscriber in audience.outlets]
+
+    @property
+    def is_needed(self) -> bool:
+        """Whether the chat has a local subscription, live or not."""
+        return bool(self.audiences) or self.waiting > 0
+
+
+class Hub:
+    """The chats with local subscribers, and the only way to push to them.
+
+    `on_flush(pushes, deliveries, size)` is called after each flush of a chat (for metrics), with the size in bytes.
+    `on_event` is called with each stored event on delivery, in seq order per chat; `on_forget` with the id of a chat
+    whose cached events must be dropped.
+    """
+
+    def __init__(
+        self,
+        on_flush: Callable[[Sequence[Push], int, int], None] = lambda *_: None,
+        *,
+        on_event: Callable[[ChatEvent], None] = lambda _: None,
+        on_forget: Callable[[int], None] = lambda _: None,
+    ) -> None:
+        self._chats: dict[int, LocalChat] = {}
+        self._dirty: list[LocalChat] = []
+        self._on_flush = on_flush
+        self._on_event = on_event
+        self._on_forget = on_forget
+
+    def chat(self, chat_id: int) -> LocalChat | None:
+        """The chat, or None if it has no local subscription."""
+        return self._chats.get(chat_id)
+
+    def chats(self) -> Iterator[LocalChat]:
+        """A snapshot of all chats with local subscriptions."""
+        return iter(list(self._chats.values()))
+
+    def __len__(self) -> int:
+        return len(self._chats)
+
+    def open(self, chat_id: int) -> tuple[LocalChat, bool]:
+        """Register a subscription that is not live yet; True if it is the first. `join` or `give_up` must follow."""
+        local = self._chats.get(chat_id)
+        is_first = local is None
+        if local is None:
+            local = self._chats[chat_id] = LocalChat(chat_id)
+        local.waiting += 1
+        return local, is_first
+
+    def join(self, local: LocalChat, subscriber: HubMember) -> None:
+        """Make a registered subscription live: it receives only what is broadcast from now on."""
+        self._flush_chat(local)
+        local.waiting -= 1
+        dialect = subscriber.dialect
+        audience = local.audiences.get(dialect.name)
+        if audience is None:
+            audience = local.audiences[dialect.name] = _Audience(dialect)
+        audience.outlets[subscriber] = subscriber.outlet
+
+    def give_up(self, local: LocalChat) -> bool:
+        """Undo an `open` without a `join`; True if it was the last local subscription, and the chat is forgotten."""
+        local.waiting -= 1
+        return self._forget_if_unneeded(local)
+
+    def leave(self, local: LocalChat, subscriber: HubMember) -> bool:
+        """End a live subscription; True if it was the last local one, and the chat is forgotten."""
+        name = subscriber.dialect.name
+        audience = local.audiences.get(name)
+        if audience is not None:
+            audience.outlets.pop(subscriber, None)
+            if not audience.outlets:
+                del local.audiences[name]
+        return self._forget_if_unneeded(local)
+
+    def _forget_if_unneeded(self, local: LocalChat) -> bool:
+        if local.is_needed:
+            return False
+        if self._chats.pop(local.chat_id, None) is not None:
+            self._on_forget(local.chat_id)
+        return True
+
+    def deliver(self, local: LocalChat, events: Iterable[ChatEvent]) -> None:
+        """Deliver stored events through the chat's reorder buffer: each once, in seq order."""
+        self._broadcast_all(local, local.reorder_buffer.add(events))
+
+    def start(self, local: LocalChat, last_seq: int, epoch: str) -> None:
+        """Set the chat's position in this epoch, and deliver the held events that directly follow it."""
+        local.epoch = epoch
+        self._broadcast_all(local, local.reorder_buffer.start(last_seq))
+
+    def restart(self, local: LocalChat, last_seq: int, epoch: str) -> None:
+        """Another epoch has begun: continue from its `last_seq`, and reset every live subscriber."""
+        local.epoch = epoch
+        local.reorder_buffer.restart(last_seq)
+        self._on_forget(local.chat_id)
+        self._flush_chat(local)
+        for subscriber in local.live:
+            subscriber.reset(last_seq, epoch)
+
+    def _broadcast_all(self, local: LocalChat, events: Iterable[ChatEvent]) -> None:
+        is_known = self._chats.get(local.chat_id) is local  # False if a repair ends after the last subscriber left
+        for event in events:
+            if is_known:
+                self._on_event(event)
+            self.broadcast(local, event)
+
+    def broadcast(self, local: LocalChat, push: Push, *, skip_user: int | None = None) -> None:
+        """Push to every live subscriber, except those of `skip_user`, at the end of this turn of the event loop."""
+        if not local.pending:
+            if not self._dirty:
+                asyncio.get_running_loop().call_soon(self._flush)
+            self._dirty.append(local)
+        local.pending.append((push, skip_user))
+
+    def _flush(self) -> None:
+        dirty, self._dirty = self._dirty, []
+        for local in dirty:
+            try:
+                self._flush_chat(local)
+            except Exception:
+                # An exception in one chat must not prevent the flush of the others.
+                logger.exception("broadcast_failed", extra={"fields": {"chat_id": local.chat_id}})
+
+    def _flush_chat(self, local: LocalChat) -> None:
+        pending, local.pending = local.pending, []
+        if not pending or not local.audiences:
+            return
+        deliveries = size = 0
+        for audience in list(local.audiences.values()):
+            batch = _FlushBatch(audience.dialect, pending)
+            subscriber_count, byte_count = batch.push_to(audience)
+            deliveries += subscriber_count * len(pending)
+            size += byte_count
+        self._on_flush([push for push, _ in pending], deliveries, size)
+
+
+class _FlushBatch:
+    """The pushes of one flush in one dialect, framed and joined once. Only sockets of `authors` may skip some."""
+
+    __slots__ = ("_frames", "all", "authors")
+
+    def __init__(self, dialect: Dialect, pending: list[tuple[Push, int | None]]) -> None:
+        is_echoed = dialect.echo is EchoPolicy.ALL
+        self._frames: list[tuple[bytes, Push, int | None]] = []
+        for push, skip_user in pending:
+            payload = dialect.push(push)
+            if payload is not None:
+                author_id = push.sender.id if isinstance(push, ChatEvent) and not is_echoed else skip_user
+                self._frames.append((text_frame(payload), push, author_id))
+        self.all = b"".join([frame for frame, _, _ in self._frames])
+        self.authors = {author_id for _, _, author_id in self._frames if author_id is not None}
+
+    def push_to(self, audience: _Audience) -> tuple[int, int]:
+        """Write the frames to all subscribers, without those an author skips; return how many subscribers and bytes."""
+        frames, authors = self.all, self.authors
+        written = size = 0
+        if not authors:
+            if frames:
+                written = write_to_all(list(audience.outlets.values()), frames)
+            return written, written * len(frames)
+        others: list[FrameSink] = []
+        for subscriber, outlet in list(audience.outlets.items()):
+            if subscriber.user_id not in authors:
+                others.append(outlet)
+            elif (own := self._without_skipped(subscriber)) and write_to_all((outlet,), own):
+                written += 1
+                size += len(own)
+        if frames:
+            reached = write_to_all(others, frames)
+            written, size = written + reached, size + reached * len(frames)
+        return written, size
+
+    def _without_skipped(self, subscriber: HubMember) -> bytes:
+        user_id = subscriber.user_id
+        return b"".join(
+            [
+                frame
+                for frame, push, author_id in self._frames
+                if author_id != user_id or (isinstance(push, ChatEvent) and not subscriber.consume_echo(push))
+            ]
+        )

@@ -1,0 +1,92 @@
+"""Brings a session from its last position to the live stream of a chat.
+
+Keeps invariant 4: until its position equals the node's, a session gets pages of missed events at the pace of its own
+outbox; it joins in the turn of the event loop in which nothing is missing. There is no await between check and join.
+"""
+
+from gateway.delivery.hub import Hub
+from gateway.delivery.repair import Repair
+from gateway.delivery.replay_cache import ReplayCache
+from gateway.delivery.subscription import Subscription
+from gateway.protocol.frames import write_to_all
+from gateway.protocol.ids import Since
+from gateway.protocol.replies import CaughtUp, Established, Reset
+from storage.records import ChatEvent
+
+WRITE_BYTES = 128 * 1024
+"""A write ends with the event that exceeds this; an event has at most some 60 KB, so a write is far below an outbox."""
+
+
+class Resume:
+    """Replays missed events to subscriptions and makes them live."""
+
+    def __init__(self, hub: Hub, pages: ReplayCache, repair: Repair) -> None:
+        self._hub = hub
+        self._pages = pages
+        self._repair = repair
+
+    async def run(self, subscription: Subscription, since: Since | None, epoch: str, node_id: str) -> None:
+        """Greet, replay the events after `since` (None: nothing), send `caught_up`, and join.
+
+        Returns early if the session closes meanwhile. Raises: StorageUnavailable.
+        """
+        local, session = subscription.local, subscription.session
+        await self._repair.ensure_epoch(local, epoch)
+        if subscription.has_left():
+            return
+        reorder_buffer = local.reorder_buffer
+        if since is not None and since.seq > reorder_buffer.last_seq:
+            # The client may know events that this node has not received yet; the store decides.
+            await self._repair.catch_up_to(local, since.seq)
+            if subscription.has_left():
+                return
+        last_seq = reorder_buffer.last_seq
+        session.tell(Established(subscription.chat_id, node_id, last_seq, epoch))
+        is_foreign = since is not None and (since.seq > last_seq or since.epoch not in (None, epoch))
+        if is_foreign:
+            session.tell(Reset(subscription.chat_id, last_seq, epoch))
+        if since is None or is_foreign:
+            self._join(subscription)
+            return
+        subscription.pos = since.seq
+        while subscription.pos < reorder_buffer.last_seq:
+            if not await self._page(subscription):
+                return
+            await self._repair.ensure_epoch(local, epoch)
+        session.tell(CaughtUp(subscription.chat_id, subscription.pos, epoch))
+        self._join(subscription)
+
+    async def _page(self, subscription: Subscription) -> bool:
+        """Write the next events once the outbox has room; False if the session is closed.
+
+        One write per page: the events after the write are requested again, as they may be edited or deleted meanwhile.
+        """
+        if not await subscription.session.wait_writable() or subscription.has_left():
+            return False
+        local = subscription.local
+        replay = await self._pages.after(local.chat_id, subscription.pos, subscription.dialect)
+        if subscription.has_left():
+            return False
+        # Events that are stored but not received from Redis yet advance the whole node, so that the positions meet.
+        self._hub.deliver(local, [event for event in replay.events if event.seq > local.reorder_buffer.last_seq])
+        subscription.pos = replay.events[-1].seq if replay.events else local.reorder_buffer.last_seq
+        frames: list[bytes] = []
+        size = 0
+        for event, frame in zip(replay.events, replay.frames, strict=True):
+            if not _is_skipped(subscription, event):
+                frames.append(frame)
+                size += len(frame)
+            if size >= WRITE_BYTES:
+                subscription.pos = event.seq
+                break
+        if frames:
+            write_to_all((subscription.outlet,), b"".join(frames))
+        return True
+
+    def _join(self, subscription: Subscription) -> None:
+        self._hub.join(subscription.local, subscription)
+        subscription.is_live = True
+
+
+def _is_skipped(subscription: Subscription, event: ChatEvent) -> bool:
+    return event.sender.id == subscription.user_id and subscription.consume_echo(event)

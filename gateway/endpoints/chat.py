@@ -1,0 +1,72 @@
+"""Connects a member to one chat: the URL family of seed 004."""
+
+import uuid
+from dataclasses import dataclass
+from functools import partial
+from http import HTTPStatus
+
+from starlette.websockets import WebSocket
+
+from gateway.authentication.authenticator import Authenticator, Caller
+from gateway.config.choices import SecondConnection
+from gateway.delivery.subscription import PendingSubscription
+from gateway.dialects.base import Dialect
+from gateway.endpoints.base import PendingSession, asks_for_warning
+from gateway.http.problems import Problem
+from gateway.interfaces.membership import Memberships
+from gateway.interfaces.presence import Seat
+from gateway.protocol.ids import id_in, read_since
+from gateway.sessions.context import Peer, SessionContext
+from gateway.sessions.single_chat import ChatSession
+from storage.records import Admission
+
+
+@dataclass(frozen=True, slots=True)
+class ChatEndpoint:
+    """Requires a token and a membership. `second_connection` is the rule for a second connection of the same user."""
+
+    identity: Authenticator
+    context: SessionContext
+    dialect: Dialect
+    second_connection: SecondConnection
+
+    @property
+    def name(self) -> str:
+        """The name of the dialect."""
+        return self.dialect.name
+
+    async def admit(self, websocket: WebSocket) -> PendingSession:
+        """Authenticate the caller, check the membership, and take the seat.
+
+        Raises: Problem, StorageUnavailable.
+        """
+        caller, admission = await admitted(websocket, self.identity, self.context.membership)
+        person = caller.person
+        seat = Seat(
+            chat_id=admission.chat_id,
+            user_id=person.id,
+            username=person.username,
+            connection_id=uuid.uuid4().hex,
+            exclusive=self.second_connection is not SecondConnection.ALLOW,
+        )
+        reject_second = self.second_connection is SecondConnection.REJECT
+        claim = await self.context.node.enter(seat, reject_second=reject_second)
+        if claim is None:
+            raise Problem(HTTPStatus.CONFLICT, "conflict", "You are connected to this chat already.")
+        since = websocket.query_params.get("since")
+        pending = PendingSubscription(seat, claim, None if since is None else read_since(since), admission.epoch)
+        peer = Peer(self.dialect, person, caller.credential, seat.connection_id, asks_for_warning(websocket))
+        return PendingSession(caller.subprotocol, partial(ChatSession, self.context, peer, pending))
+
+
+async def admitted(websocket: WebSocket, identity: Authenticator, membership: Memberships) -> tuple[Caller, Admission]:
+    """Return the caller and their admission to the chat of the URL.
+
+    Raises: Problem, StorageUnavailable.
+    """
+    chat_id = id_in(websocket.path_params["chat_id"])
+
+    async def admit(user_id: int) -> Admission | None:
+        return None if chat_id is None else await membership.admit(chat_id, user_id)
+
+    return await identity.member(websocket, admit)

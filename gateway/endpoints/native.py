@@ -1,0 +1,44 @@
+"""Connects any client to a multi-chat socket under the client_id of its URL: the URL family of seed 000."""
+
+import math
+import uuid
+from dataclasses import dataclass
+from functools import partial
+
+from starlette.websockets import WebSocket
+
+from gateway.authentication.authenticator import Authenticator, Caller
+from gateway.dialects.base import Dialect
+from gateway.endpoints.base import PendingSession, asks_for_warning
+from gateway.http.parameters import path_segment
+from gateway.sessions.context import Peer, SessionContext
+from gateway.sessions.native import NativeSession
+from storage.records import Credential, Person
+
+
+@dataclass(frozen=True, slots=True)
+class NativeEndpoint:
+    """Accepts every client; without a valid token it is anonymous."""
+
+    identity: Authenticator
+    context: SessionContext
+    dialect: Dialect
+
+    @property
+    def name(self) -> str:
+        """The name of the dialect."""
+        return self.dialect.name
+
+    async def admit(self, websocket: WebSocket) -> PendingSession:
+        """Authenticate the caller, if the request has a token.
+
+        Raises: what `Authenticator.anyone` raises, and Problem (404 for an invalid client_id).
+        """
+        client_id = path_segment(websocket, "/ws/", "/")
+        caller = await self.identity.anyone(websocket)
+        person: Person | None = None
+        credential = Credential(None, math.inf)
+        if isinstance(caller, Caller):
+            person, credential = caller.person, caller.credential
+        peer = Peer(self.dialect, person, credential, uuid.uuid4().hex, asks_for_warning(websocket))
+        return PendingSession(caller.subprotocol, partial(NativeSession, self.context, peer, client_id))

@@ -1,0 +1,63 @@
+"""The connected client_ids, their nodes and users. Implemented by `gateway.redis.client_registry`."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class ClientConnection:
+    """One socket with a client_id, open since `connected_at` (Unix seconds); `user_id` is None if anonymous."""
+
+    client_id: str
+    user_id: int | None
+    connection_id: str
+    connected_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectedClient:
+    """The client_id of a user's socket, and its node; `connected_at` is in Unix seconds."""
+
+    client_id: str
+    node_id: str
+    connected_at: int
+
+
+class ClientRegistry(Protocol):
+    """Entries expire with their node. A client_id is a label that any number of sockets may have, of any users."""
+
+    def arrive(self, bearer: ClientConnection) -> None:
+        """Register an open socket of this node; never blocks. Redis is updated soon, or once it is available."""
+        ...
+
+    def depart(self, bearer: ClientConnection) -> None:
+        """Remove a closed socket; never blocks."""
+        ...
+
+    async def of_user(self, user_id: int) -> list[ConnectedClient]:
+        """The user's clients, longest connected first; if a node has very many, some are omitted.
+
+        Raises: RedisUnavailable.
+        """
+        ...
+
+    async def where_user(self, user_id: int) -> dict[str, int]:
+        """The number of the user's sockets, by node.
+
+        Raises: RedisUnavailable.
+        """
+        ...
+
+    async def where_client(self, client_id: str, user_id: int | None) -> dict[str, int]:
+        """The number of the user's sockets with this client_id, by node; user_id None: of the anonymous ones.
+
+        Raises: RedisUnavailable.
+        """
+        ...
+
+    async def owners_of(self, client_id: str) -> set[int]:
+        """The users who have sockets with this client_id; if a node has very many of these sockets, some are omitted.
+
+        Raises: RedisUnavailable.
+        """
+        ...

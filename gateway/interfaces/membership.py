@@ -1,0 +1,130 @@
+"""Chats, their members and read positions. Implemented by `storage.repositories.chats`."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from storage.records import Admission, Chat, ChatKind, Member, NewMember, PublicChat, ReadPosition
+
+
+class Memberships(Protocol):
+    """Chats and their members. Every method raises StorageUnavailable when the database does not answer in time."""
+
+    async def admit(self, chat_id: int, user_id: int) -> Admission | None:
+        """The user's membership and the chat's position, in one query; None without a membership, chat or user."""
+        ...
+
+    async def public(self, chat_id: int) -> PublicChat | None:
+        """The chat, or None if it is not public."""
+        ...
+
+    async def chat_ids_of(self, user_ids: Sequence[int]) -> dict[int, set[int]]:
+        """The chat ids of these users; users without chats may be omitted. At most 1,000 users per call."""
+        ...
+
+    async def still_members(self, pairs: Sequence[tuple[int, int]]) -> set[tuple[int, int]]:
+        """The subset of these (chat_id, user_id) pairs that are members now. At most 1,000 pairs per call."""
+        ...
+
+    async def mark_read(self, chat_id: int, user_id: int, seq: int) -> int | None:
+        """Move the read position forward to `seq`, at most the chat's last; the new position, None if unmoved."""
+        ...
+
+    async def read_positions(self, pairs: Sequence[tuple[int, int]]) -> dict[tuple[int, int], ReadPosition]:
+        """The read positions of those (chat_id, user_id) pairs that are members. At most 1,000 pairs per call.
+
+        The cost per pair is bounded, however many messages are unread.
+        """
+        ...
+
+    async def create_chat(
+        self, creator_id: int | None, kind: ChatKind, title: str, members: Sequence[NewMember]
+    ) -> tuple[Chat, bool]:
+        """Create a chat with its creator as a member, and return it with True; one of a service (None) has no owner.
+
+        For two users who have a `direct` chat already, another is not created: returns the existing one with False.
+        Raises: UnknownUser (its `who`), InvalidMembers (its `reason`).
+        """
+        ...
+
+    async def chats_of(self, user_id: int) -> list[Chat]:
+        """The user's chats with `unread`, which counts messages by others after the read position, up to MAX_UNREAD."""
+        ...
+
+    async def chat(self, chat_id: int, user_id: int | None) -> Chat | None:
+        """The chat with all read positions, or None if this user may not see it; anyone may see a public chat.
+
+        A service (None) sees every chat.
+        """
+        ...
+
+    async def direct_chat(self, user_id: int, other: NewMember) -> Chat | None:
+        """The direct chat of these two users, if there is one.
+
+        Raises: InvalidMembers if the entry names no user.
+        """
+        ...
+
+    async def check_owner(self, chat_id: int, user_id: int) -> None:
+        """Check that the user owns the chat, before names in its request are looked up.
+
+        Raises: NoSuchChat (also when the user may not see it), NotAllowed, InvalidMembers (a direct chat).
+        """
+        ...
+
+    async def add_member(
+        self, chat_id: int, actor_id: int | None, new: NewMember, *, gives_staff_roles: bool = True
+    ) -> tuple[Member, bool]:
+        """Add a member; return it and whether it is new. A former member keeps the read position of that time.
+
+        The owner and services (None) may add anyone, which lifts a bar; anyone may join a public chat unless barred.
+        Raises: NoSuchChat (also when the actor may not see it), NotAllowed, StaffOnly (a role of staff without
+        `gives_staff_roles`), Barred, UnknownUser, InvalidMembers.
+        """
+        ...
+
+    async def lift_bar(self, chat_id: int, actor_id: int | None, user_id: int) -> None:
+        """Let a user who was removed from a public chat join it again.
+
+        The owner, services (None) and the user who removed them may.
+        Raises: NoSuchChat, NotAllowed, UnknownUser (not barred), InvalidMembers (direct chats never change).
+        """
+        ...
+
+    async def remove_member(self, chat_id: int, actor_id: int | None, user_id: int) -> int | None:
+        """Remove a member. The owner and services (None) may remove anyone; members may remove themselves.
+
+        A member whom someone else removes from a public chat may not join it again until the bar is lifted.
+        Returns the new owner, the oldest remaining member, if the owner has left and others remain.
+        Raises: NoSuchChat, NotAllowed, UnknownUser (not a member), InvalidMembers (direct chats never change).
+        """
+        ...
+
+    async def hand_over(self, chat_id: int, actor_id: int | None, user_id: int) -> bool:
+        """Make another member the owner; False if they are already. Only the owner and services (None) may.
+
+        Raises: NoSuchChat, NotAllowed, UnknownUser (not a member), InvalidMembers (a direct chat).
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ChatAccess:
+    """A chat that the user may see: members see their chats, everyone sees public ones. `last_seq` is its last seq."""
+
+    chat_id: int
+    last_seq: int
+    epoch: str
+    is_member: bool
+
+
+async def access_to(membership: Memberships, chat_id: int, user_id: int | None) -> ChatAccess | None:
+    """Return the access of this user (None: anonymous) to the chat, or None; a member, the usual case, costs one query.
+
+    Raises: StorageUnavailable.
+    """
+    if user_id is not None and (admission := await membership.admit(chat_id, user_id)) is not None:
+        return ChatAccess(chat_id, admission.position.last_seq, admission.epoch, is_member=True)
+    if (public := await membership.public(chat_id)) is not None:
+        return ChatAccess(chat_id, public.last_seq, public.epoch, is_member=False)
+    return None

@@ -1,0 +1,37 @@
+"""The limit of stored messages per user and minute, across all nodes. Implemented by `gateway.redis.rate_limits`."""
+
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class RateLimited:
+    """The user's limit is reached; a message may be stored in `retry_after_s`."""
+
+    retry_after_s: float
+
+
+WINDOW_S: Final = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """The message may be stored. `is_new`: this call counted it; otherwise an earlier call did."""
+
+    is_new: bool
+
+
+class RateLimits(Protocol):
+    """An exact sliding window: in any WINDOW_S at most N stored messages per user."""
+
+    async def admit(self, user_id: int, entry: str) -> Admitted | RateLimited:
+        """Count a message, unless the limit is reached.
+
+        `entry` names the message (chat and client_msg_id): the same entry again is not counted twice. Never raises:
+        while Redis is unavailable, a local window of the same size decides.
+        """
+        ...
+
+    def forget(self, user_id: int, entry: str) -> None:
+        """Remove a newly counted message that was not stored; never blocks."""
+        ...

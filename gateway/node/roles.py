@@ -1,0 +1,118 @@
+"""Who may do what: the one table of every operation over HTTP and every command over WebSockets.
+
+docs/roles.md is generated from it. The native session takes who may use a command from it; a test compares it with the
+scopes that the operations declare, and with what a running node answers to each party.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from httpapi.operation import Scope
+
+
+class Party(StrEnum):
+    """What a caller is to the chat of the operation; a staff member is a user whom a service has made one."""
+
+    ANONYMOUS = "anonymous"
+    GUEST = "guest"
+    STRANGER = "stranger"
+    VISITOR = "visitor"
+    MEMBER = "member"
+    CLIENT = "client"
+    MASTER = "master"
+    SUPPORT = "support"
+    OWNER = "owner"
+    STAFF = "staff"
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """Who may use an operation; `scope` is that of a service key which may use it."""
+
+    parties: frozenset[Party]
+    scope: Scope | None = None
+
+
+_MEMBERS: Final = frozenset({Party.MEMBER, Party.CLIENT, Party.MASTER, Party.SUPPORT, Party.OWNER})
+_READERS: Final = _MEMBERS | {Party.VISITOR}
+_OWNER: Final = frozenset({Party.OWNER})
+_STAFF: Final = frozenset({Party.STAFF})
+_GUEST: Final = frozenset({Party.GUEST})
+USERS: Final = frozenset(Party) - {Party.ANONYMOUS, Party.GUEST}
+_ANYONE: Final = frozenset(Party)
+_NO_ONE: Final = frozenset[Party]()
+
+HTTP: Final[Mapping[str, Rule]] = {
+    "GET /api/v1/chats": Rule(USERS),
+    "POST /api/v1/chats": Rule(USERS, Scope.CHATS),
+    "POST /api/v1/chats (service or support)": Rule(_STAFF, Scope.CHATS),
+    "GET /api/v1/chats/{chat_id}": Rule(_READERS, Scope.CHATS),
+    "POST /api/v1/chats/{chat_id}/members": Rule(_OWNER, Scope.CHATS),
+    "DELETE /api/v1/chats/{chat_id}/members/{user_id}": Rule(_OWNER, Scope.CHATS),
+    "DELETE /api/v1/chats/{chat_id}/members/{user_id} (oneself)": Rule(_MEMBERS),
+    "DELETE /api/v1/chats/{chat_id}/bars/{user_id}": Rule(_OWNER, Scope.CHATS),
+    "PUT /api/v1/chats/{chat_id}/owner": Rule(_OWNER, Scope.CHATS),
+    "GET /api/v1/chats/{chat_id}/messages": Rule(_READERS),
+    "POST /api/v1/chats/{chat_id}/messages": Rule(_MEMBERS),
+    "GET /api/v1/chats/{chat_id}/presence": Rule(_READERS),
+    "GET /api/v1/me/blocks": Rule(USERS),
+    "PUT /api/v1/me/blocks/{user_id}": Rule(USERS),
+    "DELETE /api/v1/me/blocks/{user_id}": Rule(USERS),
+    "GET /api/v1/users/{user_id}/clients": Rule(_NO_ONE, Scope.USERS),
+    "POST /api/v1/users/{user_id}/send": Rule(_NO_ONE, Scope.MESSAGES),
+    "POST /api/v1/clients/{client_id}/send": Rule(_NO_ONE, Scope.MESSAGES),
+    "POST /api/v1/users/{user_id}/disconnect": Rule(_NO_ONE, Scope.MODERATE),
+    "POST /api/v1/users/{user_id}/revoke": Rule(_NO_ONE, Scope.MODERATE),
+    "GET /api/v1/users/{user_id}/ban": Rule(_NO_ONE, Scope.MODERATE),
+    "PUT /api/v1/users/{user_id}/ban": Rule(_NO_ONE, Scope.MODERATE),
+    "DELETE /api/v1/users/{user_id}/ban": Rule(_NO_ONE, Scope.MODERATE),
+    "PUT /api/v1/users/{user_id}/staff": Rule(_NO_ONE, Scope.USERS),
+    "DELETE /api/v1/users/{user_id}/staff": Rule(_NO_ONE, Scope.USERS),
+    "GET /echo_ws": Rule(USERS),
+    "GET /pub_ws": Rule(USERS),
+    "GET /history": Rule(USERS),
+    "POST /message": Rule(_NO_ONE, Scope.MESSAGES),
+    "POST /generate-token": Rule(_NO_ONE, Scope.USERS),
+    "GET /metrics": Rule(_NO_ONE, Scope.ADMIN),
+    "POST /register": Rule(_ANYONE),
+    "POST /login": Rule(_ANYONE),
+    "POST /api/v1/login/access-token": Rule(_ANYONE),
+    "POST /api/v1/login/refresh": Rule(_ANYONE),
+    "POST /api/v1/logout": Rule(_ANYONE),
+    "GET /.well-known/jwks.json": Rule(_ANYONE),
+    "GET /livez": Rule(_ANYONE),
+    "GET /readyz": Rule(_ANYONE),
+}
+"""By method and path, in production; a remark in parentheses tells two uses of one operation apart."""
+
+SOCKETS: Final[Mapping[str, Rule]] = {
+    "/ws/{client_id}": Rule(_ANYONE),
+    "/ws/chat/{chat_id}": Rule(_MEMBERS),
+    "/ws/service-chats/{chat_id}": Rule(frozenset({Party.MASTER, Party.CLIENT})),
+    "/ws/support-chats/{chat_id}": Rule(frozenset({Party.SUPPORT, Party.CLIENT})),
+    "/channels/public": Rule(USERS),
+    "/channels/echo": Rule(USERS),
+    "/updates/{room_id}": Rule(_GUEST),
+}
+"""Who may connect, by URL; in a chat of another kind nobody has the role."""
+
+COMMANDS: Final[Mapping[str, Rule]] = {
+    "ping": Rule(_ANYONE),
+    "hello": Rule(_ANYONE),
+    "refresh": Rule(USERS),
+    "subscribe": Rule(_READERS | {Party.ANONYMOUS, Party.GUEST}),
+    "unsubscribe": Rule(_ANYONE),
+    "message": Rule(_MEMBERS),
+    "edit_message": Rule(_MEMBERS),
+    "delete_message": Rule(_MEMBERS),
+    "history": Rule(_READERS),
+    "presence": Rule(_READERS),
+    "typing": Rule(_MEMBERS),
+    "read_messages": Rule(_MEMBERS),
+}
+"""By the `type` of a native command; an anonymous client or a guest is a visitor without a name.
+
+Messages are edited and deleted by their sender only.
+"""

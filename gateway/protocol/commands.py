@@ -1,0 +1,112 @@
+"""Commands: what a client can ask for, as plain values without behaviour.
+
+Dialects decode JSON into commands and encode replies and pushes as JSON; no other code handles client JSON.
+"""
+
+from dataclasses import dataclass, field
+
+from gateway.protocol.ids import Since
+
+MAX_HISTORY = 200
+
+
+@dataclass(frozen=True, slots=True)
+class SendMessage:
+    """Store a message; `text` has been validated."""
+
+    text: str
+    client_msg_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class EditMessage:
+    """Replace the text of one of the user's own messages."""
+
+    message_id: int
+    text: str
+    client_msg_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteMessage:
+    """Delete one of the user's own messages."""
+
+    message_id: int
+    client_msg_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class SetTyping:
+    """Announce that the user started or stopped typing."""
+
+    is_typing: bool
+
+
+@dataclass(frozen=True, slots=True)
+class MarkRead:
+    """Move the user's read position to `seq`; None: to the last seq written to this socket."""
+
+    seq: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class GetHistory:
+    """Request stored messages: those before a seq (None: the newest), or the events after one."""
+
+    before_seq: int | None
+    after_seq: int | None
+    limit: int
+
+
+@dataclass(frozen=True, slots=True)
+class GetPresence:
+    """Request the list of connected users."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ping:
+    """Request a Pong."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hello:
+    """Request a Greeting, which names the client's identity and repeats `message`."""
+
+    message: str
+    wants_expiry_warning: bool = False
+    """Ask for TokenExpiring before the token expires."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refresh:
+    """Continue the session with another token of the same user: only the end of the session moves."""
+
+    token: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Subscribe:
+    """Request the pushes of a chat, starting with the events after `since` (None: with the next new event)."""
+
+    since: Since | None
+
+
+@dataclass(frozen=True, slots=True)
+class Unsubscribe:
+    """End the subscription to a chat."""
+
+
+Command = (
+    SendMessage
+    | EditMessage
+    | DeleteMessage
+    | SetTyping
+    | MarkRead
+    | GetHistory
+    | GetPresence
+    | Ping
+    | Hello
+    | Refresh
+    | Subscribe
+    | Unsubscribe
+)

@@ -1,0 +1,1 @@
+"""Commands and pub/sub over a Redis Cluster: slots, masters, redirections."""

@@ -1,0 +1,1 @@
+"""SUBSCRIBE and PUBLISH on one server, and the broker made of them."""

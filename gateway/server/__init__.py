@@ -1,0 +1,1 @@
+"""The process: listening sockets, startup, readiness, drain, logs. Imported by cli, composition, endpoints and api."""

@@ -1,0 +1,134 @@
+"""Executes the chat commands of a user, in any kind of session: each command gets one response and is counted."""
+
+import time
+
+from gateway.delivery.subscription import Subscription
+from gateway.dialects.base import Request
+from gateway.interfaces.membership import ChatAccess
+from gateway.interfaces.rate_limits import Admitted, RateLimited
+from gateway.protocol.commands import DeleteMessage, EditMessage, GetHistory, SendMessage
+from gateway.protocol.refusals import REFUSALS, rate_limited
+from gateway.protocol.replies import Done, HistoryPage, PresenceState, Stored
+from gateway.protocol.validation import new_client_msg_id
+from gateway.sessions.context import SessionContext
+from gateway.sessions.session import Session
+from gateway.sessions.typing_throttle import TypingThrottle
+from storage.records import Committed, EventKind, NewEvent, Outcome, Person
+
+
+class CommandHandler:
+    """The commands of one user. Reads must be authorized by the caller; writes are authorized by the commit."""
+
+    def __init__(self, context: SessionContext, person: Person, session: Session) -> None:
+        self._context = context
+        self._node = context.node
+        self._person = person
+        self._session = session
+        self._throttles: dict[int, TypingThrottle] = {}
+        """By chat: the throttles of recent typing notifications."""
+
+    async def send(self, request: Request, chat_id: int, command: SendMessage, by: Subscription | None = None) -> None:
+        """Store a message, unless the user's rate limit is reached; `by` is the sending subscription, if any.
+
+        Raises: StorageUnavailable.
+        """
+        started = time.perf_counter()
+        event = self._event(chat_id, command)
+        verdict = await self._node.admit(event)
+        if isinstance(verdict, RateLimited):
+            self._context.metrics.rate_limited.inc()
+            self._session.refuse(rate_limited(verdict.retry_after_s), request)
+        else:
+            self._submit(request, event, verdict, by, started)
+
+    def change(
+        self, request: Request, chat_id: int, command: EditMessage | DeleteMessage, by: Subscription | None = None
+    ) -> None:
+        """Edit or delete a message; the reply follows after the commit."""
+        self._submit(request, self._event(chat_id, command), None, by, time.perf_counter())
+
+    def _event(self, chat_id: int, command: SendMessage | EditMessage | DeleteMessage) -> NewEvent:
+        client_msg_id = command.client_msg_id or new_client_msg_id()
+        match command:
+            case SendMessage():
+                return NewEvent(chat_id, self._person, client_msg_id, EventKind.MESSAGE, command.text)
+            case EditMessage():
+                edit = EventKind.EDIT
+                return NewEvent(chat_id, self._person, client_msg_id, edit, command.text, command.message_id)
+            case DeleteMessage():
+                return NewEvent(chat_id, self._person, client_msg_id, EventKind.DELETE, "", command.message_id)
+
+    def _submit(
+        self,
+        request: Request,
+        event: NewEvent,
+        admitted: Admitted | None,
+        by: Subscription | None,
+        started: float,
+    ) -> None:
+        epoch = self._node.epoch
+
+        def done(outcome: Outcome) -> None:
+            if isinstance(outcome, Committed):
+                self._session.answer(Stored(outcome.event, outcome.duplicate, epoch), request)
+                self._session.done(request, time.perf_counter() - started)
+            else:
+                self._session.refuse(REFUSALS[outcome], request)
+
+        self._node.submit(event, done, admitted=admitted, by=by)
+
+    def set_typing(self, request: Request, chat_id: int, is_typing: bool) -> None:
+        """Publish that the user started or stopped typing, throttled."""
+        throttle = self._throttles.get(chat_id)
+        if throttle is None:
+            throttle = self._throttles[chat_id] = TypingThrottle(
+                publish=lambda latest: self._node.publish_typing(chat_id, self._person, latest),
+                on_idle=lambda: self._forget_throttle(chat_id),
+            )
+        throttle.change(is_typing)
+        self._finish(request)
+
+    def _forget_throttle(self, chat_id: int) -> None:
+        del self._throttles[chat_id]
+
+    def stop_typing(self) -> None:
+        """Cancel pending typing notifications, as the session has ended."""
+        for throttle in self._throttles.values():
+            throttle.cancel()
+        self._throttles.clear()
+
+    async def mark_read(self, request: Request, chat_id: int, seq: int) -> None:
+        """Move the user's read position forward to a seq of the chat.
+
+        Raises: StorageUnavailable.
+        """
+        await self._node.mark_read(chat_id, self._person, seq, self._session.connection_id)
+        self._finish(request)
+
+    def _finish(self, request: Request) -> None:
+        self._session.answer(Done(), request)
+        self._session.done(request)
+
+    async def history(self, request: Request, access: ChatAccess, command: GetHistory) -> None:
+        """Reply with a page of stored events or messages, once the outbox has room for it.
+
+        Raises: StorageUnavailable.
+        """
+        if not await self._session.wait_writable():
+            return
+        history, chat_id = self._context.history, access.chat_id
+        if command.after_seq is not None:
+            events = await history.after(chat_id, command.after_seq, command.limit, access.last_seq, access.epoch)
+        else:
+            events = await history.before(chat_id, command.before_seq, command.limit)
+        self._session.answer(HistoryPage(chat_id, events, access.last_seq), request)
+        self._session.done(request)
+
+    async def presence(self, request: Request, chat_id: int) -> None:
+        """Reply with the users connected to the chat.
+
+        Raises: RedisUnavailable.
+        """
+        members = await self._context.presence.members(chat_id)
+        self._session.answer(PresenceState(chat_id, members), request)
+        self._session.done(request)

@@ -1,0 +1,120 @@
+"""Limits of the commands that cost something, for each socket and for all sockets of a user on this node.
+
+A bucket holds a minute's worth and refills evenly (GCRA). Messages have a limit of their own, over all nodes:
+`gateway.interfaces.rate_limits`. Keeps: a command is counted only if it is allowed, so that waiting helps.
+"""
+
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from gateway.protocol.commands import (
+    Command,
+    DeleteMessage,
+    EditMessage,
+    GetHistory,
+    GetPresence,
+    Hello,
+    MarkRead,
+    Ping,
+    SetTyping,
+    Subscribe,
+    Unsubscribe,
+)
+
+WINDOW_S: Final = 60.0
+SOCKETS_A_USER: Final = 3
+"""How many sockets' worth a user has on a node: one socket does not use up what the user's others need."""
+MAX_USERS: Final = 20_000
+"""Users whose buckets are kept, some 10 MB; beyond, those that have waited longest are full again."""
+
+LIMITED: Final[Mapping[type[Command], str]] = {
+    GetHistory: "history",
+    GetPresence: "presence",
+    Subscribe: "subscriptions",
+    Unsubscribe: "subscriptions",
+    EditMessage: "edits",
+    DeleteMessage: "edits",
+    SetTyping: "typing",
+    MarkRead: "reads",
+    Ping: "pings",
+    Hello: "pings",
+}
+"""The bucket that each command takes from; `Refresh` has a limit in the session."""
+
+
+@dataclass(frozen=True, slots=True)
+class CommandRates:
+    """Commands per minute of a socket, by bucket; 0 is no limit."""
+
+    history: int = 0
+    presence: int = 0
+    subscriptions: int = 0
+    edits: int = 0
+    typing: int = 0
+    reads: int = 0
+    pings: int = 0
+
+
+_Buckets = dict[str, float]
+"""When each bucket is full again, in seconds of the clock."""
+
+
+class CommandLimits:
+    """The limits of one node."""
+
+    def __init__(self, rates: CommandRates, now: Callable[[], float] = time.monotonic) -> None:
+        self._now = now
+        self._intervals: dict[type[Command], tuple[str, float]] = {
+            command: (bucket, WINDOW_S / rate)
+            for command, bucket in LIMITED.items()
+            if (rate := getattr(rates, bucket)) > 0
+        }
+        self._users: OrderedDict[int, _Buckets] = OrderedDict()
+
+    def of_socket(self, user_id: int | None) -> "SocketLimits":
+        """The limits of a new socket of this user; None is anonymous, and has those of the socket only."""
+        return SocketLimits(self, user_id)
+
+    def wait_s(self, command: Command, socket: _Buckets, user_id: int | None) -> float:
+        """Take one command from the buckets, and return 0.0; or the seconds until they allow it, and take nothing."""
+        limited = self._intervals.get(type(command))
+        if limited is None:
+            return 0.0
+        bucket, interval_s = limited
+        now = self._now()
+        full_at = max(now, socket.get(bucket, 0.0)) + interval_s
+        if full_at - now > WINDOW_S:
+            return full_at - now - WINDOW_S
+        if user_id is not None:
+            user = self._user(user_id)
+            user_full_at = max(now, user.get(bucket, 0.0)) + interval_s / SOCKETS_A_USER
+            if user_full_at - now > WINDOW_S:
+                return user_full_at - now - WINDOW_S
+            user[bucket] = user_full_at
+        socket[bucket] = full_at
+        return 0.0
+
+    def _user(self, user_id: int) -> _Buckets:
+        buckets = self._users.setdefault(user_id, {})
+        self._users.move_to_end(user_id)
+        if len(self._users) > MAX_USERS:
+            self._users.popitem(last=False)
+        return buckets
+
+
+class SocketLimits:
+    """The limits of one socket."""
+
+    __slots__ = ("_buckets", "_limits", "_user_id")
+
+    def __init__(self, limits: CommandLimits, user_id: int | None) -> None:
+        self._limits = limits
+        self._user_id = user_id
+        self._buckets: _Buckets = {}
+
+    def wait_s(self, command: Command) -> float:
+        """Take one command, and return 0.0; or the seconds until it is allowed."""
+        return self._limits.wait_s(command, self._buckets, self._user_id)

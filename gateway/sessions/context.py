@@ -1,0 +1,58 @@
+"""What sessions are made of: the parts of the node that all of them use, and the peer of one socket."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from gateway.delivery.history import History
+from gateway.dialects.base import Dialect
+from gateway.interfaces.membership import Memberships
+from gateway.interfaces.presence import Presence
+from gateway.metrics.clients import ClientMetrics
+from gateway.node.local_clients import LocalClients
+from gateway.node.node import Node
+from gateway.node.user_feed import UserFeed
+from gateway.sessions.command_limits import CommandLimits
+from gateway.tasks import Tasks
+from storage.records import Credential, Person
+
+Renew = Callable[[str], Awaitable[Credential | None]]
+"""What a token says about itself; None for one that is not accepted.
+
+It may raise StorageUnavailable.
+"""
+
+
+async def _no_renewal(_: str) -> Credential | None:
+    """Accepts no token: of a node without credentials."""
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class SessionContext:
+    """The parts of a node that its sessions use. One per node."""
+
+    node: Node
+    membership: Memberships
+    presence: Presence
+    history: History
+    local_clients: LocalClients
+    feed: UserFeed
+    tasks: Tasks
+    metrics: ClientMetrics
+    limits: CommandLimits
+    renew: Renew = _no_renewal
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """The other end of a socket, as its handshake established it.
+
+    `person` is the authenticated user, and `credential` what its token says. Without a valid token `person` is None,
+    and the credential is nobody's and never expires.
+    """
+
+    dialect: Dialect
+    person: Person | None
+    credential: Credential
+    connection_id: str
+    wants_expiry_warning: bool = False

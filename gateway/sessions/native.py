@@ -1,0 +1,281 @@
+"""The session of the native protocol: a multi-chat socket, authenticated or anonymous."""
+
+import asyncio
+import uuid
+from collections.abc import Awaitable, Callable, Mapping
+from inspect import iscoroutinefunction
+from typing import Any, Final
+
+from gateway.dialects.base import Request
+from gateway.dialects.command_decoder import invalid_field
+from gateway.interfaces.connection import Connection
+from gateway.interfaces.membership import ChatAccess, access_to
+from gateway.interfaces.presence import Seat
+from gateway.interfaces.session import OnClosed
+from gateway.node.roles import COMMANDS, Party
+from gateway.protocol.codes import ErrorCode
+from gateway.protocol.commands import (
+    DeleteMessage,
+    EditMessage,
+    GetHistory,
+    GetPresence,
+    Hello,
+    MarkRead,
+    Ping,
+    Refresh,
+    SendMessage,
+    SetTyping,
+    Subscribe,
+    Unsubscribe,
+)
+from gateway.protocol.ids import Since
+from gateway.protocol.refusals import NEEDS_A_USER, UNAVAILABLE, not_in_chat
+from gateway.protocol.replies import Done, ErrorReply, Greeting, Pong
+from gateway.sessions.command_handler import CommandHandler
+from gateway.sessions.context import Peer, SessionContext
+from gateway.sessions.native_subscription import NativeSubscription
+from gateway.sessions.session import Session
+from storage.errors import StorageUnavailable
+
+MAX_SUBSCRIPTIONS = 1000
+"""The limit per socket."""
+
+_NOTHING_WRITTEN = invalid_field("seq", "an integer, as nothing of the chat was written to this socket")
+_TOO_MANY = ErrorReply(ErrorCode.TOO_MANY_SUBSCRIPTIONS, f"A socket has at most {MAX_SUBSCRIPTIONS} subscriptions")
+
+
+class NativeSession(Session):
+    """Implements LocalClient.
+
+    A second subscribe to a chat restarts from the new `since`. Other commands need no subscription: without one, the
+    user's access to the chat is read from the store.
+    """
+
+    def __init__(
+        self,
+        context: SessionContext,
+        peer: Peer,
+        client_id: str,
+        connection: Connection,
+        on_closed: OnClosed,
+    ) -> None:
+        super().__init__(context, peer, connection, on_closed)
+        self.client_id = client_id
+        self._actions = None if peer.person is None else CommandHandler(context, peer.person, self)
+        self._subscriptions: dict[int, NativeSubscription] = {}
+        self._is_over = False
+        self._replay_lock = asyncio.Lock()
+        """Allows one replay at a time, so that replays hold one page in memory and never overfill the outbox."""
+
+    def _begin(self) -> None:
+        self._context.local_clients.add(self)
+        if self.person is not None:
+            self._context.feed.follow(self.person.id)
+
+    def _end(self, *, at_once: bool) -> None:
+        self._is_over = True
+        self._context.local_clients.remove(self)
+        if self.person is not None:
+            self._context.feed.unfollow(self.person.id)
+        if self._actions is not None:
+            self._actions.stop_typing()
+        for native in self._subscriptions.values():
+            self._node.leave(native.subscription, at_once=at_once)
+        self._subscriptions.clear()
+
+    # --- LocalClient
+
+    def is_subscribed(self, chat_id: int) -> bool:
+        """Whether the socket receives the pushes of this chat already."""
+        return chat_id in self._subscriptions
+
+    # --- commands
+
+    def _handle_now(self, request: Request) -> bool:
+        rule = _RULES[type(request.command)]
+        if rule.needs_user and self._actions is None:
+            self.refuse(NEEDS_A_USER, request)
+        elif rule.awaits:
+            return False
+        else:
+            rule.handler(self, request, request.command, request.chat_id)
+        return True
+
+    async def _handle(self, request: Request) -> None:
+        rule = _RULES[type(request.command)]
+        target: int | ChatAccess | None = request.chat_id
+        if rule.in_chat:
+            access = None if request.chat_id is None else await self._access(request.chat_id)
+            if access is None or (rule.members_only and not access.is_member):
+                self.refuse(not_in_chat(), request)
+                return
+            target = access
+        waiting = rule.handler(self, request, request.command, target)
+        if waiting is not None:
+            await waiting
+
+    @property
+    def _commands(self) -> CommandHandler:
+        """The commands of the user, for handlers that the table does not allow to anyone."""
+        assert self._actions is not None, "checked before"  # noqa: S101
+        return self._actions
+
+    def _ping(self, request: Request, _: Ping, __: None) -> None:
+        self.answer(Pong(), request)
+        self.done(request)
+
+    def _hello(self, request: Request, command: Hello, _: None) -> None:
+        self.wants_expiry_warning |= command.wants_expiry_warning
+        self.answer(Greeting(self.client_id, self.person.id if self.person else None, command.message), request)
+        self.done(request)
+
+    async def _refresh(self, request: Request, command: Refresh, _: None) -> None:
+        await self.refresh(request, command)
+
+    def _end_subscription(self, request: Request, _: Unsubscribe, chat_id: int) -> None:
+        self._unsubscribe(chat_id)
+        self.answer(Done(), request)
+        self.done(request)
+
+    async def _send(self, request: Request, command: SendMessage, chat_id: int) -> None:
+        await self._commands.send(request, chat_id, command)
+
+    def _change(self, request: Request, command: EditMessage | DeleteMessage, chat_id: int) -> None:
+        self._commands.change(request, chat_id, command)
+
+    async def _history(self, request: Request, command: GetHistory, access: ChatAccess) -> None:
+        await self._commands.history(request, access, command)
+
+    async def _presence(self, request: Request, _: GetPresence, access: ChatAccess) -> None:
+        await self._commands.presence(request, access.chat_id)
+
+    def _set_typing(self, request: Request, command: SetTyping, access: ChatAccess) -> None:
+        self._commands.set_typing(request, access.chat_id, command.is_typing)
+
+    async def _mark_read(self, request: Request, command: MarkRead, access: ChatAccess) -> None:
+        seq = command.seq
+        if seq is None:
+            native = self._subscriptions.get(access.chat_id)
+            if native is None:
+                self.refuse(_NOTHING_WRITTEN, request)
+                return
+            seq = native.subscription.pos
+        await self._commands.mark_read(request, access.chat_id, min(seq, access.last_seq))
+
+    async def _access(self, chat_id: int) -> ChatAccess | None:
+        """The user's access to the chat, taken from a started subscription or read from the store.
+
+        Raises: StorageUnavailable.
+        """
+        native = self._subscriptions.get(chat_id)
+        if native is not None and native.subscription.local.reorder_buffer.is_started:
+            subscription = native.subscription
+            local = subscription.local
+            is_member = subscription.seat is not None
+            return ChatAccess(chat_id, local.reorder_buffer.last_seq, local.epoch, is_member=is_member)
+        return await access_to(self._context.membership, chat_id, self.person.id if self.person else None)
+
+    # --- subscriptions
+
+    async def _subscribe(self, request: Request, command: Subscribe, chat_id: int) -> None:
+        if chat_id not in self._subscriptions and len(self._subscriptions) >= MAX_SUBSCRIPTIONS:
+            self.refuse(_TOO_MANY, request)
+            return
+        user = self.person
+        if chat_id in self._subscriptions and self._subscriptions[chat_id].subscription.seat is not None:
+            access = await self._access(chat_id)  # members stay members until evicted, so a restart needs no store
+        else:
+            access = await access_to(self._context.membership, chat_id, user.id if user else None)
+        if access is None:
+            self.refuse(not_in_chat(), request)
+            return
+        native = NativeSubscription(self, request, self._on_evicted)
+        if user is not None and access.is_member:
+            seat = Seat(chat_id, user.id, user.username, uuid.uuid4().hex)
+            claim = await self._node.enter(seat)
+            assert claim is not None, "only contested seats are refused"  # noqa: S101
+            native.subscription = self._node.register(native, seat, claim)
+        else:
+            native.subscription = self._node.visit(native, chat_id)
+        if self._is_over:
+            self._node.leave(native.subscription, at_once=True)
+            return
+        self._unsubscribe(chat_id)  # only now, so that the user's presence does not flap
+        self._subscriptions[chat_id] = native
+        self._context.tasks.spawn(self._go_live(native, command.since, access.epoch), "go live")
+
+    async def _go_live(self, native: NativeSubscription, since: Since | None, epoch: str) -> None:
+        try:
+            if since is None:
+                await self._node.go_live(native.subscription, None, epoch)
+                return
+            async with self._replay_lock:
+                await self._node.go_live(native.subscription, since, epoch)
+        except StorageUnavailable:
+            # The other subscriptions continue: the store is read per chat.
+            if self._forget(native):
+                native.fail(UNAVAILABLE)
+        except Exception:  # a defect must not leave a subscription that receives nothing
+            if self._forget(native):
+                native.fail(UNAVAILABLE)
+            raise
+
+    def _unsubscribe(self, chat_id: int) -> None:
+        native = self._subscriptions.get(chat_id)
+        if native is not None and self._forget(native):
+            native.supersede()
+
+    def _forget(self, native: NativeSubscription) -> bool:
+        """End the subscription; False if it had ended before."""
+        chat_id = native.subscription.chat_id
+        if self._subscriptions.get(chat_id) is not native:
+            return False
+        del self._subscriptions[chat_id]
+        self._node.leave(native.subscription, at_once=True)
+        return True
+
+    def _on_evicted(self, native: NativeSubscription) -> None:
+        """End the subscription of a removed user; the feed notifies all sockets of the user."""
+        if self._forget(native):
+            self._context.feed.on_evicted(native.subscription.chat_id, native.subscription.user_id)
+
+
+class _Rule:
+    """The handler of a command; `gateway.node.roles` says who may use it.
+
+    The handler gets the session, the request, the command, and the id of its chat, if it has one; `in_chat`, where the
+    access to the chat is checked before, it gets the `ChatAccess` in place of the id. Other handlers check it
+    themselves: the commit checks that of the sender. `awaits`: the check or the handler may wait.
+    """
+
+    __slots__ = ("awaits", "handler", "in_chat", "members_only", "needs_user")
+
+    def __init__(
+        self,
+        handler: Callable[[NativeSession, Request, Any, Any], Awaitable[None] | None],
+        name: str,
+        *,
+        in_chat: bool = False,
+    ) -> None:
+        parties = COMMANDS[name].parties
+        self.handler = handler
+        self.needs_user = Party.ANONYMOUS not in parties
+        self.members_only = Party.VISITOR not in parties
+        self.in_chat = in_chat
+        self.awaits = in_chat or iscoroutinefunction(handler)
+
+
+_RULES: Final[Mapping[type, _Rule]] = {
+    Ping: _Rule(NativeSession._ping, "ping"),
+    Hello: _Rule(NativeSession._hello, "hello"),
+    Refresh: _Rule(NativeSession._refresh, "refresh"),
+    Subscribe: _Rule(NativeSession._subscribe, "subscribe"),
+    Unsubscribe: _Rule(NativeSession._end_subscription, "unsubscribe"),
+    SendMessage: _Rule(NativeSession._send, "message"),
+    EditMessage: _Rule(NativeSession._change, "edit_message"),
+    DeleteMessage: _Rule(NativeSession._change, "delete_message"),
+    GetHistory: _Rule(NativeSession._history, "history", in_chat=True),
+    GetPresence: _Rule(NativeSession._presence, "presence", in_chat=True),
+    SetTyping: _Rule(NativeSession._set_typing, "typing", in_chat=True),
+    MarkRead: _Rule(NativeSession._mark_read, "read_messages", in_chat=True),
+}

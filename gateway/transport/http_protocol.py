@@ -1,0 +1,214 @@
+"""uvicorn's HTTP protocol class with bounds on the time and size of requests and on the time of responses.
+
+uvicorn waits without a timeout for the rest of a request and for a client to read the response; httptools accepts
+headers of any length. A WebSocket handshake is such a request until it is complete; then `websocket_protocol` takes
+over the socket.
+
+Keeps: no client holds a socket for longer than these bounds by sending or reading slowly.
+"""
+
+import asyncio
+import sys
+from typing import Final
+
+from httptools import HttpParserUpgrade
+from uvicorn._types import ASGI3Application
+from uvicorn.protocols.http.flow_control import FlowControl
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+
+from gateway.errors import BadHost
+from gateway.transport.fast_handshake import plain_handshake
+from gateway.transport.server_queues import queues_of
+from gateway.transport.websocket_protocol import WebSocketProtocol
+
+HEAD_S: Final = 10.0
+"""From the connection, or from a further request's first byte, to the end of its headers (docs/transport.md)."""
+BODY_S: Final = 30.0
+"""From the end of the headers to the end of the body. Applications have shorter timeouts of their own, so that they
+have the time to respond with 408."""
+STALL_S: Final = 30.0
+"""The time for a client to read the part of its response that the kernel could not buffer; it often buffers
+megabytes."""
+MAX_HEAD_BYTES: Final = 64 * 1024
+"""The size of request line and headers, as in h11, not counting the read that contains their beginning."""
+_IN_HOST: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~!$&'()*+,;=%:[]"
+"""The characters of a host and a port (RFC 3986 §3.2.2)."""
+PORTION_BYTES: Final = 2 * 1024
+"""How much of a read is parsed at once: at most some 110 requests, or 2 ms. The rest is parsed after those requests
+have had their responses."""
+MAX_UNREAD_BYTES: Final = 512 * 1024
+"""How much input may wait for earlier requests: what one read contains, and one more that TLS had already decrypted."""
+
+
+class RequestFlow(FlowControl):
+    """uvicorn's flow control, which any `receive` of an application resumes; input that is held keeps it paused."""
+
+    is_held = False
+
+    def resume_reading(self) -> None:
+        """Resume reading, unless input is held."""
+        if not self.is_held:
+            super().resume_reading()
+
+
+class HttpProtocol(HttpToolsProtocol):
+    """One socket while it is used for HTTP. A client that exceeds a bound is disconnected without a response."""
+
+    _request_timer: asyncio.TimerHandle | None = None
+    _response_timer: asyncio.TimerHandle | None = None
+    _head_bytes = 0
+    _rest_bytes = 0
+    _is_head = True
+    _has_bad_host = False
+    _unread = b""
+    """A read that contained several requests; reading is paused until it is parsed."""
+    _at = 0
+    """How much of it is parsed, in bytes."""
+    _in_progress: RequestResponseCycle | None = None
+    """The request that the application handles: not uvicorn's `cycle`, which is the last that was parsed."""
+    flow: RequestFlow
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in the base class
+        """Start the timeout of the first request."""
+        super().connection_made(transport)
+        self.flow = RequestFlow(transport)
+        transport.set_write_buffer_limits(high=0)  # so that `pause_writing` is called for any buffered byte
+        self._expect_request_within(HEAD_S)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Cancel the timeouts."""
+        self._unread, self.flow.is_held = b"", False
+        self._cancel_request_timer()
+        self._cancel_response_timer()
+        if self._in_progress is not None:  # else the application would write on, and uvloop raise
+            self._in_progress.disconnected = True
+            self._in_progress.message_event.set()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Parse a part of a request, or several requests."""
+        if self._request_timer is None:
+            self._expect_request_within(HEAD_S)
+        if self.flow.is_held:
+            self._hold(self._unread[self._at :] + data, 0)
+        else:
+            self._parse(data, 0)
+
+    def _parse(self, data: bytes, begin: int) -> None:
+        """Parse a read from `begin` on, in portions; stop when a request in it awaits its response."""
+        for at in range(begin, len(data), PORTION_BYTES):
+            if self.pipeline:
+                self._hold(data, at)
+                return
+            portion = data[at : at + PORTION_BYTES]
+            self._rest_bytes = len(data) - at
+            if self._is_head:
+                self._head_bytes += len(portion)
+            super().data_received(portion)
+            if self._is_head and self._head_bytes > MAX_HEAD_BYTES:
+                self.transport.abort()
+            if self.transport.is_closing():
+                return
+
+    def _hold(self, data: bytes, at: int) -> None:
+        if len(data) - at > MAX_UNREAD_BYTES:
+            self.transport.abort()
+            return
+        self.flow.pause_reading()
+        self.flow.is_held, self._unread, self._at = True, data, at
+
+    def proceed(self) -> None:
+        """Parse the next portion: called by `turns`."""
+        data, self._unread, self.flow.is_held = self._unread, b"", False
+        if not self.transport.is_closing():
+            self.flow.resume_reading()
+            self._parse(data, self._at)
+
+    def on_response_complete(self) -> None:
+        """Schedule the next portion: uvicorn has sent a response, starts the next request and resumes reading."""
+        super().on_response_complete()
+        if self.flow.is_held and not self.pipeline:
+            queues_of(self.server_state, self.config).turns.add(self)
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        self._in_progress = cycle
+        super()._start_asgi_task(cycle, app)
+
+    def on_message_begin(self) -> None:
+        """Count the bytes of a new request's headers from 0."""
+        self._is_head, self._head_bytes = True, 0
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        """Check the Host header, and start the timeout of the body. Also called for a handshake.
+
+        Raises: BadHost, which httptools turns into its error for an invalid request: 400.
+        """
+        self._is_head = False
+        self._expect_request_within(BODY_S)
+        hosts = [value for name, value in self.headers if name == b"host"]
+        is_missing = not hosts and self.parser.get_http_version() == "1.1"
+        if is_missing or len(hosts) > 1 or (hosts and hosts[0].strip(b" \t").strip(_IN_HOST)):
+            self._has_bad_host = True
+            raise BadHost
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        """Cancel the timeout of the request: it is complete."""
+        self._cancel_request_timer()
+        super().on_message_complete()
+
+    def handle_websocket_upgrade(self) -> None:
+        """Hand the socket to the WebSocket protocol, with its default write buffer limits and no request timeout."""
+        upgrade = sys.exception()  # httptools raises it for an upgrade; its argument is the offset after the request
+        if isinstance(upgrade, HttpParserUpgrade) and upgrade.args[0] < self._rest_bytes:
+            # A body, or frames before the response (RFC 6455 §4.1), which uvicorn would drop silently.
+            self.send_400_response("Nothing may follow the request for a WebSocket until it is answered.")
+            return
+        if self.flow.write_paused or not (self.cycle is None or self.cycle.response_complete):
+            self.transport.abort()  # the response to an earlier request would be sent between frames
+            return
+        self.transport.set_write_buffer_limits()
+        is_get = self.parser.get_method() == b"GET" and self.parser.get_http_version() == "1.1"
+        handshake = plain_handshake(self.url, self.headers) if is_get else None
+        if handshake is None:
+            super().handle_websocket_upgrade()
+            return
+        self.connections.discard(self)
+        transport = WebSocketProtocol(self.config, self.server_state, self.app_state, self.loop)
+        transport.begin(self, handshake)
+        self.transport.set_protocol(transport)
+
+    def send_400_response(self, msg: str) -> None:
+        """Reject the request and close the connection."""
+        super().send_400_response("The request needs exactly one valid Host header." if self._has_bad_host else msg)
+
+    def pause_writing(self) -> None:
+        """Start the timeout of a response that the kernel did not take at once."""
+        super().pause_writing()
+        self._response_timer = self.loop.call_later(STALL_S, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        """Cancel the timeout of the response: the kernel has taken all of it."""
+        self._cancel_response_timer()
+        super().resume_writing()
+
+    def _expect_request_within(self, bound_s: float) -> None:
+        self._cancel_request_timer()
+        self._request_timer = self.loop.call_later(bound_s, self._request_overdue)
+
+    def _request_overdue(self) -> None:
+        if self.flow.read_paused:  # we have paused reading: an earlier request has no response yet
+            self._expect_request_within(BODY_S)
+        else:
+            self.transport.abort()
+
+    def _cancel_request_timer(self) -> None:
+        if self._request_timer is not None:
+            self._request_timer.cancel()
+            self._request_timer = None
+
+    def _cancel_response_timer(self) -> None:
+        if self._response_timer is not None:
+            self._response_timer.cancel()
+            self._response_timer = None

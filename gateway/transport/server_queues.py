@@ -1,0 +1,89 @@
+"""The queues in which the sockets of one server wait: for a timeout, or for their turn."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from operator import methodcaller
+from typing import Final, Protocol
+from weakref import WeakKeyDictionary
+
+from uvicorn.config import Config
+from uvicorn.server import ServerState
+
+from gateway.transport.keepalive import Keepalive
+from gateway.transport.timeout_queue import TimeoutQueue
+from gateway.transport.turns import Turns
+
+HANDSHAKE_S: Final = 10.0
+"""From a complete request to accept or rejection (docs/transport.md); `http_protocol` bounds the time before."""
+SLOW_S: Final = 0.1
+"""How long a socket that has used up its allowance is not read (gateway.transport.incoming)."""
+
+
+def _uncounted() -> None:
+    """The default callback, for processes without metrics."""
+
+
+@dataclass(frozen=True, slots=True)
+class InputLimits:
+    """Called when a socket reaches one of gateway.transport.incoming's limits."""
+
+    on_slowed: Callable[[], None] = _uncounted
+    """The socket has used up its allowance."""
+    on_flood: Callable[[], None] = _uncounted
+    """The socket is closed because it floods."""
+
+
+class PendingHandshake(Protocol):
+    """A socket whose handshake is not complete."""
+
+    def handshake_overdue(self) -> None:
+        """Called when the application has not answered in time."""
+        ...
+
+
+class Continued(Protocol):
+    """A connection with an unhandled rest of a read."""
+
+    def proceed(self) -> None:
+        """Handle the next portion."""
+        ...
+
+
+class Slowed(Protocol):
+    """The input of a socket without an allowance."""
+
+    def refill(self) -> None:
+        """Called after SLOW_S."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ServerQueues:
+    """One of each for all sockets of a server."""
+
+    openings: TimeoutQueue[PendingHandshake]
+    """Sockets whose handshake is not complete."""
+    keepalive: Keepalive
+    """Sockets until their next ping or pong."""
+    turns: Turns[Continued]
+    """Sockets with the rest of a read, for a later turn of the loop."""
+    slowed: TimeoutQueue[Slowed]
+    """Sockets until their next allowance."""
+    limits: InputLimits
+
+
+_queues: WeakKeyDictionary[ServerState, ServerQueues] = WeakKeyDictionary()
+
+
+def queues_of(server: ServerState, config: Config, limits: InputLimits | None = None) -> ServerQueues:
+    """The queues of this server, created by the first call."""
+    queues = _queues.get(server)
+    if queues is None:
+        queues = _queues[server] = ServerQueues(
+            TimeoutQueue(HANDSHAKE_S, methodcaller("handshake_overdue")),
+            Keepalive(config.ws_ping_interval, config.ws_ping_timeout),
+            Turns(methodcaller("proceed")),
+            TimeoutQueue(SLOW_S, methodcaller("refill")),
+            limits or InputLimits(),
+        )
+    return queues

@@ -1,0 +1,118 @@
+"""The output of one socket: prepared frames go directly to the kernel, past uvloop's buffer where that is empty.
+
+Keeps: bytes are sent in the order in which they were passed, by any caller; nothing is written once the socket is
+closing, nor to a file descriptor that may have been reused.
+"""
+
+import asyncio
+from collections.abc import Callable
+from functools import partial
+from os import write as write_to_kernel
+from typing import Any
+
+from gateway.interfaces.connection import NO_LIMIT
+from gateway.protocol.frames import FrameSink
+
+
+class SocketWriter(asyncio.Transport):
+    """The transport that uvicorn's class uses: whatever writes or closes does so here, where the order is kept."""
+
+    __slots__ = ("_outlet", "_to_kernel", "_transport")
+
+    def __init__(self, transport: Any) -> None:
+        # asyncio's own __init__ is not called: it would create a dict for each socket.
+        self._transport = transport
+        self._to_kernel: Callable[[bytes], int] | None = None
+        """Writes to the socket's file descriptor; None: only the transport may write, as with TLS."""
+        if transport.get_extra_info("ssl_object") is None:
+            self._to_kernel = partial(write_to_kernel, transport.get_extra_info("socket").fileno())
+        self._outlet: FrameSink | None = None
+
+    # --- for frames
+
+    def serve(self, outlet: FrameSink) -> None:
+        """Keep `write` of this outlet set to the fastest way that is allowed at the moment."""
+        self._outlet = outlet
+
+    def send(self, frames: bytes, limit: int = NO_LIMIT) -> bool:
+        """Write complete server frames; False, and nothing is written, if the buffer would exceed `limit` bytes.
+
+        If nothing is buffered, they are written to the kernel directly: uvloop's overhead is as large as the system
+        call.
+        """
+        transport = self._transport
+        if transport.is_closing():
+            return True
+        buffered = transport.get_write_buffer_size()
+        if buffered + len(frames) > limit:
+            return False
+        if buffered == 0 and self._to_kernel is not None:
+            try:
+                written = self._to_kernel(frames)
+            except OSError:  # the buffer is full or the socket is broken: the transport handles both
+                written = 0
+            if written == len(frames):
+                if self._outlet is not None:
+                    self._outlet.write = self._to_kernel
+                return True
+            frames = frames[written:]
+        self.write(frames)
+        return True
+
+    def release(self) -> None:
+        """Stop writing to the file descriptor, as the connection is lost: it will be reused."""
+        self._to_kernel = None
+        if self._outlet is not None:
+            self._outlet.write = discard
+            self._outlet = None
+
+    # --- asyncio.Transport: what writes or closes makes the outlet's next frames wait for `send`, which keeps the order
+
+    def write(self, data: Any) -> None:
+        """Write after everything that is buffered."""
+        self._queue_frames()
+        self._transport.write(data)
+
+    def write_eof(self) -> None:
+        """End our side once everything is written."""
+        self._queue_frames()
+        self._transport.write_eof()
+
+    def close(self) -> None:
+        """Close once everything is written."""
+        self._queue_frames()
+        self._transport.close()
+
+    def abort(self) -> None:
+        """Close at once, and drop what is buffered."""
+        self._queue_frames()
+        self._transport.abort()
+
+    def can_write_eof(self) -> bool:
+        """TLS cannot."""
+        return bool(self._transport.can_write_eof())
+
+    def is_closing(self) -> bool:
+        """Whether the transport is closing, or closed."""
+        return bool(self._transport.is_closing())
+
+    def get_write_buffer_size(self) -> int:
+        """Bytes written here that the kernel has not taken yet."""
+        return int(self._transport.get_write_buffer_size())
+
+    def pause_reading(self) -> None:
+        """Read nothing from the kernel until `resume_reading`."""
+        self._transport.pause_reading()
+
+    def resume_reading(self) -> None:
+        """Read again."""
+        self._transport.resume_reading()
+
+    def _queue_frames(self) -> None:
+        if self._outlet is not None:
+            self._outlet.write = self._outlet.queue
+
+
+def discard(frames: bytes) -> int:
+    """`write` of an outlet whose socket is lost: reports every byte as written, so that none of it is queued."""
+    return len(frames)

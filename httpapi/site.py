@@ -1,0 +1,55 @@
+"""The public URL of a service, with which the URLs in its responses begin."""
+
+import re
+from collections.abc import Sequence
+from typing import Final
+from urllib.parse import urlsplit
+
+from starlette.requests import Request
+
+_HOST: Final = re.compile(r"(?:[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?", re.IGNORECASE | re.ASCII)
+"""A Host header that may become a part of a URL."""
+MAX_HOST: Final = 255
+_DEFAULT_PORTS: Final = {"http": "80", "https": "443"}
+
+
+class Site:
+    """PUBLIC_URL; without it, the origin that a request names, if it is one of ALLOWED_ORIGINS.
+
+    `any_host` (in development) accepts every Host header instead. A Host header that an attacker has chosen must not
+    get into a URL with a ticket. Origins have no path, so a gateway behind a path prefix needs PUBLIC_URL.
+    """
+
+    def __init__(self, public_url: str = "", allowed_origins: Sequence[str] = (), *, any_host: bool = False) -> None:
+        self.public_url = public_url
+        self._allowed = {_key(*origin.split("://", 1)): origin for origin in allowed_origins if origin != "*"}
+        self._any_host = any_host
+
+    def url(self, request: Request) -> str | None:
+        """The URL of the root, without a slash at its end; None if the Host header is not one of ours."""
+        if self.public_url:
+            return self.public_url
+        scheme, host = request.url.scheme, request.headers.get("host", "")
+        if len(host) > MAX_HOST or not _HOST.fullmatch(host):
+            return None
+        if self._any_host:
+            return f"{scheme}://{host}"
+        return self._allowed.get(_key(scheme, host)) or self._allowed.get(_key("https", host))
+
+    @property
+    def cookie_path(self) -> str:
+        """The `Path` of our cookies: another application may share our host."""
+        return urlsplit(self.public_url).path or "/"
+
+    def is_https(self, request: Request) -> bool:
+        """Whether clients connect by TLS, so that a cookie can be `Secure`."""
+        return request.url.scheme == "https" or (self.url(request) or "").startswith("https:")
+
+
+def _key(scheme: str, host: str) -> tuple[str, str]:
+    """Equal for equal origins."""
+    host = host.lower()
+    name, colon, port = host.rpartition(":")
+    if colon and port.isdigit() and port == _DEFAULT_PORTS[scheme]:
+        host = name
+    return scheme, host

@@ -1,0 +1,1 @@
+"""Generators of files; each has `made() -> {path: text}`. `scripts/generate` writes or checks the files."""

@@ -1,0 +1,60 @@
+"""Brings a database to the newest schema: safe to repeat, and safe in several processes at once (one does it)."""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+from tortoise.backends.base.client import BaseDBAsyncClient
+from tortoise.context import TortoiseContext
+from tortoise.migrations.executor import MigrationExecutor
+from tortoise.migrations.schema_editor import AsyncpgSchemaEditor
+from tortoise.transactions import in_transaction
+
+from storage.database.outages import is_outage
+from storage.database.sqlite import write_lock
+from storage.database.tortoise_config import migrating_config
+from storage.errors import StorageUnavailable
+
+MIGRATE_S = 120.0  # including the wait for another process
+ADVISORY_LOCK = 0x63686174  # any number that no other program takes in the same database ("chat")
+
+_Apps = dict[str, dict[str, Any]]
+
+
+async def migrate(database_url: str) -> None:
+    """Apply every migration that is not applied yet.
+
+    Raises: StorageUnavailable if the database cannot be reached, or another process migrates for more than MIGRATE_S.
+    """
+    try:
+        async with asyncio.timeout(MIGRATE_S), TortoiseContext() as context:
+            config = migrating_config(database_url)
+            await context.init(config)
+            client = context.db()
+            if client.capabilities.dialect == "postgres":
+                await _migrate_postgres(config["apps"])
+            else:
+                await _migrate_sqlite(client, config["apps"])
+    except Exception as error:
+        if is_outage(error):
+            raise StorageUnavailable(str(error) or type(error).__name__) from error
+        raise
+
+
+async def _migrate_postgres(apps: _Apps) -> None:
+    # One transaction for the lock, the changes and their record: a process that dies leaves no partial change.
+    async with in_transaction() as transaction:
+        await transaction.execute_query("SELECT pg_advisory_xact_lock($1)", [ADVISORY_LOCK])
+        executor = MigrationExecutor(transaction, apps)
+        # the executor reads this table before it creates it, and a failed query would abort our transaction
+        await executor.recorder.ensure_schema(AsyncpgSchemaEditor(transaction, atomic=False))
+        await executor.migrate()
+
+
+async def _migrate_sqlite(client: BaseDBAsyncClient, apps: _Apps) -> None:
+    path: str = client.filename  # type: ignore[attr-defined]
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    async with write_lock(path).held_in_task():
+        # connect here: the executor takes a failure for "no migration yet", and Tortoise then keeps its lock
+        await client.create_connection(with_db=True)
+        await MigrationExecutor(client, apps).migrate()

@@ -1,0 +1,82 @@
+"""Tortoise's engine for SQLite, whose write transactions hold the file lock."""
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import aiosqlite
+from tortoise.backends.base.client import BaseDBAsyncClient
+from tortoise.backends.sqlite.client import SqliteClient, SqliteTransactionWrapper
+
+from storage.database.file_lock import FileLock
+from storage.errors import StorageUnavailable
+
+CLOSE_TURN_S = 1.0  # to wait for the file lock before a connection is closed, which then happens without it
+BUSY_MS = 5_000  # SQLite itself waits only for foreign programs, which write without our file lock
+PRAGMAS = {"journal_mode": "WAL", "synchronous": "FULL", "foreign_keys": "ON", "busy_timeout": BUSY_MS}
+
+
+def write_lock(database_path: str) -> FileLock:
+    """The lock that every writer of this database takes first, in every process."""
+    return FileLock(Path(f"{database_path}.lock"))
+
+
+class LockedSqliteClient(SqliteClient):
+    """One connection in its own thread, for reads and rare transactions; the log has a connection of its own."""
+
+    def __init__(self, file_path: str, **options: Any) -> None:
+        super().__init__(file_path, **options)
+        self._write_lock = write_lock(file_path)
+
+    async def create_connection(self, with_db: bool) -> None:
+        """Open the file. After a failure or cancellation, aiosqlite's thread has ended when this returns.
+
+        aiosqlite itself stops the thread without waiting for it, and the thread then calls a loop that is closed.
+        Raises: StorageUnavailable, with the file that cannot be used and the reason.
+        """
+        if self._connection is not None:
+            return
+        connection = aiosqlite.connect(self.filename, isolation_level=None)
+        try:
+            await connection
+            for name, value in self.pragmas.items():
+                async with connection.execute(f"PRAGMA {name}={value}"):
+                    pass
+        except BaseException as error:
+            if connection._connection is not None:
+                connection.stop()
+            connection._thread.join()
+            if isinstance(error, sqlite3.DatabaseError):
+                raise StorageUnavailable(f"{self.filename}: {error}") from error
+            raise
+        self._connection = connection
+        connection.row_factory = sqlite3.Row
+        await self._post_connect()
+
+    async def close(self) -> None:
+        """Close under the file lock: if the last two connections close at once, SQLite keeps the `-wal` file."""
+        async with AsyncExitStack() as stack:
+            with suppress(TimeoutError, OSError):
+                async with asyncio.timeout(CLOSE_TURN_S):
+                    await stack.enter_async_context(self._write_lock.held_in_task())
+            await super().close()
+
+    @asynccontextmanager
+    async def transactional(self) -> AsyncIterator[BaseDBAsyncClient]:
+        """A write transaction. (A plain BEGIN fails at its first write if another connection has written since.)"""
+        # The connection executes in the order of the calls: a ROLLBACK runs after a BEGIN or COMMIT whose caller was
+        # cancelled.
+        async with self._write_lock.held_in_task(), self.acquire_connection() as connection:
+            try:
+                await connection.execute("BEGIN IMMEDIATE")
+                yield SqliteTransactionWrapper(self)
+                await connection.commit()
+            except BaseException:
+                await connection.rollback()
+                raise
+
+
+client_class = LockedSqliteClient  # Tortoise looks for this name in an engine's module

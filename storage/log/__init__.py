@@ -1,0 +1,1 @@
+"""The message log: group commit, pipelines, reads. Opened by the composition."""

@@ -1,0 +1,136 @@
+"""The durable log of every chat: group commits and reads. Implements `gateway.interfaces.chat_log.ChatLog`.
+
+Invariants: an event is acknowledged only after COMMIT; the events of one chat go through one pipeline, which keeps
+their order; reads return present states and a contiguous run of seqs, since seq order is commit order.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+from storage.database.coalescer import Coalescer
+from storage.database.database import Database
+from storage.database.epoch import epoch_of
+from storage.log.commit import Commit
+from storage.log.commit_postgres import PostgresCommit
+from storage.log.commit_sqlite import SqliteCommit
+from storage.log.event_rows import SELECT_EVENT, event_of
+from storage.log.pipeline import OnBatch, Pipeline
+from storage.records import (
+    BIGINT_MAX,
+    ChatEvent,
+    ChatPosition,
+    EventKind,
+    NewEvent,
+    OnOutcome,
+    Positions,
+    Refusal,
+    clamped,
+    is_id,
+)
+
+FLUSH_S = 10.0  # to commit submitted events on close
+
+_FIND = SELECT_EVENT + "WHERE e.chat_id = $1 AND e.sender_id = $2 AND e.client_msg_id = $3"
+_AFTER = SELECT_EVENT + "WHERE e.chat_id = $1 AND e.seq > $2 ORDER BY e.seq LIMIT $3"
+_BEFORE = SELECT_EVENT + "WHERE e.chat_id = $1 AND e.seq < $2 AND e.kind = 'message' ORDER BY e.seq DESC LIMIT $3"
+
+
+@asynccontextmanager
+async def open_chat_log(
+    database: Database, on_batch: OnBatch = lambda size, seconds: None
+) -> AsyncIterator["StoredChatLog"]:
+    """The log in `database`. On exit, submitted events are committed first, for at most FLUSH_S.
+
+    `on_batch` is called for every commit with the number of events and the seconds that it took.
+    Raises: StorageUnavailable.
+    """
+    commit: Commit = (
+        PostgresCommit(database.postgres) if database.postgres else SqliteCommit(database.sqlite_path or "")
+    )
+    pipelines = [Pipeline(commit, on_batch) for _ in range(commit.pipelines)]
+    tasks = [asyncio.create_task(pipeline.run(), name="chat-log-pipeline") for pipeline in pipelines]
+    try:
+        yield StoredChatLog(database, pipelines)
+    finally:
+        for pipeline in pipelines:
+            pipeline.close()
+        await asyncio.wait(tasks, timeout=FLUSH_S)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await commit.close()
+
+
+class StoredChatLog:
+    """The stored events of all chats, in order. Created by `open_chat_log`; the interface has the guarantees."""
+
+    def __init__(self, database: Database, pipelines: Sequence[Pipeline]) -> None:
+        self._database = database
+        self._pipelines = pipelines
+        self._positions_sql = f"""
+            WITH history AS MATERIALIZED (SELECT {database.epoch_sql} AS epoch FROM store_identity s)
+            SELECT epoch, id, last_seq, members_version FROM history LEFT JOIN chats ON id {database.among("$1")}"""
+        self._epoch_sql = f"SELECT {database.epoch_sql} AS epoch FROM store_identity s"
+        self._position = Coalescer(self._positions_of_each)
+
+    @property
+    def waiting(self) -> int:
+        """Number of events that wait for a commit, in all pipelines."""
+        return sum(pipeline.waiting for pipeline in self._pipelines)
+
+    def submit(self, event: NewEvent, done: OnOutcome) -> None:
+        """Queue an event for the next group commit; `done` gets the outcome after COMMIT."""
+        if not is_id(event.chat_id):
+            done(Refusal.NOT_A_MEMBER)
+        elif event.kind != EventKind.MESSAGE and not is_id(event.message_id):
+            done(Refusal.NO_SUCH_MESSAGE)
+        else:
+            self._pipelines[event.chat_id % len(self._pipelines)].submit(event, done)
+
+    async def find(self, chat_id: int, sender_id: int, client_msg_id: str) -> ChatEvent | None:
+        """The stored event with this id, if there is one."""
+        if not is_id(chat_id):
+            return None
+        rows = await self._database.fetch(_FIND, chat_id, sender_id, client_msg_id)
+        return event_of(rows[0]) if rows else None
+
+    async def events_after(self, chat_id: int, seq: int, limit: int) -> list[ChatEvent]:
+        """At most `limit` events with a higher seq, ascending, without a gap, in their present state."""
+        if not is_id(chat_id):
+            return []
+        rows = await self._database.fetch(_AFTER, chat_id, clamped(seq), limit)
+        return [event_of(row) for row in rows]
+
+    async def messages_before(self, chat_id: int, seq: int | None, limit: int) -> list[ChatEvent]:
+        """The last `limit` messages created below `seq` (None: the newest), ascending, in their present state."""
+        if not is_id(chat_id):
+            return []
+        below = BIGINT_MAX if seq is None else clamped(seq)
+        rows = await self._database.fetch(_BEFORE, chat_id, below, limit)
+        return [event_of(row) for row in reversed(rows)]
+
+    async def positions(self, chat_ids: Sequence[int]) -> Positions:
+        """The current positions of these chats and the epoch; unknown ids are left out.
+
+        Concurrent calls for one chat each share a statement: in a reconnect storm every client opens its chat.
+        """
+        if len(chat_ids) == 1 and (found := await self._position.ask(chat_ids[0])) is not None:
+            return found
+        return await self._positions(chat_ids)
+
+    async def _positions_of_each(self, chat_ids: Sequence[int]) -> dict[int, Positions]:
+        found = await self._positions(chat_ids)
+        alone = {chat_id: Positions(found.epoch, {chat_id: position}) for chat_id, position in found.chats.items()}
+        return {chat_id: alone.get(chat_id) or Positions(found.epoch, {}) for chat_id in chat_ids}
+
+    async def _positions(self, chat_ids: Sequence[int]) -> Positions:
+        rows = await self._database.fetch(self._positions_sql, self._database.ids(chat_ids))
+        known = [row for row in rows if row["id"] is not None]
+        chats = {row["id"]: ChatPosition(row["last_seq"], row["members_version"]) for row in known}
+        return Positions(epoch_of(rows[0]["epoch"]), chats)
+
+    async def epoch(self) -> str:
+        """The identity of this history, which changes with a restore."""
+        rows = await self._database.fetch(self._epoch_sql)
+        return epoch_of(rows[0]["epoch"])

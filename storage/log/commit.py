@@ -1,0 +1,36 @@
+"""The interface to commit a batch of events at once. `commit_postgres` and `commit_sqlite` implement it."""
+
+from collections.abc import Sequence
+from hashlib import blake2b
+from typing import Protocol
+
+from storage.records import NewEvent, Outcome
+
+BATCH_LIMIT = 200  # events per commit; more adds latency and no throughput (docs/message-log.md)
+
+
+class Commit(Protocol):
+    """Commits batches. A batch has each (chat, sender, client_msg_id) at most once."""
+
+    @property
+    def pipelines(self) -> int:
+        """How many batches can usefully be committed at the same time."""
+        ...
+
+    async def commit(self, events: Sequence[NewEvent]) -> list[Outcome]:
+        """The outcome of each event, in order, after COMMIT.
+
+        Raises: StorageUnavailable (also if the outcome is unknown); any other exception if the database cannot store
+        one of the events: then none of them is stored.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Release its resources after the running commit has ended."""
+        ...
+
+
+def digest_of(event: NewEvent) -> bytes:
+    """A digest of the original content: a retry must be recognised although an edit has changed the stored text."""
+    content = f"{event.kind}\0{event.message_id}\0{event.text}"
+    return blake2b(content.encode("utf-8", "surrogatepass"), digest_size=16).digest()

@@ -1,0 +1,101 @@
+"""Commit batches by one call of `chat_log_commit` (`chat_log_commit.sql`) in autocommit, and install this function."""
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+import asyncpg
+from tortoise.migrations.schema_editor.base import BaseSchemaEditor
+from tortoise.migrations.schema_generator.state_apps import StateApps
+
+from storage.database.database import COMMITTERS
+from storage.database.outages import is_outage
+from storage.database.postgres import PostgresClient
+from storage.errors import StorageUnavailable
+from storage.log.commit import digest_of
+from storage.records import ChatEvent, Committed, EventKind, NewEvent, Outcome, Refusal
+
+SQL: Final = Path(__file__).with_name("chat_log_commit.sql")
+CALL = "SELECT * FROM chat_log_commit($1, $2, $3, $4, $5, $6, $7, $8)"
+CALL_S = 3.0  # one attempt; a batch takes milliseconds
+COMMIT_S = 8.0  # all attempts
+PAUSES_S = (0.05, 0.25)  # before the second and the third attempt
+
+
+class PostgresCommit:
+    """Retries a batch whose outcome is unknown: the ids of its events prevent duplicates."""
+
+    def __init__(self, client: PostgresClient) -> None:
+        self._client = client
+
+    @property
+    def pipelines(self) -> int:
+        """How many batches can usefully be committed at the same time."""
+        return COMMITTERS
+
+    async def commit(self, events: Sequence[NewEvent]) -> list[Outcome]:
+        """The outcome of each event, as in `Commit`. Only chats that stay locked by others are UNAVAILABLE."""
+        columns = list(zip(*map(_columns, events), strict=True))
+        try:
+            async with asyncio.timeout(COMMIT_S):
+                rows = await self._call_repeatedly(columns)
+        except Exception as error:
+            if is_outage(error):
+                raise StorageUnavailable(str(error) or type(error).__name__) from error
+            raise
+        return [_outcome(event, row) for event, row in zip(events, rows, strict=True)]
+
+    async def close(self) -> None:
+        """Nothing to release: the pool belongs to the database."""
+
+    async def _call_repeatedly(self, columns: list[tuple[object, ...]]) -> list[asyncpg.Record]:
+        patient = True
+        for pause_s in PAUSES_S:
+            try:
+                return await self._call(columns, patient)
+            except asyncpg.LockNotAvailableError:
+                patient = False
+            except Exception as error:
+                if not is_outage(error):
+                    raise
+                await asyncio.sleep(pause_s)
+        return await self._call(columns, patient)
+
+    async def _call(self, columns: list[tuple[object, ...]], patient: bool) -> list[asyncpg.Record]:
+        async with self._client.acquire_connection() as connection:
+            return await connection.fetch(CALL, *columns, patient, timeout=CALL_S)
+
+
+def _columns(event: NewEvent) -> tuple[object, ...]:
+    sender = event.sender.id
+    digest = digest_of(event)
+    return event.chat_id, sender, event.client_msg_id, event.kind, event.message_id, digest, event.text
+
+
+def _outcome(event: NewEvent, row: asyncpg.Record) -> Outcome:
+    verdict: str = row["verdict"]
+    if verdict == "busy":
+        return Refusal.UNAVAILABLE
+    if verdict not in ("created", "duplicate"):
+        return Refusal(verdict)
+    text: str = event.text if row["text"] is None else row["text"]
+    stored = ChatEvent(
+        chat_id=event.chat_id,
+        seq=row["seq"],
+        kind=EventKind(row["kind"]),
+        message_id=row["message_id"],
+        sender=event.sender,
+        text="" if row["is_deleted"] else text,
+        created_at=row["created_at"],
+        is_edited=row["is_edited"],
+        is_deleted=row["is_deleted"],
+        client_msg_id=event.client_msg_id,
+    )
+    return Committed(stored, duplicate=verdict == "duplicate")
+
+
+async def create_function(apps: StateApps, editor: BaseSchemaEditor) -> None:
+    """Create or replace the function; every migration that changes it calls this. On SQLite it does nothing."""
+    if editor.client.capabilities.dialect == "postgres":
+        await editor.client.execute_script(SQL.read_text(encoding="utf-8"))

@@ -1,0 +1,129 @@
+"""Commit batches on SQLite, row by row, in the writer's own thread."""
+
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from storage.database.sqlite_writer import SqliteWriter
+from storage.log.commit import digest_of
+from storage.log.event_rows import SELECT_EVENT, event_of
+from storage.records import ChatEvent, Committed, EventKind, NewEvent, Outcome, Refusal
+
+_KNOWN = SELECT_EVENT + "WHERE e.chat_id = ? AND e.sender_id = ? AND e.client_msg_id = ?"
+_MEMBER = "SELECT 1 FROM memberships WHERE chat_id = ? AND user_id = ?"
+_LAST_SEQ = "SELECT last_seq FROM chats WHERE id = ?"
+_TARGET = """
+SELECT sender_id, is_deleted, is_edited, created_at FROM chat_log WHERE id = ? AND chat_id = ? AND kind = 'message'
+"""
+_LAST_ID = "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'chat_log'"
+_INSERT = """
+INSERT INTO chat_log (id, chat_id, seq, kind, message_id, sender_id, client_msg_id, digest, text,
+    is_edited, is_deleted, created_at)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0, ?)
+"""
+
+
+class SqliteCommit:
+    """The only writer of the log in this process."""
+
+    def __init__(self, path: str) -> None:
+        self._writer = SqliteWriter(path, "chat-log")
+
+    @property
+    def pipelines(self) -> int:
+        """How many batches can usefully be committed at the same time."""
+        return 1
+
+    async def commit(self, events: Sequence[NewEvent]) -> list[Outcome]:
+        """The outcome of each event, as in `Commit`."""
+        return await self._writer.write(lambda connection: _stored(connection, events))
+
+    async def close(self) -> None:
+        """Close the connection after the running commit has ended."""
+        await self._writer.close()
+
+
+def _stored(connection: sqlite3.Connection, events: Sequence[NewEvent]) -> list[Outcome]:
+    batch = _Batch(connection)
+    outcomes = [batch.store(event) for event in events]
+    batch.finish()
+    return outcomes
+
+
+class _Batch:
+    """One transaction: what `chat_log_commit.sql` does, row by row (a statement costs no round trip here)."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._execute = connection.execute
+        self._executemany = connection.executemany
+        self._last_id: int = self._execute(_LAST_ID).fetchone()[0]
+        self._last_seqs: dict[int, int] = {}
+        self._members: dict[tuple[int, int], bool] = {}
+        self._stored_at = datetime.now(UTC)
+
+    def store(self, event: NewEvent) -> Outcome:
+        if not self._is_member(event.chat_id, event.sender.id):
+            return Refusal.NOT_A_MEMBER
+        digest = digest_of(event)
+        known = self._execute(_KNOWN, (event.chat_id, event.sender.id, event.client_msg_id)).fetchone()
+        if known is not None:
+            if known["digest"] != digest:
+                return Refusal.ID_REUSED
+            return Committed(replace(event_of(known), sender=event.sender), duplicate=True)
+        if event.kind == EventKind.MESSAGE:
+            return Committed(self._append(event, digest, self._stored_at))
+        return self._change(event, digest)
+
+    def finish(self) -> None:
+        """Write the last seqs back."""
+        self._executemany("UPDATE chats SET last_seq = ? WHERE id = ?", ((s, c) for c, s in self._last_seqs.items()))
+
+    def _is_member(self, chat_id: int, user_id: int) -> bool:
+        pair = chat_id, user_id
+        if (known := self._members.get(pair)) is None:
+            known = self._members[pair] = self._execute(_MEMBER, pair).fetchone() is not None
+        return known
+
+    def _change(self, event: NewEvent, digest: bytes) -> Outcome:
+        target = self._execute(_TARGET, (event.message_id, event.chat_id)).fetchone()
+        if target is None or target["is_deleted"]:
+            return Refusal.NO_SUCH_MESSAGE
+        if target["sender_id"] != event.sender.id:
+            return Refusal.NOT_THE_AUTHOR
+        is_deleted = event.kind == EventKind.DELETE
+        text = "" if is_deleted else event.text
+        is_edited = bool(target["is_edited"]) or not is_deleted
+        self._execute(
+            "UPDATE chat_log SET text = ?, is_edited = ?, is_deleted = ? WHERE id = ?",
+            (text, is_edited, is_deleted, event.message_id),
+        )
+        created_at = datetime.fromisoformat(target["created_at"])
+        stored = self._append(event, digest, created_at)
+        return Committed(replace(stored, text=text, is_edited=is_edited, is_deleted=is_deleted))
+
+    def _append(self, event: NewEvent, digest: bytes, created_at: datetime) -> ChatEvent:
+        """Give the event the next seq of its chat. Text and `created_at` are those of the row of its message."""
+        self._last_id += 1
+        seq = self._last_seqs[event.chat_id] = self._last_seq(event.chat_id) + 1
+        message_id, text = (self._last_id, event.text) if event.message_id is None else (event.message_id, "")
+        identity = event.sender.id, event.client_msg_id, digest
+        stored_at = self._stored_at.isoformat(" ")
+        self._execute(_INSERT, (self._last_id, event.chat_id, seq, event.kind, message_id, *identity, text, stored_at))
+        return ChatEvent(
+            chat_id=event.chat_id,
+            seq=seq,
+            kind=event.kind,
+            message_id=message_id,
+            sender=event.sender,
+            text=event.text,
+            created_at=created_at,
+            is_edited=False,
+            is_deleted=False,
+            client_msg_id=event.client_msg_id,
+        )
+
+    def _last_seq(self, chat_id: int) -> int:
+        if (seq := self._last_seqs.get(chat_id)) is None:
+            seq = self._execute(_LAST_SEQ, (chat_id,)).fetchone()["last_seq"]
+        return seq

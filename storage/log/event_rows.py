@@ -1,0 +1,41 @@
+"""Reading of events from the log: a join of the event's row, its message's row and its sender's row."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from storage.records import ChatEvent, EventKind, Person
+
+# Text and state are the present ones of the message: they are stored only in its own row.
+SELECT_EVENT = """
+SELECT e.chat_id, e.seq, e.kind, e.client_msg_id, e.digest,
+    m.id AS message_id, m.text, m.created_at, m.is_edited, m.is_deleted,
+    u.id AS sender_id, u.login, u.first_name, u.last_name
+FROM chat_log e JOIN chat_log m ON m.id = e.message_id JOIN users u ON u.id = e.sender_id
+"""
+
+
+def person_of(row: Mapping[str, Any], id_column: str) -> Person:
+    """The person in a row that has the columns of a user; `id_column` is the name of the id column."""
+    return Person(row[id_column], row["login"], row["first_name"], row["last_name"])
+
+
+def event_of(row: Mapping[str, Any]) -> ChatEvent:
+    """The event in a row of SELECT_EVENT."""
+    return ChatEvent(
+        chat_id=row["chat_id"],
+        seq=row["seq"],
+        kind=EventKind(row["kind"]),
+        message_id=row["message_id"],
+        sender=person_of(row, "sender_id"),
+        text=row["text"],
+        created_at=moment_of(row["created_at"]),
+        is_edited=bool(row["is_edited"]),
+        is_deleted=bool(row["is_deleted"]),
+        client_msg_id=row["client_msg_id"],
+    )
+
+
+def moment_of(value: datetime | str) -> datetime:
+    """A timestamp of the database (SQLite: ISO 8601 text) as an aware datetime in UTC."""
+    return datetime.fromisoformat(value) if isinstance(value, str) else value

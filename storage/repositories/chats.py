@@ -1,0 +1,358 @@
+"""Chats, their members and read positions. Implements `gateway.interfaces.membership.Membership`.
+
+Invariants: members change only under the lock of the chat's row, which commits take too, so that no event of a
+non-member is stored; members_version changes in the same transaction. The number of queries never depends on the
+number of chats or members.
+"""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from tortoise.exceptions import IntegrityError
+from tortoise.expressions import F
+
+from storage.database.coalescer import Coalescer
+from storage.database.database import Database
+from storage.database.epoch import epoch_of
+from storage.errors import Barred, InvalidMembers, NoSuchChat, NotAllowed, StaffOnly, UnknownUser
+from storage.log.event_rows import person_of
+from storage.models import Bar, ChatRoom, FormerMember, Membership
+from storage.records import (
+    MAX_UNREAD,
+    QUEUE_SENDER,
+    STAFF_ROLES,
+    Admission,
+    Chat,
+    ChatKind,
+    ChatPosition,
+    Member,
+    NewMember,
+    PublicChat,
+    ReadPosition,
+    Role,
+    are_ids,
+    clamped,
+    is_id,
+)
+from storage.repositories.members import assign_roles, find_people, resolve, role_in
+from storage.repositories.owners import owner_among, set_owner, settle_owner
+
+_MEMBERS = """
+SELECT m.chat_id, m.role, m.read_seq, u.id AS user_id, u.login, u.first_name, u.last_name
+FROM memberships m JOIN users u ON u.id = m.user_id
+"""
+_MEMBERS_OF_MY_CHATS = (
+    _MEMBERS + "WHERE m.chat_id IN (SELECT chat_id FROM memberships WHERE user_id = $1) ORDER BY m.id"
+)
+READ_AHEAD = 1000
+"""If more events than this follow a read position, the unread ones are not counted, which bounds the cost."""
+_UNREAD = f"""
+CASE WHEN c.last_seq > m.read_seq + {READ_AHEAD} THEN {MAX_UNREAD} ELSE (
+    SELECT count(*) FROM (
+        SELECT 1 FROM chat_log e
+        WHERE e.chat_id = m.chat_id AND e.seq > m.read_seq
+            AND e.kind = 'message' AND e.sender_id <> m.user_id AND NOT e.is_deleted
+        LIMIT {MAX_UNREAD}) AS others
+) END AS unread"""
+_MY_CHATS = f"""
+SELECT c.id, c.kind, c.title, c.last_seq, c.creator_id, {_UNREAD}
+FROM memberships m JOIN chats c ON c.id = m.chat_id WHERE m.user_id = $1 ORDER BY c.id
+"""
+_ONE_CHAT = """
+SELECT c.id, c.kind, c.title, c.last_seq, c.creator_id,
+    m.role, m.read_seq, u.id AS user_id, u.login, u.first_name, u.last_name
+FROM chats c LEFT JOIN memberships m ON m.chat_id = c.id LEFT JOIN users u ON u.id = m.user_id
+WHERE c.id = $1 ORDER BY m.id
+"""
+_MARK_READ = """
+UPDATE memberships SET read_seq = c.reach
+FROM (SELECT CASE WHEN last_seq < $3 THEN last_seq ELSE $3 END AS reach FROM chats WHERE id = $1) c
+WHERE chat_id = $1 AND user_id = $2 AND read_seq < c.reach RETURNING read_seq
+"""
+# Update and return in one statement: otherwise a read that commits in between would be lost.
+_REMOVE = "DELETE FROM memberships WHERE chat_id = $1 AND user_id = $2 RETURNING read_seq"
+_KEEP_POSITION = """
+INSERT INTO former_members (chat_id, user_id, read_seq) VALUES ($1, $2, $3)
+ON CONFLICT (chat_id, user_id) DO UPDATE SET read_seq = excluded.read_seq
+"""
+
+
+class Chats:
+    """Every method raises StorageUnavailable if the database does not respond in time; else as in the interface."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._admit = f"""
+            SELECT m.chat_id, c.kind, c.last_seq, c.members_version, m.role, m.read_seq,
+                u.id AS user_id, u.login, u.first_name, u.last_name, {database.epoch_sql} AS epoch
+            FROM {database.pairs_table()} JOIN memberships m ON m.chat_id = p.a AND m.user_id = p.b
+            JOIN chats c ON c.id = m.chat_id JOIN users u ON u.id = m.user_id CROSS JOIN store_identity s"""
+        self._admission = Coalescer(self._admit_all)
+        self._chat_ids = f"SELECT user_id, chat_id FROM memberships WHERE user_id {database.among('$1')}"
+        self._public = f"""
+            SELECT c.last_seq, {database.epoch_sql} AS epoch FROM chats c, store_identity s
+            WHERE c.id = $1 AND c.kind = '{ChatKind.PUBLIC}'"""
+        self._read_positions = f"""
+            SELECT m.chat_id, m.user_id, m.read_seq, {_UNREAD}
+            FROM {database.pairs_table()} JOIN memberships m ON m.chat_id = p.a AND m.user_id = p.b
+            JOIN chats c ON c.id = m.chat_id"""
+        self._still_members = f"""
+            SELECT m.chat_id, m.user_id FROM {database.pairs_table()}
+            JOIN memberships m ON m.chat_id = p.a AND m.user_id = p.b"""
+
+    async def admit(self, chat_id: int, user_id: int) -> Admission | None:
+        """The user's membership of the chat, in one query; None if chat, user or membership is missing."""
+        return await self._admission.ask((chat_id, user_id)) if are_ids(chat_id, user_id) else None
+
+    async def _admit_all(self, pairs: Sequence[tuple[int, int]]) -> dict[tuple[int, int], Admission]:
+        admissions = {}
+        for row in await self._database.fetch(self._admit, *self._database.pairs(pairs)):
+            position = ChatPosition(row["last_seq"], row["members_version"])
+            admissions[row["chat_id"], row["user_id"]] = Admission(
+                row["chat_id"], ChatKind(row["kind"]), _member(row), position, epoch_of(row["epoch"])
+            )
+        return admissions
+
+    async def public(self, chat_id: int) -> PublicChat | None:
+        """The chat, if it is a public one."""
+        rows = await self._database.fetch(self._public, chat_id) if is_id(chat_id) else []
+        return PublicChat(chat_id, rows[0]["last_seq"], epoch_of(rows[0]["epoch"])) if rows else None
+
+    async def chat_ids_of(self, user_ids: Sequence[int]) -> dict[int, set[int]]:
+        """The chats of each of these users; users without chats may be left out."""
+        chats: defaultdict[int, set[int]] = defaultdict(set)
+        for row in await self._database.fetch(self._chat_ids, self._database.ids(user_ids)):
+            chats[row["user_id"]].add(row["chat_id"])
+        return chats
+
+    async def still_members(self, pairs: Sequence[tuple[int, int]]) -> set[tuple[int, int]]:
+        """The (chat_id, user_id) pairs among these that are memberships now."""
+        rows = await self._database.fetch(self._still_members, *self._database.pairs(pairs))
+        return {(row["chat_id"], row["user_id"]) for row in rows}
+
+    async def mark_read(self, chat_id: int, user_id: int, seq: int) -> int | None:
+        """Move the read position forward to `seq`, at most to the last of the chat. The new one; None if unchanged."""
+        if not are_ids(chat_id, user_id) or seq < 1:
+            return None
+        rows = await self._database.write(_MARK_READ, chat_id, user_id, clamped(seq))
+        return rows[0]["read_seq"] if rows else None
+
+    async def read_positions(self, pairs: Sequence[tuple[int, int]]) -> dict[tuple[int, int], ReadPosition]:
+        """The read positions of the (chat_id, user_id) pairs among these that are memberships."""
+        rows = await self._database.fetch(self._read_positions, *self._database.pairs(pairs))
+        return {(row["chat_id"], row["user_id"]): ReadPosition(row["read_seq"], row["unread"]) for row in rows}
+
+    async def create_chat(
+        self, creator_id: int | None, kind: ChatKind, title: str, members: Sequence[NewMember]
+    ) -> tuple[Chat, bool]:
+        """A new chat with its creator, and True; for a second `direct` of the same users the first, and False.
+
+        Raises: UnknownUser, InvalidMembers.
+        """
+        creators = [] if creator_id is None else [NewMember(user_id=creator_id)]
+        async with self._database.session():
+            people = await resolve([*creators, *members])
+        creator = people.pop(0) if creators else None
+        wanted = [(person, member.role) for person, member in zip(people, members, strict=True)]
+        places = assign_roles(kind, creator, wanted)
+        direct_key = _direct_key(places) if kind == ChatKind.DIRECT else None
+        if (first := await self._direct_chat(direct_key, creator_id)) is not None:
+            return first, False
+        owner_id = QUEUE_SENDER.id if creator_id is None else creator_id
+        try:
+            async with self._database.transaction():
+                room = await ChatRoom.create(kind=kind, title=title, creator_id=owner_id, direct_key=direct_key)
+                await Membership.bulk_create(
+                    Membership(chat_id=room.id, user_id=place.person.id, role=place.role) for place in places
+                )
+        except IntegrityError:
+            # the other user has just created it
+            if (first := await self._direct_chat(direct_key, creator_id)) is not None:
+                return first, False
+            raise
+        return Chat(room.id, kind, title, 0, owner_among(kind, owner_id, places), tuple(places)), True
+
+    async def direct_chat(self, user_id: int, other: NewMember) -> Chat | None:
+        """The direct chat of these two users, if there is one.
+
+        Raises: InvalidMembers if the entry names no user.
+        """
+        async with self._database.session():
+            (person,) = await find_people([other])
+        if person is None:
+            return None
+        return await self._direct_chat(_direct_key_of(user_id, person.id), user_id)
+
+    async def chats_of(self, user_id: int) -> list[Chat]:
+        """The user's chats with their unread counts (messages by others after the read position)."""
+        if not is_id(user_id):
+            return []
+        rows = await self._database.fetch(_MY_CHATS, user_id)
+        members: defaultdict[int, list[Member]] = defaultdict(list)
+        for row in await self._database.fetch(_MEMBERS_OF_MY_CHATS, user_id):
+            members[row["chat_id"]].append(_member(row))
+        return [_chat(row, members[row["id"]], row["unread"]) for row in rows]
+
+    async def chat(self, chat_id: int, user_id: int | None) -> Chat | None:
+        """One chat with all read positions, if this user may see it (as a member; anyone, if it is public)."""
+        if not is_id(chat_id):
+            return None
+        rows = await self._database.fetch(_ONE_CHAT, chat_id)
+        members = [_member(row) for row in rows if row["user_id"] is not None]
+        if not rows:
+            return None
+        sees_all = user_id is None or rows[0]["kind"] == ChatKind.PUBLIC
+        if not sees_all and all(member.person.id != user_id for member in members):
+            return None
+        return _chat(rows[0], members)
+
+    async def check_owner(self, chat_id: int, user_id: int) -> None:
+        """Check that the user owns the chat now.
+
+        Raises: NoSuchChat, NotAllowed, InvalidMembers.
+        """
+        async with self._database.transaction():
+            if user_id != await settle_owner(await _locked(chat_id, user_id)):
+                raise NotAllowed
+
+    async def add_member(
+        self, chat_id: int, actor_id: int | None, new: NewMember, *, gives_staff_roles: bool = True
+    ) -> tuple[Member, bool]:
+        """The member and whether it is new; a former member gets its former read position.
+
+        Raises: NoSuchChat, NotAllowed, StaffOnly, Barred, UnknownUser, InvalidMembers.
+        """
+        async with self._database.transaction():
+            room = await _locked(chat_id, actor_id)
+            (person,) = await resolve([new])
+            joins_itself = room.kind == ChatKind.PUBLIC and person.id == actor_id
+            is_owner = actor_id == await settle_owner(room)
+            if not (actor_id is None or is_owner or joins_itself):
+                raise NotAllowed
+            known = await Membership.get_or_none(chat_id=chat_id, user_id=person.id)
+            if known is not None:
+                return Member(person, known.role, known.read_seq), False
+            taken = await Membership.filter(chat_id=chat_id).distinct().values("role")
+            role = role_in(room.kind, new.role, {row["role"] for row in taken})
+            if role in STAFF_ROLES and not gives_staff_roles:
+                raise StaffOnly
+            await self._pass_bar(chat_id, person.id, is_lifted=not joins_itself)
+            former = await FormerMember.get_or_none(chat_id=chat_id, user_id=person.id)
+            read_seq = 0 if former is None else former.read_seq
+            await Membership.create(chat_id=chat_id, user_id=person.id, role=role, read_seq=read_seq)
+            await _count_change(chat_id)
+            return Member(person, role, read_seq), True
+
+    @staticmethod
+    async def _pass_bar(chat_id: int, user_id: int, *, is_lifted: bool) -> None:
+        """Lift the bar of a user whom the owner adds; one who joins by themselves is held back.
+
+        Raises: Barred.
+        """
+        bars = Bar.filter(chat_id=chat_id, user_id=user_id)
+        if is_lifted:
+            await bars.delete()
+        elif await bars.exists():
+            raise Barred
+
+    async def lift_bar(self, chat_id: int, actor_id: int | None, user_id: int) -> None:
+        """Let a user who was removed from a public chat join it again. The owner and who removed them may.
+
+        Raises: NoSuchChat, NotAllowed, UnknownUser (not barred), InvalidMembers (a direct chat).
+        """
+        async with self._database.transaction():
+            room = await _locked(chat_id, actor_id)
+            bar = await Bar.get_or_none(chat_id=chat_id, user_id=user_id) if is_id(user_id) else None
+            may_lift = actor_id is None or actor_id == await settle_owner(room)
+            if not may_lift and (bar is None or bar.barred_by != actor_id):
+                raise NotAllowed
+            if bar is None:
+                raise UnknownUser(user_id)
+            await bar.delete()
+
+    async def remove_member(self, chat_id: int, actor_id: int | None, user_id: int) -> int | None:
+        """Remove a member. The owner may remove anyone; members may remove themselves.
+
+        A member whom someone else removes from a public chat may not join it again until the bar is lifted.
+        Returns the new owner, if the owner has left and others remain.
+        Raises: NoSuchChat, NotAllowed, UnknownUser (not a member), InvalidMembers (a direct chat).
+        """
+        async with self._database.transaction() as client:
+            room = await _locked(chat_id, actor_id)
+            owner_id = await settle_owner(room)
+            if actor_id is not None and actor_id not in (owner_id, user_id):
+                raise NotAllowed
+            pair = [chat_id, user_id]
+            removed = await client.execute_query_dict(self._database.dialect(_REMOVE), pair) if is_id(user_id) else []
+            if not removed:
+                raise UnknownUser(user_id)
+            await client.execute_query(self._database.dialect(_KEEP_POSITION), [*pair, removed[0]["read_seq"]])
+            await _count_change(chat_id)
+            if room.kind == ChatKind.PUBLIC and actor_id != user_id:
+                barred_by = QUEUE_SENDER.id if actor_id is None else actor_id
+                await Bar.filter(chat_id=chat_id, user_id=user_id).delete()
+                await Bar.create(chat_id=chat_id, user_id=user_id, barred_by=barred_by)
+            return await settle_owner(room) if user_id == owner_id else None
+
+    async def hand_over(self, chat_id: int, actor_id: int | None, user_id: int) -> bool:
+        """Make another member the chat's owner; False if it is already. Only the owner may.
+
+        Raises: NoSuchChat, NotAllowed, UnknownUser (not a member), InvalidMembers (a direct chat).
+        """
+        async with self._database.transaction():
+            room = await _locked(chat_id, actor_id)
+            owner_id = await settle_owner(room)
+            if actor_id is not None and actor_id != owner_id:
+                raise NotAllowed
+            if not is_id(user_id) or not await Membership.exists(chat_id=chat_id, user_id=user_id):
+                raise UnknownUser(user_id)
+            await set_owner(room, user_id)
+            return user_id != owner_id
+
+    async def _direct_chat(self, direct_key: str | None, user_id: int | None) -> Chat | None:
+        if direct_key is None:
+            return None
+        rows = await self._database.fetch("SELECT id FROM chats WHERE direct_key = $1", direct_key)
+        return await self.chat(rows[0]["id"], user_id) if rows else None
+
+
+def _direct_key(members: Sequence[Member]) -> str:
+    """The unique key of the direct chat of these two users, independent of its creator."""
+    return _direct_key_of(*(member.person.id for member in members))
+
+
+def _direct_key_of(*user_ids: int) -> str:
+    return ":".join(map(str, sorted(user_ids)))
+
+
+async def _locked(chat_id: int, actor_id: int | None) -> ChatRoom:
+    """The chat, with its members locked until the transaction ends.
+
+    Raises: NoSuchChat (also if the actor may not see it), InvalidMembers if they never change.
+    """
+    if not is_id(chat_id):
+        raise NoSuchChat
+    room = await ChatRoom.select_for_update(no_key=True).get_or_none(id=chat_id)
+    if room is None:
+        raise NoSuchChat
+    sees_all = actor_id is None or room.kind == ChatKind.PUBLIC
+    if not (sees_all or await Membership.exists(chat_id=chat_id, user_id=actor_id)):
+        raise NoSuchChat
+    if room.kind == ChatKind.DIRECT:
+        raise InvalidMembers("the two members of a direct chat never change")
+    return room
+
+
+async def _count_change(chat_id: int) -> None:
+    await ChatRoom.filter(id=chat_id).update(members_version=F("members_version") + 1)
+
+
+def _member(row: Mapping[str, Any]) -> Member:
+    return Member(person_of(row, "user_id"), Role(row["role"]), row["read_seq"])
+
+
+def _chat(row: Mapping[str, Any], members: Sequence[Member], unread: int = 0) -> Chat:
+    kind = ChatKind(row["kind"])
+    owner_id = owner_among(kind, row["creator_id"], members)
+    return Chat(row["id"], kind, row["title"], row["last_seq"], owner_id, tuple(members), unread)

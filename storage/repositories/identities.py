@@ -1,0 +1,57 @@
+"""Users of an external issuer: (issuer, subject) is mapped to a local user, who is created with the first token.
+
+Invariants: an identity always maps to the same user, also if several nodes see it first at the same time. The login of
+such a user ends in a colon and a digest of the identity, so it can be neither registered nor mistaken for a registered
+one. They have no password: no password matches the empty hash.
+"""
+
+import hashlib
+from contextlib import suppress
+from typing import Final
+
+from tortoise.exceptions import IntegrityError
+
+from storage.database.database import Database
+from storage.models import OutsideIdentity, User
+from storage.names import cleaned
+from storage.records import Person
+
+MAX_NAME: Final = 48  # casefolded it may be three times as long, and the column must hold the digest too
+_DIGEST_LENGTHS: Final = (8, 64)  # short to be readable; complete if the short one collides
+
+_FIND: Final = """
+    SELECT u.id, u.login, u.first_name, u.last_name FROM identities i JOIN users u ON u.id = i.user_id
+    WHERE i.issuer = $1 AND i.subject = $2"""
+
+
+class Identities:
+    """Every method raises StorageUnavailable if the database does not respond in time."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def person(self, issuer: str, subject: str, name: str) -> Person:
+        """The user with this identity, created if missing; one query if it exists.
+
+        Issuer and subject are texts that can be stored, of at most 255 characters. A new user's username begins with
+        `name`, which may be anything.
+        """
+        if (known := await self._find(issuer, subject)) is not None:
+            return known
+        digest = hashlib.sha256(f"{len(issuer)}:{issuer}{subject}".encode()).hexdigest()
+        for length in _DIGEST_LENGTHS:
+            login = f"{cleaned(name, MAX_NAME) or 'user'}:{digest[:length]}"
+            with suppress(IntegrityError):  # another node has just created it, or the login belongs to another identity
+                await self._make(issuer, subject, login)
+            if (made := await self._find(issuer, subject)) is not None:
+                return made
+        raise AssertionError("two identities have one SHA-256")
+
+    async def _find(self, issuer: str, subject: str) -> Person | None:
+        rows = await self._database.fetch(_FIND, issuer, subject)
+        return Person(*rows[0].values()) if rows else None
+
+    async def _make(self, issuer: str, subject: str, login: str) -> None:
+        async with self._database.transaction():
+            user = await User.create(login=login, login_folded=login.casefold(), password_hash="")
+            await OutsideIdentity.create(issuer=issuer, subject=subject, user_id=user.id)

@@ -1,0 +1,41 @@
+"""The page renews its login when the server refuses the token, and shows the login form when that is refused too."""
+
+from typing import Any
+
+import httpx
+from playwright.async_api import Browser, Page, expect
+
+from tests.e2e.windows import two_in_a_chat
+
+TOKEN, RENEWAL = "chat-token", "chat-refresh-token"
+
+
+async def stored(page: Page, name: str) -> str:
+    return str(await page.evaluate("name => sessionStorage.getItem(name)", name))
+
+
+async def spoil_token(page: Page) -> None:
+    """Give the page a token that the server refuses, as an expired one."""
+    token = await stored(page, TOKEN)
+    await page.evaluate("([name, value]) => sessionStorage.setItem(name, value)", [TOKEN, f"{token[:-8]}AAAAAAAA"])
+    await page.reload()
+
+
+async def test_refused_token_is_renewed_and_chat_goes_on(chromium: Browser, system: Any) -> None:
+    alice, bob = await two_in_a_chat(chromium, system.url)
+    first = await stored(alice.page, RENEWAL)
+    await spoil_token(alice.page)
+    await expect(alice.page.locator("#node")).to_have_attribute("data-state", "live", timeout=20_000)
+    await alice.say("still here")
+    await expect(bob.messages.locator(".text")).to_have_text(["still here"])
+    assert await stored(alice.page, RENEWAL) not in ("None", first)
+    await alice.page.reload()
+    await expect(alice.page.locator("#node")).to_have_attribute("data-state", "live", timeout=20_000)
+
+
+async def test_session_ended_elsewhere_shows_the_login(chromium: Browser, system: Any) -> None:
+    alice, _ = await two_in_a_chat(chromium, system.url)
+    body = {"everywhere": True, "refresh_token": await stored(alice.page, RENEWAL)}
+    httpx.post(f"{system.url}/api/v1/logout", json=body).raise_for_status()
+    await expect(alice.page.locator("#login-error")).to_contain_text("Your session has ended.", timeout=20_000)
+    assert await stored(alice.page, RENEWAL) == "None"

@@ -1,0 +1,165 @@
+"""Stand-ins for what a session stands on; each records what it is asked for."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from gateway.delivery.hub import LocalChat
+from gateway.delivery.subscription import Subscription
+from gateway.dialects.base import EchoPolicy, Request
+from gateway.interfaces.presence import Seat
+from gateway.protocol.claim import Claim
+from gateway.protocol.ids import Since
+from gateway.protocol.replies import ErrorReply
+from gateway.sessions.command_limits import CommandLimits, CommandRates
+from gateway.sessions.context import SessionContext
+from gateway.tasks import Tasks
+from storage.records import NewEvent, Outcome, Person, Refusal
+
+
+class Dialect:
+    """Reads commands from a list, and keeps the replies."""
+
+    name = "stub"
+    echo = EchoPolicy.ALL
+
+    def __init__(self) -> None:
+        self.incoming: list[Request | ErrorReply] = []
+        self.replies: list[tuple[object, Request | None]] = []
+
+    def decode(self, payload: bytes, is_text: bool) -> Request | ErrorReply:
+        return self.incoming.pop(0)
+
+    def push(self, push: object) -> bytes | None:
+        return None
+
+    def reply(self, reply: object, request: Request | None) -> bytes | None:
+        self.replies.append((reply, request))
+        return b"{}"
+
+
+class Connection:
+    """Records what is done to the socket."""
+
+    def __init__(self) -> None:
+        self.calls: list[object] = []
+        self.buffered = 0
+        self.has_room = self.is_open = True
+        self.served: object = None
+
+    def attach(self, listener: object, bytes_per_cost: int = 0) -> None:
+        self.calls.append(("attach", listener))
+
+    def serve(self, outlet: object) -> None:
+        self.served = outlet
+
+    def write(self, frames: bytes, limit: int = 0) -> bool:
+        if self.has_room:
+            self.calls.append(frames)
+        return self.has_room
+
+    async def drained(self) -> bool:
+        return self.is_open
+
+    def pause_reading(self) -> None:
+        self.calls.append("pause")
+
+    def resume_reading(self) -> None:
+        self.calls.append("resume")
+
+    def close(self, code: int, reason: str = "") -> None:
+        self.calls.append(("close", code, reason))
+
+    @property
+    def closes(self) -> list[Any]:
+        return [call for call in self.calls if isinstance(call, tuple) and call[0] == "close"]
+
+
+class Node:
+    """The core: records what it is asked for; `gate` holds reads back, `error` fails them."""
+
+    epoch = "e1"
+
+    def __init__(self) -> None:
+        self.tasks = Tasks()
+        self.asked: list[tuple[object, ...]] = []
+        self.error: Exception | None = None
+        self.gate = asyncio.Event()
+        self.gate.set()
+
+    async def _read(self, *fields: object) -> list[Any]:
+        self.asked.append(fields)
+        await self.gate.wait()
+        if self.error is not None:
+            raise self.error
+        return []
+
+    def register(self, session: Any, seat: Seat, claim: Claim) -> Subscription:
+        local = LocalChat(seat.chat_id)
+        local.reorder_buffer.start(9)
+        self.asked.append(("register", seat, claim))
+        return Subscription(session, local, seat, claim)
+
+    def leave(self, subscription: Subscription, *, at_once: bool) -> None:
+        self.asked.append(("leave", subscription, at_once))
+
+    async def go_live(self, subscription: Subscription, since: Since | None, epoch: str) -> None:
+        await self._read("go live", subscription, since, epoch)
+
+    async def admit(self, event: NewEvent) -> object:
+        return await self._read("admit", event.text)
+
+    def submit(self, event: NewEvent, done: Callable[[Outcome], None], *, admitted: object, by: object) -> None:
+        self.asked.append(("submit", event.kind, event.text, by))
+        done(Refusal.UNAVAILABLE)
+
+    def publish_typing(self, chat_id: int, person: Person, is_typing: bool) -> None:
+        self.asked.append(("typing", chat_id, is_typing))
+
+    async def mark_read(self, chat_id: int, person: Person, seq: int, connection_id: str) -> None:
+        await self._read("read", chat_id, seq, connection_id)
+
+    async def after(self, *fields: object) -> list[Any]:
+        return await self._read("after", *fields)
+
+    async def members(self, chat_id: int) -> list[Any]:
+        return await self._read("members", chat_id)
+
+
+def context_of(node: Node, counts: "Counts", local_clients: Any = None, feed: Any = None) -> SessionContext:
+    """What a session is made of, with `node` in the place of its other parts too."""
+    core: Any = node
+    metrics: Any = counts
+    return SessionContext(
+        node=core,
+        membership=core,
+        presence=core,
+        history=core,
+        local_clients=local_clients,
+        feed=feed,
+        tasks=node.tasks,
+        metrics=metrics,
+        limits=CommandLimits(CommandRates()),
+    )
+
+
+class Counts:
+    """The metrics, as calls."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[object, ...]] = []
+        self.slow_consumers = self
+        self.slow = 0
+
+    def inc(self) -> None:
+        self.slow += 1
+
+    def handled(self, *fields: object) -> None:
+        self.calls.append(("handled", *fields))
+
+    def answered(self, dialect: str, seconds: float) -> None:
+        assert 0 <= seconds < 60
+        self.calls.append(("answered", dialect))
+
+    def refused(self, *fields: object) -> None:
+        self.calls.append(("refused", *fields))

@@ -1,0 +1,235 @@
+"""Each command of a member: what the node is asked for, and the one reply and count it gets."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from gateway.dialects.base import Request
+from gateway.interfaces.membership import ChatAccess
+from gateway.interfaces.rate_limits import RateLimited
+from gateway.metrics import Metrics
+from gateway.protocol.codes import ErrorCode
+from gateway.protocol.commands import (
+    DeleteMessage,
+    EditMessage,
+    GetHistory,
+    GetPresence,
+    MarkRead,
+    SendMessage,
+    SetTyping,
+)
+from gateway.protocol.refusals import REFUSALS
+from gateway.protocol.replies import Done, ErrorReply, HistoryPage, PresenceState, Present, Stored
+from gateway.sessions.command_handler import CommandHandler
+from storage.records import ChatEvent, Committed, EventKind, NewEvent, Outcome, Person, Refusal
+
+ANN = Person(1, "ann")
+CHAT = 7
+ACCESS = ChatAccess(CHAT, 9, "e1", is_member=True)
+BY: Any = object()
+ADMITTED: Any = object()
+
+
+class Node:
+    """Records what it is asked for."""
+
+    epoch = "e1"
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[object, ...]] = []
+        self.verdict: object = ADMITTED
+        self.done: Callable[[Outcome], None] = lambda _: None
+
+    async def admit(self, event: NewEvent) -> object:
+        self.asked.append(("admit", event))
+        return self.verdict
+
+    def submit(self, event: NewEvent, done: Callable[[Outcome], None], *, admitted: object, by: object) -> None:
+        self.asked.append(("submit", event, admitted, by))
+        self.done = done
+
+    def publish_typing(self, chat_id: int, person: Person, is_typing: bool) -> None:
+        self.asked.append(("typing", chat_id, person, is_typing))
+
+    async def mark_read(self, chat_id: int, person: Person, seq: int, connection_id: str) -> None:
+        self.asked.append(("read", chat_id, person, seq, connection_id))
+
+    async def after(self, *fields: object) -> list[ChatEvent]:
+        self.asked.append(("after", *fields))
+        return []
+
+    async def before(self, *fields: object) -> list[ChatEvent]:
+        self.asked.append(("before", *fields))
+        return []
+
+    async def members(self, chat_id: int) -> list[Present]:
+        self.asked.append(("members", chat_id))
+        return [Present(1, "ann", 5)]
+
+
+@dataclass
+class Session:
+    """Keeps the replies and counts of its commands."""
+
+    connection_id: str = "a"
+    is_open: bool = True
+    replies: list[tuple[object, Request | None]] = field(default_factory=list)
+    refusals: list[tuple[ErrorReply, Request | None]] = field(default_factory=list)
+    counted: list[Request] = field(default_factory=list)
+    seconds: list[float | None] = field(default_factory=list)
+
+    def answer(self, reply: object, request: Request | None) -> None:
+        self.replies.append((reply, request))
+
+    def refuse(self, error: ErrorReply, request: Request | None) -> None:
+        self.refusals.append((error, request))
+
+    def done(self, request: Request, seconds: float | None = None) -> None:
+        self.counted.append(request)
+        self.seconds.append(seconds)
+
+    async def wait_writable(self) -> bool:
+        return self.is_open
+
+
+class Handler:
+    """A handler with its surroundings."""
+
+    def __init__(self) -> None:
+        self.node, self.session, self.metrics = Node(), Session(), Metrics().clients
+        context: Any = SimpleNamespace(node=self.node, history=self.node, presence=self.node, metrics=self.metrics)
+        session: Any = self.session
+        self.commands = CommandHandler(context, ANN, session)
+
+
+@pytest.fixture
+def handler() -> Handler:
+    return Handler()
+
+
+def request(command: Any) -> Request:
+    return Request(command, "name", ref="r1")
+
+
+def stored(seq: int = 3) -> ChatEvent:
+    at = datetime(2026, 1, 1, tzinfo=UTC)
+    return ChatEvent(CHAT, seq, EventKind.MESSAGE, 11, ANN, "hi", at, False, False, "c1")
+
+
+async def test_message_is_admitted_and_submitted(handler: Handler) -> None:
+    command = SendMessage("hi", "c1")
+    sent = request(command)
+    await handler.commands.send(sent, CHAT, command, by=BY)
+    event = NewEvent(CHAT, ANN, "c1", EventKind.MESSAGE, "hi")
+    assert handler.node.asked == [("admit", event), ("submit", event, ADMITTED, BY)]
+    assert (handler.session.replies, handler.session.counted) == ([], [])
+    handler.node.done(Committed(stored()))
+    assert handler.session.replies == [(Stored(stored(), False, "e1"), sent)]
+
+
+async def test_message_without_an_id_is_given_one(handler: Handler) -> None:
+    ids = set()
+    for _ in range(2):
+        await handler.commands.send(request(None), CHAT, SendMessage("hi", None))
+        submitted: Any = handler.node.asked[-1][1]
+        ids.add(submitted.client_msg_id)
+    assert len(ids) == 2
+    assert all(ids)
+
+
+async def test_message_over_the_rate_limit_is_rejected(handler: Handler) -> None:
+    handler.node.verdict = RateLimited(1.2)
+    sent = request(SendMessage("hi", "c1"))
+    await handler.commands.send(sent, CHAT, SendMessage("hi", "c1"))
+    ((error, refused),) = handler.session.refusals
+    assert (error.code, error.retry_after_s, refused) == (ErrorCode.RATE_LIMITED, 2, sent)
+    assert [name for name, *_ in handler.node.asked] == ["admit"]
+    assert handler.metrics.rate_limited._value.get() == 1
+
+
+@pytest.mark.parametrize(
+    ("command", "event"),
+    [
+        (EditMessage(11, "new", "c1"), NewEvent(CHAT, ANN, "c1", EventKind.EDIT, "new", 11)),
+        (DeleteMessage(11, "c1"), NewEvent(CHAT, ANN, "c1", EventKind.DELETE, "", 11)),
+    ],
+)
+def test_change_is_submitted_without_admission(handler: Handler, command: Any, event: NewEvent) -> None:
+    handler.commands.change(request(command), CHAT, command, by=BY)
+    assert handler.node.asked == [("submit", event, None, BY)]
+
+
+@pytest.mark.parametrize("duplicate", [False, True])
+def test_committed_event_is_the_reply(handler: Handler, duplicate: bool) -> None:
+    sent = request(DeleteMessage(11, "c1"))
+    handler.commands.change(sent, CHAT, DeleteMessage(11, "c1"))
+    handler.node.epoch = "e2"
+    handler.node.done(Committed(stored(), duplicate))
+    assert handler.session.replies == [(Stored(stored(), duplicate, "e1"), sent)]
+    assert handler.session.counted == [sent]
+    assert handler.session.seconds[0] is not None
+    assert 0 <= handler.session.seconds[0] < 60
+
+
+@pytest.mark.parametrize("refusal", Refusal)
+def test_refusal_of_the_store_is_the_reply(handler: Handler, refusal: Refusal) -> None:
+    sent = request(DeleteMessage(11, "c1"))
+    handler.commands.change(sent, CHAT, DeleteMessage(11, "c1"))
+    handler.node.done(refusal)
+    assert handler.session.refusals == [(REFUSALS[refusal], sent)]
+    assert (handler.session.replies, handler.session.counted) == ([], [])
+
+
+async def test_typing_is_published_for_each_chat(handler: Handler) -> None:
+    first, second = request(SetTyping(True)), request(SetTyping(True))
+    handler.commands.set_typing(first, CHAT, True)
+    handler.commands.set_typing(second, 8, True)
+    handler.commands.set_typing(second, 8, False)
+    assert handler.node.asked == [("typing", CHAT, ANN, True), ("typing", 8, ANN, True)]
+    assert handler.session.replies == [(Done(), first), (Done(), second), (Done(), second)]
+    assert handler.session.counted == [first, second, second]
+    handler.commands.stop_typing()
+    handler.commands.set_typing(second, 8, False)
+    assert handler.node.asked[-1] == ("typing", 8, ANN, False), "a new throttle"
+    handler.commands.stop_typing()
+
+
+async def test_read_position_is_moved_for_this_socket(handler: Handler) -> None:
+    sent = request(MarkRead(5))
+    await handler.commands.mark_read(sent, CHAT, 5)
+    assert handler.node.asked == [("read", CHAT, ANN, 5, "a")]
+    assert (handler.session.replies, handler.session.counted) == ([(Done(), sent)], [sent])
+
+
+@pytest.mark.parametrize(
+    ("command", "asked"),
+    [
+        (GetHistory(None, 0, 20), ("after", CHAT, 0, 20, 9, "e1")),
+        (GetHistory(None, 4, 20), ("after", CHAT, 4, 20, 9, "e1")),
+        (GetHistory(6, None, 20), ("before", CHAT, 6, 20)),
+        (GetHistory(None, None, 20), ("before", CHAT, None, 20)),
+    ],
+)
+async def test_history_is_one_page(handler: Handler, command: GetHistory, asked: tuple[object, ...]) -> None:
+    sent = request(command)
+    await handler.commands.history(sent, ACCESS, command)
+    assert handler.node.asked == [asked]
+    assert (handler.session.replies, handler.session.counted) == ([(HistoryPage(CHAT, [], 9), sent)], [sent])
+
+
+async def test_history_of_a_closed_session_is_not_read(handler: Handler) -> None:
+    handler.session.is_open = False
+    await handler.commands.history(request(None), ACCESS, GetHistory(None, 0, 20))
+    assert (handler.node.asked, handler.session.replies, handler.session.counted) == ([], [], [])
+
+
+async def test_presence_is_the_connected_users(handler: Handler) -> None:
+    sent = request(GetPresence())
+    await handler.commands.presence(sent, CHAT)
+    assert handler.node.asked == [("members", CHAT)]
+    assert handler.session.replies == [(PresenceState(CHAT, [Present(1, "ann", 5)]), sent)]
+    assert handler.session.counted == [sent]

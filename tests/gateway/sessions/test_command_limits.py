@@ -1,0 +1,81 @@
+"""The limits of commands: buckets of sockets and users, on a hand-moved clock."""
+
+import pytest
+
+from gateway.protocol.commands import Command, DeleteMessage, EditMessage, GetHistory, Ping, Refresh, SendMessage
+from gateway.sessions import command_limits
+from gateway.sessions.command_limits import LIMITED, SOCKETS_A_USER, CommandLimits, CommandRates, SocketLimits
+
+EDIT = EditMessage(1, "again", None)
+RATE = 60
+
+
+class World:
+    """Limits of edits and history only."""
+
+    def __init__(self) -> None:
+        self.seconds = 1000.0
+        self.limits = CommandLimits(CommandRates(edits=RATE, history=RATE), now=lambda: self.seconds)
+
+    def allowed(self, socket: SocketLimits, command: Command = EDIT, tries: int = 10 * RATE) -> int:
+        return sum(socket.wait_s(command) == 0.0 for _ in range(tries))
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+def test_socket_has_a_minutes_worth_that_refills(world: World) -> None:
+    socket = world.limits.of_socket(None)
+    assert world.allowed(socket) == RATE
+    world.seconds += 10
+    assert world.allowed(socket) == 10
+    world.seconds += 3600
+    assert world.allowed(socket) == RATE
+
+
+def test_wait_is_as_long_as_told(world: World) -> None:
+    socket = world.limits.of_socket(None)
+    world.allowed(socket)
+    wait_s = socket.wait_s(EDIT)
+    assert 0 < wait_s <= 60 / RATE
+    world.seconds += wait_s - 0.001
+    assert socket.wait_s(EDIT) > 0
+    world.seconds += 0.002
+    assert socket.wait_s(EDIT) == 0.0
+
+
+def test_user_has_a_few_sockets_worth(world: World) -> None:
+    sockets = [world.limits.of_socket(7) for _ in range(5)]
+    assert sum(world.allowed(socket) for socket in sockets) == SOCKETS_A_USER * RATE
+    assert world.allowed(world.limits.of_socket(8)) == RATE
+    anonymous = [world.limits.of_socket(None) for _ in range(5)]
+    assert sum(world.allowed(socket) for socket in anonymous) == 5 * RATE
+
+
+def test_new_sockets_of_a_user_start_with_what_is_left(world: World) -> None:
+    assert sum(world.allowed(world.limits.of_socket(7)) for _ in range(50)) == SOCKETS_A_USER * RATE
+
+
+def test_commands_of_one_bucket_share_it_and_others_do_not(world: World) -> None:
+    socket = world.limits.of_socket(7)
+    assert world.allowed(socket, EDIT) == RATE
+    assert world.allowed(socket, DeleteMessage(1, None)) == 0
+    assert world.allowed(socket, GetHistory(None, None, 1)) == RATE
+    assert world.allowed(socket, Ping(), 1000) == 1000
+    assert world.allowed(socket, SendMessage("x", None), 1000) == 1000
+
+
+def test_kept_users_are_bounded(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(command_limits, "MAX_USERS", 3)
+    for user_id in range(1, 10):
+        world.allowed(world.limits.of_socket(user_id))
+    assert len(world.limits._users) == 3
+    assert world.allowed(world.limits.of_socket(9)) == RATE
+    assert sum(world.allowed(world.limits.of_socket(9)) for _ in range(5)) == RATE
+
+
+def test_every_command_without_own_limit_has_a_bucket() -> None:
+    assert set(LIMITED) == set(Command.__args__) - {SendMessage, Refresh}  # type: ignore[attr-defined]
+    assert {*LIMITED.values()} == {*CommandRates.__slots__}

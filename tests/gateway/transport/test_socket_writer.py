@@ -1,0 +1,152 @@
+"""The order of what is written directly and through the transport, with a transport that records."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from gateway.transport import socket_writer
+from gateway.transport.socket_writer import SocketWriter, discard
+
+
+class Kernel:
+    """A transport and its socket; the kernel takes `room` bytes at once, and raises if that is None."""
+
+    def __init__(self, is_tls: bool = False) -> None:
+        self.is_tls = is_tls
+        self.room: int | None = 1000
+        self.direct: list[bytes] = []
+        self.calls: list[Any] = []
+        self.buffered = 0
+        self.closing = False
+
+    def get_extra_info(self, name: str) -> Any:
+        return self.is_tls or None if name == "ssl_object" else self
+
+    def fileno(self) -> int:
+        return 7
+
+    def take(self, fd: int, frames: bytes) -> int:
+        assert fd == 7
+        if self.room is None:
+            raise BlockingIOError
+        taken = frames[: self.room]
+        self.direct.append(taken)
+        return len(taken)
+
+    def get_write_buffer_size(self) -> int:
+        return self.buffered
+
+    def is_closing(self) -> bool:
+        return self.closing
+
+    def can_write_eof(self) -> bool:
+        return not self.is_tls
+
+    def write(self, data: bytes) -> None:
+        self.calls.append(data)
+        self.buffered += len(data)
+
+    def __getattr__(self, name: str) -> Callable[[], None]:
+        return lambda: self.calls.append(name)
+
+
+class Outlet:
+    """Passes what is queued to the writer, as an outbox does."""
+
+    def __init__(self, writer: SocketWriter) -> None:
+        self.writer = writer
+        self.write: Callable[[bytes], int] = self.queue
+        writer.serve(self)
+
+    def queue(self, frames: bytes) -> int:
+        assert self.writer.send(frames)
+        return len(frames)
+
+
+@pytest.fixture
+def kernel(monkeypatch: pytest.MonkeyPatch) -> Kernel:
+    kernel = Kernel()
+    monkeypatch.setattr(socket_writer, "write_to_kernel", kernel.take)
+    return kernel
+
+
+def test_send_empty_buffer_writes_directly(kernel: Kernel) -> None:
+    writer = SocketWriter(kernel)
+    assert writer.send(b"frame", limit=5)
+    assert (kernel.direct, kernel.calls) == ([b"frame"], [])
+
+
+@pytest.mark.parametrize(("room", "direct", "rest"), [(2, [b"fr"], b"ame"), (0, [b""], b"frame"), (None, [], b"frame")])
+def test_send_full_kernel_buffers_the_rest(kernel: Kernel, room: int | None, direct: list[bytes], rest: bytes) -> None:
+    writer = SocketWriter(kernel)
+    outlet = Outlet(writer)
+    kernel.room = room
+    assert writer.send(b"frame")
+    assert (kernel.direct, kernel.calls, writer.get_write_buffer_size()) == (direct, [rest], len(rest))
+    kernel.room = 1000
+    assert writer.send(b"next")
+    assert (kernel.direct, kernel.calls) == (direct, [rest, b"next"])
+    assert outlet.write == outlet.queue
+
+
+def test_send_beyond_limit_writes_nothing(kernel: Kernel) -> None:
+    writer = SocketWriter(kernel)
+    kernel.buffered = 3
+    assert not writer.send(b"frame", limit=7)
+    assert (kernel.direct, kernel.calls) == ([], [])
+    assert writer.send(b"frame", limit=8)
+    assert kernel.calls == [b"frame"]
+
+
+def test_send_closing_writes_nothing(kernel: Kernel) -> None:
+    writer = SocketWriter(kernel)
+    kernel.closing = True
+    assert writer.is_closing()
+    assert writer.send(b"frame", limit=0)
+    assert (kernel.direct, kernel.calls) == ([], [])
+
+
+def test_send_tls_never_writes_directly(kernel: Kernel) -> None:
+    kernel.is_tls = True
+    writer = SocketWriter(kernel)
+    outlet = Outlet(writer)
+    assert writer.send(b"frame")
+    assert (kernel.direct, kernel.calls, outlet.write) == ([], [b"frame"], outlet.queue)
+    assert not writer.can_write_eof()
+
+
+@pytest.mark.parametrize("name", ["write", "write_eof", "close", "abort"])
+def test_outlet_after_write_or_close_is_queued(kernel: Kernel, name: str) -> None:
+    writer = SocketWriter(kernel)
+    outlet = Outlet(writer)
+    assert outlet.write(b"1") == 1
+    assert outlet.write != outlet.queue
+    getattr(writer, name)(*([b"2"] if name == "write" else []))
+    assert outlet.write == outlet.queue
+    assert kernel.calls == [b"2" if name == "write" else name]
+
+
+@pytest.mark.parametrize("name", ["pause_reading", "resume_reading"])
+def test_outlet_after_other_calls_stays_direct(kernel: Kernel, name: str) -> None:
+    writer = SocketWriter(kernel)
+    outlet = Outlet(writer)
+    assert outlet.write(b"1") == 1
+    getattr(writer, name)()
+    assert writer.can_write_eof() and not writer.is_closing()
+    assert outlet.write != outlet.queue
+    assert kernel.calls == [name]
+
+
+def test_release_discards_frames(kernel: Kernel) -> None:
+    writer = SocketWriter(kernel)
+    outlet = Outlet(writer)
+    assert outlet.write(b"1") == 1
+    writer.release()
+    assert outlet.write is discard
+    assert outlet.write(b"22") == 2
+    writer.close()
+    assert outlet.write is discard
+    assert writer.send(b"3")
+    assert (kernel.direct, kernel.calls) == ([b"1"], ["close", b"3"])
+    SocketWriter(kernel).release()

@@ -1,0 +1,72 @@
+"""The queue of sockets with unhandled input: order, slices, failures. The clock is the test's."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from gateway.transport import turns
+from gateway.transport.turns import SLICE_S, Turns
+
+
+async def test_turns_each_item_called_once_in_order() -> None:
+    called: list[str] = []
+    waiting: Turns[str] = Turns(called.append)
+    for name in ("a", "b", "a", "c"):
+        waiting.add(name)
+    waiting.discard("b")
+    waiting.discard("never in")
+    assert (called, len(waiting)) == ([], 2)
+    await asyncio.sleep(0)
+    assert (called, len(waiting)) == (["a", "c"], 0)
+    await asyncio.sleep(0)
+    waiting.add("d")
+    await asyncio.sleep(0)
+    assert called == ["a", "c", "d"]
+
+
+async def test_turns_slice_used_up_continues_next_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 0.0
+    monkeypatch.setattr(turns, "perf_counter", lambda: now)
+    called: list[int] = []
+
+    def call(number: int) -> None:
+        nonlocal now
+        now += SLICE_S / 2
+        called.append(number)
+
+    waiting: Turns[int] = Turns(call)
+    for number in range(5):
+        waiting.add(number)
+    for count in (2, 4, 5, 5):
+        await asyncio.sleep(0)
+        assert called == list(range(count))
+
+
+async def test_turns_item_added_by_its_own_call_waits() -> None:
+    called: list[str] = []
+    waiting: Turns[str] = Turns(lambda name: (called.append(name), len(called) < 3 and waiting.add("again"))[0])
+    waiting.add("again")
+    waiting.add("other")
+    await asyncio.sleep(0)
+    assert called == ["again", "other", "again"]
+
+
+async def test_turns_failing_call_is_reported_and_skipped() -> None:
+    called: list[str] = []
+    reported: list[dict[str, Any]] = []
+
+    def call(name: str) -> None:
+        if name == "bad":
+            raise RuntimeError(name)
+        called.append(name)
+
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: reported.append(context))
+    waiting: Turns[str] = Turns(call)
+    for name in ("bad", "good"):
+        waiting.add(name)
+    await asyncio.sleep(0)
+    assert called == ["good"]
+    ((message, error),) = (context.values() for context in reported)
+    assert (message, str(error)) == ("continuing a socket's input failed", "bad")
+    assert list(reported[0]) == ["message", "exception"]

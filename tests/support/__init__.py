@@ -1,0 +1,1 @@
+"""Clients, development servers and tools that tests, benchmarks and scripts share. It has no tests."""
