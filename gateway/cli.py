@@ -14,8 +14,7 @@ from contextlib import AsyncExitStack, ExitStack, nullcontext, suppress
 from typing import TYPE_CHECKING, Final
 
 from gateway.command_line import CommandLine
-from gateway.config import settings as configuration
-from gateway.config import sources
+from gateway.config import sources, validation
 from gateway.config.settings import Settings
 from gateway.errors import CannotListen, CommandError, SettingsError
 from gateway.server.log_sampling import Sampling
@@ -143,8 +142,8 @@ def _up(options: argparse.Namespace) -> int:
     from gateway.up.welcome import welcome
 
     raw = sources.read(_flags(APP_HOST=options.host, APP_PORT=options.port), defaults=UP_DEFAULTS)
-    settings = configuration.parse(raw)
-    configuration.require_own_url(settings)
+    settings = validation.parse(raw)
+    validation.require_own_url(settings)
     _set_up_logging(settings, "up")
     _warn_of_misspellings()
 
@@ -173,7 +172,7 @@ def _gateway(options: argparse.Namespace) -> int:
     if options.gate is None:  # else `up` has warned already
         _warn_of_misspellings()
     _need_redis(settings)
-    configuration.require_own_url(settings)
+    validation.require_own_url(settings)
     own_ports = [port for port in (options.own_port, settings.metrics_port) if port is not None]
     with ExitStack() as stack:
         sockets = [
@@ -243,7 +242,7 @@ def _auth(options: argparse.Namespace) -> int:
     sampling = _set_up_logging(settings, "auth")
     _warn_of_misspellings()
     _need_redis(settings)
-    configuration.require_own_url(settings)
+    validation.require_own_url(settings)
     ports = [port for port in (settings.auth_port, settings.metrics_port) if port is not None]
     with ExitStack() as stack:
         sockets = [stack.enter_context(_bound(settings.app_host, port)) for port in ports]

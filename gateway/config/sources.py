@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from gateway.config.settings import Settings, known_settings, parse
+from gateway.config.settings import Settings, known_settings
+from gateway.config.validation import parse
 from gateway.errors import SettingsError
 
 _LINE = re.compile(

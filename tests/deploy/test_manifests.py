@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from gateway.config.settings import known_settings, require_own_url
+from gateway.config.settings import known_settings
 from gateway.config.sources import load
+from gateway.config.validation import require_own_url
 from tests.deploy.programs import AGES, Object
 from tests.deploy.schemas import CUSTOM, check
 from tests.deploy.secrets import SECRETS

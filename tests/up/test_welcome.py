@@ -2,7 +2,7 @@
 
 import pytest
 
-from gateway.config.settings import parse
+from gateway.config.validation import parse
 from gateway.up.welcome import welcome
 
 
