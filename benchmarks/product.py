@@ -23,7 +23,7 @@ from tests.support.cluster import GatewayNode
 from tests.support.servers import PostgresServer, RedisServer, temporary_folder
 
 SETTINGS = """everything on: tokens, membership, presence, limits, PostgreSQL with fsync, Redis, metrics, JSON logs. \
-The writer is on another node, so that each message comes committed and through Redis."""
+The writers are on another node, so that each message comes committed and through Redis."""
 PREFIX = '{"type":"message"'
 TOKEN_LIFETIME_S = 3600
 MAKERS = 8  # concurrent statements while users and chats are created
@@ -166,23 +166,29 @@ def message(text: str) -> bytes:
 
 
 class ProductRoom:
-    """A room for the fan-out measurement: subscribers spread over the nodes, its one writer alone on the last node."""
+    """A room for the fan-out measurement: subscribers spread over the nodes, its writers alone on the last node.
 
-    extra = 1
+    The writers take turns: a single one would be slowed down as a flood (`gateway/transport/incoming`).
+    """
+
+    extra = 16
     prefix = PREFIX
     message = message("x" * 90)
     hello = b""
 
     def __init__(self, product: Product, subscribers: int) -> None:
         *nodes, last = product.nodes
-        ((writer, *members),) = product.chats([subscribers + 1])
+        (members,) = product.chats([subscribers + self.extra])
+        writers, readers = members[: self.extra], members[self.extra :]
         self.pid = nodes[0].pid
-        spread = zip(members, itertools.cycle(nodes), strict=False)
-        self.sockets = [writer.socket(last.port, is_writer=True), *(m.socket(node.port) for m, node in spread)]
+        self._writer = itertools.cycle(range(self.extra))
+        self.sockets = [writer.socket(last.port, is_writer=True) for writer in writers]
+        spread = zip(readers, itertools.cycle(nodes), strict=False)
+        self.sockets += [member.socket(node.port) for member, node in spread]
 
     def publish(self, count: int, load: Load) -> None:
         """Send messages, which are stored and reach the measured node through Redis."""
-        load.send(0, count)
+        load.send(next(self._writer), count)
 
 
 @contextmanager

@@ -11,6 +11,8 @@ from enum import StrEnum
 from hashlib import sha256
 from typing import TypeGuard
 
+from msgspec import Struct
+
 
 class EventKind(StrEnum):
     """What an entry of a chat's log says."""
@@ -53,8 +55,7 @@ class Relation(StrEnum):
     UNKNOWN = "unknown"  # no such user
 
 
-@dataclass(frozen=True, slots=True)
-class Person:
+class Person(Struct, frozen=True, gc=False):
     """A user as others see it. `username` is the login."""
 
     id: int
@@ -73,8 +74,7 @@ class RevocationKind(StrEnum):
     UNBAN = "unban"  # an earlier ban has no effect any more
 
 
-@dataclass(frozen=True, slots=True)
-class RevocationEntry:
+class RevocationEntry(Struct, frozen=True, gc=False):
     """An entry of the log of revocations; of two bans or unbans of a user the later entry counts.
 
     `moment` and `created_at` are in Unix seconds. `digest` is `name_digest` the token's jti or session.
@@ -89,8 +89,7 @@ class RevocationEntry:
     created_at: int
 
 
-@dataclass(frozen=True, slots=True)
-class Credential:
+class Credential(Struct, frozen=True, gc=False):
     """What a verified token says about itself; times are in Unix seconds.
 
     `user_id` is None for a guest. A token without `iat` counts as issued at 0. The digests are `name_digest` of its jti
@@ -131,16 +130,14 @@ ids that clients send start at 1.
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Account:
+class Account(Struct, frozen=True, gc=False):
     """A user as the auth service sees it."""
 
     person: Person
     password_hash: str
 
 
-@dataclass(frozen=True, slots=True)
-class SigningKey:
+class SigningKey(Struct, frozen=True, gc=False):
     """A key pair that signs tokens: `private_jwk` is its JWK as JSON, `kid` the RFC 7638 thumbprint."""
 
     kid: str
@@ -148,8 +145,7 @@ class SigningKey:
     created_at: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class NewEvent:
+class NewEvent(Struct, frozen=True, gc=False):
     """An event to store in a chat's log.
 
     `client_msg_id` (1–64 characters) is unique per chat and sender, permanently; the node generates one if the client
@@ -165,8 +161,7 @@ class NewEvent:
     message_id: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ChatEvent:
+class ChatEvent(Struct, frozen=True, gc=False):
     """One entry of a chat's log, with the *present* state of the message it speaks of.
 
     `seq` is the entry's own position (1, 2, 3 … without holes in its chat); `created_at` (UTC, aware) is when the
@@ -185,8 +180,7 @@ class ChatEvent:
     client_msg_id: str
 
 
-@dataclass(frozen=True, slots=True)
-class Committed:
+class Committed(Struct, frozen=True, gc=False):
     """The event is in the database. `duplicate`: it was there already, and `event` is that first one."""
 
     event: ChatEvent
@@ -208,24 +202,21 @@ Outcome = Committed | Refusal
 OnOutcome = Callable[[Outcome], None]
 
 
-@dataclass(frozen=True, slots=True)
-class ChatPosition:
+class ChatPosition(Struct, frozen=True, gc=False):
     """Where a chat stands: its last seq, and a counter that moves whenever its members change."""
 
     last_seq: int
     members_version: int
 
 
-@dataclass(frozen=True, slots=True)
-class Positions:
+class Positions(Struct, frozen=True, gc=False):
     """Where chats stand, and in which history: a position means nothing in another one."""
 
     epoch: str
     chats: dict[int, ChatPosition]
 
 
-@dataclass(frozen=True, slots=True)
-class Member:
+class Member(Struct, frozen=True, gc=False):
     """A user's place in a chat."""
 
     person: Person
@@ -236,8 +227,7 @@ class Member:
 MAX_UNREAD = 100
 
 
-@dataclass(frozen=True, slots=True)
-class ReadPosition:
+class ReadPosition(Struct, frozen=True, gc=False):
     """How far a member has read; `unread` counts messages by others after it.
 
     MAX_UNREAD stands for as many or more, and for more than 1,000 events of any kind, which are not counted.
@@ -247,8 +237,7 @@ class ReadPosition:
     unread: int
 
 
-@dataclass(frozen=True, slots=True)
-class Chat:
+class Chat(Struct, frozen=True, gc=False):
     """A chat with its members, the oldest first.
 
     `owner_id` is None if the members cannot be changed; `unread` counts messages by others after the reader's
@@ -264,8 +253,7 @@ class Chat:
     unread: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Admission:
+class Admission(Struct, frozen=True, gc=False):
     """What a connection needs to know to enter a chat: the chat's kind and position, and the user's place in it."""
 
     chat_id: int
@@ -275,16 +263,14 @@ class Admission:
     epoch: str
 
 
-@dataclass(frozen=True, slots=True)
-class Room:
+class Room(Struct, frozen=True, gc=False):
     """A chat that is found by a name; neither ever changes."""
 
     chat_id: int
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class RoomEntry:
+class RoomEntry(Struct, frozen=True, gc=False):
     """What a connection needs to know to enter a room, of which it is no member: see `Admission`."""
 
     room: Room
@@ -299,8 +285,7 @@ class Direction(StrEnum):
     OUT = "out"  # the server's
 
 
-@dataclass(frozen=True, slots=True)
-class NewLine:
+class NewLine(Struct, frozen=True, gc=False):
     """A message of an echo session to keep; its `place` in the session (1, 2, 3 …) identifies it permanently."""
 
     user_id: int
@@ -311,8 +296,7 @@ class NewLine:
     is_text: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(Struct, frozen=True, gc=False):
     """A message that was kept; `created_at` (UTC, aware) is when."""
 
     id: int
@@ -323,16 +307,14 @@ class Line:
     created_at: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class LinePage:
+class LinePage(Struct, frozen=True, gc=False):
     """Some of a user's lines, ascending by id; `next` is the id to go on after, None if there is no more."""
 
     lines: tuple[Line, ...]
     next: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class PublicChat:
+class PublicChat(Struct, frozen=True, gc=False):
     """What anybody may know of a public chat before reading it."""
 
     chat_id: int
@@ -340,8 +322,7 @@ class PublicChat:
     epoch: str
 
 
-@dataclass(frozen=True, slots=True)
-class NewMember:
+class NewMember(Struct, frozen=True, gc=False):
     """Somebody to add to a chat: by id or by login (exactly one is set)."""
 
     user_id: int | None = None

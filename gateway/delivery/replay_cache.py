@@ -14,7 +14,9 @@ the least recently used are dropped first.
 import asyncio
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+
+from msgspec.structs import replace
 
 from gateway.dialects.base import Dialect
 from gateway.interfaces.chat_log import ChatLog

@@ -1,11 +1,11 @@
 """The limit of stored messages per user and minute, across all nodes. Implemented by `gateway.redis.rate_limits`."""
 
-from dataclasses import dataclass
 from typing import Final, Protocol
 
+from msgspec import Struct
 
-@dataclass(frozen=True, slots=True)
-class RateLimited:
+
+class RateLimited(Struct, frozen=True, gc=False):
     """The user's limit is reached; a message may be stored in `retry_after_s`."""
 
     retry_after_s: float
@@ -14,8 +14,7 @@ class RateLimited:
 WINDOW_S: Final = 60.0
 
 
-@dataclass(frozen=True, slots=True)
-class Admitted:
+class Admitted(Struct, frozen=True, gc=False):
     """The message may be stored. `is_new`: this call counted it; otherwise an earlier call did."""
 
     is_new: bool

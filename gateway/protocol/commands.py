@@ -5,21 +5,21 @@ Dialects decode JSON into commands and encode replies and pushes as JSON; no oth
 
 from dataclasses import dataclass, field
 
+from msgspec import Struct
+
 from gateway.protocol.ids import Since
 
 MAX_HISTORY = 200
 
 
-@dataclass(frozen=True, slots=True)
-class SendMessage:
+class SendMessage(Struct, frozen=True, gc=False):
     """Store a message; `text` has been validated."""
 
     text: str
     client_msg_id: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class EditMessage:
+class EditMessage(Struct, frozen=True, gc=False):
     """Replace the text of one of the user's own messages."""
 
     message_id: int
@@ -27,30 +27,26 @@ class EditMessage:
     client_msg_id: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class DeleteMessage:
+class DeleteMessage(Struct, frozen=True, gc=False):
     """Delete one of the user's own messages."""
 
     message_id: int
     client_msg_id: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class SetTyping:
+class SetTyping(Struct, frozen=True, gc=False):
     """Announce that the user started or stopped typing."""
 
     is_typing: bool
 
 
-@dataclass(frozen=True, slots=True)
-class MarkRead:
+class MarkRead(Struct, frozen=True, gc=False):
     """Move the user's read position to `seq`; None: to the last seq written to this socket."""
 
     seq: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class GetHistory:
+class GetHistory(Struct, frozen=True, gc=False):
     """Request stored messages: those before a seq (None: the newest), or the events after one."""
 
     before_seq: int | None
@@ -58,18 +54,15 @@ class GetHistory:
     limit: int
 
 
-@dataclass(frozen=True, slots=True)
-class GetPresence:
+class GetPresence(Struct, frozen=True, gc=False):
     """Request the list of connected users."""
 
 
-@dataclass(frozen=True, slots=True)
-class Ping:
+class Ping(Struct, frozen=True, gc=False):
     """Request a Pong."""
 
 
-@dataclass(frozen=True, slots=True)
-class Hello:
+class Hello(Struct, frozen=True, gc=False):
     """Request a Greeting, which names the client's identity and repeats `message`."""
 
     message: str
@@ -84,15 +77,13 @@ class Refresh:
     token: str = field(repr=False)
 
 
-@dataclass(frozen=True, slots=True)
-class Subscribe:
+class Subscribe(Struct, frozen=True, gc=False):
     """Request the pushes of a chat, starting with the events after `since` (None: with the next new event)."""
 
     since: Since | None
 
 
-@dataclass(frozen=True, slots=True)
-class Unsubscribe:
+class Unsubscribe(Struct, frozen=True, gc=False):
     """End the subscription to a chat."""
 
 

@@ -6,24 +6,22 @@ kind is skipped; it is not an error.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import orjson
+from msgspec import Struct
 
 from httpapi.bounded_json import read_json
 
 
-@dataclass(frozen=True, slots=True)
-class Activity:
+class Activity(Struct, frozen=True, gc=False):
     """A node has stored events; each position is a chat's id and the last seq stored by that node."""
 
     node_id: str
     positions: Sequence[tuple[int, int]]
 
 
-@dataclass(frozen=True, slots=True)
-class MembersChanged:
+class MembersChanged(Struct, frozen=True, gc=False):
     """These users were added to a chat or, if `removed`, removed from it."""
 
     chat_id: int
@@ -31,24 +29,21 @@ class MembersChanged:
     removed: bool
 
 
-@dataclass(frozen=True, slots=True)
-class PositionsMoved:
+class PositionsMoved(Struct, frozen=True, gc=False):
     """Read positions moved on a node; each pair is a chat's id and a user's id."""
 
     node_id: str
     pairs: Sequence[tuple[int, int]]
 
 
-@dataclass(frozen=True, slots=True)
-class DirectToUser:
+class DirectToUser(Struct, frozen=True, gc=False):
     """Any JSON for the user's sockets on the receiving node."""
 
     user_id: int
     json: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class DirectToClient:
+class DirectToClient(Struct, frozen=True, gc=False):
     """Any JSON for the user's sockets with this client_id on the receiving node; user_id None: the anonymous ones."""
 
     client_id: str
@@ -56,13 +51,11 @@ class DirectToClient:
     json: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class RevocationsAdded:
+class RevocationsAdded(Struct, frozen=True, gc=False):
     """The log of revocations has new entries."""
 
 
-@dataclass(frozen=True, slots=True)
-class UserDisconnected:
+class UserDisconnected(Struct, frozen=True, gc=False):
     """Close sockets of this user: the multi-chat ones with this client_id, those of this chat alone, or all of them."""
 
     user_id: int

@@ -1,7 +1,8 @@
 """Validation of the ids, seqs and positions that clients send, in JSON and in URLs."""
 
-from dataclasses import dataclass
 from typing import TypeGuard
+
+from msgspec import Struct
 
 MAX_ID = 2**63 - 1  # what a BIGINT column holds
 
@@ -29,8 +30,7 @@ def seq_in(text: str) -> int | None:
     return value if value <= MAX_ID else None
 
 
-@dataclass(frozen=True, slots=True)
-class Since:
+class Since(Struct, frozen=True, gc=False):
     """The position from which a reconnecting client resumes: `<seq>` or `<epoch>:<seq>`.
 
     The seq is the last one that the client has; with `epoch` None the history is assumed to be the same.

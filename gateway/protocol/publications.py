@@ -4,11 +4,11 @@ During a rolling update two adjacent versions run together: append fields, never
 as its default. A publication of an unknown kind is skipped; it is not an error.
 """
 
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
 
 import orjson
+from msgspec import Struct
 
 from gateway.protocol.claim import Claim
 from gateway.protocol.pushes import MessagesRead, PresenceChange, Typing
@@ -18,8 +18,7 @@ from storage.records import ChatEvent, EventKind, Person
 # --- publications that only nodes receive
 
 
-@dataclass(frozen=True, slots=True)
-class Takeover:
+class Takeover(Struct, frozen=True, gc=False):
     """A user has taken a new exclusive seat: the user's seats with a lower (claim, connection_id) must close."""
 
     chat_id: int
@@ -28,8 +27,7 @@ class Takeover:
     connection_id: str
 
 
-@dataclass(frozen=True, slots=True)
-class CrowdedOut:
+class CrowdedOut(Struct, frozen=True, gc=False):
     """The chat is full of users who came before this one: this user's seats with claims up to `claim` must close."""
 
     chat_id: int
@@ -37,8 +35,7 @@ class CrowdedOut:
     claim: Claim
 
 
-@dataclass(frozen=True, slots=True)
-class MemberRemoved:
+class MemberRemoved(Struct, frozen=True, gc=False):
     """This user is no longer a member of the chat."""
 
     chat_id: int

@@ -3,14 +3,14 @@
 A stored event is pushed as storage's `ChatEvent`.
 """
 
-from dataclasses import dataclass
 from typing import Literal
+
+from msgspec import Struct
 
 from storage.records import ChatEvent, Person
 
 
-@dataclass(frozen=True, slots=True)
-class Typing:
+class Typing(Struct, frozen=True, gc=False):
     """A user started or stopped typing; never pushed to that user."""
 
     chat_id: int
@@ -18,8 +18,7 @@ class Typing:
     is_typing: bool
 
 
-@dataclass(frozen=True, slots=True)
-class MessagesRead:
+class MessagesRead(Struct, frozen=True, gc=False):
     """A user's read position moved to `seq`: a push to other users, and a reply to the user's other sockets."""
 
     chat_id: int
@@ -27,8 +26,7 @@ class MessagesRead:
     seq: int
 
 
-@dataclass(frozen=True, slots=True)
-class PresenceChange:
+class PresenceChange(Struct, frozen=True, gc=False):
     """A user joined or left, and `count` users are now present; never pushed to that user."""
 
     chat_id: int
@@ -38,8 +36,7 @@ class PresenceChange:
     count: int
 
 
-@dataclass(frozen=True, slots=True)
-class PresenceCount:
+class PresenceCount(Struct, frozen=True, gc=False):
     """The number of present users, which a large chat receives instead of PresenceChange."""
 
     chat_id: int

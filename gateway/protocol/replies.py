@@ -1,37 +1,34 @@
 """Replies to one session's command, and notices to a user's sockets about chats they are not subscribed to."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from gateway.protocol.codes import ErrorCode
 from gateway.protocol.pushes import MessagesRead
 from storage.records import ChatEvent
 
 
-@dataclass(frozen=True, slots=True)
-class ChatAdded:
+class ChatAdded(Struct, frozen=True, gc=False):
     """The user has become a member of this chat."""
 
     chat_id: int
 
 
-@dataclass(frozen=True, slots=True)
-class ChatRemoved:
+class ChatRemoved(Struct, frozen=True, gc=False):
     """The user is no longer a member of this chat; any subscription to it has ended."""
 
     chat_id: int
 
 
-@dataclass(frozen=True, slots=True)
-class ChatActivity:
+class ChatActivity(Struct, frozen=True, gc=False):
     """A chat of the user that the socket is not subscribed to has new events; a hint, and only the latest is kept."""
 
     chat_id: int
     last_seq: int
 
 
-@dataclass(frozen=True, slots=True)
-class ChatRead:
+class ChatRead(Struct, frozen=True, gc=False):
     """The user has read a chat up to `seq` on another socket; `unread` as in `storage.records.ReadPosition`."""
 
     chat_id: int
@@ -39,8 +36,7 @@ class ChatRead:
     unread: int
 
 
-@dataclass(frozen=True, slots=True)
-class Direct:
+class Direct(Struct, frozen=True, gc=False):
     """A message from a service to a user or a client: any JSON, passed on unchanged."""
 
     json: bytes
@@ -49,8 +45,7 @@ class Direct:
 Notice = ChatAdded | ChatRemoved | ChatActivity | ChatRead | Direct
 
 
-@dataclass(frozen=True, slots=True)
-class Established:
+class Established(Struct, frozen=True, gc=False):
     """The session has joined the chat, whose last event is `last_seq`."""
 
     chat_id: int
@@ -59,8 +54,7 @@ class Established:
     epoch: str
 
 
-@dataclass(frozen=True, slots=True)
-class Stored:
+class Stored(Struct, frozen=True, gc=False):
     """The command's event is in the database; `duplicate` if it was stored before.
 
     `epoch` and the seq form a position. `epoch` is the one that the node knew when it accepted the command, or an older
@@ -72,13 +66,11 @@ class Stored:
     epoch: str
 
 
-@dataclass(frozen=True, slots=True)
-class Done:
+class Done(Struct, frozen=True, gc=False):
     """The command succeeded and has no result."""
 
 
-@dataclass(frozen=True, slots=True)
-class HistoryPage:
+class HistoryPage(Struct, frozen=True, gc=False):
     """Stored events in ascending order."""
 
     chat_id: int
@@ -86,8 +78,7 @@ class HistoryPage:
     last_seq: int
 
 
-@dataclass(frozen=True, slots=True)
-class Present:
+class Present(Struct, frozen=True, gc=False):
     """A connected user; `connected_at` is in Unix seconds."""
 
     user_id: int
@@ -95,16 +86,14 @@ class Present:
     connected_at: int
 
 
-@dataclass(frozen=True, slots=True)
-class PresenceState:
+class PresenceState(Struct, frozen=True, gc=False):
     """The users connected to the chat on all nodes."""
 
     chat_id: int
     members: Sequence[Present]
 
 
-@dataclass(frozen=True, slots=True)
-class CaughtUp:
+class CaughtUp(Struct, frozen=True, gc=False):
     """A resume has ended: every event up to `seq` was written, and later events are pushed live."""
 
     chat_id: int
@@ -112,8 +101,7 @@ class CaughtUp:
     epoch: str
 
 
-@dataclass(frozen=True, slots=True)
-class Reset:
+class Reset(Struct, frozen=True, gc=False):
     """The client's position belongs to another history, so it must reload; the chat's last event is `last_seq`."""
 
     chat_id: int
@@ -121,27 +109,23 @@ class Reset:
     epoch: str
 
 
-@dataclass(frozen=True, slots=True)
-class Pong:
+class Pong(Struct, frozen=True, gc=False):
     """The reply to Ping."""
 
 
-@dataclass(frozen=True, slots=True)
-class Refreshed:
+class Refreshed(Struct, frozen=True, gc=False):
     """The reply to Refresh: the session now ends at `expires_at` (Unix seconds)."""
 
     expires_at: float
 
 
-@dataclass(frozen=True, slots=True)
-class TokenExpiring:
+class TokenExpiring(Struct, frozen=True, gc=False):
     """The session ends in so many seconds, unless the client refreshes it."""
 
     expires_in_s: int
 
 
-@dataclass(frozen=True, slots=True)
-class Greeting:
+class Greeting(Struct, frozen=True, gc=False):
     """The reply to Hello: the client's identity, and the message that it sent."""
 
     client_id: str
@@ -149,8 +133,7 @@ class Greeting:
     message: str
 
 
-@dataclass(frozen=True, slots=True)
-class ErrorReply:
+class ErrorReply(Struct, frozen=True, gc=False):
     """A command was rejected; the socket stays open. `message` is for people, `code` for programs.
 
     `ref` is the id of a command whose other fields could not be decoded.

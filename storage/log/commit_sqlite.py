@@ -2,8 +2,9 @@
 
 import sqlite3
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
+
+from msgspec.structs import replace
 
 from storage.database.sqlite_writer import SqliteWriter
 from storage.log.commit import digest_of

@@ -9,7 +9,8 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from storage.errors import StorageUnavailable
 from storage.log.commit import BATCH_LIMIT, Commit

@@ -2,8 +2,9 @@
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
+
+from msgspec.structs import replace
 
 from storage.errors import StorageUnavailable
 from storage.records import ChatEvent, EventKind, NewEvent, OnOutcome, Person, Positions

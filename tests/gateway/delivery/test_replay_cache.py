@@ -3,10 +3,10 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import replace
 
 import orjson
 import pytest
+from msgspec.structs import replace
 
 from gateway.delivery.replay_cache import PAGE, Replay, ReplayCache
 from gateway.dialects.chat import ChatDialect

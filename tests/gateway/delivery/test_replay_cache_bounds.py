@@ -2,10 +2,10 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from gateway.delivery.replay_cache import EVENT_BYTES, FRAME_BYTES, PAGE, ReplayCache
 from gateway.dialects.chat import ChatDialect

@@ -1,10 +1,10 @@
 """Golden JSON of seed 001; the seed's own document is in tests/seeds/."""
 
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 
 import orjson
 import pytest
+from msgspec.structs import replace
 
 from gateway.dialects.base import EchoPolicy, Request
 from gateway.dialects.service import ServiceDialect

@@ -1,9 +1,9 @@
 """A batch on SQLite by itself: the pipeline above it would hide a batch that had to be split."""
 
 from collections.abc import AsyncIterator
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from storage.database.migrate import migrate
 from storage.log.commit import digest_of
