@@ -124,9 +124,11 @@ def build(
             settings.max_connections_per_user,
             settings.handshakes_per_minute_per_address,
             settings.handshakes_per_minute_per_user,
-        )
+        ),
+        opened.handshake_rates,
+        on_limited=metrics.clients.handshake_limited,
     )
-    identity = Authenticator(credentials, origins, limits.on_user)
+    identity = Authenticator(credentials, origins, limits.admit)
     drain = Drain(
         sessions,
         delay_s=settings.drain_delay_s,

@@ -20,6 +20,7 @@ from gateway.delivery.subscription import SubscriptionRegistry
 from gateway.interfaces.broker import Broker
 from gateway.interfaces.client_registry import ClientRegistry
 from gateway.interfaces.presence import Presence
+from gateway.interfaces.rate_limits import HandshakeRates
 from gateway.interfaces.revocations import RevocationLog
 from gateway.interfaces.rooms import RoomInbox, Store
 from gateway.interfaces.session import OpenSession
@@ -91,6 +92,7 @@ class OpenNode:
     rooms: RoomRepository
     inbox: RoomInbox
     presence: Presence
+    handshake_rates: HandshakeRates
     tickets: Tickets
     broker: Broker
     client_registry: ClientRegistry
@@ -260,6 +262,7 @@ async def open_node(
             rooms=rooms,
             inbox=inbox,
             presence=redis.presence,
+            handshake_rates=redis.handshake_rates,
             tickets=redis.tickets,
             broker=redis.broker,
             client_registry=redis.clients,

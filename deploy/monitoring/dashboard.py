@@ -159,6 +159,7 @@ ROWS: dict[str, list[Panel]] = {
                 "input slowed": _rate("chat_gateway_input_slowed_total"),
                 "floods closed": _rate("chat_gateway_floods_total"),
                 "strangers limited": _rate("chat_gateway_strangers_limited_total"),
+                "handshakes limited by {{by}}": _rate("chat_gateway_handshakes_limited_total", "by"),
             },
         ),
         Panel("Pages read by resumes", "ops", {"{{source}}": _rate("chat_gateway_replay_pages_total", "source")}),

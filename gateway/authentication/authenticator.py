@@ -20,6 +20,13 @@ T = TypeVar("T")
 Admit = Callable[[int], Awaitable[Admission | None]]
 """Returns the membership of the user with this id in a chat; None if there is none."""
 
+OnCaller = Callable[[HTTPConnection, int | None], Awaitable[None]]
+"""May raise Problem, to reject the caller."""
+
+
+async def _no_more(_: HTTPConnection, __: int | None) -> None:
+    """Rejects nobody."""
+
 
 @dataclass(frozen=True, slots=True)
 class Caller:
@@ -61,12 +68,12 @@ class Authenticator:
         self,
         bearers: CredentialResolver,
         origins: Origins,
-        on_user: Callable[[HTTPConnection, int], None] = lambda *_: None,
+        on_caller: OnCaller = _no_more,
     ) -> None:
-        """`on_user` is called with the user's id when the credential is verified; it may raise Problem."""
+        """`on_caller` is awaited with the user's id, or None for others, before anything about them is queried."""
         self._bearers = bearers
         self._origins = origins
-        self._on_user = on_user
+        self._on_caller = on_caller
 
     async def caller(self, connection: HTTPConnection) -> Caller:
         """The user who calls.
@@ -74,7 +81,7 @@ class Authenticator:
         Raises: Problem (400 two tokens, 401, 403 origin not allowed, 503), StorageUnavailable, RedisUnavailable.
         """
         credentials = self._credentials(connection)
-        on_claim = partial(self._on_user, connection)
+        on_claim = partial(self._on_caller, connection)
         bearer = await _first_valid(credentials, lambda token: self._bearers.user(token, on_claim))
         return Caller(bearer.person, bearer.credential, credentials.subprotocol)
 
@@ -85,7 +92,7 @@ class Authenticator:
         """
         credentials = self._credentials(connection)
         claim = await _first_valid(credentials, self._bearers.claim)
-        self._on_user(connection, claim.user_id)
+        await self._on_caller(connection, claim.user_id)
         admission = await admit(claim.user_id)
         if admission is None:
             await self._bearers.bearer(claim)  # a 401 takes precedence
@@ -105,6 +112,7 @@ class Authenticator:
         except Problem as problem:
             if problem.status is not HTTPStatus.UNAUTHORIZED:
                 raise
+        await self._on_caller(connection, None)
         return Anonymous(offered_bearer(connection))
 
     async def guest(self, connection: HTTPConnection) -> Guest:
@@ -114,6 +122,7 @@ class Authenticator:
         """
         credentials = self._credentials(connection)
         claims = await _first_valid(credentials, self._bearers.guest)
+        await self._on_caller(connection, None)
         return Guest(claims.username, claims.email, claims.room_id, claims.expires_at, credentials.subprotocol)
 
     def _credentials(self, connection: HTTPConnection) -> Credentials:

@@ -67,6 +67,10 @@ class Principal:
     credential: Credential
 
 
+async def _no_more(_: int) -> None:
+    """Checks nothing more."""
+
+
 class CredentialResolver:
     """Resolves every kind of credential. The credential itself shows its kind; only the kind's verifier accepts it."""
 
@@ -110,13 +114,13 @@ class CredentialResolver:
             raise unauthorized("The token's user does not exist any more.")
         return Principal(person, claim.credential)
 
-    async def user(self, credential: str, on_claim: Callable[[int], None] = lambda _: None) -> Principal:
-        """Verify the credential and load its user; `on_claim` is called in between with the user's id.
+    async def user(self, credential: str, on_claim: Callable[[int], Awaitable[None]] = _no_more) -> Principal:
+        """Verify the credential and load its user; `on_claim` is awaited in between with the user's id.
 
         Raises: the errors of `claim`, `on_claim` and `bearer`.
         """
         claim = await self.claim(credential)
-        on_claim(claim.user_id)
+        await on_claim(claim.user_id)
         return await self.bearer(claim)
 
     async def renew(self, token: str) -> Credential | None:

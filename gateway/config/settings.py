@@ -202,13 +202,14 @@ class Settings:
     handshakes_per_minute_per_address: int = _setting(
         values.whole(0, 10_000_000),
         2000,
-        "WebSocket handshakes on a node from one address or IPv6 /64 in a minute, further ones get 503; 0 = no limit",
+        "WebSocket handshakes from one address or IPv6 /64 in a minute, over all replicas; further ones get 503; 0 = no"
+        " limit",
         shown="2,000; no limit in development",
     )
     handshakes_per_minute_per_user: int = _setting(
         values.whole(0, 10_000_000),
         120,
-        "WebSocket handshakes on a node of one user in a minute, further ones get 503; 0 = no limit",
+        "WebSocket handshakes of one user in a minute, over all replicas; further ones get 503; 0 = no limit",
         shown="120; no limit in development",
     )
     messages_per_minute: int = _setting(

@@ -78,7 +78,7 @@ class Acceptor:
             except (StorageUnavailable, RedisUnavailable):
                 await self._reject(websocket, endpoint, unavailable())
             except Problem as problem:
-                await self._reject(websocket, endpoint, problem)
+                await self._reject(websocket, endpoint, await self._limits.first(problem, websocket))
             else:
                 await self._run(websocket, endpoint, pending, place)
                 held.pop_all()  # the end of the session releases the place

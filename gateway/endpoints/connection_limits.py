@@ -1,9 +1,11 @@
-"""Limits of one node's connections: how many are open and how many handshakes come, by address and by user.
+"""Limits of open connections on this node, and of handshakes to all nodes, by address and by user.
 
-Checked before any query: the node's and the address's when a handshake arrives, the user's when its token is verified.
+Checked before any query: this node's counts when a handshake arrives and when its token is verified, those of all nodes
+then, in one round trip to Redis. While Redis does not respond, this node's count of handshakes applies.
 A handshake counts as a connection until it ends. 0 means no limit.
 """
 
+import asyncio
 import resource
 import time
 from collections import Counter, OrderedDict
@@ -15,11 +17,14 @@ from typing import Final
 from starlette.requests import HTTPConnection
 
 from gateway.http.problems import Problem, unavailable
+from gateway.interfaces.rate_limits import HandshakeRates
 from httpapi.client_address import networks_of
 from httpapi.errors import retry_later
 
 TOO_MANY: Final = "too_many_connections"
 """The error code of a handshake beyond the limit of its address or user."""
+TOO_MANY_HANDSHAKES: Final = "too_many_handshakes"
+"""The error code of a handshake beyond the rate of its address or user."""
 RETRY_S: Final = 10.0
 """`Retry-After` where it is unknown when a connection will close."""
 MAX_KEYS: Final = 50_000
@@ -28,6 +33,8 @@ OTHER_DESCRIPTORS: Final = 200
 """For connections to the servers, HTTP requests and files."""
 MINUTE_S: Final = 60.0
 _PLACE: Final = "chat_gateway.place"
+_OWN: Final = frozenset({HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE})
+"""Rejections that need no further count: of these limits, or of a node that is short of something."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +45,9 @@ class Limits:
     connections_per_address: int = 0
     connections_per_user: int = 0
     handshakes_per_address: int = 0
-    """In a minute."""
+    """In a minute, over all nodes."""
     handshakes_per_user: int = 0
-    """In a minute."""
+    """In a minute, over all nodes."""
 
 
 def descriptor_limit() -> int:
@@ -50,10 +57,21 @@ def descriptor_limit() -> int:
 
 
 class ConnectionLimits:
-    """Counts the connections of this node."""
+    """Counts the connections of this node, and the handshakes of all nodes in `everywhere`.
 
-    def __init__(self, limits: Limits, now: Callable[[], float] = time.monotonic) -> None:
+    `on_limited` is called with "address" or "user" for each handshake beyond that one's rate.
+    """
+
+    def __init__(
+        self,
+        limits: Limits,
+        everywhere: HandshakeRates | None = None,
+        on_limited: Callable[[str], None] = lambda _: None,
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._limits = limits
+        self._everywhere = everywhere
+        self._on_limited = on_limited
         self._open = 0
         self._by_key = Counter[str]()
         self._handshakes = _Rates(now)
@@ -74,19 +92,48 @@ class ConnectionLimits:
         connection.scope[_PLACE] = place
         return place
 
-    def on_user(self, connection: HTTPConnection, user_id: int) -> None:
-        """Count the connection of a handshake for its user too; ignored for other requests.
+    async def admit(self, connection: HTTPConnection, user_id: int | None) -> None:
+        """Count a handshake over all nodes, and for its user, None if it has none; ignored for other requests.
 
-        Raises: Problem (503 the user sends too many handshakes, 429 too many connections).
+        Raises: Problem (503 the address or user sends too many handshakes, 429 the user has too many connections).
         """
         place: Place | None = connection.scope.get(_PLACE)
-        if place is None or place.user is not None:
+        if place is None:
             return
-        limits, key = self._limits, f"user:{user_id}"
-        self._check_rate(key, limits.handshakes_per_user)
-        self._check_open(key, limits.connections_per_user, "of this user")
+        new: list[tuple[str, int]] = []
+        if user_id is not None and place.user is None:
+            self._enter_user(place, f"user:{user_id}")
+            new.append((f"user:{user_id}", self._limits.handshakes_per_user))
+        if not place.is_counted_everywhere:
+            place.is_counted_everywhere = True
+            new.append((place.address, self._limits.handshakes_per_address))
+        if self._everywhere is not None and (limited := [one for one in new if one[1]]):
+            await self._count(self._everywhere, limited)
+
+    async def first(self, problem: Problem, connection: HTTPConnection) -> Problem:
+        """The response to a rejected handshake: `problem`, unless its address sends too many to all nodes.
+
+        So that handshakes with invalid tokens count too.
+        """
+        if problem.status not in _OWN:
+            try:
+                await self.admit(connection, None)
+            except Problem as beyond:
+                return beyond
+        return problem
+
+    def _enter_user(self, place: "Place", key: str) -> None:
+        self._check_rate(key, self._limits.handshakes_per_user)
+        self._check_open(key, self._limits.connections_per_user, "of this user")
         self._by_key[key] += 1
         place.user = key
+
+    async def _count(self, everywhere: HandshakeRates, limited: list[tuple[str, int]]) -> None:
+        # at once, so that all leave in one write
+        waits = await asyncio.gather(*(everywhere.take(key, per_minute) for key, per_minute in limited))
+        for (key, _), wait_s in zip(limited, waits, strict=True):
+            if wait_s:
+                raise self._too_fast(key, wait_s)
 
     def release(self, keys: tuple[str | None, ...]) -> None:
         """Stop counting a connection under these keys."""
@@ -103,17 +150,26 @@ class ConnectionLimits:
 
     def _check_rate(self, key: str, per_minute: int) -> None:
         if per_minute and (wait_s := self._handshakes.count(key, per_minute)):
-            raise unavailable(wait_s)
+            raise self._too_fast(key, wait_s)
+
+    def _too_fast(self, key: str, wait_s: float) -> Problem:
+        by = key.partition(":")[0]
+        self._on_limited(by)
+        detail = f"Too many handshakes from this {by}, please wait."
+        return retry_later(HTTPStatus.SERVICE_UNAVAILABLE, TOO_MANY_HANDSHAKES, detail, wait_s)
 
 
 class Place:
     """One counted connection."""
 
-    __slots__ = ("_address", "_is_released", "_limits", "user")
+    __slots__ = ("_is_released", "_limits", "address", "is_counted_everywhere", "user")
 
     def __init__(self, limits: ConnectionLimits, address: str) -> None:
         self._limits = limits
-        self._address = address
+        self.address = address
+        """The key of its address or network."""
+        self.is_counted_everywhere = False
+        """Whether the handshake was counted for its address over all nodes."""
         self.user: str | None = None
         self._is_released = False
 
@@ -121,7 +177,7 @@ class Place:
         """Stop counting it; further calls do nothing."""
         if not self._is_released:
             self._is_released = True
-            self._limits.release((self._address, self.user))
+            self._limits.release((self.address, self.user))
 
 
 class _Rates:

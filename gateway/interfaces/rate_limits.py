@@ -1,4 +1,4 @@
-"""The limit of stored messages per user and minute, across all nodes. Implemented by `gateway.redis.rate_limits`."""
+"""Limits of rates across all nodes: stored messages per user, and handshakes. Implemented in `gateway.redis`."""
 
 from typing import Final, Protocol
 
@@ -33,4 +33,16 @@ class RateLimits(Protocol):
 
     def forget(self, user_id: int, entry: str) -> None:
         """Remove a newly counted message that was not stored; never blocks."""
+        ...
+
+
+class HandshakeRates(Protocol):
+    """Buckets that hold a minute's worth of handshakes and refill evenly."""
+
+    async def take(self, key: str, per_minute: int) -> float:
+        """Count a handshake under this key; the seconds until one is allowed, or 0.0 if this one is.
+
+        Never raises, and takes at most 0.25 s: while Redis does not respond, every handshake is allowed, and the caller
+        counts those of its own node.
+        """
         ...

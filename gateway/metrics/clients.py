@@ -37,6 +37,14 @@ class ClientMetrics:
             self._connections.labels(dialect)
             for outcome in ("accepted", ErrorCode.UNAVAILABLE):
                 self._handshakes.labels(dialect, outcome)
+        self._handshakes_limited = Counter(
+            "chat_gateway_handshakes_limited_total",
+            "WebSocket handshakes rejected with `too_many_handshakes`, by whose limit: address or user.",
+            ["by"],
+            registry=registry,
+        )
+        for by in ("address", "user"):
+            self._handshakes_limited.labels(by)
         self._closes = Counter(
             "chat_gateway_closes_total", "WebSockets closed, by close code.", ["code"], registry=registry
         )
@@ -129,6 +137,10 @@ class ClientMetrics:
     def turned_away(self, dialect: str, reason: str) -> None:
         """Count a rejected handshake; `reason` is from a closed set."""
         self._handshakes.labels(dialect, reason).inc()
+
+    def handshake_limited(self, by: str) -> None:
+        """Count a handshake beyond the rate of its `address` or `user`."""
+        self._handshakes_limited.labels(by).inc()
 
     def closed(self, dialect: str, code: int) -> None:
         """Count a close of an accepted socket; all undefined codes of clients count as `other`."""

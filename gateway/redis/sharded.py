@@ -18,6 +18,7 @@ from gateway.interfaces.presence import Entered, Left, PresenceListener, Seat
 from gateway.interfaces.rate_limits import Admitted, RateLimited
 from gateway.protocol.replies import Present
 from gateway.redis.client_registry import RedisClients, client_field, fields_of, owned_field, user_field
+from gateway.redis.handshake_rates import RedisHandshakeRates
 from gateway.redis.peers import Peers
 from gateway.redis.presence.presence import RedisPresence
 from gateway.redis.pubsub.broker import ServerBroker
@@ -52,6 +53,7 @@ class Shard(Protocol):
     clients: RedisClients
     limits: RedisRateLimits
     stranger_limits: RedisRateLimits
+    handshake_rates: RedisHandshakeRates
     tickets: RedisTickets
     peers: Peers
 
@@ -74,6 +76,7 @@ class ShardedBackend:
         self.clients = ShardedClients([shard.clients for shard in shards])
         self.limits = ShardedLimits([shard.limits for shard in shards])
         self.stranger_limits = ShardedLimits([shard.stranger_limits for shard in shards])
+        self.handshake_rates = ShardedHandshakeRates([shard.handshake_rates for shard in shards])
         self.tickets = ShardedTickets([shard.tickets for shard in shards])
 
     def start(self, broker_listener: BrokerListener, presence_listener: PresenceListener) -> None:
@@ -239,6 +242,14 @@ class ShardedLimits(_Sharded[RedisRateLimits]):
     def forget(self, user_id: int, entry: str) -> None:
         """Implement `RateLimits.forget`."""
         self._of(user_id).forget(user_id, entry)
+
+
+class ShardedHandshakeRates(_Sharded[RedisHandshakeRates]):
+    """Implements `gateway.interfaces.rate_limits.HandshakeRates`."""
+
+    async def take(self, key: str, per_minute: int) -> float:
+        """Implement `HandshakeRates.take`."""
+        return await self._of(number_of(key)).take(key, per_minute)
 
 
 class ShardedTickets(_Sharded[RedisTickets]):
