@@ -36,7 +36,8 @@ class ProcessMetrics:
             ["event"],
             registry=registry,
         )
-        self._log_lines_dropped.labels("command_refused")  # at 0, for Prometheus' `increase`
+        for event in ("connected", "disconnected", "refused", "command_refused"):
+            self._log_lines_dropped.labels(event)  # at 0, for Prometheus' `increase`
 
     def log_line_dropped(self, event: str) -> None:
         """Count a line that was not written; `event` is from a closed set."""

@@ -15,14 +15,14 @@ logger = logging.getLogger("gateway.log_sampling")
 
 LINES_A_SECOND: Final = 10
 """For each event, and for each library."""
-RECORDS: Final = frozenset({"connected", "disconnected", "messages_stored"})
-"""The events by which operators trace a client or a message: RECORDS_A_SECOND lines of each."""
+RECORDS: Final = frozenset({"messages_stored"})
+"""The events by which operators trace a message: RECORDS_A_SECOND lines of each; users have limits of their own."""
 RECORDS_A_SECOND: Final = 100
-SUMMARY_S: Final = 10.0
+SUMMARY_S: Final = 1.0
 MAX_EVENTS: Final = 200
 """Further different events count as `other`. Our own events are constants, and fewer."""
 
-_OURS: Final = frozenset({"gateway", "auth", "storage"})
+_OURS: Final = frozenset({"gateway", "auth", "httpapi", "storage"})
 
 
 def _uncounted(event: str) -> None:

@@ -1,6 +1,7 @@
 """Floods over ten sockets of one node: neighbours are hardly delayed, and sockets that continue are closed (4429)."""
 
 import asyncio
+import re
 import socket
 import struct
 import time
@@ -137,6 +138,21 @@ async def test_flood_of_rejected_commands_logs_few_lines(cluster: Cluster) -> No
     lines = node.log.count("command_refused")
     assert 0 < lines <= LINES_A_SECOND * (seconds + 1)
     assert lines + count(node, 'chat_gateway_log_lines_dropped_total{event="command_refused"}') >= refused
+
+
+@pytest.mark.parametrize("cluster", ["uvloop"], indirect=True)
+async def test_flood_of_connects_logs_few_lines(cluster: Cluster) -> None:
+    node = cluster.nodes[0]
+    before, started = node.log.count("\n"), time.monotonic()
+    await flood(cluster, "close", await cluster.user(), FLOOD_S)
+    seconds = time.monotonic() - started
+    opened = count(node, 'chat_gateway_handshakes_total{dialect="native",outcome="accepted"}')
+    assert opened > 4 * LINES_A_SECOND * seconds, "a flood"
+    lines = node.log.count("\n") - before
+    assert 0 < lines <= (2 * LINES_A_SECOND + 1) * (seconds + 2), "connected, disconnected and the summary"
+    for event in ("connected", "disconnected"):
+        written = len(re.findall(rf"\binfo +{event}\b", node.log))
+        assert written + count(node, f'chat_gateway_log_lines_dropped_total{{event="{event}"}}') >= opened
 
 
 @pytest.mark.parametrize("cluster", ["uvloop"], indirect=True)

@@ -11,7 +11,7 @@ import pytest
 
 from gateway.server import log_sampling
 from gateway.server.log_sampling import LINES_A_SECOND, MAX_EVENTS, RECORDS_A_SECOND, Sampling
-from gateway.server.logs import JsonFormatter
+from gateway.server.logs import _OURS, JsonFormatter
 
 
 class Log:
@@ -52,9 +52,17 @@ def test_each_event_has_its_own_line_limit(log: Log) -> None:
     assert log.dropped == {"command_refused": 3 * (1000 - LINES_A_SECOND)}
 
 
-def test_client_and_message_records_have_higher_limit(log: Log) -> None:
+def test_message_records_have_higher_limit(log: Log) -> None:
     log.write("messages_stored", 1000)
-    assert log.lines == {"messages_stored": RECORDS_A_SECOND}
+    log.write("connected", 1000)
+    assert log.lines == {"messages_stored": RECORDS_A_SECOND, "connected": LINES_A_SECOND}
+
+
+@pytest.mark.parametrize("package", sorted({*_OURS}))
+def test_each_event_of_our_packages_has_own_limit(log: Log, package: str) -> None:
+    for event in ("first", "second"):
+        log.write(event, 1000, name=f"{package}.room")
+    assert log.lines == {"first": LINES_A_SECOND, "second": LINES_A_SECOND}
 
 
 def test_all_lines_of_a_library_share_one_limit(log: Log) -> None:
