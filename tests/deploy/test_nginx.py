@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -24,6 +25,10 @@ AUTH_PATHS = (
     "/api/v1/logout",
     "/.well-known/jwks.json",
 )
+
+REQUESTS = 600
+LOGGED_A_SECOND, LOGGED_AT_ONCE = 50, 50
+"""What chat.conf.template has."""
 
 
 @contextmanager
@@ -127,6 +132,26 @@ async def test_chat_works_through_nginx_and_logs_no_token(cluster: Cluster, bala
     balancer.stop()
     assert "/ws/chat/" in balancer.log
     assert not [user for user in (ann, bob) if user.token in balancer.log]
+
+
+async def test_balancer_logs_a_bounded_number_of_requests(cluster: Cluster, balancer: Balancer) -> None:
+    for number in range(10):
+        await (await ChatClient.connect(f"ws://{balancer.url}/ws/c{number}")).close()
+    started = time.monotonic()
+    with httpx.Client(trust_env=False) as client:
+        answers = [client.get(f"http://{balancer.url}/livez?n={n}").status_code for n in range(REQUESTS)]
+    seconds = time.monotonic() - started
+    async with asyncio.timeout(10):
+        for _ in range(100):
+            reader, writer = await asyncio.open_connection("127.0.0.1", balancer.port)
+            writer.write(b"NONSENSE\r\n\r\n")
+            assert b" 400 " in await reader.read()
+            writer.close()
+    assert answers == [200] * REQUESTS, "none is rejected"
+    balancer.stop()
+    lines = [line for line in balancer.log.splitlines() if '"GET ' in line or "NONSENSE" in line]
+    assert LOGGED_AT_ONCE / 2 < len(lines) <= LOGGED_AT_ONCE + LOGGED_A_SECOND * (seconds + 1)
+    assert {line.split('" ')[1].split()[0] for line in lines} == {"200"}, "no sockets"
 
 
 def test_auth_gets_its_urls_with_real_client_address(
