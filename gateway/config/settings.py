@@ -42,7 +42,9 @@ def _setting(parse: Callable[[str], _T], default: _T, meaning: str, *, shown: st
 
 def _per_minute(most: int, what: str) -> int:
     """A limit of a socket's commands (`gateway.sessions.command_limits`)."""
-    meaning = f"{what} per socket in a minute, and three times as many per user and node; 0 = no limit"
+    meaning = (
+        f"{what} per socket in a minute, three times as many per user (or address without one) and node; 0 = no limit"
+    )
     return _setting(values.whole(0, 1_000_000), most, meaning, shown=f"{most}; no limit in development")
 
 

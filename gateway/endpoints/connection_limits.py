@@ -18,7 +18,7 @@ from starlette.requests import HTTPConnection
 
 from gateway.http.problems import Problem, unavailable
 from gateway.interfaces.rate_limits import HandshakeRates
-from httpapi.client_address import networks_of
+from httpapi.client_address import UNKNOWN, networks_of
 from httpapi.errors import retry_later
 
 TOO_MANY: Final = "too_many_connections"
@@ -81,14 +81,15 @@ class ConnectionLimits:
 
         Raises: Problem (503 the node is full or the address sends too many handshakes, 429 too many connections).
         """
-        limits, key = self._limits, f"address:{networks_of(address)[0]}"
+        limits, network = self._limits, networks_of(address)[0]
+        key = _key_of(network)
         self._check_rate(key, limits.handshakes_per_address)
         if 0 < limits.connections <= self._open:
             raise unavailable(RETRY_S)
         self._check_open(key, limits.connections_per_address, "from this address")
         self._open += 1
         self._by_key[key] += 1
-        place = Place(self, key)
+        place = Place(self, network)
         connection.scope[_PLACE] = place
         return place
 
@@ -106,7 +107,7 @@ class ConnectionLimits:
             new.append((f"user:{user_id}", self._limits.handshakes_per_user))
         if not place.is_counted_everywhere:
             place.is_counted_everywhere = True
-            new.append((place.address, self._limits.handshakes_per_address))
+            new.append((_key_of(place.network), self._limits.handshakes_per_address))
         if self._everywhere is not None and (limited := [one for one in new if one[1]]):
             await self._count(self._everywhere, limited)
 
@@ -162,12 +163,11 @@ class ConnectionLimits:
 class Place:
     """One counted connection."""
 
-    __slots__ = ("_is_released", "_limits", "address", "is_counted_everywhere", "user")
+    __slots__ = ("_is_released", "_limits", "is_counted_everywhere", "network", "user")
 
-    def __init__(self, limits: ConnectionLimits, address: str) -> None:
+    def __init__(self, limits: ConnectionLimits, network: str) -> None:
         self._limits = limits
-        self.address = address
-        """The key of its address or network."""
+        self.network = network
         self.is_counted_everywhere = False
         """Whether the handshake was counted for its address over all nodes."""
         self.user: str | None = None
@@ -177,7 +177,13 @@ class Place:
         """Stop counting it; further calls do nothing."""
         if not self._is_released:
             self._is_released = True
-            self._limits.release((self.address, self.user))
+            self._limits.release((_key_of(self.network), self.user))
+
+
+def network_of(connection: HTTPConnection) -> str:
+    """The IPv4 address or IPv6 /64 that a handshake is counted for."""
+    place: Place | None = connection.scope.get(_PLACE)
+    return UNKNOWN if place is None else place.network
 
 
 class _Rates:
@@ -198,6 +204,10 @@ class _Rates:
         if len(self._buckets) > MAX_KEYS:
             self._buckets.popitem(last=False)
         return 0.0 if taken else (1.0 - allowance) * MINUTE_S / per_minute
+
+
+def _key_of(network: str) -> str:
+    return f"address:{network}"
 
 
 def _too_many(of_whom: str) -> Problem:

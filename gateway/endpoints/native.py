@@ -10,6 +10,7 @@ from starlette.websockets import WebSocket
 from gateway.authentication.authenticator import Authenticator, Caller
 from gateway.dialects.base import Dialect
 from gateway.endpoints.base import PendingSession, asks_for_warning
+from gateway.endpoints.connection_limits import network_of
 from gateway.http.parameters import path_segment
 from gateway.sessions.context import Peer, SessionContext
 from gateway.sessions.native import NativeSession
@@ -40,5 +41,7 @@ class NativeEndpoint:
         credential = Credential(None, math.inf)
         if isinstance(caller, Caller):
             person, credential = caller.person, caller.credential
-        peer = Peer(self.dialect, person, credential, uuid.uuid4().hex, asks_for_warning(websocket))
+        peer = Peer(
+            self.dialect, person, credential, uuid.uuid4().hex, asks_for_warning(websocket), network_of(websocket)
+        )
         return PendingSession(caller.subprotocol, partial(NativeSession, self.context, peer, client_id))

@@ -12,6 +12,7 @@ from gateway.authentication.authenticator import Authenticator
 from gateway.delivery.subscription import PendingSubscription
 from gateway.dialects.room import RoomDialect
 from gateway.endpoints.base import PendingSession
+from gateway.endpoints.connection_limits import network_of
 from gateway.http.problems import Problem, forbidden
 from gateway.interfaces.presence import Seat, guest_id
 from gateway.interfaces.rooms import Rooms, is_room_name
@@ -64,5 +65,7 @@ class RoomEndpoint:
         since = Since(room_entry.position.last_seq, room_entry.epoch) if since_text is None else read_since(since_text)
         dialect = RoomDialect(room_entry.room.name, resumes=since_text is not None)
         pending = PendingSubscription(seat, claim, since, room_entry.epoch)
-        peer = Peer(dialect, None, Credential(None, guest.expires_at), seat.connection_id)
+        peer = Peer(
+            dialect, None, Credential(None, guest.expires_at), seat.connection_id, network=network_of(websocket)
+        )
         return PendingSession(guest.subprotocol, partial(RoomSession, self.context, peer, pending))

@@ -1,7 +1,8 @@
-"""Limits of the commands that cost something, for each socket and for all sockets of a user on this node.
+"""Limits of the commands that cost something, for each socket and for all sockets of its owner on this node.
 
-A bucket holds a minute's worth and refills evenly (GCRA). Messages have a limit of their own, over all nodes:
-`gateway.interfaces.rate_limits`. Keeps: a command is counted only if it is allowed, so that waiting helps.
+The owner is the user or, of anonymous sockets, the address. A bucket holds a minute's worth and
+refills evenly (GCRA). Messages have a limit of their own, over all nodes: `gateway.interfaces.rate_limits`.
+Keeps: a command is counted only if it is allowed, so that waiting helps.
 """
 
 import time
@@ -25,10 +26,10 @@ from gateway.protocol.commands import (
 )
 
 WINDOW_S: Final = 60.0
-SOCKETS_A_USER: Final = 3
-"""How many sockets' worth a user has on a node: one socket does not use up what the user's others need."""
-MAX_USERS: Final = 20_000
-"""Users whose buckets are kept, some 10 MB; beyond, those that have waited longest are full again."""
+SOCKETS_AN_OWNER: Final = 3
+"""How many sockets' worth a user or address has on a node: one socket does not use up what the others need."""
+MAX_OWNERS: Final = 20_000
+"""Users, and as many addresses, whose buckets are kept, some 10 MB each; beyond, those idle longest are full again."""
 
 LIMITED: Final[Mapping[type[Command], str]] = {
     GetHistory: "history",
@@ -58,6 +59,8 @@ class CommandRates:
     pings: int = 0
 
 
+Owner = int | str
+"""A user's id, or the IPv4 address or IPv6 /64 of anonymous sockets."""
 _Buckets = dict[str, float]
 """When each bucket is full again, in seconds of the clock."""
 
@@ -72,13 +75,15 @@ class CommandLimits:
             for command, bucket in LIMITED.items()
             if (rate := getattr(rates, bucket)) > 0
         }
-        self._users: OrderedDict[int, _Buckets] = OrderedDict()
+        self._users: OrderedDict[Owner, _Buckets] = OrderedDict()
+        self._addresses: OrderedDict[Owner, _Buckets] = OrderedDict()
+        """Apart from the users', so that many addresses cannot displace those."""
 
-    def of_socket(self, user_id: int | None) -> "SocketLimits":
-        """The limits of a new socket of this user; None is anonymous, and has those of the socket only."""
-        return SocketLimits(self, user_id)
+    def of_socket(self, owner: Owner) -> "SocketLimits":
+        """The limits of a new socket of this owner."""
+        return SocketLimits(self, owner)
 
-    def wait_s(self, command: Command, socket: _Buckets, user_id: int | None) -> float:
+    def wait_s(self, command: Command, socket: _Buckets, owner: Owner) -> float:
         """Take one command from the buckets, and return 0.0; or the seconds until they allow it, and take nothing."""
         limited = self._intervals.get(type(command))
         if limited is None:
@@ -88,33 +93,34 @@ class CommandLimits:
         full_at = max(now, socket.get(bucket, 0.0)) + interval_s
         if full_at - now > WINDOW_S:
             return full_at - now - WINDOW_S
-        if user_id is not None:
-            user = self._user(user_id)
-            user_full_at = max(now, user.get(bucket, 0.0)) + interval_s / SOCKETS_A_USER
-            if user_full_at - now > WINDOW_S:
-                return user_full_at - now - WINDOW_S
-            user[bucket] = user_full_at
+        shared = self._shared(owner)
+        shared_full_at = max(now, shared.get(bucket, 0.0)) + interval_s / SOCKETS_AN_OWNER
+        if shared_full_at - now > WINDOW_S:
+            return shared_full_at - now - WINDOW_S
+        shared[bucket] = shared_full_at
         socket[bucket] = full_at
         return 0.0
 
-    def _user(self, user_id: int) -> _Buckets:
-        buckets = self._users.setdefault(user_id, {})
-        self._users.move_to_end(user_id)
-        if len(self._users) > MAX_USERS:
-            self._users.popitem(last=False)
+    def _shared(self, owner: Owner) -> _Buckets:
+        """The buckets of all sockets of the owner."""
+        kept = self._users if isinstance(owner, int) else self._addresses
+        buckets = kept.setdefault(owner, {})
+        kept.move_to_end(owner)
+        if len(kept) > MAX_OWNERS:
+            kept.popitem(last=False)
         return buckets
 
 
 class SocketLimits:
     """The limits of one socket."""
 
-    __slots__ = ("_buckets", "_limits", "_user_id")
+    __slots__ = ("_buckets", "_limits", "_owner")
 
-    def __init__(self, limits: CommandLimits, user_id: int | None) -> None:
+    def __init__(self, limits: CommandLimits, owner: Owner) -> None:
         self._limits = limits
-        self._user_id = user_id
+        self._owner = owner
         self._buckets: _Buckets = {}
 
     def wait_s(self, command: Command) -> float:
         """Take one command, and return 0.0; or the seconds until it is allowed."""
-        return self._limits.wait_s(command, self._buckets, self._user_id)
+        return self._limits.wait_s(command, self._buckets, self._owner)

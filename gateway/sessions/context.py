@@ -13,6 +13,7 @@ from gateway.node.node import Node
 from gateway.node.user_feed import UserFeed
 from gateway.sessions.command_limits import CommandLimits
 from gateway.tasks import Tasks
+from httpapi.client_address import UNKNOWN
 from storage.records import Credential, Person
 
 Renew = Callable[[str], Awaitable[Credential | None]]
@@ -48,7 +49,7 @@ class Peer:
     """The other end of a socket, as its handshake established it.
 
     `person` is the authenticated user, and `credential` what its token says. Without a valid token `person` is None,
-    and the credential is nobody's and never expires.
+    and the credential is nobody's and never expires. `network` is the IPv4 address or IPv6 /64.
     """
 
     dialect: Dialect
@@ -56,3 +57,4 @@ class Peer:
     credential: Credential
     connection_id: str
     wants_expiry_warning: bool = False
+    network: str = UNKNOWN

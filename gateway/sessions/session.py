@@ -61,7 +61,7 @@ class Session(ABC):
         self.outlet = Outbox(connection, on_slow=self._on_slow)
         """The send queue; when it is full, this session is closed as a slow consumer."""
         self._on_closed = on_closed
-        self._limits = context.limits.of_socket(None if peer.person is None else peer.person.id)
+        self._limits = context.limits.of_socket(peer.network if peer.person is None else peer.person.id)
         self._waiting: list[Request] = []
         self._worker: asyncio.Task[None] | None = None
         self._refusals: deque[float] | None = None

@@ -46,6 +46,21 @@ async def test_edits_beyond_the_limit_are_not_stored(cluster: Cluster) -> None:
     assert EDITS <= stored <= EDITS + 5
 
 
+async def test_anonymous_sockets_of_one_address_share_a_limit(cluster: Cluster) -> None:
+    ann, bob = await cluster.user(), await cluster.user()
+    chat = await cluster.chat(ann, bob)
+    sockets = [await cluster.open(0, f"/ws/phone{n}", None) for n in range(6)]
+    for client in sockets:
+        for number in range(EDITS):
+            await client.send(type="history", chat_id=chat, id=number, limit=1)
+    codes = [frame["code"] for client in sockets for frame in await answers(client, EDITS, "error")]
+    assert {*codes} == {"forbidden", "rate_limited"}
+    assert 3 * EDITS <= codes.count("forbidden") <= 3 * EDITS + 10
+    member = await cluster.open(0, "/ws/phone", ann.token)
+    await member.send(type="history", chat_id=chat, id=1, limit=1)
+    assert (await member.next("ack"))["id"] == 1
+
+
 async def test_limit_is_answered_in_every_dialect(cluster: Cluster) -> None:
     ann, bob = await cluster.user(), await cluster.user()
     chat = await cluster.chat(ann, bob)

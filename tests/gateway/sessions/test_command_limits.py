@@ -4,7 +4,7 @@ import pytest
 
 from gateway.protocol.commands import Command, DeleteMessage, EditMessage, GetHistory, Ping, Refresh, SendMessage
 from gateway.sessions import command_limits
-from gateway.sessions.command_limits import LIMITED, SOCKETS_A_USER, CommandLimits, CommandRates, SocketLimits
+from gateway.sessions.command_limits import LIMITED, SOCKETS_AN_OWNER, CommandLimits, CommandRates, SocketLimits
 
 EDIT = EditMessage(1, "again", None)
 RATE = 60
@@ -27,7 +27,7 @@ def world() -> World:
 
 
 def test_socket_has_a_minutes_worth_that_refills(world: World) -> None:
-    socket = world.limits.of_socket(None)
+    socket = world.limits.of_socket("10.0.0.1")
     assert world.allowed(socket) == RATE
     world.seconds += 10
     assert world.allowed(socket) == 10
@@ -36,7 +36,7 @@ def test_socket_has_a_minutes_worth_that_refills(world: World) -> None:
 
 
 def test_wait_is_as_long_as_told(world: World) -> None:
-    socket = world.limits.of_socket(None)
+    socket = world.limits.of_socket("10.0.0.1")
     world.allowed(socket)
     wait_s = socket.wait_s(EDIT)
     assert 0 < wait_s <= 60 / RATE
@@ -48,14 +48,19 @@ def test_wait_is_as_long_as_told(world: World) -> None:
 
 def test_user_has_a_few_sockets_worth(world: World) -> None:
     sockets = [world.limits.of_socket(7) for _ in range(5)]
-    assert sum(world.allowed(socket) for socket in sockets) == SOCKETS_A_USER * RATE
+    assert sum(world.allowed(socket) for socket in sockets) == SOCKETS_AN_OWNER * RATE
     assert world.allowed(world.limits.of_socket(8)) == RATE
-    anonymous = [world.limits.of_socket(None) for _ in range(5)]
-    assert sum(world.allowed(socket) for socket in anonymous) == 5 * RATE
+
+
+def test_anonymous_sockets_of_an_address_share_as_much(world: World) -> None:
+    sockets = [world.limits.of_socket("10.0.0.1") for _ in range(5)]
+    assert sum(world.allowed(socket) for socket in sockets) == SOCKETS_AN_OWNER * RATE
+    assert world.allowed(world.limits.of_socket("10.0.0.2")) == RATE
+    assert world.allowed(world.limits.of_socket(7)) == RATE
 
 
 def test_new_sockets_of_a_user_start_with_what_is_left(world: World) -> None:
-    assert sum(world.allowed(world.limits.of_socket(7)) for _ in range(50)) == SOCKETS_A_USER * RATE
+    assert sum(world.allowed(world.limits.of_socket(7)) for _ in range(50)) == SOCKETS_AN_OWNER * RATE
 
 
 def test_commands_of_one_bucket_share_it_and_others_do_not(world: World) -> None:
@@ -68,10 +73,11 @@ def test_commands_of_one_bucket_share_it_and_others_do_not(world: World) -> None
 
 
 def test_kept_users_are_bounded(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(command_limits, "MAX_USERS", 3)
+    monkeypatch.setattr(command_limits, "MAX_OWNERS", 3)
     for user_id in range(1, 10):
         world.allowed(world.limits.of_socket(user_id))
-    assert len(world.limits._users) == 3
+        world.allowed(world.limits.of_socket(f"10.0.0.{user_id}"))
+    assert len(world.limits._users) == len(world.limits._addresses) == 3
     assert world.allowed(world.limits.of_socket(9)) == RATE
     assert sum(world.allowed(world.limits.of_socket(9)) for _ in range(5)) == RATE
 
