@@ -70,7 +70,7 @@ class Authenticator:
         origins: Origins,
         on_caller: OnCaller = _no_more,
     ) -> None:
-        """`on_caller` is awaited with the user's id, or None for others, before anything about them is queried."""
+        """`on_caller` is awaited before the first query: with the user's id, or None for others and unknown ids."""
         self._bearers = bearers
         self._origins = origins
         self._on_caller = on_caller
@@ -81,8 +81,8 @@ class Authenticator:
         Raises: Problem (400 two tokens, 401, 403 origin not allowed, 503), StorageUnavailable, RedisUnavailable.
         """
         credentials = self._credentials(connection)
-        on_claim = partial(self._on_caller, connection)
-        bearer = await _first_valid(credentials, lambda token: self._bearers.user(token, on_claim))
+        on_caller = partial(self._on_caller, connection)
+        bearer = await _first_valid(credentials, lambda token: self._bearers.user(token, on_caller))
         return Caller(bearer.person, bearer.credential, credentials.subprotocol)
 
     async def member(self, connection: HTTPConnection, admit: Admit) -> tuple[Caller, Admission]:
@@ -91,8 +91,8 @@ class Authenticator:
         Raises: Problem (as `caller`; 403 no such chat or not a member), StorageUnavailable, RedisUnavailable.
         """
         credentials = self._credentials(connection)
-        claim = await _first_valid(credentials, self._bearers.claim)
-        await self._on_caller(connection, claim.user_id)
+        on_caller = partial(self._on_caller, connection)
+        claim = await _first_valid(credentials, lambda token: self._bearers.claim(token, on_caller))
         admission = await admit(claim.user_id)
         if admission is None:
             await self._bearers.bearer(claim)  # a 401 takes precedence

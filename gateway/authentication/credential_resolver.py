@@ -67,7 +67,11 @@ class Principal:
     credential: Credential
 
 
-async def _no_more(_: int) -> None:
+BeforeQuery = Callable[[int | None], Awaitable[None]]
+"""Awaited before the first query: with the user's id, or None where only a query finds it. May raise Problem."""
+
+
+async def _no_more(_: int | None) -> None:
     """Checks nothing more."""
 
 
@@ -91,17 +95,19 @@ class CredentialResolver:
         self._outside = outside
         self._revocations = revocations
 
-    async def claim(self, credential: str) -> VerifiedCredential:
+    async def claim(self, credential: str, before_query: BeforeQuery = _no_more) -> VerifiedCredential:
         """Verify the credential, and that it is not revoked; a ticket is consumed.
 
-        Raises: Problem (401, 403 the user is banned, 503), StorageUnavailable, RedisUnavailable.
+        Raises: the errors of `before_query`, Problem (401, 403 the user is banned, 503), StorageUnavailable,
+        RedisUnavailable.
         """
         if is_ticket(credential):
             claim = await self._redeemed(credential)
         else:
-            claim = await _checked(self._verified(credential))
+            claim = await _checked(self._verified(credential, before_query))
         if refusal := self._revocations.refusal(claim.credential):
             raise banned(refusal.reason) if refusal.code is Close.BANNED else unauthorized(f"{refusal.reason}.")
+        await before_query(claim.user_id)
         return claim
 
     async def bearer(self, claim: VerifiedCredential) -> Principal:
@@ -114,14 +120,12 @@ class CredentialResolver:
             raise unauthorized("The token's user does not exist any more.")
         return Principal(person, claim.credential)
 
-    async def user(self, credential: str, on_claim: Callable[[int], Awaitable[None]] = _no_more) -> Principal:
-        """Verify the credential and load its user; `on_claim` is awaited in between with the user's id.
+    async def user(self, credential: str, before_query: BeforeQuery = _no_more) -> Principal:
+        """Verify the credential and load its user.
 
-        Raises: the errors of `claim`, `on_claim` and `bearer`.
+        Raises: the errors of `claim` and `bearer`.
         """
-        claim = await self.claim(credential)
-        await on_claim(claim.user_id)
-        return await self.bearer(claim)
+        return await self.bearer(await self.claim(credential, before_query))
 
     async def renew(self, token: str) -> Credential | None:
         """What a token says about itself; None if it is not accepted, as no ticket is.
@@ -154,9 +158,10 @@ class CredentialResolver:
         assert redeemed.user_id is not None, "only users are issued tickets"  # noqa: S101
         return VerifiedCredential(redeemed.user_id, redeemed)
 
-    async def _verified(self, token: str) -> VerifiedCredential:
+    async def _verified(self, token: str, before_query: BeforeQuery) -> VerifiedCredential:
         if self._outside is not None and not self._verifier.is_ours(token):
             claims = await self._outside.verifier.verify(token)
+            await before_query(None)
             person = await self._outside.identities.person(claims.issuer, claims.subject, claims.name)
             return VerifiedCredential(person.id, _credential(person.id, claims), person)
         ours = await self._verifier.verify(token)

@@ -130,8 +130,10 @@ class ConnectionLimits:
         place.user = key
 
     async def _count(self, everywhere: HandshakeRates, limited: list[tuple[str, int]]) -> None:
-        # at once, so that all leave in one write
-        waits = await asyncio.gather(*(everywhere.take(key, per_minute) for key, per_minute in limited))
+        if len(limited) == 1:
+            waits = [await everywhere.take(*limited[0])]
+        else:  # at once, so that they leave in one write
+            waits = await asyncio.gather(*(everywhere.take(*one) for one in limited))
         for (key, _), wait_s in zip(limited, waits, strict=True):
             if wait_s:
                 raise self._too_fast(key, wait_s)

@@ -13,7 +13,7 @@ from gateway.authentication.authenticator import Anonymous, Authenticator, Calle
 from gateway.authentication.credential_resolver import CredentialResolver, ExternalIssuer, Principal
 from gateway.authentication.origins import Origins
 from gateway.errors import RedisUnavailable
-from gateway.http.problems import Problem
+from gateway.http.problems import Problem, unavailable
 from gateway.protocol.codes import Close, Disconnect
 from httpapi.errors import FORBIDDEN_ORIGIN
 from storage.database.database import open_database
@@ -112,6 +112,30 @@ async def test_external_token_without_configured_issuer_is_rejected(world: World
         with pytest.raises(Problem) as refused:
             await alone.user(credential)
         assert refused.value.status == 401
+
+
+async def test_rejected_caller_is_neither_read_nor_stored(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    callers: list[int | None] = []
+
+    async def reject(_: object, user_id: int | None) -> None:
+        callers.append(user_id)
+        raise unavailable()
+
+    async def queried(*_: object) -> None:
+        raise AssertionError("a query")
+
+    assert world.bearers._outside is not None
+    monkeypatch.setattr(world.bearers._people, "by_id", queried)
+    monkeypatch.setattr(world.bearers._outside.identities, "person", queried)
+    identity = Authenticator(world.bearers, world.identity._origins, reject)
+    for credential in (world.token(), by_secret()):
+        for call in (identity.caller(bearing(credential)), identity.member(bearing(credential), queried)):
+            with pytest.raises(Problem) as refused:
+                await call
+            assert refused.value.status == 503
+    with pytest.raises(Problem):
+        await identity.anyone(connection())
+    assert callers == [world.ann.id, world.ann.id, None, None, None]
 
 
 async def test_ticket_replaces_its_token_once(world: World) -> None:
