@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
+from starlette.requests import HTTPConnection
 from starlette.routing import BaseRoute
 
 from auth.tokens.access_tokens import PublicKeys, Verifier
@@ -44,6 +45,7 @@ from gateway.endpoints.native import NativeEndpoint
 from gateway.endpoints.public import PublicEndpoint
 from gateway.endpoints.room import RoomEndpoint
 from gateway.endpoints.service import ServiceEndpoint
+from gateway.http.call_limits import CallLimits, CallRates
 from gateway.http.problems import HANDLERS
 from gateway.interfaces.public_channel import PublicChannel
 from gateway.interfaces.session import OpenSession
@@ -128,7 +130,26 @@ def build(
         opened.handshake_rates,
         on_limited=metrics.clients.handshake_limited,
     )
-    identity = Authenticator(credentials, origins, limits.admit)
+    service_keys = ServiceKeys(settings.service_keys, metrics.clients.service_called)
+    call_limits = CallLimits(
+        CallRates(
+            requests=settings.http_requests_per_minute,
+            lists=settings.lists_per_minute,
+            chats=settings.chats_per_minute,
+            members=settings.members_per_minute,
+        ),
+        opened.caller_buckets,
+        service_keys,
+        settings.trusted_proxies,
+        metrics.clients.http_limited,
+    )
+
+    async def on_caller(connection: HTTPConnection, user_id: int | None) -> None:
+        await limits.admit(connection, user_id)
+        if user_id is not None:
+            await call_limits.on_user(connection, user_id)
+
+    identity = Authenticator(credentials, origins, on_caller)
     drain = Drain(
         sessions,
         delay_s=settings.drain_delay_s,
@@ -145,7 +166,6 @@ def build(
     max_length, context = settings.max_text_length, replace(opened.context, renew=credentials.renew)
     service, resuming = ServiceDialect(max_length), ServiceDialect(max_length, resumes=True)
     upstream = Upstream(settings.echo_proxy_url) if settings.is_proxy else None
-    service_keys = ServiceKeys(settings.service_keys, metrics.clients.service_called)
     actors = Actors(identity, service_keys)
     reads = CallerTurns(at_once=READS_AT_ONCE, per_caller=READS_PER_CALLER, total=READS)
     http: list[BaseRoute] = [
@@ -169,6 +189,7 @@ def build(
         *MetricsRoutes(metrics.registry, settings).routes(),
         *auth_routes,
     ]
+    http = call_limits.over(http)
     app = Starlette(
         routes=[
             *web_socket_routes(

@@ -18,6 +18,7 @@ from gateway.delivery.repair import INTERVAL_S, Repair
 from gateway.delivery.replay_cache import ReplayCache
 from gateway.delivery.subscription import SubscriptionRegistry
 from gateway.interfaces.broker import Broker
+from gateway.interfaces.caller_buckets import CallerBuckets
 from gateway.interfaces.client_registry import ClientRegistry
 from gateway.interfaces.presence import Presence
 from gateway.interfaces.rate_limits import HandshakeRates
@@ -96,6 +97,7 @@ class OpenNode:
     tickets: Tickets
     broker: Broker
     client_registry: ClientRegistry
+    caller_buckets: CallerBuckets
     finish_queue: Callable[[], Awaitable[None]]
     """Stops consuming from the durable queue; returns when all consumed messages are stored."""
     stop_presence: Callable[[float], Awaitable[None]]
@@ -266,6 +268,7 @@ async def open_node(
             tickets=redis.tickets,
             broker=redis.broker,
             client_registry=redis.clients,
+            caller_buckets=redis.caller_buckets,
             finish_queue=_no_queue if queue is None else queue.finish,
             stop_presence=redis.presence.stop,
         )

@@ -162,6 +162,11 @@ ROWS: dict[str, list[Panel]] = {
                 "handshakes limited by {{by}}": _rate("chat_gateway_handshakes_limited_total", "by"),
             },
         ),
+        Panel(
+            "HTTP requests limited",
+            "ops",
+            {"{{limit}} {{caller}}": _rate("chat_gateway_http_limited_total", "limit, caller")},
+        ),
         Panel("Pages read by resumes", "ops", {"{{source}}": _rate("chat_gateway_replay_pages_total", "source")}),
         Panel("Notifications", "ops", {"{{kind}}": _rate("chat_gateway_notices_total", "kind")}),
         Panel("Proxied echo sessions ended", "ops", {"{{end}}": _rate("chat_gateway_upstream_ends_total", "end")}),

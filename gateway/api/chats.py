@@ -14,6 +14,7 @@ from gateway.api.chat_access import Actor, Actors
 from gateway.api.members import MemberBody, MembershipListener, unknown_user
 from gateway.api.schemas import ChatList, ChatObject, OwnChatObject, answer, chat_object
 from gateway.authentication.authenticator import Authenticator
+from gateway.http.call_limits import count_rows
 from gateway.http.parameters import path_id
 from gateway.http.problems import invalid_field, not_found, sentence
 from gateway.interfaces.membership import Memberships
@@ -98,7 +99,7 @@ class ChatRoutes:
             raise invalid_field("A title has visible characters, and no control or invisible ones.", "title")
         members = [member.new_member() for member in body.members]
         try:
-            chat, is_new = await self._create_or_find(actor.person, body.kind, body.title, members)
+            chat, is_new = await self._create_or_find(request, actor.person, body.kind, body.title, members)
         except UnknownUser as error:
             raise unknown_user(error) from None
         except InvalidMembers as error:
@@ -109,11 +110,11 @@ class ChatRoutes:
         return answer(chat_object(chat), HTTPStatus.CREATED if is_new else HTTPStatus.OK)
 
     async def _create_or_find(
-        self, creator: Person | None, kind: ChatKind, title: str, members: Sequence[NewMember]
+        self, request: Request, creator: Person | None, kind: ChatKind, title: str, members: Sequence[NewMember]
     ) -> tuple[Chat, bool]:
         """The chat, and whether it is new; an existing direct chat is found although its other user blocks the caller.
 
-        Raises: StaffOnly, AddingForbidden, TooManyStrangers, UnknownUser, InvalidMembers.
+        Raises: Problem (429), StaffOnly, AddingForbidden, TooManyStrangers, UnknownUser, InvalidMembers.
         """
         creator_id = None if creator is None else creator.id
         if not await self._policy.may_create(creator_id, kind):
@@ -122,6 +123,7 @@ class ChatRoutes:
             existing = await self._membership.direct_chat(creator_id, members[0])
             if existing is not None:
                 return existing, False
+        await count_rows(request, chats=1, members=len(members) + (creator_id is not None))
         await self._policy.check_additions(creator, members)
         return await self._membership.create_chat(creator_id, kind, title, members)
 

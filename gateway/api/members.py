@@ -12,6 +12,7 @@ from starlette.routing import BaseRoute
 
 from gateway.api.chat_access import Actor, Actors
 from gateway.api.schemas import MemberObject, answer, member_object
+from gateway.http.call_limits import count_rows
 from gateway.http.parameters import path_id
 from gateway.http.problems import Problem, invalid_field, not_found
 from gateway.interfaces.membership import Memberships
@@ -102,6 +103,7 @@ class MemberRoutes:
         actor = await self._actors.of(request, self._add)
         chat_id = path_id(request, "chat_id")
         new = (await read_json(request, MemberBody)).new_member()
+        await count_rows(request, members=1)
         gives_staff_roles = await self._policy.gives_staff_roles(actor.user_id)
         try:
             if actor.user_id is not None and not self._policy.joins(actor.person, new):

@@ -48,6 +48,12 @@ def _per_minute(most: int, what: str) -> int:
     return _setting(values.whole(0, 1_000_000), most, meaning, shown=f"{most}; no limit in development")
 
 
+def _http_per_minute(most: int, what: str) -> int:
+    """A limit of HTTP callers (`gateway.http.call_limits`)."""
+    meaning = f"{what} per user in a minute, over all replicas, and ten times as many per service key; 0 = no limit"
+    return _setting(values.whole(0, 1_000_000), most, meaning, shown=f"{most:,}; no limit in development")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """The validated values, named as in the environment, in lower case. Created by `validation.parse`."""
@@ -224,6 +230,10 @@ class Settings:
     typing_per_minute: int = _per_minute(600, "typing notifications")
     reads_per_minute: int = _per_minute(600, "read receipts")
     pings_per_minute: int = _per_minute(18_000, "`ping` and `hello`")
+    http_requests_per_minute: int = _http_per_minute(1_200, "HTTP requests, also per address without a user,")
+    lists_per_minute: int = _http_per_minute(120, "lists of chats, members and the like")
+    chats_per_minute: int = _http_per_minute(10, "chats created")
+    members_per_minute: int = _http_per_minute(1_000, "members named in calls that add them")
     second_connection: SecondConnection = _setting(
         values.choice(SecondConnection),
         SecondConnection.REPLACE,

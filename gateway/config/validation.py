@@ -77,6 +77,10 @@ _LIMITS_OF_PRODUCTION: Final = (
     "handshakes_per_minute_per_address",
     "handshakes_per_minute_per_user",
     "strangers_per_minute",
+    "http_requests_per_minute",
+    "lists_per_minute",
+    "chats_per_minute",
+    "members_per_minute",
 )
 """Without a limit in development, where load tests run from one address."""
 

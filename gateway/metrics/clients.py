@@ -101,6 +101,15 @@ class ClientMetrics:
             "Calls rejected because a user named too many strangers as members of chats.",
             registry=registry,
         )
+        self._http_limited = Counter(
+            "chat_gateway_http_limited_total",
+            "HTTP requests rejected by a limit per minute, by limit (requests, lists, chats, members) and whose it is "
+            "(user, service, address).",
+            ["limit", "caller"],
+            registry=registry,
+        )
+        for limit in ("requests", "lists", "chats", "members"):
+            self._http_limited.labels(limit, "user")
         self._service_calls = Counter(
             "chat_gateway_service_calls_total",
             "Calls with a valid service key, by the key's name and outcome: ok, or forbidden if it lacks the scope.",
@@ -176,6 +185,10 @@ class ClientMetrics:
     def service_called(self, service: str, is_allowed: bool) -> None:
         """Count a call with a valid key; `service` is a name in SERVICE_KEYS."""
         self._service_calls.labels(service, "ok" if is_allowed else ErrorCode.FORBIDDEN).inc()
+
+    def http_limited(self, limit: str, caller: str) -> None:
+        """Count an HTTP request beyond a limit per minute; both labels are from closed sets."""
+        self._http_limited.labels(limit, caller).inc()
 
     def upstream_ended(self, end: str) -> None:
         """Count an echo session that its upstream ended; `end` is from a closed set."""

@@ -9,6 +9,7 @@ from gateway.config.redis_url import ClusterUrl, split
 from gateway.errors import RedisUnavailable
 from gateway.interfaces.broker import BrokerListener
 from gateway.interfaces.presence import PresenceListener
+from gateway.redis.caller_buckets import RedisBuckets
 from gateway.redis.client_registry import RedisClients
 from gateway.redis.cluster.broker import ClusterServer
 from gateway.redis.connection.command_client import CommandClient, CommandExecutor
@@ -91,6 +92,7 @@ class RedisBackend:
         self.limits = RedisRateLimits(link, messages_per_minute)
         self.stranger_limits = RedisRateLimits(link, strangers_per_minute, "strangers")
         self.handshake_rates = RedisHandshakeRates(link)
+        self.caller_buckets = RedisBuckets(link)
         self.tickets = RedisTickets(link)
         self.peers = Peers(node_id, standing, lambda *words: link.run_script(SCRIPT, KEY, *words))
         self._tasks = Tasks(events.task_failed)

@@ -13,10 +13,12 @@ from typing import Generic, Protocol, TypeVar
 
 from gateway.errors import RedisUnavailable
 from gateway.interfaces.broker import BrokerListener
+from gateway.interfaces.caller_buckets import Exhausted, Take
 from gateway.interfaces.client_registry import ClientConnection, ConnectedClient
 from gateway.interfaces.presence import Entered, Left, PresenceListener, Seat
 from gateway.interfaces.rate_limits import Admitted, RateLimited
 from gateway.protocol.replies import Present
+from gateway.redis.caller_buckets import RedisBuckets
 from gateway.redis.client_registry import RedisClients, client_field, fields_of, owned_field, user_field
 from gateway.redis.handshake_rates import RedisHandshakeRates
 from gateway.redis.peers import Peers
@@ -54,6 +56,7 @@ class Shard(Protocol):
     limits: RedisRateLimits
     stranger_limits: RedisRateLimits
     handshake_rates: RedisHandshakeRates
+    caller_buckets: RedisBuckets
     tickets: RedisTickets
     peers: Peers
 
@@ -77,6 +80,7 @@ class ShardedBackend:
         self.limits = ShardedLimits([shard.limits for shard in shards])
         self.stranger_limits = ShardedLimits([shard.stranger_limits for shard in shards])
         self.handshake_rates = ShardedHandshakeRates([shard.handshake_rates for shard in shards])
+        self.caller_buckets = ShardedBuckets([shard.caller_buckets for shard in shards])
         self.tickets = ShardedTickets([shard.tickets for shard in shards])
 
     def start(self, broker_listener: BrokerListener, presence_listener: PresenceListener) -> None:
@@ -250,6 +254,14 @@ class ShardedHandshakeRates(_Sharded[RedisHandshakeRates]):
     async def take(self, key: str, per_minute: int) -> float:
         """Implement `HandshakeRates.take`."""
         return await self._of(number_of(key)).take(key, per_minute)
+
+
+class ShardedBuckets(_Sharded[RedisBuckets]):
+    """Implements `gateway.interfaces.caller_buckets.CallerBuckets`."""
+
+    async def take(self, caller: str, takes: Sequence[Take]) -> Exhausted | None:
+        """Implement `CallerBuckets.take`."""
+        return await self._of(number_of(caller)).take(caller, takes)
 
 
 class ShardedTickets(_Sharded[RedisTickets]):

@@ -159,7 +159,7 @@ async def node(tmp_path: Path, redis_url: str, sqlite_url: str) -> AsyncIterator
     keys = ",".join(f"k{number}:{_key(number)}:{'+'.join(scopes)}" for number, scopes in enumerate(KEYS))
     settings = {"APP_ENV": "production", "PUBLIC_URL": "https://chat.example", "SERVICE_KEYS": keys}
     limits = ("STRANGERS_PER_MINUTE", "MESSAGES_PER_MINUTE", "MAX_CONNECTIONS_PER_ADDRESS")
-    limits += ("HANDSHAKES_PER_MINUTE_PER_ADDRESS",)
+    limits += ("HANDSHAKES_PER_MINUTE_PER_ADDRESS", "HTTP_REQUESTS_PER_MINUTE")
     async with (
         run_cluster(tmp_path, redis_url, sqlite_url, nodes=1, **settings, **dict.fromkeys(limits, 0)) as cluster,
         open_database(sqlite_url) as database,

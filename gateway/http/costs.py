@@ -1,0 +1,60 @@
+"""What each HTTP operation costs: the one table, from which `gateway.http.call_limits` takes what it counts.
+
+A test compares it with the operations of a node; one that is missing here counts as a request.
+"""
+
+from collections.abc import Mapping
+from enum import Enum
+from typing import Final
+
+
+class Cost(Enum):
+    """The class of an operation: what one request counts as, for its caller."""
+
+    UNCOUNTED = "uncounted"  # probes, public keys, and what auth limits by itself
+    REQUEST = "request"
+    LIST = "list"  # a request, and a list of chats or members
+    ADD_MEMBERS = "add_members"  # a request, and each member that is named
+    CREATE_CHAT = "create_chat"  # a request, a chat, and each member that is named, the creator included
+
+
+COSTS: Final[Mapping[str, Cost]] = {
+    "GET /api/v1/chats": Cost.LIST,
+    "POST /api/v1/chats": Cost.CREATE_CHAT,
+    "GET /api/v1/chats/{chat_id}": Cost.LIST,
+    "POST /api/v1/chats/{chat_id}/members": Cost.ADD_MEMBERS,
+    "DELETE /api/v1/chats/{chat_id}/members/{user_id}": Cost.REQUEST,
+    "DELETE /api/v1/chats/{chat_id}/bars/{user_id}": Cost.REQUEST,
+    "PUT /api/v1/chats/{chat_id}/owner": Cost.REQUEST,
+    "GET /api/v1/chats/{chat_id}/messages": Cost.REQUEST,
+    "POST /api/v1/chats/{chat_id}/messages": Cost.REQUEST,
+    "GET /api/v1/chats/{chat_id}/presence": Cost.REQUEST,
+    "GET /api/v1/me/blocks": Cost.LIST,
+    "PUT /api/v1/me/blocks/{user_id}": Cost.REQUEST,
+    "DELETE /api/v1/me/blocks/{user_id}": Cost.REQUEST,
+    "GET /api/v1/users/{user_id}/clients": Cost.REQUEST,
+    "POST /api/v1/users/{user_id}/send": Cost.REQUEST,
+    "POST /api/v1/clients/{client_id}/send": Cost.REQUEST,
+    "POST /api/v1/users/{user_id}/disconnect": Cost.REQUEST,
+    "POST /api/v1/users/{user_id}/revoke": Cost.REQUEST,
+    "GET /api/v1/users/{user_id}/ban": Cost.REQUEST,
+    "PUT /api/v1/users/{user_id}/ban": Cost.REQUEST,
+    "DELETE /api/v1/users/{user_id}/ban": Cost.REQUEST,
+    "PUT /api/v1/users/{user_id}/staff": Cost.REQUEST,
+    "DELETE /api/v1/users/{user_id}/staff": Cost.REQUEST,
+    "GET /echo_ws": Cost.REQUEST,
+    "GET /pub_ws": Cost.REQUEST,
+    "GET /history": Cost.LIST,
+    "POST /message": Cost.REQUEST,
+    "GET /metrics": Cost.UNCOUNTED,
+    "GET /livez": Cost.UNCOUNTED,
+    "GET /readyz": Cost.UNCOUNTED,
+    "POST /generate-token": Cost.UNCOUNTED,
+    "POST /register": Cost.UNCOUNTED,
+    "POST /login": Cost.UNCOUNTED,
+    "POST /api/v1/login/access-token": Cost.UNCOUNTED,
+    "POST /api/v1/login/refresh": Cost.UNCOUNTED,
+    "POST /api/v1/logout": Cost.UNCOUNTED,
+    "GET /.well-known/jwks.json": Cost.UNCOUNTED,
+}
+"""By method and path."""

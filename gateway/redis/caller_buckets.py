@@ -1,0 +1,68 @@
+"""Token buckets of callers over all nodes: one hash per caller, on Redis' clock. Implements `CallerBuckets`.
+
+A caller has at most twice a bucket's size in a minute, at a constant cost in memory. While Redis is unavailable, each
+node keeps buckets of the same size: a caller gets at most as much on each node, and no caller is locked out.
+"""
+
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Final
+
+from gateway.errors import RedisUnavailable
+from gateway.interfaces.caller_buckets import Exhausted, Take
+from gateway.redis.connection.command_client import CommandExecutor, Script
+
+WINDOW_US: Final = 60_000_000
+MAX_LOCAL_CALLERS: Final = 50_000
+"""Callers whose local buckets are kept, some 20 MB; beyond, those of the least recent callers are full again."""
+
+_TAKE: Final = Script(Path(__file__).with_name("caller_buckets.lua"))
+
+
+class RedisBuckets:
+    """The buckets of one Redis."""
+
+    def __init__(self, link: CommandExecutor) -> None:
+        self._link = link
+        self._local = LocalBuckets()
+
+    async def take(self, caller: str, takes: Sequence[Take]) -> Exhausted | None:
+        """Implement `CallerBuckets.take`."""
+        words = [word for take in takes for word in (take.bucket, take.amount, _refill_us(take))]
+        try:
+            place, wait_us = await self._link.run_script(_TAKE, f"calls:{caller}", WINDOW_US, *words)
+        except RedisUnavailable:
+            return self._local.take(caller, takes)
+        return Exhausted(takes[place - 1].bucket, wait_us / 1_000_000) if place else None
+
+
+class LocalBuckets:
+    """Buckets of this process."""
+
+    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
+        self._now = now
+        self._callers: OrderedDict[str, dict[str, int]] = OrderedDict()
+        """By caller and bucket: when it is full, in µs of the clock."""
+
+    def take(self, caller: str, takes: Sequence[Take]) -> Exhausted | None:
+        """Take from all of the buckets or from none; None if they held enough."""
+        now = round(self._now() * 1_000_000)
+        buckets = self._callers.setdefault(caller, {})
+        self._callers.move_to_end(caller)
+        if len(self._callers) > MAX_LOCAL_CALLERS:
+            self._callers.popitem(last=False)
+        full_at = {
+            take.bucket: max(buckets.get(take.bucket, 0), now) + take.amount * _refill_us(take) for take in takes
+        }
+        last = max(full_at, key=full_at.__getitem__)
+        if (wait_us := full_at[last] - now - WINDOW_US) > 0:
+            return Exhausted(last, wait_us / 1_000_000)
+        buckets.update(full_at)
+        return None
+
+
+def _refill_us(take: Take) -> int:
+    """The time in which one refills, rounded down, so that a full bucket holds its whole size."""
+    return WINDOW_US // take.per_minute

@@ -1,0 +1,107 @@
+"""Token buckets of callers: exact over all nodes, and a node's own while Redis is unreachable."""
+
+import asyncio
+
+import redis
+
+from gateway.interfaces.caller_buckets import Exhausted, Take
+from gateway.redis.caller_buckets import MAX_LOCAL_CALLERS, LocalBuckets, RedisBuckets
+from tests.gateway.redis.layout_nodes import node as layout_node
+from tests.gateway.redis.nodes import open_node
+from tests.support.servers import RedisServer
+from tests.support.waiting import eventually
+
+
+def rows(amount: int, per_minute: int = 10) -> list[Take]:
+    return [Take("requests", 1, 1000), Take("rows", amount, per_minute)]
+
+
+async def test_buckets_are_exact_over_concurrent_nodes(redis_url: str) -> None:
+    async with open_node(redis_url, "a") as a, open_node(redis_url, "b") as b:
+        nodes = RedisBuckets(a.link), RedisBuckets(b.link)
+        for size in (7, 10, 1200):
+            takes = [Take("rows", 1, size)]
+            answers = await asyncio.gather(*(nodes[i % 2].take(f"caller {size}", takes) for i in range(size + 5)))
+            refused = [answer for answer in answers if answer is not None]
+            assert [answer.bucket for answer in refused] == ["rows"] * 5
+            assert all(0 < answer.retry_after_s <= 60 / size for answer in refused)
+
+
+async def test_call_takes_from_all_buckets_or_none(redis_url: str) -> None:
+    async with open_node(redis_url) as node:
+        buckets = RedisBuckets(node.link)
+        one = [Take("requests", 1, 3)]
+        both = [*one, Take("rows", 8, 10)]
+        assert await buckets.take("ann", both) is None
+        refused = await buckets.take("ann", both)
+        assert refused is not None
+        assert refused.bucket == "rows"
+        assert 30 < refused.retry_after_s <= 36
+        assert [await buckets.take("ann", one) for _ in range(2)] == [None, None]
+        empty = await buckets.take("ann", one)
+        assert empty is not None
+        assert empty.bucket == "requests"
+        assert await buckets.take("bob", both) is None
+
+
+async def test_bucket_refills_evenly_and_its_key_expires(redis_server: RedisServer) -> None:
+    async with open_node(redis_server.url) as node:
+        buckets = RedisBuckets(node.link)
+        takes = [Take("requests", 600, 600)]
+        assert await buckets.take("ann", takes) is None
+        assert await buckets.take("ann", [Take("requests", 600, 600)]) is not None
+        await asyncio.sleep(0.2)
+        assert await buckets.take("ann", [Take("requests", 1, 600)]) is None
+        with redis.Redis(port=redis_server.port) as client:
+            assert 0 < client.pttl("calls:ann") <= 60_000
+            client.hset("calls:ann", "requests", 10**17)  # by a clock far ahead
+        refused = await buckets.take("ann", [Take("requests", 1, 600)])
+        assert refused is not None
+        assert refused.retry_after_s <= 1
+
+
+async def test_node_counts_itself_while_redis_is_down(redis_server: RedisServer) -> None:
+    async with open_node(redis_server.url) as node:
+        buckets = RedisBuckets(node.link)
+        redis_server.kill()
+        await eventually(lambda: node.broker.down)
+        assert [await buckets.take("ann", rows(5)) for _ in range(2)] == [None, None]
+        refused = await buckets.take("ann", rows(5))
+        assert refused is not None
+        assert refused.bucket == "rows"
+        assert await buckets.take("bob", rows(10)) is None
+        redis_server.start()
+        await eventually(lambda: not node.broker.down)
+        assert await buckets.take("ann", rows(10)) is None
+
+
+async def test_every_caller_has_one_shard(redis_servers: list[RedisServer]) -> None:
+    url = ",".join(server.url for server in redis_servers)
+    async with layout_node(url, "a") as a, layout_node(url, "b") as b:
+        for number in range(10):
+            caller = f"user:{number}"
+            answers = [await half.rooms.caller_buckets.take(caller, rows(4)) for half in (a, b, a)]
+            assert answers[:2] == [None, None]
+            assert isinstance(answers[2], Exhausted)
+
+
+def test_local_bucket_refills_with_time() -> None:
+    now = 5.0
+    buckets = LocalBuckets(lambda: now)
+    assert buckets.take("ann", rows(10)) is None
+    assert buckets.take("ann", rows(1)) == Exhausted("rows", 6.0)
+    now = 11.0
+    assert buckets.take("ann", rows(1)) is None
+    assert buckets.take("ann", rows(2)) == Exhausted("rows", 12.0)
+    now = 1000.0
+    assert buckets.take("ann", rows(10)) is None
+
+
+def test_local_buckets_forget_the_least_recent_callers() -> None:
+    buckets = LocalBuckets(lambda: 0.0)
+    for number in range(MAX_LOCAL_CALLERS):
+        buckets.take(str(number), rows(10))
+    assert buckets.take("0", rows(1)) is not None
+    buckets.take("new", rows(10))
+    assert buckets.take("0", rows(1)) is not None, "asked for most recently"
+    assert buckets.take("1", rows(10)) is None, "forgotten"
