@@ -67,6 +67,7 @@ from httpapi.site import Site
 from storage.database.database import Database
 from storage.records import ChatKind, Role
 from storage.repositories.accounts import Accounts
+from storage.repositories.chats import Chats
 from storage.repositories.identities import Identities
 from storage.repositories.public_channel import PublicChannelRepository
 
@@ -97,7 +98,7 @@ async def open_app(
         trusted = ExternalIssuer(outside, Identities(database)) if outside is not None else None
         people = Accounts(database)
         credentials = CredentialResolver(Verifier(public_keys), people, opened.tickets, opened.revocation_list, trusted)
-        public_channel = PublicChannelRepository(database, opened.members)
+        public_channel = PublicChannelRepository(database, Chats(database))  # which any number of users may enter
         yield build(settings, opened, sessions, credentials, people, public_channel, metrics, auth_routes)
 
 

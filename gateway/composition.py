@@ -55,6 +55,7 @@ from storage.log.chat_log import open_chat_log
 from storage.log.transcripts import open_transcripts
 from storage.repositories.chats import Chats
 from storage.repositories.contacts import ContactRepository
+from storage.repositories.quotas import Quotas
 from storage.repositories.revocations import Revocations
 from storage.repositories.rooms import RoomRepository
 from storage.repositories.staff import StaffRepository
@@ -119,7 +120,10 @@ async def open_node(
     Raises: StorageUnavailable. Redis may be down: the node then starts degraded.
     """
     subscriptions = SubscriptionRegistry()
-    membership = Chats(database)
+    membership = Chats(
+        database,
+        Quotas(settings.max_chats_per_user, settings.max_members_per_chat, metrics.clients.quota_exceeded),
+    )
     evictions = Evictions(subscriptions, membership)
     revocation_log = Revocations(database)
     revocation_list = RevocationList(revocation_log)

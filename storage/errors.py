@@ -9,6 +9,7 @@ StorageError
 ├── StaffOnly            a chat or a role that only staff may give
 ├── Barred               removed from this public chat, and the removal still stands
 ├── TooManyBlocks
+├── QuotaExceeded        the most that a user may store, or that a chat may have
 └── InvalidMembers       the list of members does not fit the kind of chat
 """
 
@@ -54,6 +55,15 @@ class Barred(StorageError):
 
 class TooManyBlocks(StorageError):
     """The user's block list is full."""
+
+
+class QuotaExceeded(StorageError):
+    """There are `most` of what `quota` names, and there may be no more."""
+
+    def __init__(self, quota: str, most: int) -> None:
+        super().__init__(f"{quota}: {most}")
+        self.quota = quota
+        self.most = most
 
 
 class InvalidMembers(StorageError):

@@ -1,6 +1,7 @@
 """The tables. ORM objects never leave `storage/`: what goes out are the records of `storage.records`."""
 
 from tortoise import fields, models
+from tortoise.indexes import Index
 
 from storage.records import ChatKind, Direction, EventKind, RevocationKind, Role
 
@@ -56,6 +57,7 @@ class ChatRoom(models.Model):
     """A chat. Its row is the lock under which its log and its members change.
 
     `creator` is its owner, see `storage.repositories.owners`.
+    `created_by` is the user for whose quota it counts; NULL if a service created it, or a version without quotas.
     `direct_key` ("low id:high id") makes the direct chat of two people the only one; it is NULL in other kinds.
     """
 
@@ -68,6 +70,7 @@ class ChatRoom(models.Model):
     last_seq = fields.BigIntField(default=0)
     members_version = fields.BigIntField(default=1)
     direct_key = fields.CharField(max_length=41, unique=True, null=True)
+    created_by = fields.BigIntField(null=True, db_index=True)
     created_at = fields.DatetimeField(auto_now_add=True)
 
     creator_id: int
@@ -113,6 +116,7 @@ class Membership(models.Model):
 
         table = "memberships"
         unique_together = (("chat", "user"),)
+        indexes = (Index(fields=("user_id", "chat_id")),)
 
 
 class FormerMember(models.Model):

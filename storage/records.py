@@ -46,6 +46,13 @@ STAFF_ROLES = frozenset({Role.MASTER, Role.SUPPORT})
 """Who speaks for the operator in service and support chats."""
 
 
+class Quota(StrEnum):
+    """What a user may store only so much of."""
+
+    CHATS = "chats"  # that the user has created
+    MEMBERS = "members"  # of one chat
+
+
 class Relation(StrEnum):
     """How a user stands to the one who wants to add them to a chat."""
 

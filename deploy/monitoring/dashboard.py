@@ -167,6 +167,7 @@ ROWS: dict[str, list[Panel]] = {
             "ops",
             {"{{limit}} {{caller}}": _rate("chat_gateway_http_limited_total", "limit, caller")},
         ),
+        Panel("Calls stopped by quotas", "ops", {"{{quota}}": _rate("chat_gateway_quota_rejections_total", "quota")}),
         Panel("Pages read by resumes", "ops", {"{{source}}": _rate("chat_gateway_replay_pages_total", "source")}),
         Panel("Notifications", "ops", {"{{kind}}": _rate("chat_gateway_notices_total", "kind")}),
         Panel("Proxied echo sessions ended", "ops", {"{{end}}": _rate("chat_gateway_upstream_ends_total", "end")}),

@@ -80,7 +80,7 @@ class ChatRoutes:
         "Create a chat; the user who calls becomes its owner.",
         Audience.USER_OR_SERVICE,
         {201: ChatObject, 200: ChatObject},
-        {403: "forbidden", 429: "rate_limited"},
+        {403: "forbidden", 409: "quota_exceeded", 429: "rate_limited"},
         body=ChatBody,
         example={"kind": "group", "title": "Friends", "members": []},
         details='Members are named by `user_id` or by `login`: `[{"login": "bob"}]`. The caller may list itself to '

@@ -88,7 +88,7 @@ class MemberRoutes:
         "Add a member. The chat's owner and services may add anyone; anyone may join a public chat.",
         Audience.USER_OR_SERVICE,
         {201: MemberObject, 200: MemberObject},
-        {403: "forbidden", 404: "not_found", 409: "conflict", 429: "rate_limited"},
+        {403: "forbidden", 404: "not_found", 409: "conflict, quota_exceeded", 429: "rate_limited"},
         body=MemberBody,
         example={"login": "bob"},
         details="The status is 200 if the user is a member already. A former member keeps the read position. A user "

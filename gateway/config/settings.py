@@ -234,6 +234,15 @@ class Settings:
     lists_per_minute: int = _http_per_minute(120, "lists of chats, members and the like")
     chats_per_minute: int = _http_per_minute(10, "chats created")
     members_per_minute: int = _http_per_minute(1_000, "members named in calls that add them")
+    max_chats_per_user: int = _setting(
+        values.whole(0, 10_000_000), 1_000, "chats that a user may create; 0 = no limit", shown="1,000"
+    )
+    max_members_per_chat: int = _setting(
+        values.whole(0, 10_000_000),
+        10_000,
+        "members of a chat, except the public channel; 0 = no limit",
+        shown="10,000",
+    )
     second_connection: SecondConnection = _setting(
         values.choice(SecondConnection),
         SecondConnection.REPLACE,

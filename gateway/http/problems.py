@@ -20,11 +20,12 @@ from storage.errors import (
     InvalidMembers,
     NoSuchChat,
     NotAllowed,
+    QuotaExceeded,
     StaffOnly,
     StorageUnavailable,
     TooManyBlocks,
 )
-from storage.records import Refusal
+from storage.records import Quota, Refusal
 
 logger = logging.getLogger("gateway.http")
 
@@ -133,6 +134,19 @@ def conflict(error: InvalidMembers) -> Problem:
     return Problem(HTTPStatus.CONFLICT, ErrorCode.CONFLICT, sentence(error))
 
 
+QUOTA_EXCEEDED: Final = "quota_exceeded"
+_QUOTAS: Final = {
+    Quota.CHATS: "You have created {most} chats, the most that a user may create.",
+    Quota.MEMBERS: "A chat has at most {most} members.",
+}
+
+
+def quota_exceeded(error: QuotaExceeded) -> Problem:
+    """409: no more of this may be stored; waiting does not help."""
+    detail = _QUOTAS[Quota(error.quota)].format(most=error.most)
+    return Problem(HTTPStatus.CONFLICT, QUOTA_EXCEEDED, detail)
+
+
 def sentence(error: InvalidMembers) -> str:
     """The reason as a sentence for people; names in it keep their letter case."""
     return f"{error.reason[:1].upper()}{error.reason[1:]}."
@@ -164,6 +178,7 @@ PROBLEMS: Final[Mapping[type[Exception], Callable[[Any], Problem]]] = {
     AddingForbidden: lambda _: forbidden("Only services may add users to chats here."),
     TooManyStrangers: lambda error: too_many_strangers(error.retry_after_s),
     TooManyBlocks: lambda _: Problem(HTTPStatus.CONFLICT, ErrorCode.CONFLICT, "Your list of blocked users is full."),
+    QuotaExceeded: quota_exceeded,
     NotAllowed: lambda _: forbidden("Only the chat's owner may do this."),
     InvalidMembers: conflict,
     StorageUnavailable: lambda _: unavailable(),

@@ -43,7 +43,7 @@ class Memberships(Protocol):
         """Create a chat with its creator as a member, and return it with True; one of a service (None) has no owner.
 
         For two users who have a `direct` chat already, another is not created: returns the existing one with False.
-        Raises: UnknownUser (its `who`), InvalidMembers (its `reason`).
+        Raises: UnknownUser (its `who`), InvalidMembers (its `reason`), QuotaExceeded (of the creator, or of a chat).
         """
         ...
 
@@ -79,7 +79,7 @@ class Memberships(Protocol):
 
         The owner and services (None) may add anyone, which lifts a bar; anyone may join a public chat unless barred.
         Raises: NoSuchChat (also when the actor may not see it), NotAllowed, StaffOnly (a role of staff without
-        `gives_staff_roles`), Barred, UnknownUser, InvalidMembers.
+        `gives_staff_roles`), Barred, UnknownUser, InvalidMembers, QuotaExceeded.
         """
         ...
 

@@ -8,6 +8,7 @@ from prometheus_client import Counter, Gauge, Histogram
 from gateway.interfaces.session import OpenSession
 from gateway.metrics.exposition import FAST, Registry
 from gateway.protocol.codes import Close, ErrorCode
+from storage.records import Quota
 
 DIALECTS: Final = ("chat", "service", "support", "room", "echo", "public", "native")
 """The URL families, by the names of their endpoints."""
@@ -110,6 +111,14 @@ class ClientMetrics:
         )
         for limit in ("requests", "lists", "chats", "members"):
             self._http_limited.labels(limit, "user")
+        self._quota_rejections = Counter(
+            "chat_gateway_quota_rejections_total",
+            "Calls rejected by a quota: the chats that a user has created, or the members of a chat.",
+            ["quota"],
+            registry=registry,
+        )
+        for quota in Quota:
+            self._quota_rejections.labels(quota)
         self._service_calls = Counter(
             "chat_gateway_service_calls_total",
             "Calls with a valid service key, by the key's name and outcome: ok, or forbidden if it lacks the scope.",
@@ -189,6 +198,10 @@ class ClientMetrics:
     def http_limited(self, limit: str, caller: str) -> None:
         """Count an HTTP request beyond a limit per minute; both labels are from closed sets."""
         self._http_limited.labels(limit, caller).inc()
+
+    def quota_exceeded(self, quota: Quota) -> None:
+        """Count a call that a quota stopped."""
+        self._quota_rejections.labels(quota).inc()
 
     def upstream_ended(self, end: str) -> None:
         """Count an echo session that its upstream ended; `end` is from a closed set."""

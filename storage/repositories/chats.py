@@ -37,6 +37,7 @@ from storage.records import (
 )
 from storage.repositories.members import assign_roles, find_people, resolve, role_in
 from storage.repositories.owners import owner_among, set_owner, settle_owner
+from storage.repositories.quotas import NO_QUOTAS, Quotas
 
 _MEMBERS = """
 SELECT m.chat_id, m.role, m.read_seq, u.id AS user_id, u.login, u.first_name, u.last_name
@@ -81,8 +82,9 @@ ON CONFLICT (chat_id, user_id) DO UPDATE SET read_seq = excluded.read_seq
 class Chats:
     """Every method raises StorageUnavailable if the database does not respond in time; else as in the interface."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, quotas: Quotas = NO_QUOTAS) -> None:
         self._database = database
+        self._quotas = quotas
         self._admit = f"""
             SELECT m.chat_id, c.kind, c.last_seq, c.members_version, m.role, m.read_seq,
                 u.id AS user_id, u.login, u.first_name, u.last_name, {database.epoch_sql} AS epoch
@@ -148,7 +150,7 @@ class Chats:
     ) -> tuple[Chat, bool]:
         """A new chat with its creator, and True; for a second `direct` of the same users the first, and False.
 
-        Raises: UnknownUser, InvalidMembers.
+        Raises: UnknownUser, InvalidMembers, QuotaExceeded.
         """
         creators = [] if creator_id is None else [NewMember(user_id=creator_id)]
         async with self._database.session():
@@ -160,9 +162,14 @@ class Chats:
         if (first := await self._direct_chat(direct_key, creator_id)) is not None:
             return first, False
         owner_id = QUEUE_SENDER.id if creator_id is None else creator_id
+        self._quotas.check_new_members(len(places))
         try:
             async with self._database.transaction():
-                room = await ChatRoom.create(kind=kind, title=title, creator_id=owner_id, direct_key=direct_key)
+                if creator_id is not None:
+                    await self._quotas.check_chats(creator_id)
+                room = await ChatRoom.create(
+                    kind=kind, title=title, creator_id=owner_id, created_by=creator_id, direct_key=direct_key
+                )
                 await Membership.bulk_create(
                     Membership(chat_id=room.id, user_id=place.person.id, role=place.role) for place in places
                 )
@@ -221,7 +228,7 @@ class Chats:
     ) -> tuple[Member, bool]:
         """The member and whether it is new; a former member gets its former read position.
 
-        Raises: NoSuchChat, NotAllowed, StaffOnly, Barred, UnknownUser, InvalidMembers.
+        Raises: NoSuchChat, NotAllowed, StaffOnly, Barred, UnknownUser, InvalidMembers, QuotaExceeded.
         """
         async with self._database.transaction():
             room = await _locked(chat_id, actor_id)
@@ -237,6 +244,7 @@ class Chats:
             role = role_in(room.kind, new.role, {row["role"] for row in taken})
             if role in STAFF_ROLES and not gives_staff_roles:
                 raise StaffOnly
+            await self._quotas.check_members(chat_id)
             await self._pass_bar(chat_id, person.id, is_lifted=not joins_itself)
             former = await FormerMember.get_or_none(chat_id=chat_id, user_id=person.id)
             read_seq = 0 if former is None else former.read_seq

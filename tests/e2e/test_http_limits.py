@@ -129,3 +129,26 @@ async def test_messages_of_guests_count_for_their_address(calls: Calls) -> None:
     assert await calls.statuses(31, "POST", "/message", headers=here, json=sent) == {200: 30, 429: 1}
     neighbour = {"X-Forwarded-For": "2001:db8::2"}
     assert (await calls("POST", "/message", headers=neighbour, json=sent)).status_code == 429
+
+
+async def test_quotas_of_chats_and_members_end_with_409(tmp_path: Path, redis_url: str, sqlite_url: str) -> None:
+    settings = {"MAX_CHATS_PER_USER": 2, "MAX_MEMBERS_PER_CHAT": 2, "SERVICE_KEYS": f"bank:{BANK}:chats"}
+    async with run_cluster(tmp_path, redis_url, sqlite_url, **settings) as cluster, httpx.AsyncClient() as http:
+        calls = Calls(cluster, http)
+        ann, bob, eve = [await cluster.user() for _ in range(3)]
+        assert await calls.statuses(3, "POST", CHATS, ann, json=group(bob)) == {201: 2, 409: 1}
+        refused = (await calls("POST", CHATS, ann, json=group())).json()
+        assert refused["code"] == "quota_exceeded"
+        assert refused["detail"] == "You have created 2 chats, the most that a user may create."
+        made = await calls("POST", CHATS, headers={"X-Service-Key": BANK}, json=group(ann, bob))
+        assert made.status_code == 201
+        url = f"{CHATS}/{made.json()['id']}/members"
+        full = await calls("POST", url, headers={"X-Service-Key": BANK}, json={"user_id": eve.id})
+        assert (full.status_code, full.json()["detail"]) == (409, "A chat has at most 2 members.")
+        for _ in range(2):
+            for user in (ann, bob, eve):
+                await (await cluster.open(0, "/channels/public", user.token)).next("caught_up")
+        metrics = [(await http.get(f"{node.url}/metrics")).text for node in cluster.nodes]
+        for quota, count in (("chats", 2), ("members", 1)):
+            name = f'\nchat_gateway_quota_rejections_total{{quota="{quota}"}} '
+            assert sum(float(text.partition(name)[2].split()[0]) for text in metrics) == count
