@@ -128,7 +128,7 @@ def build(
             settings.handshakes_per_minute_per_address,
             settings.handshakes_per_minute_per_user,
         ),
-        opened.handshake_rates,
+        opened.caller_buckets,
         on_limited=metrics.clients.handshake_limited,
     )
     service_keys = ServiceKeys(settings.service_keys, metrics.clients.service_called)

@@ -21,7 +21,6 @@ from gateway.interfaces.broker import Broker
 from gateway.interfaces.caller_buckets import CallerBuckets
 from gateway.interfaces.client_registry import ClientRegistry
 from gateway.interfaces.presence import Presence
-from gateway.interfaces.rate_limits import HandshakeRates
 from gateway.interfaces.revocations import RevocationLog
 from gateway.interfaces.rooms import RoomInbox, Store
 from gateway.interfaces.session import OpenSession
@@ -94,7 +93,6 @@ class OpenNode:
     rooms: RoomRepository
     inbox: RoomInbox
     presence: Presence
-    handshake_rates: HandshakeRates
     tickets: Tickets
     broker: Broker
     client_registry: ClientRegistry
@@ -268,7 +266,6 @@ async def open_node(
             rooms=rooms,
             inbox=inbox,
             presence=redis.presence,
-            handshake_rates=redis.handshake_rates,
             tickets=redis.tickets,
             broker=redis.broker,
             client_registry=redis.clients,

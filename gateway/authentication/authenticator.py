@@ -142,10 +142,6 @@ class Authenticator:
                 return credentials
 
 
-async def _ignore(_connection: HTTPConnection, _user_id: int) -> None:
-    """Takes no notice of a user."""
-
-
 async def _first_valid(credentials: Credentials, check: Callable[[str], Awaitable[T]]) -> T:
     """The result of `check` for the first valid token.
 

@@ -17,7 +17,7 @@ from typing import Final
 from starlette.requests import HTTPConnection
 
 from gateway.http.problems import Problem, unavailable
-from gateway.interfaces.rate_limits import HandshakeRates
+from gateway.interfaces.caller_buckets import CallerBuckets, Take
 from httpapi.client_address import UNKNOWN, networks_of
 from httpapi.errors import retry_later
 
@@ -25,6 +25,8 @@ TOO_MANY: Final = "too_many_connections"
 """The error code of a handshake beyond the limit of its address or user."""
 TOO_MANY_HANDSHAKES: Final = "too_many_handshakes"
 """The error code of a handshake beyond the rate of its address or user."""
+HANDSHAKES: Final = "handshakes"
+"""The name of the bucket over all nodes."""
 RETRY_S: Final = 10.0
 """`Retry-After` where it is unknown when a connection will close."""
 MAX_KEYS: Final = 50_000
@@ -65,7 +67,7 @@ class ConnectionLimits:
     def __init__(
         self,
         limits: Limits,
-        everywhere: HandshakeRates | None = None,
+        everywhere: CallerBuckets | None = None,
         on_limited: Callable[[str], None] = lambda _: None,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -129,14 +131,13 @@ class ConnectionLimits:
         self._by_key[key] += 1
         place.user = key
 
-    async def _count(self, everywhere: HandshakeRates, limited: list[tuple[str, int]]) -> None:
-        if len(limited) == 1:
-            waits = [await everywhere.take(*limited[0])]
-        else:  # at once, so that they leave in one write
-            waits = await asyncio.gather(*(everywhere.take(*one) for one in limited))
-        for (key, _), wait_s in zip(limited, waits, strict=True):
-            if wait_s:
-                raise self._too_fast(key, wait_s)
+    async def _count(self, everywhere: CallerBuckets, limited: list[tuple[str, int]]) -> None:
+        takes = [everywhere.take(key, [Take(HANDSHAKES, 1, per_minute)]) for key, per_minute in limited]
+        # at once, so that they leave in one write
+        outcomes = [await takes[0]] if len(takes) == 1 else await asyncio.gather(*takes)
+        for (key, _), exhausted in zip(limited, outcomes, strict=True):
+            if exhausted is not None:
+                raise self._too_fast(key, exhausted.retry_after_s)
 
     def release(self, keys: tuple[str | None, ...]) -> None:
         """Stop counting a connection under these keys."""

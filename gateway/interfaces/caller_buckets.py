@@ -1,4 +1,4 @@
-"""Token buckets of callers of the HTTP API, over all nodes. Implemented by `gateway.redis.caller_buckets`."""
+"""Token buckets of users, service keys and addresses, over all nodes. Implemented by `gateway.redis.caller_buckets`."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -28,6 +28,6 @@ class CallerBuckets(Protocol):
     async def take(self, caller: str, takes: Sequence[Take]) -> Exhausted | None:
         """Take from several buckets of a caller, from all or from none; None if they held enough.
 
-        Never raises: while Redis is unavailable, buckets of this node decide.
+        Never raises, and takes at most 0.25 s: while Redis does not respond, buckets of this node decide.
         """
         ...

@@ -34,15 +34,3 @@ class RateLimits(Protocol):
     def forget(self, user_id: int, entry: str) -> None:
         """Remove a newly counted message that was not stored; never blocks."""
         ...
-
-
-class HandshakeRates(Protocol):
-    """Buckets that hold a minute's worth of handshakes and refill evenly."""
-
-    async def take(self, key: str, per_minute: int) -> float:
-        """Count a handshake under this key; the seconds until one is allowed, or 0.0 if this one is.
-
-        Never raises, and takes at most 0.25 s: while Redis does not respond, every handshake is allowed, and the caller
-        counts those of its own node.
-        """
-        ...

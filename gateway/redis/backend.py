@@ -15,7 +15,6 @@ from gateway.redis.cluster.broker import ClusterServer
 from gateway.redis.connection.command_client import CommandClient, CommandExecutor
 from gateway.redis.connection.events import RedisEvents
 from gateway.redis.connection.prefixed import Prefixed
-from gateway.redis.handshake_rates import RedisHandshakeRates
 from gateway.redis.namespace import Namespace
 from gateway.redis.peers import KEY, SCRIPT, Peers, Standing
 from gateway.redis.presence.presence import RedisPresence
@@ -91,7 +90,6 @@ class RedisBackend:
         self.clients = RedisClients(link, node_id)
         self.limits = RedisRateLimits(link, messages_per_minute)
         self.stranger_limits = RedisRateLimits(link, strangers_per_minute, "strangers")
-        self.handshake_rates = RedisHandshakeRates(link)
         self.caller_buckets = RedisBuckets(link)
         self.tickets = RedisTickets(link)
         self.peers = Peers(node_id, standing, lambda *words: link.run_script(SCRIPT, KEY, *words))

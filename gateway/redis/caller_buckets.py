@@ -1,9 +1,11 @@
-"""Token buckets of callers over all nodes: one hash per caller, on Redis' clock. Implements `CallerBuckets`.
+"""Token buckets over all nodes, for requests and handshakes: one hash per caller, on Redis' clock.
 
-A caller has at most twice a bucket's size in a minute, at a constant cost in memory. While Redis is unavailable, each
-node keeps buckets of the same size: a caller gets at most as much on each node, and no caller is locked out.
+Implements `CallerBuckets`. A caller has at most twice a bucket's size in a minute, at a constant cost in memory. While
+Redis does not respond, each node keeps buckets of the same size: a caller gets at most as much on each node, and no
+caller is locked out.
 """
 
+import asyncio
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
@@ -17,6 +19,9 @@ from gateway.redis.connection.command_client import CommandExecutor, Script
 WINDOW_US: Final = 60_000_000
 MAX_LOCAL_CALLERS: Final = 50_000
 """Callers whose local buckets are kept, some 20 MB; beyond, those of the least recent callers are full again."""
+
+ANSWER_S: Final = 0.25
+"""A caller waits this long for Redis; then the buckets of its node apply."""
 
 _TAKE: Final = Script(Path(__file__).with_name("caller_buckets.lua"))
 
@@ -32,8 +37,9 @@ class RedisBuckets:
         """Implement `CallerBuckets.take`."""
         words = [word for take in takes for word in (take.bucket, take.amount, _refill_us(take))]
         try:
-            place, wait_us = await self._link.run_script(_TAKE, f"calls:{caller}", WINDOW_US, *words)
-        except RedisUnavailable:
+            async with asyncio.timeout(ANSWER_S):
+                place, wait_us = await self._link.run_script(_TAKE, f"calls:{caller}", WINDOW_US, *words)
+        except (RedisUnavailable, TimeoutError):
             return self._local.take(caller, takes)
         return Exhausted(takes[place - 1].bucket, wait_us / 1_000_000) if place else None
 

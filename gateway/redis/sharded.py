@@ -20,7 +20,6 @@ from gateway.interfaces.rate_limits import Admitted, RateLimited
 from gateway.protocol.replies import Present
 from gateway.redis.caller_buckets import RedisBuckets
 from gateway.redis.client_registry import RedisClients, client_field, fields_of, owned_field, user_field
-from gateway.redis.handshake_rates import RedisHandshakeRates
 from gateway.redis.peers import Peers
 from gateway.redis.presence.presence import RedisPresence
 from gateway.redis.pubsub.broker import ServerBroker
@@ -55,7 +54,6 @@ class Shard(Protocol):
     clients: RedisClients
     limits: RedisRateLimits
     stranger_limits: RedisRateLimits
-    handshake_rates: RedisHandshakeRates
     caller_buckets: RedisBuckets
     tickets: RedisTickets
     peers: Peers
@@ -79,7 +77,6 @@ class ShardedBackend:
         self.clients = ShardedClients([shard.clients for shard in shards])
         self.limits = ShardedLimits([shard.limits for shard in shards])
         self.stranger_limits = ShardedLimits([shard.stranger_limits for shard in shards])
-        self.handshake_rates = ShardedHandshakeRates([shard.handshake_rates for shard in shards])
         self.caller_buckets = ShardedBuckets([shard.caller_buckets for shard in shards])
         self.tickets = ShardedTickets([shard.tickets for shard in shards])
 
@@ -246,14 +243,6 @@ class ShardedLimits(_Sharded[RedisRateLimits]):
     def forget(self, user_id: int, entry: str) -> None:
         """Implement `RateLimits.forget`."""
         self._of(user_id).forget(user_id, entry)
-
-
-class ShardedHandshakeRates(_Sharded[RedisHandshakeRates]):
-    """Implements `gateway.interfaces.rate_limits.HandshakeRates`."""
-
-    async def take(self, key: str, per_minute: int) -> float:
-        """Implement `HandshakeRates.take`."""
-        return await self._of(number_of(key)).take(key, per_minute)
 
 
 class ShardedBuckets(_Sharded[RedisBuckets]):

@@ -1,5 +1,7 @@
 """Connections are counted by node, address and user, handshakes by address and user."""
 
+from collections.abc import Sequence
+
 import pytest
 from starlette.requests import HTTPConnection
 
@@ -13,6 +15,7 @@ from gateway.endpoints.connection_limits import (
     descriptor_limit,
 )
 from gateway.http.problems import unauthorized, unavailable
+from gateway.interfaces.caller_buckets import Exhausted, Take
 from httpapi.errors import Problem
 from tests.auth.fakes import Clock
 
@@ -102,9 +105,9 @@ class SharedCount:
         self.taken: list[str] = []
         self._beyond = beyond
 
-    async def take(self, key: str, per_minute: int) -> float:
-        self.taken.append(key)
-        return 7.0 if key in self._beyond else 0.0
+    async def take(self, caller: str, takes: Sequence[Take]) -> Exhausted | None:
+        self.taken.append(caller)
+        return Exhausted(takes[0].bucket, 7.0) if caller in self._beyond else None
 
 
 @pytest.mark.parametrize("by", ["address:10.0.0.1", "user:7"])
