@@ -284,6 +284,43 @@ class LoginSession(models.Model):
         table = "login_sessions"
 
 
+class AuditRecord(models.Model):
+    """An entry of the audit log (`docs/audit.md`). Rows are appended, and deleted once they have expired.
+
+    Triggers of the database reject every other change. `created_at` is in Unix milliseconds, `expires_at` in Unix
+    seconds, `facts` is JSON. There are no foreign keys: a record outlives its user.
+    """
+
+    id = fields.BigIntField(primary_key=True)
+    uid = fields.CharField(max_length=32, unique=True)
+    created_at = fields.BigIntField()
+    expires_at = fields.BigIntField(db_index=True)
+    event = fields.CharField(max_length=32)
+    result = fields.CharField(max_length=8)
+    actor = fields.CharField(max_length=80)
+    operation = fields.CharField(max_length=100, default="")
+    on_behalf_of = fields.CharField(max_length=80, default="")
+    address = fields.CharField(max_length=45, default="")
+    request_id = fields.CharField(max_length=64, default="")
+    user_id = fields.BigIntField(null=True)
+    chat_id = fields.BigIntField(null=True)
+    facts = fields.TextField(default="{}")
+    count = fields.BigIntField(default=1)
+    node = fields.CharField(max_length=80, default="")
+
+    class Meta:
+        """Where it lives; the indexes serve pages, newest first."""
+
+        table = "audit_records"
+        indexes = (
+            ("created_at", "id"),
+            ("event", "created_at", "id"),
+            ("actor", "created_at", "id"),
+            ("user_id", "created_at", "id"),
+            ("chat_id", "created_at", "id"),
+        )
+
+
 class StoreIdentity(models.Model):
     """The only row says which store this is (random, made by the migration) and how often it was restored."""
 
