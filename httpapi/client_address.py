@@ -27,6 +27,12 @@ def client_address(connection: HTTPConnection, trusted: Iterable[Network]) -> st
     return UNKNOWN if address is None else str(address)
 
 
+def is_trusted_peer(connection: HTTPConnection, trusted: Iterable[Network]) -> bool:
+    """Whether the connection comes from a trusted proxy, whose headers are then used."""
+    address = _peer(connection)
+    return address is not None and _is_in(address, trusted)
+
+
 def networks_of(address: str) -> list[str]:
     """The networks that one client may have to itself, narrowest first.
 

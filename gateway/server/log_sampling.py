@@ -1,7 +1,8 @@
 """Bounds the lines that this process logs per second, because clients can cause nearly every event.
 
 Keeps: at most a fixed number of lines per second and event is written; every other line is counted, in a metric and in
-the next summary (`log_lines_dropped`). A flood of one event takes no line from another.
+the next summary (`log_lines_dropped`). A flood of one event takes no line from another. Audit records have limits of
+their own.
 """
 
 import asyncio
@@ -21,6 +22,9 @@ RECORDS_A_SECOND: Final = 100
 SUMMARY_S: Final = 1.0
 MAX_EVENTS: Final = 200
 """Further different events count as `other`. Our own events are constants, and fewer."""
+
+UNSAMPLED: Final = "audit"
+"""The logger of audit records, which `httpapi.audit.sampling` bounds and counts."""
 
 _OURS: Final = frozenset({"gateway", "auth", "httpapi", "storage"})
 
@@ -45,6 +49,8 @@ class Sampling(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Whether the record is written."""
+        if record.name == UNSAMPLED:
+            return True
         second = int(self._clock())
         if second != self._second:
             self._second = second

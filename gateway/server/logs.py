@@ -17,7 +17,7 @@ from typing import Any, Final, TextIO
 from gateway.config.choices import LogFormat
 from gateway.server.log_sampling import Sampling
 
-_OURS: Final = ("gateway", "auth", "httpapi", "storage")
+_OURS: Final = ("gateway", "auth", "httpapi", "storage", "audit")
 _SECRETS: Final = re.compile(
     r"(?-i:eyJ)[\w-]{12,}(?:\.[\w-]*)*"  # a JWT; no boundary before it, since an escape like \n ends in a letter
     r"|(?-i:tkt_)[\w-]{16,}"  # a one-use ticket

@@ -102,3 +102,10 @@ async def test_dropped_lines_are_summed_up_in_one_line_and_at_stop(
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
     assert written.lines["log_lines_dropped"] == 2
+
+
+def test_audit_records_are_not_sampled_again(log: Log) -> None:
+    log.write("audit", 1000, "audit")
+    log.write("audit_failed", 1000, "httpapi")
+    log.write("audit_rows_lost", 1, "httpapi")
+    assert log.lines == {"audit": 1000, "audit_failed": LINES_A_SECOND, "audit_rows_lost": 1}
