@@ -18,10 +18,10 @@ from gateway.api.clients import ClientRoutes
 from gateway.api.links import LinkRoutes
 from gateway.api.members import MemberRoutes
 from gateway.api.messages import MessageRoutes
-from gateway.api.metrics import MetricsRoutes
+from gateway.api.operator.metrics import MetricsRoutes
+from gateway.api.operator.probes import ProbeRoutes
 from gateway.api.people import PeopleRoutes
 from gateway.api.presence import PresenceRoutes
-from gateway.api.probes import ProbeRoutes
 from gateway.api.room_messages import RoomMessageRoutes
 from gateway.api.transcripts import TranscriptRoutes
 from gateway.api.user_sessions import UserSessionRoutes

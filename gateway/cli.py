@@ -201,7 +201,7 @@ async def _run_gateway(
     *,
     with_auth: bool,
 ) -> None:
-    from gateway.api.metrics import MetricsPort
+    from gateway.api.operator.metrics import MetricsPort
     from gateway.app import open_app
     from gateway.auth_mount import open_auth, open_outside, public_keys
     from gateway.metrics import Metrics
@@ -252,8 +252,8 @@ def _auth(options: argparse.Namespace) -> int:
 
 async def _run_auth(settings: Settings, sockets: list[socket.socket], sampling: Sampling) -> None:
     from auth.app import create_app
-    from gateway.api.metrics import MetricsPort, MetricsRoutes
-    from gateway.api.probes import AuthProbeRoutes
+    from gateway.api.operator.metrics import MetricsPort, MetricsRoutes
+    from gateway.api.operator.probes import AuthProbeRoutes
     from gateway.auth_mount import open_auth, open_auth_health
     from gateway.metrics import DatabaseMetrics, ProcessMetrics, Registry
     from gateway.metrics.process import measure_loop_lag

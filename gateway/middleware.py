@@ -15,8 +15,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from gateway.api.metrics import METRICS
-from gateway.api.probes import LIVEZ, READYZ
+from gateway.api.operator.metrics import METRICS
+from gateway.api.operator.probes import LIVEZ, READYZ
 from gateway.authentication.origins import Origins
 from gateway.http.problems import internal, not_found, unavailable
 from httpapi.errors import FORBIDDEN_ORIGIN, forbidden_origin

@@ -7,8 +7,8 @@ import httpx
 import pytest
 from starlette.applications import Starlette
 
-from gateway.api.metrics import MetricsPort, MetricsRoutes
-from gateway.api.probes import ProbeRoutes
+from gateway.api.operator.metrics import MetricsPort, MetricsRoutes
+from gateway.api.operator.probes import ProbeRoutes
 from gateway.config.settings import Environment, Settings
 from gateway.http.problems import HANDLERS
 from gateway.metrics import Metrics

@@ -1,0 +1,1 @@
+"""What operators and orchestrators ask a process: probes, metrics, the audit log."""
