@@ -11,6 +11,7 @@ from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
+from starlette.types import ASGIApp
 
 from auth.accounts.counters import Counters
 from auth.accounts.devices import Devices
@@ -29,6 +30,8 @@ from auth.settings import AuthSettings
 from auth.tokens.access_tokens import DeviceIssuer, GuestIssuer, Issuer, Verifier
 from auth.tokens.guests import Guests
 from auth.tokens.key_ring import KeyRing, KeyStore
+from httpapi.audit.middleware import Audit
+from httpapi.audit.recorder import Recorder
 from httpapi.docs_pages import api_pages
 from httpapi.errors import Problem
 from httpapi.operation import Audience, operation
@@ -68,6 +71,7 @@ class AuthService:
             registration, login, session_routes, self._token_endpoint, guests, self.key_ring, settings
         )
         self.site = settings.site
+        self.trusted_proxies = settings.trusted_proxies
 
     def routes(self) -> list[BaseRoute]:
         """The routes, for `create_app` or for another application that serves auth too."""
@@ -86,7 +90,11 @@ class AuthService:
 
 
 def create_app(
-    service: AuthService, beside: Sequence[BaseRoute] = (), *, is_production: bool = False
+    service: AuthService,
+    beside: Sequence[BaseRoute] = (),
+    *,
+    audit: Recorder | None = None,
+    is_production: bool = False,
 ) -> SecurityHeaders:
     """The application of a separate auth process: auth and the routes `beside`. It closes the service when it stops."""
 
@@ -99,12 +107,14 @@ def create_app(
 
     routes = [*service.routes(), Route("/livez", _livez, methods=["GET"]), *beside]
     pages = api_pages(routes, service.site, title="chat-gateway auth", about="Accounts and tokens.")
-    app = Starlette(
+    app: ASGIApp = Starlette(
         routes=[*routes, *pages],
         middleware=[Middleware(RelativeRedirects)],
         exception_handlers={HTTPException: _on_http_error, Exception: _on_unexpected_error},
         lifespan=lifespan,
     )
+    if audit is not None:
+        app = Audit(app, audit, service.trusted_proxies)
     return SecurityHeaders(app, service.site.public_url, is_production=is_production)
 
 

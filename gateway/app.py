@@ -18,6 +18,7 @@ from gateway.api.clients import ClientRoutes
 from gateway.api.links import LinkRoutes
 from gateway.api.members import MemberRoutes
 from gateway.api.messages import MessageRoutes
+from gateway.api.operator.audit import AuditLog, AuditRoutes
 from gateway.api.operator.metrics import MetricsRoutes
 from gateway.api.operator.probes import ProbeRoutes
 from gateway.api.people import PeopleRoutes
@@ -27,6 +28,7 @@ from gateway.api.transcripts import TranscriptRoutes
 from gateway.api.user_sessions import UserSessionRoutes
 from gateway.asyncapi.document import document
 from gateway.asyncapi.routes import web_socket_pages
+from gateway.audit import audit_records
 from gateway.authentication.authenticator import Authenticator
 from gateway.authentication.credential_resolver import CredentialResolver, ExternalIssuer, People
 from gateway.authentication.origins import Origins
@@ -58,6 +60,8 @@ from gateway.server.drain import Drain
 from gateway.server.startup import StartupBarrier
 from gateway.sessions.echo import EchoService
 from gateway.sessions.echo_upstream import Upstream
+from httpapi.audit.middleware import Audit
+from httpapi.audit.recorder import Recorder
 from httpapi.caller_turns import CallerTurns
 from httpapi.docs_pages import api_pages, program_version
 from httpapi.redirects import RelativeRedirects
@@ -86,6 +90,7 @@ async def open_app(
     node_id: str,
     gate: StartupBarrier,
     metrics: Metrics,
+    audit: Recorder,
     auth_routes: Sequence[BaseRoute] = (),
     outside: ExternalIssuerVerifier | None = None,
 ) -> AsyncIterator[Starlette]:
@@ -99,7 +104,10 @@ async def open_app(
         people = Accounts(database)
         credentials = CredentialResolver(Verifier(public_keys), people, opened.tickets, opened.revocation_list, trusted)
         public_channel = PublicChannelRepository(database, Chats(database))  # which any number of users may enter
-        yield build(settings, opened, sessions, credentials, people, public_channel, metrics, auth_routes)
+        records = audit_records(settings, database)
+        yield build(
+            settings, opened, sessions, credentials, people, public_channel, metrics, audit, records, auth_routes
+        )
 
 
 def build(
@@ -110,6 +118,8 @@ def build(
     people: People,
     public_channel: PublicChannel,
     metrics: Metrics,
+    audit: Recorder,
+    audit_log: AuditLog,
     auth_routes: Sequence[BaseRoute],
 ) -> Starlette:
     """Build the application with all routes of the node; `sessions` will contain the sessions of accepted sockets."""
@@ -163,6 +173,7 @@ def build(
         trusted_proxies=settings.trusted_proxies,
         drain=drain,
         metrics=metrics.clients,
+        audit=audit,
     )
     max_length, context = settings.max_text_length, replace(opened.context, renew=credentials.renew)
     service, resuming = ServiceDialect(max_length), ServiceDialect(max_length, resumes=True)
@@ -187,6 +198,7 @@ def build(
         ).routes(),
         *TranscriptRoutes(identity, opened.transcripts, reads).routes(),
         *ProbeRoutes(opened.health, opened.node_id).routes(),
+        *AuditRoutes(service_keys, audit_log).routes(),
         *MetricsRoutes(metrics.registry, settings).routes(),
         *auth_routes,
     ]
@@ -223,6 +235,7 @@ def build(
         exception_handlers=HANDLERS,
         middleware=[
             Middleware(SecurityHeaders, public_url=settings.public_url, is_production=settings.is_production),
+            Middleware(Audit, recorder=audit, trusted_proxies=settings.trusted_proxies),
             Middleware(Edge, node_id=opened.node_id, origins=origins, logs_requests=logs_requests),
             Middleware(RelativeRedirects),
         ],

@@ -203,6 +203,7 @@ async def _run_gateway(
 ) -> None:
     from gateway.api.operator.metrics import MetricsPort
     from gateway.app import open_app
+    from gateway.audit import open_audit
     from gateway.auth_mount import open_auth, open_outside, public_keys
     from gateway.metrics import Metrics
     from gateway.server.serve import serve
@@ -217,6 +218,7 @@ async def _run_gateway(
         sampling.on_dropped = metrics.process.log_line_dropped
         tasks.spawn(sampling.summarize(), "log summary")
         database = await stack.enter_async_context(open_database(settings.database_url, metrics.database.waited))
+        audit = await stack.enter_async_context(open_audit(settings, database, metrics.audit, node_id))
         auth = await stack.enter_async_context(open_auth(settings, database, metrics.registry)) if with_auth else None
         app = await stack.enter_async_context(
             open_app(
@@ -226,6 +228,7 @@ async def _run_gateway(
                 node_id=node_id,
                 gate=gate,
                 metrics=metrics,
+                audit=audit,
                 auth_routes=[] if auth is None else auth.routes(),
                 outside=await stack.enter_async_context(open_outside(settings)),
             )
@@ -254,8 +257,9 @@ async def _run_auth(settings: Settings, sockets: list[socket.socket], sampling: 
     from auth.app import create_app
     from gateway.api.operator.metrics import MetricsPort, MetricsRoutes
     from gateway.api.operator.probes import AuthProbeRoutes
+    from gateway.audit import open_audit
     from gateway.auth_mount import open_auth, open_auth_health
-    from gateway.metrics import DatabaseMetrics, ProcessMetrics, Registry
+    from gateway.metrics import AuditMetrics, DatabaseMetrics, ProcessMetrics, Registry
     from gateway.metrics.process import measure_loop_lag
     from gateway.server.serve import serve
     from gateway.tasks import Tasks
@@ -267,6 +271,8 @@ async def _run_auth(settings: Settings, sockets: list[socket.socket], sampling: 
         database = await stack.enter_async_context(
             open_database(settings.database_url, DatabaseMetrics(registry).waited)
         )
+        node = f"auth-{socket.gethostname()}"
+        audit = await stack.enter_async_context(open_audit(settings, database, AuditMetrics(registry), node))
         auth = await stack.enter_async_context(open_auth(settings, database, registry))
         health = await stack.enter_async_context(open_auth_health(settings, database))
         tasks = Tasks()
@@ -275,7 +281,7 @@ async def _run_auth(settings: Settings, sockets: list[socket.socket], sampling: 
         sampling.on_dropped = process.log_line_dropped
         tasks.spawn(sampling.summarize(), "log summary")
         other_routes = [*AuthProbeRoutes(health).routes(), *MetricsRoutes(registry, settings).routes()]
-        app = create_app(auth, other_routes, is_production=settings.is_production)
+        app = create_app(auth, other_routes, audit=audit, is_production=settings.is_production)
         served = MetricsPort(app, registry, settings)
         await serve(served, settings, sockets, NoBarrier(), websockets="none")
 
@@ -283,19 +289,22 @@ async def _run_auth(settings: Settings, sockets: list[socket.socket], sampling: 
 def _migrate(options: argparse.Namespace) -> int:
     settings = sources.load()
     _set_up_logging(settings, "migrate")
-    asyncio.run(_run_migrate(settings.database_url, restored=options.restored))
+    asyncio.run(_run_migrate(settings, restored=options.restored))
     return 0
 
 
-async def _run_migrate(database_url: str, *, restored: bool) -> None:
+async def _run_migrate(settings: Settings, *, restored: bool) -> None:
+    from gateway.audit import record_command
+    from httpapi.audit.events import Event
     from storage.database.database import open_database
     from storage.database.migrate import migrate
     from storage.database.store_identity import count_restore
 
-    await migrate(database_url)
+    await migrate(settings.database_url)
     if restored:
-        async with open_database(database_url) as database:
+        async with open_database(settings.database_url) as database:
             await count_restore(database)
+            await record_command(settings, database, Event.STORE_RESTORED)
 
 
 def _rotate_key(options: argparse.Namespace) -> int:
@@ -306,11 +315,15 @@ def _rotate_key(options: argparse.Namespace) -> int:
 
 
 async def _run_rotate_key(settings: Settings) -> str:
+    from gateway.audit import record_command
     from gateway.auth_mount import rotate_key
+    from httpapi.audit.events import Event
     from storage.database.database import open_database
 
     async with open_database(settings.database_url) as database:
-        return await rotate_key(settings, database)
+        kid = await rotate_key(settings, database)
+        await record_command(settings, database, Event.KEY_ROTATED, kid=kid)
+        return kid
 
 
 def _healthcheck(options: argparse.Namespace) -> int:

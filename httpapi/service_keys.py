@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from starlette.requests import Request
 
+from httpapi.audit.facts import note_service
 from httpapi.errors import InvalidServiceKey, Problem
 from httpapi.operation import Operation, Scope
 
@@ -90,6 +91,7 @@ class ServiceKeys:
         if key is None:
             raise Problem(HTTPStatus.FORBIDDEN, "forbidden", "A service key is needed (X-Service-Key).")
         operation: Operation = endpoint.operation  # type: ignore[attr-defined]
+        note_service(key.name)
         is_allowed = operation.scope in key.scopes
         self._on_call(key.name, is_allowed)
         if not is_allowed:

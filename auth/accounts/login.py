@@ -15,6 +15,7 @@ from auth.accounts.sessions import Banned, Sessions, Tokens
 from auth.accounts.store import AccountStore
 from auth.errors import Overloaded
 from auth.events import LoginResult
+from httpapi.audit.facts import note, note_user
 from httpapi.caller_turns import CallerTurns
 from httpapi.errors import TooManyAtOnce
 from storage.errors import StorageUnavailable
@@ -119,10 +120,13 @@ class Login:
             await asyncio.sleep(login_limits.DELAY_S)
         # What can be no login is not looked up (it may hold what a database refuses), but takes as long.
         account = await self._accounts.by_login(login) if is_login(login) else None
+        if account is not None:
+            note(user_id=account.person.id, login=account.person.username)
         verdict = await self._passwords.verify(password, account.password_hash if account else None)
         if account is None or not verdict.matches:
             if wait_s := await self._limits.fail(attempt):
                 return self._limited(wait_s, address)
+            note(reason="unknown_login" if account is None else "wrong_password")
             log.info(
                 "login_failed",
                 extra={"fields": {"user_id": account.person.id if account else None, "address": address}},
@@ -134,12 +138,15 @@ class Login:
             await self._renew_hash(account, verdict.new_hash)
         tokens = await self._sessions.start(account.person, renewable=renewable)
         if isinstance(tokens, Banned):
+            note(reason="banned")
             log.info("login_banned", extra={"fields": {"user_id": account.person.id, "address": address}})
             return tokens
+        note_user(account.person.id)
         log.info("login_succeeded", extra={"fields": {"user_id": account.person.id, "address": address}})
         return Granted(tokens, await self._devices.token(login, attempt.device))
 
     def _limited(self, wait_s: float, address: str) -> Limited:
+        note(reason="limited")
         log.warning("login_limited", extra={"fields": {"address": address, "wait_s": round(wait_s, 1)}})
         return Limited(wait_s)
 

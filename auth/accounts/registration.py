@@ -8,6 +8,7 @@ from auth.accounts.registration_limits import RegistrationLimits
 from auth.accounts.rules import broken_rules
 from auth.accounts.store import AccountStore
 from auth.events import SILENT, AuthEvents
+from httpapi.audit.facts import note
 from httpapi.errors import BrokenRule
 from storage.records import Person
 
@@ -39,10 +40,12 @@ class Registration:
         if broken := broken_rules(login, password, first_name, last_name):
             return broken
         if wait_s := await self._limits.count(address):
+            note(reason="limited")
             self._events.registration_limited()
             return Limited(wait_s)
         password_hash = await self._passwords.hash(password)
         person = await self._accounts.create(login, password_hash, first_name, last_name)
+        note(user_id=person.id, login=person.username)
         self._events.registered()
         log.info("registered", extra={"fields": {"user_id": person.id}})
         return person

@@ -20,6 +20,7 @@ from auth.events import RefreshResult
 from auth.tokens.access_tokens import Claims, Issuer
 from auth.tokens.jws import LEEWAY_S
 from auth.tokens.key_ring import KeyRing
+from httpapi.audit.facts import note, note_user
 from storage.records import Person, RenewableLogin
 
 log = logging.getLogger("auth")
@@ -123,6 +124,7 @@ class Sessions:
             return await self._tokens(person, "", "", earliest_iat)
         part = secrets.token_hex(16)
         session_id = _session_id(part)
+        note(session=session_id)
         refresh_token = f"rt_{part}_{secrets.token_urlsafe(32)}"
         created_at = max(int(self._now()), earliest_iat)
         secret, digest = secrets.token_hex(32), _digest(refresh_token)
@@ -132,14 +134,19 @@ class Sessions:
     async def refresh(self, refresh_token: str) -> Tokens | Banned | Ended:
         """New tokens for a refresh token, which cannot be used again (but see GRACE_S)."""
         outcome, result = await self._refreshed(refresh_token)
+        note(reason=None if result == "granted" else result)
         self._on_refresh(result)
         return outcome
 
-    async def end(self, refresh_token: str) -> None:
-        """End the session of this refresh token; ignored if it is not the latest one of a session."""
+    async def end(self, refresh_token: str) -> bool:
+        """End the session of this refresh token; returns whether it was the latest one of a session."""
         session = await self._latest(refresh_token)
-        if session is not None:
-            await self._end(session)
+        if session is None:
+            return False
+        note_user(session.person.id)
+        note(user_id=session.person.id, session=session.session_id)
+        await self._end(session)
+        return True
 
     async def is_in_effect(self, claims: Claims) -> bool:
         """Whether this verified access token is not revoked: a revoked one must end nothing any more."""
@@ -168,6 +175,7 @@ class Sessions:
         if session is None:
             return Ended(), "ended"
         user_id = session.person.id
+        note(user_id=user_id, session=session.session_id)
         if await self._store.is_banned(user_id):
             return Banned(), "banned"
         # read before the rotation: of a logout in between, the new access token is revoked too
@@ -188,6 +196,7 @@ class Sessions:
                 await self._end(latest)
                 log.warning("refresh_token_reused", extra={"fields": {"user_id": user_id}})
                 return Ended(), "reused"
+        note_user(user_id)
         return await self._tokens(session.person, session.session_id, successor, earliest_iat), "granted"
 
     async def _latest(self, refresh_token: str) -> RenewableLogin | None:

@@ -1,6 +1,7 @@
 """Threads for work that would block the event loop: a fixed number of them, behind a queue with a limit."""
 
 import asyncio
+import contextvars
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -21,13 +22,15 @@ class Workers:
         """Accepted calls whose result the event loop has not received."""
 
     async def run(self, call: Callable[[], T]) -> T:
-        """Return or raise what `call` does. If the caller is cancelled, a running call continues and keeps its place.
+        """Return or raise what `call` does, in the context variables of the caller.
+
+        If the caller is cancelled, a running call continues and keeps its place.
 
         Raises: Overloaded.
         """
         if not self._places.acquire(blocking=False):
             raise Overloaded
-        future = self._executor.submit(call)
+        future = self._executor.submit(contextvars.copy_context().run, call)
         future.add_done_callback(self._leave)
         self.under_way += 1
         try:

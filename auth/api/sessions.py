@@ -14,6 +14,7 @@ from auth.api import problems
 from auth.api.answers import RouteHandler, json_answer
 from auth.errors import InvalidToken
 from auth.tokens.access_tokens import Claims, Verifier
+from httpapi.audit.facts import note, note_unchanged, note_user
 from httpapi.body import SMALL_BODY_BYTES, read_json
 from httpapi.client_address import Network, client_address, networks_of
 from httpapi.errors import forbidden_origin
@@ -169,11 +170,17 @@ class SessionRoutes:
             user_id = claims.user_id if claims is not None else await self._sessions.user_of(refresh_token)
             if user_id is None:
                 raise problems.not_logged_in()
+            note_user(user_id)
+            note(user_id=user_id, everywhere=True)
             await self._sessions.end_all(user_id)
         else:
-            await self._sessions.end(refresh_token)
+            has_ended = await self._sessions.end(refresh_token)
             if claims is not None:
+                note_user(claims.user_id)
+                note(user_id=claims.user_id, session=claims.session_id, jti=claims.jti)
                 await self._sessions.end_by_access(claims)
+            elif not has_ended:
+                note_unchanged()
         response = Response(status_code=HTTPStatus.NO_CONTENT, headers={"Cache-Control": "no-store"})
         self._cookies.clear(request, response)
         return response

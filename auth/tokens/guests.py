@@ -7,6 +7,7 @@ from typing import Final
 
 from auth.tokens.access_tokens import GuestIssuer
 from auth.tokens.key_ring import KeyRing
+from httpapi.audit.facts import note
 from httpapi.errors import BrokenRule
 from storage.names import is_name
 
@@ -36,6 +37,7 @@ class Guests:
         if broken := [*_broken_rules(username, email, room_id)]:
             return broken
         token = self._issuer.issue(await self._keys.signing_key(), username, email, room_id)
+        note(room_id=room_id)
         self._on_issued()
         log.info("guest_token_issued")
         return token

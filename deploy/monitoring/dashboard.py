@@ -180,6 +180,12 @@ ROWS: dict[str, list[Panel]] = {
             "reused: a stolen refresh token.",
         ),
         Panel(
+            "Audit records",
+            "ops",
+            {"{{outcome}}": _rate("chat_gateway_audit_records_total", "outcome")},
+            "lost: the queue was full, the record is in the log only.",
+        ),
+        Panel(
             "Calls of services",
             "ops",
             {"{{service}} {{outcome}}": _rate("chat_gateway_service_calls_total", "service, outcome")},
@@ -222,6 +228,9 @@ ROWS: dict[str, list[Panel]] = {
             "Unpublished and unacknowledged messages",
             "short",
             {"to Redis": _now("chat_gateway_redis_unpublished"), "from the queue": _now("chat_gateway_queue_unacked")},
+        ),
+        Panel(
+            "Audit records waiting", "short", {"{{instance}}": _now("chat_gateway_audit_waiting")}, "At most 10,000."
         ),
         Panel("Password hashing time", "s", _quantiles("chat_gateway_auth_hash_seconds")),
         Panel("Passwords being hashed", "short", {"{{instance}}": _now("chat_gateway_auth_hashing")}),

@@ -19,6 +19,7 @@ from gateway.http.parameters import path_id
 from gateway.http.problems import invalid_field, not_found, sentence
 from gateway.interfaces.membership import Memberships
 from gateway.node.chat_policy import ChatPolicy
+from httpapi.audit.facts import note, note_unchanged
 from httpapi.body import read_json
 from httpapi.caller_turns import CallerTurns
 from httpapi.operation import Audience, Scope, operation
@@ -106,7 +107,10 @@ class ChatRoutes:
             raise invalid_field(sentence(error), "members") from None
         if is_new:
             self._listener.chat_created(chat.id, [member.person.id for member in chat.members])
+            note(chat_id=chat.id, kind=chat.kind, members=len(chat.members))
             logger.info("chat_created", extra={"fields": {"chat_id": chat.id, **_creator(actor)}})
+        else:
+            note_unchanged()
         return answer(chat_object(chat), HTTPStatus.CREATED if is_new else HTTPStatus.OK)
 
     async def _create_or_find(

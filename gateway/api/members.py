@@ -18,6 +18,7 @@ from gateway.http.problems import Problem, invalid_field, not_found
 from gateway.interfaces.membership import Memberships
 from gateway.node.chat_policy import ChatPolicy
 from gateway.protocol.ids import MAX_ID
+from httpapi.audit.facts import note, note_unchanged
 from httpapi.body import read_json
 from httpapi.operation import Audience, Scope, operation
 from httpapi.resource import api_resource
@@ -104,6 +105,7 @@ class MemberRoutes:
         chat_id = path_id(request, "chat_id")
         new = (await read_json(request, MemberBody)).new_member()
         await count_rows(request, members=1)
+        note(user_id=new.user_id, role=new.role)
         gives_staff_roles = await self._policy.gives_staff_roles(actor.user_id)
         try:
             if actor.user_id is not None and not self._policy.joins(actor.person, new):
@@ -115,8 +117,11 @@ class MemberRoutes:
             )
         except UnknownUser as error:
             raise unknown_user(error) from None
+        note(user_id=member.person.id, role=member.role)
         if is_new:
             self._changed("member_added", chat_id, actor, member.person.id, removed=False)
+        else:
+            note_unchanged()
         return answer(member_object(member), HTTPStatus.CREATED if is_new else HTTPStatus.OK)
 
     @operation(
@@ -139,6 +144,7 @@ class MemberRoutes:
             raise not_found() from None
         self._changed("member_removed", chat_id, actor, user_id, removed=True)
         if new_owner_id is not None:
+            note(new_owner_id=new_owner_id)
             _log_change("owner_changed", chat_id, actor, new_owner_id)
         return Response(status_code=HTTPStatus.NO_CONTENT)
 
@@ -174,12 +180,15 @@ class MemberRoutes:
         actor = await self._actors.of(request, self._hand_over)
         chat_id = path_id(request, "chat_id")
         body = await read_json(request, OwnerBody)
+        note(user_id=body.user_id)
         try:
             is_new = await self._membership.hand_over(chat_id, actor.user_id, body.user_id)
         except UnknownUser:
             raise invalid_field(f"The user {body.user_id} is not a member of this chat.", "user_id") from None
         if is_new:
             _log_change("owner_changed", chat_id, actor, body.user_id)
+        else:
+            note_unchanged()
         return Response(status_code=HTTPStatus.NO_CONTENT)
 
     def _changed(self, event: str, chat_id: int, actor: Actor, user_id: int, *, removed: bool) -> None:

@@ -18,6 +18,7 @@ from gateway.interfaces.revocations import RevocationLog
 from gateway.node.user_sessions import UserSessions
 from gateway.protocol.control import UserDisconnected
 from gateway.protocol.ids import MAX_ID
+from httpapi.audit.facts import note
 from httpapi.body import read_json
 from httpapi.operation import Audience, Scope, operation
 from httpapi.resource import api_resource
@@ -86,6 +87,7 @@ class UserSessionRoutes:
         service = self._service_keys.require(request, self._disconnect).name
         user_id = await self._user_id(request)
         body = await read_json(request, DisconnectBody)
+        note(client_id=body.client_id, chat_id=body.chat_id)
         if body.client_id is not None and body.chat_id is not None:
             raise invalid_field("Either client_id or chat_id, not both.", "chat_id")
         self._sessions.disconnect(UserDisconnected(user_id, body.client_id, body.chat_id, body.reconnect))
@@ -108,12 +110,14 @@ class UserSessionRoutes:
         service = self._service_keys.require(request, self._revoke).name
         user_id = await self._user_id(request)
         body = await read_json(request, RevokeBody)
+        note(jti=body.jti)
         if body.jti is not None and body.issued_before is not None:
             raise invalid_field("Either jti or issued_before, not both.", "jti")
         if body.jti is not None:
             await self._revocations.revoke_token(user_id, body.jti)
         else:
             moment = None if body.issued_before is None else _seconds(body.issued_before, "issued_before")
+            note(issued_before=moment)
             await self._revocations.revoke_issued_before(user_id, moment)
         self._sessions.revoked()
         _log("tokens_revoked", user_id, service)
@@ -151,6 +155,7 @@ class UserSessionRoutes:
         until = None if body.until is None else _seconds(body.until, "until")
         if until is not None and until <= datetime.now(UTC).timestamp():
             raise invalid_field("A ban ends in the future.", "until")
+        note(until=until, reason=body.reason)
         ban = await self._revocations.ban(user_id, until, body.reason)
         self._sessions.revoked()
         _log("user_banned", user_id, service)

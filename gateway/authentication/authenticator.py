@@ -12,6 +12,7 @@ from gateway.authentication.credential_resolver import CredentialResolver
 from gateway.authentication.credentials import Ambiguous, Credentials, NoCredentials, find_credentials, offered_bearer
 from gateway.authentication.origins import Origins
 from gateway.http.problems import Problem, forbidden, unauthorized
+from httpapi.audit.facts import note_user
 from httpapi.errors import forbidden_origin
 from storage.records import Admission, Credential, Person
 
@@ -83,6 +84,7 @@ class Authenticator:
         credentials = self._credentials(connection)
         on_caller = partial(self._on_caller, connection)
         bearer = await _first_valid(credentials, lambda token: self._bearers.user(token, on_caller))
+        note_user(bearer.person.id)
         return Caller(bearer.person, bearer.credential, credentials.subprotocol)
 
     async def member(self, connection: HTTPConnection, admit: Admit) -> tuple[Caller, Admission]:
@@ -93,6 +95,7 @@ class Authenticator:
         credentials = self._credentials(connection)
         on_caller = partial(self._on_caller, connection)
         claim = await _first_valid(credentials, lambda token: self._bearers.claim(token, on_caller))
+        note_user(claim.user_id)
         admission = await admit(claim.user_id)
         if admission is None:
             await self._bearers.bearer(claim)  # a 401 takes precedence

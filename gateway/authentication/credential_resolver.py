@@ -12,6 +12,7 @@ from gateway.http.problems import Problem, banned, unauthorized, unavailable
 from gateway.interfaces.revocations import RevocationCheck
 from gateway.interfaces.tickets import Tickets, is_ticket
 from gateway.protocol.codes import Close
+from httpapi.audit.facts import note
 from storage.errors import StorageUnavailable
 from storage.records import Credential, Person, name_digest
 
@@ -106,7 +107,9 @@ class CredentialResolver:
         else:
             claim = await _checked(self._verified(credential, before_query))
         if refusal := self._revocations.refusal(claim.credential):
-            raise banned(refusal.reason) if refusal.code is Close.BANNED else unauthorized(f"{refusal.reason}.")
+            is_banned = refusal.code is Close.BANNED
+            note(user_id=claim.user_id, reason="banned" if is_banned else "revoked")
+            raise banned(refusal.reason) if is_banned else unauthorized(f"{refusal.reason}.")
         await before_query(claim.user_id)
         return claim
 

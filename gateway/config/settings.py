@@ -261,6 +261,11 @@ class Settings:
     metrics_port: int | None = _setting(
         values.port, None, "a separate port for `/metrics`, which then is on no other port", shown="the public one"
     )
+    audit_retention_days: int = _setting(
+        values.whole(0, 3650),
+        90,
+        "the days that the database keeps audit records; 0 = they are only lines in the log",
+    )
     log_format: LogFormat = _setting(
         values.choice(LogFormat), LogFormat.JSON, "`json` or `text`", shown="`json`; `text` in development"
     )

@@ -15,14 +15,19 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from gateway.authentication.credentials import offered_bearer
 from gateway.endpoints.base import Endpoint, PendingSession
-from gateway.endpoints.connection_limits import TOO_MANY, ConnectionLimits, Place
+from gateway.endpoints.connection_limits import TOO_MANY, ConnectionLimits, Place, user_of
 from gateway.errors import RedisUnavailable
 from gateway.http.problems import Problem, unavailable
 from gateway.interfaces.connection import CONNECTION, Connection
 from gateway.interfaces.session import OpenSession
 from gateway.metrics.clients import DRAINING, ClientMetrics
 from gateway.protocol.codes import Close, ErrorCode
+from gateway.protocol.ids import id_in
 from gateway.server.drain import Drain
+from httpapi.audit.events import Event, result_of
+from httpapi.audit.facts import ANONYMOUS
+from httpapi.audit.middleware import operation_of
+from httpapi.audit.recorder import Recorder
 from httpapi.client_address import Network, client_address
 from httpapi.errors import FORBIDDEN_ORIGIN
 from storage.errors import StorageUnavailable
@@ -56,12 +61,14 @@ class Acceptor:
         trusted_proxies: Collection[Network],
         drain: Drain,
         metrics: ClientMetrics,
+        audit: Recorder,
     ) -> None:
         self._clients = clients
         self._limits = limits
         self._trusted_proxies = trusted_proxies
         self._drain = drain
         self._metrics = metrics
+        self._audit = audit
 
     async def serve(self, websocket: WebSocket, endpoint: Endpoint) -> None:
         """Handle one handshake: accept the socket and start its session, or reject it."""
@@ -115,6 +122,8 @@ class Acceptor:
     ) -> None:
         self._metrics.turned_away(endpoint.name, outcome or problem.code)
         logger.info("refused", extra={"fields": {"dialect": endpoint.name, "code": problem.code}})
+        if outcome != DRAINING:
+            self._record(websocket, endpoint, problem)
         if "origin" not in websocket.headers or problem.code == FORBIDDEN_ORIGIN:
             await websocket.send_denial_response(problem.response())
             return
@@ -122,6 +131,18 @@ class Acceptor:
         await websocket.accept(offered_bearer(websocket))
         close = _CLOSES_OF_CODES.get(problem.code) or _CLOSES.get(problem.status, Close.FORBIDDEN)
         await websocket.close(close, problem.detail)
+
+    def _record(self, websocket: WebSocket, endpoint: Endpoint, problem: Problem) -> None:
+        user, path_ids = user_of(websocket), websocket.scope.get("path_params", {})
+        self._audit.record(
+            Event.CONNECTION_REFUSED,
+            result_of(problem.status),
+            ANONYMOUS if user is None else user,
+            operation=operation_of(websocket.scope),
+            address=client_address(websocket, self._trusted_proxies),
+            chat_id=id_in(str(path_ids.get("chat_id", ""))),
+            facts={"dialect": endpoint.name, "code": problem.code, "status": problem.status.value},
+        )
 
     async def _run(self, websocket: WebSocket, endpoint: Endpoint, pending: PendingSession, place: Place) -> None:
         connection: Connection = websocket.scope["extensions"][CONNECTION]

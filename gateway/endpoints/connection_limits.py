@@ -163,6 +163,12 @@ class ConnectionLimits:
         return retry_later(HTTPStatus.SERVICE_UNAVAILABLE, TOO_MANY_HANDSHAKES, detail, wait_s)
 
 
+def user_of(connection: HTTPConnection) -> str | None:
+    """The user of a handshake whose credential was verified, as `user:<id>`."""
+    place: Place | None = connection.scope.get(_PLACE)
+    return None if place is None else place.user
+
+
 class Place:
     """One counted connection."""
 

@@ -9,6 +9,7 @@ children are kept. The metrics of a message cost the node that stores it 5â€“8 Â
 its commit and its flush.
 """
 
+from gateway.metrics.audit import AuditMetrics
 from gateway.metrics.clients import ClientMetrics
 from gateway.metrics.delivery import DeliveryMetrics
 from gateway.metrics.exposition import Registry
@@ -30,8 +31,9 @@ class Metrics:
         self.redis = RedisMetrics(registry)
         self.database = DatabaseMetrics(registry)
         self.queue = QueueMetrics(registry)
+        self.audit = AuditMetrics(registry)
         self.process = ProcessMetrics(registry)
         """The process itself: its version, event loop and logs."""
 
 
-__all__ = ["DatabaseMetrics", "Metrics", "ProcessMetrics", "Registry"]
+__all__ = ["AuditMetrics", "DatabaseMetrics", "Metrics", "ProcessMetrics", "Registry"]

@@ -75,6 +75,7 @@ HTTP: Final[Mapping[str, Rule]] = {
     "GET /history": Rule(USERS),
     "POST /message": Rule(_NO_ONE, Scope.MESSAGES),
     "POST /generate-token": Rule(_NO_ONE, Scope.USERS),
+    "GET /api/v1/audit": Rule(_NO_ONE, Scope.ADMIN),
     "GET /metrics": Rule(_NO_ONE, Scope.ADMIN),
     "POST /register": Rule(_ANYONE),
     "POST /login": Rule(_ANYONE),

@@ -59,6 +59,9 @@ def note(
     until: int | None = None,
     issued_before: int | None = None,
     everywhere: bool | None = None,
+    new_owner_id: int | None = None,
+    members: int | None = None,
+    kind: str | None = None,
     reason: str | None = None,
 ) -> None:
     """Add facts to the record of the current request. `login` is that of an existing account.
@@ -70,11 +73,13 @@ def note(
         return
     notes.user_id = notes.user_id if user_id is None else user_id
     notes.chat_id = notes.chat_id if chat_id is None else chat_id
-    texts = {"role": role, "jti": jti, "session": session, "client_id": client_id, "room_id": room_id, "reason": reason}
+    texts = {"role": role, "jti": jti, "session": session, "client_id": client_id, "room_id": room_id}
+    texts |= {"kind": kind, "reason": reason}
     notes.facts |= {name: clean(text, MAX_FACT) for name, text in texts.items() if text}
     if login:
         notes.facts["login"] = clean(login, MAX_LOGIN)
     numbers = {"until": until, "issued_before": issued_before, "everywhere": everywhere}
+    numbers |= {"new_owner_id": new_owner_id, "members": members}
     notes.facts |= {name: int(number) for name, number in numbers.items() if number is not None}
 
 

@@ -97,7 +97,8 @@ class Audit:
 
 def operation_of(scope: Scope) -> str:
     """The method and the route; without the route if the request was rejected before, or the URL is unknown."""
-    method = "GET" if scope["method"] == "HEAD" else scope["method"]
+    method = scope.get("method", "GET")  # a handshake has none
+    method = "GET" if method == "HEAD" else method
     route = scope.get("route")
     path = "" if route is None else _CONVERTOR.sub("}", route.path)
     return f"{facts.clean(method, 20)} {path}".rstrip()[:MAX_OPERATION]

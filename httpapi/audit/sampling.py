@@ -20,6 +20,7 @@ REFUSALS: Final = 600
 ACTS_OF_CALLER: Final = 120
 ACTS: Final = 6_000
 CALLS_OF_SERVICE: Final = 60
+_READS: Final = frozenset({Event.SERVICE_CALL, Event.AUDIT_READ})
 SEVERAL: Final = "several"
 """The actor of a summary."""
 
@@ -52,7 +53,7 @@ class Sampler:
             for key, _ in limits:
                 self._recorded[key] += 1
             return True
-        is_call = entry.event == Event.SERVICE_CALL and entry.result == Result.OK
+        is_call = entry.event in _READS and entry.result == Result.OK
         actor, operation = (entry.actor, entry.operation) if is_call else (SEVERAL, "")
         self._skipped[Summary(entry.event, entry.result, actor, operation)] += 1
         return False
@@ -73,7 +74,7 @@ def _limits_of(entry: AuditEntry) -> list[tuple[tuple[str, ...], int]]:
     if entry.result != Result.OK:
         network = networks_of(entry.address)[0]
         return [(("refused", entry.event), REFUSALS), (("refused", entry.event, network), REFUSALS_OF_ADDRESS)]
-    if entry.event == Event.SERVICE_CALL:
+    if entry.event in _READS:
         return [(("call", entry.actor, entry.operation), CALLS_OF_SERVICE)]
     if entry.actor.startswith(("service:", "operator")):
         return []

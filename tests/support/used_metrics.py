@@ -70,6 +70,8 @@ def used() -> Metrics:
     metrics.queue.link_lost("publish")
     metrics.process.watch(ready=lambda: True, draining=lambda: False)
     metrics.process.loop_lag(0.25)
+    metrics.audit.watch(lambda: 2)
+    metrics.audit.counted("stored", 3)
     auth = AuthMetrics(metrics.registry)
     auth.watch(lambda: 9)
     auth.login("granted")

@@ -9,6 +9,7 @@ from gateway.endpoints.acceptor import Acceptor
 from gateway.endpoints.connection_limits import ConnectionLimits, Limits
 from gateway.metrics import Metrics
 from gateway.server.drain import Drain
+from httpapi.audit.recorder import Recorder
 from storage.errors import StorageUnavailable
 
 
@@ -41,7 +42,9 @@ async def test_rejection_while_draining_is_counted_as_draining() -> None:
     metrics = Metrics()
     drain = Drain([], delay_s=0, drain_s=0)
     limits = ConnectionLimits(Limits())
-    connections = Acceptor(clients={}, limits=limits, trusted_proxies=(), drain=drain, metrics=metrics.clients)
+    connections = Acceptor(
+        clients={}, limits=limits, trusted_proxies=(), drain=drain, metrics=metrics.clients, audit=Recorder(None, "n")
+    )
 
     async def refused(outcome: str) -> float | None:
         handshake = Handshake()

@@ -76,7 +76,9 @@ def test_other_calls_of_a_service_are_counted_by_operation(sampler: Sampler) -> 
     for operation in ("POST /message", "GET /a"):
         taken = admitted(sampler, 100, Event.SERVICE_CALL, Result.OK, "service:bank", operation=operation)
         assert taken == CALLS_OF_SERVICE
+    assert admitted(sampler, 70, Event.AUDIT_READ, Result.OK, "service:bank") == CALLS_OF_SERVICE
     assert dict(sampler.summaries(is_last=True)) == {
+        Summary("audit_read", "ok", "service:bank", ""): 10,
         Summary("service_call", "ok", "service:bank", "POST /message"): 40,
         Summary("service_call", "ok", "service:bank", "GET /a"): 40,
     }

@@ -1,0 +1,337 @@
+"""The audit log of running processes: every event, no secret, bounded under a flood, independent of the database."""
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from websockets.asyncio.client import connect
+from websockets.exceptions import InvalidStatus
+
+from httpapi.audit.events import Event
+from httpapi.audit.sampling import REFUSALS_OF_ADDRESS
+from storage.database.database import open_database
+from storage.records import ChatKind
+from tests.support.auth_node import AuthNode
+from tests.support.cluster import Cluster, User, run_cluster
+from tests.support.servers import PostgresServer
+from tests.support.waiting import eventually_async
+
+BANK_KEY, ADMIN_KEY, SHOP_KEY = (f"planted-key-of-{name}-3f9a2c71e5" for name in ("bank", "admin", "shop"))
+KEYS = f"bank:{BANK_KEY},admin:{ADMIN_KEY}:admin,shop:{SHOP_KEY}:messages"
+BANK, ADMIN, SHOP = ({"X-Service-Key": key} for key in (BANK_KEY, ADMIN_KEY, SHOP_KEY))
+PASSWORD = "planted-password-8812"
+
+
+@dataclass
+class World:
+    """A node and an auth process on one database."""
+
+    cluster: Cluster
+    auth: AuthNode
+    http: httpx.AsyncClient
+    environ: dict[str, str]
+
+    async def call(self, method: str, path: str, body: Any = None, **headers: str) -> httpx.Response:
+        """A request to the node, without the cookies of earlier responses."""
+        self.http.cookies.clear()
+        return await self.http.request(method, self.cluster.nodes[0].url + path, json=body, headers=headers)
+
+    async def ask_auth(self, path: str, body: Any = None, **headers: str) -> httpx.Response:
+        """A POST to auth, without the cookies of earlier responses."""
+        self.http.cookies.clear()
+        return await self.http.post(self.auth.url + path, json=body, headers=headers)
+
+    async def records(self, **query: Any) -> list[dict[str, Any]]:
+        """All records that match, oldest first."""
+        found: list[dict[str, Any]] = []
+        params = {"limit": 200, **query}
+        while True:
+            url = f"{self.cluster.nodes[0].url}/api/v1/audit"
+            page = (await self.http.get(url, params=params, headers=ADMIN)).json()
+            found += page["records"]
+            if page["next_cursor"] is None:
+                return found[::-1]
+            params["cursor"] = page["next_cursor"]
+
+    async def record(self, event: Event, **expected: Any) -> dict[str, Any]:
+        """The record of this event with these values, once it is stored."""
+        matching: list[dict[str, Any]] = []
+
+        async def is_there() -> bool:
+            matching[:] = [
+                one for one in await self.records(event=event.value) if expected.items() <= (one | one["facts"]).items()
+            ]
+            return bool(matching)
+
+        try:
+            await eventually_async(is_there, 10)
+        except TimeoutError:
+            raise AssertionError(f"{event} {expected} is not in {await self.records(event=event.value)}") from None
+        return matching[0]
+
+    def command(self, *words: str) -> str:
+        """The output of a command."""
+        line = [sys.executable, "-m", "gateway.cli", *words]
+        done = subprocess.run(line, env=os.environ | self.environ, capture_output=True, text=True, timeout=60)
+        assert done.returncode == 0, done.stderr
+        return done.stdout.strip()
+
+
+@asynccontextmanager
+async def run_world(folder: Path, redis_url: str, database_url: str) -> AsyncIterator[World]:
+    settings = {"SERVICE_KEYS": KEYS, "LOG_FORMAT": "json", "STAFF_CHATS": "service", "ALLOW_GUESTS": "false"}
+    environ = {"REDIS_URL": redis_url, "DATABASE_URL": database_url, "APP_ENV": "development"} | settings
+    async with (
+        run_cluster(folder / "nodes", redis_url, database_url, nodes=1, **settings) as cluster,
+        httpx.AsyncClient(timeout=20) as http,
+    ):
+        with AuthNode(folder / "auth", **environ) as auth:
+            yield World(cluster, auth, http, environ)
+
+
+@pytest.fixture
+async def world(tmp_path: Path, redis_url: str, sqlite_url: str) -> AsyncIterator[World]:
+    async with run_world(tmp_path, redis_url, sqlite_url) as world:
+        yield world
+
+
+async def refused_handshake(world: World, path: str, user: User | None) -> int:
+    headers = {} if user is None else user.headers
+    with pytest.raises(InvalidStatus) as refused:
+        async with connect(world.cluster.nodes[0].ws_url(path), additional_headers=headers, proxy=None):
+            pass
+    return refused.value.response.status_code
+
+
+async def cause_auth_events(world: World) -> set[Event]:
+    """What auth records: of accounts, logins and guests, and of the commands."""
+    account = {"login": "audited", "password": PASSWORD}
+    user_id = (await world.ask_auth("/register", account)).json()["id"]
+    await world.record(Event.ACCOUNT_CREATED, result="ok", user_id=user_id, login="audited", actor="anonymous")
+    assert (await world.ask_auth("/login", account | {"password": "wrong"})).status_code == 401
+    await world.record(Event.LOGIN, result="denied", actor="anonymous", user_id=user_id, reason="wrong_password")
+    granted = (await world.ask_auth("/login", account | {"refresh": "body"})).json()
+    login = await world.record(Event.LOGIN, result="ok", actor=f"user:{user_id}", user_id=user_id)
+    assert login["facts"]["session"] and login["address"] == "127.0.0.1" and login["node"].startswith("auth-")
+    form = {"username": "audited", "password": PASSWORD}
+    url = f"{world.auth.url}/api/v1/login/access-token"
+    assert (await world.http.post(url, data=form)).status_code == 200
+    operation = "POST /api/v1/login/access-token"
+    await world.record(Event.LOGIN, result="ok", operation=operation, actor=f"user:{user_id}", login="audited")
+    assert (await world.http.post(url, data=form | {"password": "x"})).status_code == 400
+    await world.record(Event.LOGIN, result="denied", operation=operation, reason="wrong_password")
+
+    first = {"refresh_token": granted["refresh_token"]}
+    renewed = (await world.ask_auth("/api/v1/login/refresh", first)).json()
+    await world.record(Event.LOGIN_RENEWED, result="ok", actor=f"user:{user_id}", session=login["facts"]["session"])
+    assert (await world.ask_auth("/api/v1/login/refresh", {"refresh_token": "none"})).status_code == 401
+    await world.record(Event.LOGIN_RENEWED, result="denied", actor="anonymous", reason="ended")
+    last = {"refresh_token": renewed["refresh_token"]}
+    assert (await world.ask_auth("/api/v1/logout", last)).status_code == 204
+    await world.record(Event.LOGOUT, result="ok", actor=f"user:{user_id}", session=login["facts"]["session"])
+    assert (await world.ask_auth("/api/v1/logout")).status_code == 204  # ends nothing
+
+    guest = {"username": "g", "email": "g@example.com", "room_id": "room1"}
+    assert (await world.ask_auth("/generate-token", guest, **BANK)).status_code == 200
+    await world.record(Event.GUEST_TOKEN_ISSUED, result="ok", actor="service:bank", room_id="room1")
+    assert (await world.ask_auth("/generate-token", guest)).status_code == 403
+    await world.record(Event.GUEST_TOKEN_ISSUED, result="denied", actor="anonymous")
+    kid = await asyncio.to_thread(world.command, "rotate-key")
+    await world.record(Event.KEY_ROTATED, actor="operator", kid=kid)
+    await asyncio.to_thread(world.command, "migrate", "--restored")
+    await world.record(Event.STORE_RESTORED, actor="operator")
+    assert len(await world.records(event="logout")) == 1
+    return {
+        Event.ACCOUNT_CREATED,
+        Event.LOGIN,
+        Event.LOGIN_RENEWED,
+        Event.LOGOUT,
+        Event.GUEST_TOKEN_ISSUED,
+        Event.KEY_ROTATED,
+        Event.STORE_RESTORED,
+    }
+
+
+async def cause_moderation_events(world: World) -> set[Event]:
+    """What services do to users: each event as ok, and denied without the scope."""
+    user = await world.cluster.user()
+    path = f"/api/v1/users/{user.id}"
+    calls: list[tuple[Event, str, str, Any, dict[str, Any]]] = [
+        (Event.USER_DISCONNECTED, "POST", f"{path}/disconnect", {"client_id": "phone"}, {"client_id": "phone"}),
+        (Event.TOKENS_REVOKED, "POST", f"{path}/revoke", {"jti": "j-1"}, {"jti": "j-1"}),
+        (Event.USER_BANNED, "PUT", f"{path}/ban", {"reason": "spam"}, {"reason": "spam"}),
+        (Event.USER_UNBANNED, "DELETE", f"{path}/ban", None, {}),
+        (Event.STAFF_ADDED, "PUT", f"{path}/staff", None, {}),
+        (Event.STAFF_REMOVED, "DELETE", f"{path}/staff", None, {}),
+    ]
+    for event, method, url, body, facts in calls:
+        answer = await world.call(method, url, body, **BANK)
+        assert answer.status_code < 300, answer.text
+        request_id = answer.headers["x-request-id"]
+        await world.record(
+            event,
+            result="ok",
+            actor="service:bank",
+            user_id=user.id,
+            request_id=request_id,
+            address="127.0.0.1",
+            **facts,
+        )
+        assert (await world.call(method, url, body, **SHOP)).status_code == 403
+        await world.record(event, result="denied", actor="service:shop", user_id=user.id, status=403)
+    return {event for event, *_ in calls}
+
+
+async def cause_chat_events(world: World) -> set[Event]:
+    """What owners do in a public chat, from which a user is barred."""
+    ann, bob = await world.cluster.user("ann"), await world.cluster.user("bob")
+    actor = f"user:{ann.id}"
+    chat_id = (await world.call("POST", "/api/v1/chats", {"kind": "group"}, **ann.headers)).json()["id"]
+    await world.record(Event.CHAT_CREATED, result="ok", actor=actor, chat_id=chat_id, kind="group", members=1)
+    public = await world.cluster.chat(ann, kind=ChatKind.PUBLIC)
+    members = f"/api/v1/chats/{public}/members"
+    assert (await world.call("POST", members, {"user_id": bob.id}, **ann.headers)).status_code == 201
+    place = {"chat_id": public, "user_id": bob.id}
+    await world.record(Event.MEMBER_ADDED, result="ok", actor=actor, role="member", **place)
+    assert (await world.call("POST", members, {"user_id": bob.id}, **ann.headers)).status_code == 200  # no change
+    assert (await world.call("DELETE", f"{members}/{ann.id}", **bob.headers)).status_code == 403
+    denied = {"chat_id": public, "user_id": ann.id}
+    await world.record(Event.MEMBER_REMOVED, result="denied", actor=f"user:{bob.id}", **denied)
+    assert (await world.call("DELETE", f"{members}/{bob.id}", **ann.headers)).status_code == 204
+    await world.record(Event.MEMBER_REMOVED, result="ok", actor=actor, **place)
+    bars = f"/api/v1/chats/{public}/bars/{bob.id}"
+    assert (await world.call("DELETE", bars, **ann.headers)).status_code == 204
+    await world.record(Event.BAR_LIFTED, result="ok", actor=actor, **place)
+    assert (await world.call("POST", members, {"login": bob.person.username}, **ann.headers)).status_code == 201
+    owner = {"user_id": bob.id}
+    assert (await world.call("PUT", f"/api/v1/chats/{public}/owner", owner, **ann.headers)).status_code == 204
+    await world.record(Event.OWNER_CHANGED, result="ok", actor=actor, **place)
+    assert len(await world.records(event="member_added")) == 2
+    return {Event.CHAT_CREATED, Event.MEMBER_ADDED, Event.MEMBER_REMOVED, Event.BAR_LIFTED, Event.OWNER_CHANGED}
+
+
+async def cause_other_events(world: World) -> set[Event]:
+    """Reads, other calls of services, and refusals."""
+    user, banned = await world.cluster.user(), await world.cluster.user()
+    await world.record(Event.AUDIT_READ, result="ok", actor="service:admin")
+    assert (await world.call("GET", "/api/v1/audit", **BANK)).status_code == 200
+    assert (await world.call("GET", "/api/v1/audit", **SHOP)).status_code == 403
+    await world.record(Event.AUDIT_READ, result="denied", actor="service:shop")
+    assert (await world.call("GET", f"/api/v1/users/{user.id}/clients", **BANK)).status_code == 200
+    operation = "GET /api/v1/users/{user_id}/clients"
+    await world.record(Event.SERVICE_CALL, result="ok", actor="service:bank", user_id=user.id, operation=operation)
+    assert (await world.call("GET", "/api/v1/chats")).status_code == 401
+    await world.record(Event.REQUEST_REFUSED, result="denied", actor="anonymous", operation="GET /api/v1/chats")
+    assert (await world.call("GET", "/api/v1/chats", Origin="https://evil.example")).status_code == 403
+    await world.record(Event.REQUEST_REFUSED, result="denied", operation="GET", status=403)
+    assert (await world.call("PUT", f"/api/v1/users/{banned.id}/ban", {}, **BANK)).status_code == 200
+    async with asyncio.timeout(5):
+        while (await world.call("GET", "/api/v1/chats", **banned.headers)).status_code != 403:
+            pass
+    await world.record(Event.REQUEST_REFUSED, actor="anonymous", user_id=banned.id, reason="banned")
+    others = await world.cluster.chat(await world.cluster.user())
+    assert await refused_handshake(world, f"/ws/chat/{others}/", user) == 403
+    await world.record(
+        Event.CONNECTION_REFUSED, result="denied", actor=f"user:{user.id}", chat_id=others, code="forbidden"
+    )
+    assert await refused_handshake(world, f"/ws/chat/{others}/", None) == 401
+    await world.record(Event.CONNECTION_REFUSED, result="denied", actor="anonymous", code="unauthorized")
+    return {Event.AUDIT_READ, Event.SERVICE_CALL, Event.REQUEST_REFUSED, Event.CONNECTION_REFUSED}
+
+
+async def test_every_event_is_recorded(world: World) -> None:
+    caused = await cause_auth_events(world)
+    caused |= await cause_moderation_events(world)
+    caused |= await cause_chat_events(world)
+    caused |= await cause_other_events(world)
+    assert set(Event) - caused == {Event.RECORDS_LOST}  # tests/httpapi/audit/test_recorder.py
+    rows = {one["id"] for one in await world.records()}
+    lines = {line["id"] for line in audit_lines(world.cluster.nodes[0].log + world.auth.log)}
+    assert len(rows) > 50 and len(rows - lines) == 2  # the commands have a log of their own
+
+
+def audit_lines(log: str) -> list[dict[str, Any]]:
+    found = [json.loads(line) for line in log.splitlines() if line.startswith("{")]
+    return [line for line in found if line["logger"] == "audit"]
+
+
+async def test_records_hold_no_secret(world: World) -> None:
+    user = await world.cluster.user()
+    await world.ask_auth("/register", {"login": "owner", "password": PASSWORD})
+    granted = (await world.ask_auth("/login", {"login": "owner", "password": PASSWORD, "refresh": "body"})).json()
+    secrets = [PASSWORD, BANK_KEY, ADMIN_KEY, granted["refresh_token"], granted["access_token"], user.token]
+    for secret in secrets:
+        await world.ask_auth("/login", {"login": secret, "password": secret})
+        await world.ask_auth("/register", {"login": secret, "password": secret, "first_name": secret})
+        await world.ask_auth("/api/v1/login/refresh", {"refresh_token": secret[:128]})
+        await world.ask_auth("/api/v1/logout", {"refresh_token": secret[:128]}, Authorization=f"Bearer {secret}")
+        await world.call("GET", f"/api/v1/chats?token={secret}", **{"X-Service-Key": f"{secret}x"})
+        await world.call(
+            "GET", f"/nowhere/{secret}", Authorization=f"Bearer {secret}x", Cookie=f"access_token={secret}x"
+        )
+        await world.call("POST", f"/api/v1/clients/{secret}/send", {"data": secret}, **BANK)
+        await world.call("POST", "/api/v1/chats", {"kind": "group", "title": secret}, **user.headers)
+        with pytest.raises(InvalidStatus):
+            url = world.cluster.nodes[0].ws_url(f"/ws/chat/{secret}/")
+            async with connect(url, additional_headers={"Authorization": f"Bearer {secret}x"}, proxy=None):
+                pass
+    for token in secrets[3:]:  # into a field that is recorded
+        await world.call("PUT", f"/api/v1/users/{user.id}/ban", {"reason": f"it was {token}"}, **BANK)
+        await world.call("POST", f"/api/v1/users/{user.id}/disconnect", {"client_id": token[:255]}, **BANK)
+        await world.call("POST", f"/api/v1/users/{user.id}/revoke", {"jti": token}, **BANK)
+    await world.record(Event.TOKENS_REVOKED, result="ok", jti="[redacted]")
+    everything = json.dumps(await world.records())
+    everything += json.dumps(audit_lines(world.cluster.nodes[0].log + world.auth.log))
+    assert everything.count("denied") > 50
+    parts = [part for secret in secrets for part in secret.split(".") if len(part) > 20] + [PASSWORD]
+    assert [part for part in parts if part in everything or (part[8:40] in everything and len(part) > 60)] == []
+
+
+async def test_flood_leaves_few_records_and_all_are_counted(world: World) -> None:
+    for _ in range(10):
+        statuses = await asyncio.gather(*(world.call("GET", "/api/v1/chats") for _ in range(30)))
+        assert {answer.status_code for answer in statuses} == {401}
+    node = world.cluster.nodes[0]
+    assert node._process is not None
+    node._process.terminate()
+    assert node.wait() == 0
+    async with open_database(world.environ["DATABASE_URL"]) as database:
+        rows = await database.fetch("SELECT * FROM audit_records WHERE event = 'request_refused' ORDER BY id")
+    assert sum(row["count"] for row in rows) == 300
+    assert len(rows) <= 2 * (REFUSALS_OF_ADDRESS + 1)  # the flood may fall into two windows
+    assert rows[-1]["actor"] == "several"
+    assert sum(line.get("count", 1) for line in audit_lines(node.log)) == 300
+
+
+async def test_requests_and_lines_do_not_need_the_database(
+    tmp_path: Path, redis_url: str, postgres_server: PostgresServer, postgres_url: str
+) -> None:
+    async with run_world(tmp_path, redis_url, postgres_url) as world:
+        user = await world.cluster.user()
+        postgres_server.pause()
+        try:
+            answer = await asyncio.wait_for(world.call("GET", "/api/v1/chats"), 2)
+            assert answer.status_code == 401
+            lines = audit_lines(world.cluster.nodes[0].log)
+            assert lines[-1]["request_id"] == answer.headers["x-request-id"]
+            await asyncio.sleep(8)  # beyond the bound of a statement: the write has failed once
+        finally:
+            postgres_server.resume()
+        await world.record(Event.REQUEST_REFUSED, request_id=answer.headers["x-request-id"])
+        database = postgres_url.rpartition("/")[2]
+        postgres_server.query(database, "ALTER TABLE audit_records RENAME TO elsewhere")
+        assert (await world.call("PUT", f"/api/v1/users/{user.id}/ban", {}, **BANK)).status_code == 200
+        assert audit_lines(world.cluster.nodes[0].log)[-1]["action"] == "user_banned"
+        await asyncio.sleep(1)
+        postgres_server.query(database, "ALTER TABLE elsewhere RENAME TO audit_records")
+        assert (await world.call("DELETE", f"/api/v1/users/{user.id}/ban", **BANK)).status_code == 204
+        await world.record(Event.USER_UNBANNED, result="ok", user_id=user.id)
