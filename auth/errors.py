@@ -4,6 +4,8 @@ AuthError
 ├── InvalidToken      this token opens nothing; its `reason` says why, never quoting the token
 ├── KeysUnavailable   the keys could not be read, so nothing can be said about the token
 ├── UnusableKeys      what is at JWKS_URL is no key set
+├── CannotDecrypt     a secret in the database was encrypted with another key, or changed since
+├── WrongKeysSecret   no given KEYS_SECRET opens the data key, or the data key is missing
 └── Overloaded        too much work is waiting already; come back in a moment
 """
 
@@ -50,3 +52,11 @@ class UnusableKeys(AuthError):
 
 class Overloaded(AuthError):
     """Too much of this work is waiting already; try again in a second or so."""
+
+
+class CannotDecrypt(AuthError):
+    """A secret in the database was encrypted with another key or for another row, or changed since."""
+
+
+class WrongKeysSecret(AuthError):
+    """None of the given secrets opens the data key in the database, or the data key is missing."""

@@ -3,21 +3,30 @@
 Only this module and `cli` import more of `auth` than `auth.tokens`.
 """
 
-import secrets
 import socket
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from secrets import token_hex
+from typing import Final
 
 from auth.accounts.redis_counters import TIMEOUT_S, RedisCounters
 from auth.app import AuthService
+from auth.encryption.data_key import open_data_key
+from auth.encryption.login_sessions import EncryptedSessions
+from auth.encryption.secret_box import SecretBox
+from auth.encryption.signing_keys import EncryptedKeys, are_encrypted
+from auth.errors import CannotDecrypt, WrongKeysSecret
 from auth.events import AuthEvents
 from auth.settings import AuthSettings
 from auth.tokens.access_tokens import PublicKeys
 from auth.tokens.external_issuer import ExternalIssuerVerifier
 from auth.tokens.key_ring import KeyRing
+from auth.tokens.published_keys import PublishedKeys
 from auth.tokens.remote_jwks import open_jwks_url
 from gateway.config.choices import RegistrationPolicy
+from gateway.config.keys_secret import read_keys_secret
 from gateway.config.settings import Settings
+from gateway.errors import SettingsError
 from gateway.metrics.auth import AuthMetrics
 from gateway.metrics.exposition import Registry
 from gateway.redis.connection.redis_py import asking, open_vendor_clients
@@ -29,13 +38,25 @@ from httpapi.site import Site
 from storage.database.database import Database
 from storage.database.store_identity import store_id
 from storage.repositories.accounts import Accounts
-from storage.repositories.keys import SigningKeys
-from storage.repositories.login_sessions import LoginSessions
+from storage.repositories.data_keys import DataKeys
+from storage.repositories.keys import PublicSigningKeys, SigningKeys
+
+_WRONG_KEY: Final = (
+    "KEYS_SECRET (or KEYS_SECRET_FILE, or keys.secret in DATA_DIR) is not the secret with which the private keys in"
+    " this database are encrypted. To replace it, give both, the new one first: KEYS_SECRET=new,old."
+)
 
 
 @asynccontextmanager
 async def open_auth(settings: Settings, database: Database, registry: Registry) -> AsyncIterator[AuthService]:
-    """Open the auth service, with its metrics in `registry` and its own connections to Redis, which may be down."""
+    """Open the auth service, with its metrics in `registry` and its own connections to Redis, which may be down.
+
+    Secrets that an earlier version has stored are encrypted first.
+    Raises: SettingsError if KEYS_SECRET is missing or wrong, StorageUnavailable.
+    """
+    box = await _open_box(settings, database)
+    sessions = EncryptedSessions(database, box)
+    await sessions.encrypt_plain()
     metrics = AuthMetrics(registry)
     events = AuthEvents(
         metrics.login,
@@ -50,14 +71,15 @@ async def open_auth(settings: Settings, database: Database, registry: Registry) 
         counters = RedisCounters(*redis, prefix=names.prefix)
         service = AuthService(
             Accounts(database),
-            LoginSessions(database),
-            SigningKeys(database),
+            sessions,
+            EncryptedKeys(SigningKeys(database), box),
             counters,
             _auth_settings(settings),
             events,
         )
         metrics.watch(lambda: service.hashing)
         try:
+            await _check_keys(service.key_ring)
             yield service
         finally:
             service.close()
@@ -70,7 +92,7 @@ async def open_auth_health(settings: Settings, database: Database) -> AsyncItera
     It reports whether each Redis accepts its user, and whether other processes have the same list of Redis servers.
     """
     names = Namespace(await store_id(database), settings.redis_prefix)
-    name = f"auth-{socket.gethostname()}-{secrets.token_hex(3)}"
+    name = f"auth-{socket.gethostname()}-{token_hex(3)}"
     tasks = Tasks()
     async with open_vendor_clients(settings.redis_url, ASK_S) as clients:
         peers = [
@@ -90,15 +112,45 @@ async def open_auth_health(settings: Settings, database: Database) -> AsyncItera
 
 def public_keys(settings: Settings, database: Database) -> PublicKeys:
     """The keys that verify our tokens, read from the database, so that no auth process has to be running."""
-    return KeyRing(SigningKeys(database), _auth_settings(settings).longest_token_s).jwks
+    return PublishedKeys(PublicSigningKeys(database), _auth_settings(settings).longest_token_s).jwks
 
 
 async def rotate_key(settings: Settings, database: Database) -> str:
     """Add a key that will sign our tokens; returns its kid. `auth.tokens.key_ring` defines when it starts to sign.
 
-    Raises: StorageUnavailable.
+    Raises: SettingsError if KEYS_SECRET is missing or wrong, StorageUnavailable.
     """
-    return await KeyRing(SigningKeys(database), _auth_settings(settings).longest_token_s).rotate()
+    keys = EncryptedKeys(SigningKeys(database), await _open_box(settings, database))
+    ring = KeyRing(keys, _auth_settings(settings).longest_token_s)
+    await _check_keys(ring)
+    return await ring.rotate()
+
+
+async def _open_box(settings: Settings, database: Database) -> SecretBox:
+    """What encrypts secrets in this database.
+
+    Raises: SettingsError, StorageUnavailable.
+    """
+    data_keys = DataKeys(database)
+    await store_id(database)  # the error before the first migration
+    is_new = not await data_keys.exists()
+    secrets = read_keys_secret(settings, may_generate=is_new)
+    is_lost = is_new and are_encrypted(await SigningKeys(database).all())
+    try:
+        return await open_data_key(data_keys, secrets, may_create=not is_lost)
+    except WrongKeysSecret:
+        raise SettingsError([_WRONG_KEY]) from None
+
+
+async def _check_keys(ring: KeyRing) -> None:
+    """Read the keys; encrypts those that are not, and creates the first.
+
+    Raises: SettingsError, StorageUnavailable.
+    """
+    try:
+        await ring.jwks()
+    except CannotDecrypt:
+        raise SettingsError([_WRONG_KEY]) from None
 
 
 @asynccontextmanager

@@ -144,6 +144,7 @@ def _up(options: argparse.Namespace) -> int:
     raw = sources.read(_flags(APP_HOST=options.host, APP_PORT=options.port), defaults=UP_DEFAULTS)
     settings = validation.parse(raw)
     validation.require_own_url(settings)
+    validation.require_keys_secret(settings)
     _set_up_logging(settings, "up")
     _warn_of_misspellings()
 
@@ -173,6 +174,8 @@ def _gateway(options: argparse.Namespace) -> int:
         _warn_of_misspellings()
     _need_redis(settings)
     validation.require_own_url(settings)
+    if options.with_auth:
+        validation.require_keys_secret(settings)
     own_ports = [port for port in (options.own_port, settings.metrics_port) if port is not None]
     with ExitStack() as stack:
         sockets = [
@@ -246,6 +249,7 @@ def _auth(options: argparse.Namespace) -> int:
     _warn_of_misspellings()
     _need_redis(settings)
     validation.require_own_url(settings)
+    validation.require_keys_secret(settings)
     ports = [port for port in (settings.auth_port, settings.metrics_port) if port is not None]
     with ExitStack() as stack:
         sockets = [stack.enter_context(_bound(settings.app_host, port)) for port in ports]
@@ -309,6 +313,7 @@ async def _run_migrate(settings: Settings, *, restored: bool) -> None:
 
 def _rotate_key(options: argparse.Namespace) -> int:
     settings = sources.load()
+    validation.require_keys_secret(settings)
     _set_up_logging(settings, "rotate-key")
     sys.stdout.write(f"{asyncio.run(_run_rotate_key(settings))}\n")
     return 0

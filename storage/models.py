@@ -43,6 +43,7 @@ class OutsideIdentity(models.Model):
 class SigningKeyPair(models.Model):
     """A key pair that signs tokens, shared by every process of the auth service."""
 
+    # Its private part is encrypted, by `auth.encryption`.
     kid = fields.CharField(max_length=64, primary_key=True)
     private_jwk = fields.TextField()
     created_at = fields.DatetimeField()
@@ -51,6 +52,19 @@ class SigningKeyPair(models.Model):
         """Where it lives."""
 
         table = "signing_keys"
+
+
+class StoredDataKey(models.Model):
+    """The key that encrypts private keys and secrets of logins, wrapped by KEYS_SECRET."""
+
+    id = fields.CharField(max_length=16, primary_key=True)
+    wrapped = fields.CharField(max_length=255)
+    created_at = fields.DatetimeField()
+
+    class Meta:
+        """Where it lives."""
+
+        table = "data_keys"
 
 
 class ChatRoom(models.Model):
@@ -264,14 +278,14 @@ class Revocation(models.Model):
 class LoginSession(models.Model):
     """A login that can be renewed. Its refresh token is stored as a digest.
 
-    `secret` derives each token's successor. Times are in Unix seconds.
+    `secret` derives each token's successor, and is encrypted. Times are in Unix seconds.
     """
 
     id = fields.CharField(max_length=32, primary_key=True)
     user: fields.ForeignKeyRelation[User] = fields.ForeignKeyField(
         "storage.User", related_name=False, on_delete=fields.CASCADE, db_index=True
     )
-    secret = fields.CharField(max_length=64)
+    secret = fields.CharField(max_length=255)
     digest = fields.CharField(max_length=64)
     previous_digest = fields.CharField(max_length=64, default="")
     created_at = fields.BigIntField()

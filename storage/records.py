@@ -144,12 +144,32 @@ class Account(Struct, frozen=True, gc=False):
     password_hash: str
 
 
-class SigningKey(Struct, frozen=True, gc=False):
-    """A key pair that signs tokens: `private_jwk` is its JWK as JSON, `kid` the RFC 7638 thumbprint."""
+@dataclass(frozen=True, slots=True)
+class SigningKey:
+    """A key pair that signs tokens: `private_jwk` is its JWK as JSON, `kid` the RFC 7638 thumbprint.
+
+    In the database `auth.encryption` has encrypted its private part.
+    """
 
     kid: str
-    private_jwk: str
+    private_jwk: str = field(repr=False)
     created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class PublicSigningKey:
+    """The public part of a key pair that signs tokens, as JSON."""
+
+    jwk: str
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class WrappedDataKey:
+    """A key that encrypts secrets in the database, itself encrypted."""
+
+    id: str
+    wrapped: str
 
 
 class NewEvent(Struct, frozen=True, gc=False):

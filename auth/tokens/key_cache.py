@@ -15,7 +15,7 @@ from auth.errors import InvalidToken, InvalidTokenReason, KeysUnavailable
 
 KEYS_MAX_AGE_S: Final = 60.0  # within this, a retired key is rejected and a rotated one is known
 UNKNOWN_KID_INTERVAL_S: Final = 60.0
-RETRY_INTERVAL_S: Final = 2.0  # after a failed read of the keys
+RETRY_INTERVAL_S: Final = 2.0  # after a failed read of the keys, or while there are none
 KEYS_TIMEOUT_S: Final = 2.0  # how long a token may wait for keys
 
 log = logging.getLogger("auth")
@@ -84,6 +84,7 @@ class KeyCache(Generic[K]):
             log.warning("keys_unreadable", extra={"fields": {"error": type(error).__name__}})
         else:
             self._last_failed = False
-            self._next_read = self._monotonic() + KEYS_MAX_AGE_S
+            # before the issuer has a key, whoever asks must not delay the first one
+            self._next_read = self._monotonic() + (KEYS_MAX_AGE_S if self._keys else RETRY_INTERVAL_S)
         finally:
             self._reading = None

@@ -16,16 +16,14 @@ import orjson
 from joserfc.jwk import ECKey
 
 from auth.tokens.access_tokens import ALGORITHM
-from auth.tokens.jws import LEEWAY_S
-from auth.tokens.key_cache import KEYS_MAX_AGE_S
+from auth.tokens.published_keys import PUBLISH_AHEAD_S, published
 from storage.records import SigningKey
 
 REREAD_S: Final = 5.0  # how far the ring may lag behind the database
-PUBLISH_AHEAD_S: Final = 2 * KEYS_MAX_AGE_S
 
 
 class KeyStore(Protocol):
-    """The stored key pairs. `storage.repositories.keys` implements it. Every method raises StorageUnavailable."""
+    """The stored key pairs. `auth.encryption.signing_keys` implements it. Every method raises StorageUnavailable."""
 
     async def all(self) -> Sequence[SigningKey]:
         """Every key, in any order."""
@@ -58,7 +56,7 @@ class KeyRing:
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._store = store
-        self._overlap = timedelta(seconds=PUBLISH_AHEAD_S + longest_token_s + LEEWAY_S)
+        self._longest_token_s = longest_token_s
         self._now = now
         self._monotonic = monotonic
         self._pairs: list[_Pair] = []  # oldest first
@@ -79,10 +77,8 @@ class KeyRing:
 
         Raises: StorageUnavailable.
         """
-        pairs = await self._current()
-        now = self._now()
-        retired = sum(successor.created_at + self._overlap < now for successor in pairs[1:])
-        return {"keys": [pair.key.as_dict(private=False) for pair in reversed(pairs[retired:])]}
+        pairs = published(await self._current(), self._longest_token_s, self._now())
+        return {"keys": [pair.key.as_dict(private=False) for pair in pairs]}
 
     async def rotate(self) -> str:
         """Add a key, which signs after PUBLISH_AHEAD_S; returns its kid.

@@ -224,14 +224,22 @@ def shared_secret(raw: str) -> str:
     return raw
 
 
-def folder(raw: str) -> Path:
+def keys_secrets(raw: str) -> tuple[str, ...]:
+    """The secret that encrypts private keys; or, while it is being replaced, the new and the old one."""
+    found = comma_list(raw)
+    if not 1 <= len(set(found)) == len(found) <= 2 or any(len(secret) < 32 for secret in found):
+        raise InvalidSetting("a secret of at least 32 characters, or two by comma, the new one first")
+    return found
+
+
+def path(raw: str) -> Path:
     """An absolute path; `~` is the user's home."""
     return Path(raw).expanduser().absolute()
 
 
 def page_folder(raw: str) -> Path:
     """An existing folder with an `index.html`."""
-    path = folder(raw)
-    if not (path / "index.html").is_file():
+    page = path(raw)
+    if not (page / "index.html").is_file():
         raise InvalidSetting("a folder with an index.html")
-    return path
+    return page

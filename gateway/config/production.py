@@ -11,6 +11,7 @@ from gateway.config.redis_url import split
 MIN_PASSWORD_LENGTH: Final = 8
 MIN_SERVICE_KEY_LENGTH: Final = 20
 MIN_SECRET_KEY_LENGTH: Final = 32  # RFC 7518 §3.2: as many bytes as HS256's hash
+MIN_KEYS_SECRET_LENGTH: Final = 32  # a key of AES-256
 _MIN_DISTINCT: Final = 5
 """Different characters of a secret; "aaaa…" and "12121212…" have fewer."""
 _WIDEST: Final = {4: 8, 6: 20}

@@ -112,7 +112,20 @@ class Settings:
     postgres_password: str = _setting(
         values.text, "postgres", "the user's password; the default is for development only", secret=True
     )
-    data_dir: Path = _setting(values.folder, Path(".data"), "the folder of the SQLite file", shown="`.data`")
+    data_dir: Path = _setting(
+        values.path, Path(".data"), "the folder of the SQLite file and of `keys.secret`", shown="`.data`"
+    )
+    keys_secret: tuple[str, ...] = _setting(
+        values.keys_secrets,
+        (),
+        "the secret that encrypts private keys in the database, at least 32 characters, such as from `openssl rand -hex"
+        " 32`; two by comma, `new,old`, to replace it; production needs it where tokens are signed",
+        shown="in development `keys.secret` in `DATA_DIR`, generated",
+        secret=True,
+    )
+    keys_secret_file: Path | None = _setting(
+        values.path, None, "a file with that secret, in place of `KEYS_SECRET`", shown="none"
+    )
     access_token_expire_minutes: int = _setting(
         values.whole(1, 60 * 24 * 30), 30, "the lifetime of an access token, in minutes"
     )

@@ -6,6 +6,7 @@ from urllib.parse import quote, unquote, urlsplit
 
 from gateway.config.choices import LogFormat, StaffChats
 from gateway.config.production import (
+    MIN_KEYS_SECRET_LENGTH,
     MIN_PASSWORD_LENGTH,
     MIN_SECRET_KEY_LENGTH,
     MIN_SERVICE_KEY_LENGTH,
@@ -44,6 +45,8 @@ def parse(texts: Mapping[str, str]) -> Settings:
     if problems:
         raise SettingsError(problems)
     settings = Settings(**{**_derived(Settings(**parsed)), **parsed})
+    if settings.keys_secret and settings.keys_secret_file:
+        raise SettingsError(["KEYS_SECRET and KEYS_SECRET_FILE exclude each other."])
     if problems := _unsafe(settings):
         raise SettingsError(problems)
     return settings
@@ -60,6 +63,20 @@ def require_own_url(settings: Settings) -> None:
             [
                 "PUBLIC_URL or ALLOWED_ORIGINS must be set in production: without them a link with a ticket would lead"
                 " to whatever host a request names. (APP_ENV=development allows it.)"
+            ]
+        )
+
+
+def require_keys_secret(settings: Settings) -> None:
+    """Require a secret for the private keys in production. Called by the commands that sign tokens.
+
+    Raises: SettingsError.
+    """
+    if settings.is_production and not (settings.keys_secret or settings.keys_secret_file):
+        raise SettingsError(
+            [
+                "KEYS_SECRET or KEYS_SECRET_FILE must be set in production: it encrypts the keys that sign tokens;"
+                " `openssl rand -hex 32` makes a good one. (APP_ENV=development allows it.)"
             ]
         )
 
@@ -126,6 +143,8 @@ def _unsafe(settings: Settings) -> list[str]:
         problems += [f"{name} must be set in production where {cause} is" for name in required if not required[name]]
     if settings.secret_key:
         problems += _weak("SECRET_KEY", settings.secret_key, MIN_SECRET_KEY_LENGTH)
+    for secret in settings.keys_secret:
+        problems += _weak("KEYS_SECRET", secret, MIN_KEYS_SECRET_LENGTH)
     if "*" in settings.allowed_origins:
         problems.append("ALLOWED_ORIGINS must name each origin in production, not *")
     if covers_internet(settings.trusted_proxies):

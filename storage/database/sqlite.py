@@ -16,7 +16,13 @@ from storage.errors import StorageUnavailable
 
 CLOSE_TURN_S = 1.0  # to wait for the file lock before a connection is closed, which then happens without it
 BUSY_MS = 5_000  # SQLite itself waits only for foreign programs, which write without our file lock
-PRAGMAS = {"journal_mode": "WAL", "synchronous": "FULL", "foreign_keys": "ON", "busy_timeout": BUSY_MS}
+PRAGMAS = {
+    "journal_mode": "WAL",
+    "synchronous": "FULL",
+    "foreign_keys": "ON",
+    "busy_timeout": BUSY_MS,
+    "secure_delete": "ON",  # backups copy free pages too, where a private key was before it was encrypted
+}
 
 
 def write_lock(database_path: str) -> FileLock:

@@ -1,8 +1,11 @@
 """Signing keys, shared by all processes of the auth service."""
 
+from collections.abc import Callable
+from datetime import UTC, datetime
+
 from storage.database.database import Database
 from storage.models import SigningKeyPair, StoreIdentity
-from storage.records import SigningKey
+from storage.records import PublicSigningKey, SigningKey
 
 
 class SigningKeys:
@@ -31,6 +34,33 @@ class SigningKeys:
         async with self._database.transaction():
             await _insert(key)
 
+    async def rewrite(self, change: Callable[[SigningKey], SigningKey]) -> int:
+        """Replace the private JWK of each key by that of `change`, all or none; returns how many have changed."""
+        count = 0
+        async with self._database.transaction():
+            await StoreIdentity.select_for_update().get()
+            for pair in await SigningKeyPair.all():
+                key = _key(pair)
+                if (changed := change(key)) != key:
+                    await SigningKeyPair.filter(kid=key.kid).update(private_jwk=changed.private_jwk)
+                    count += 1
+        return count
+
+
+class PublicSigningKeys:
+    """The public part of the signing keys, from a view: its reader needs no right to read private keys."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def all(self) -> list[PublicSigningKey]:
+        """All keys, the oldest first.
+
+        Raises: StorageUnavailable.
+        """
+        rows = await self._database.fetch("SELECT jwk, created_at FROM public_signing_keys ORDER BY created_at, kid")
+        return [PublicSigningKey(row["jwk"], _moment(row["created_at"])) for row in rows]
+
 
 async def _insert(key: SigningKey) -> None:
     await SigningKeyPair.create(kid=key.kid, private_jwk=key.private_jwk, created_at=key.created_at)
@@ -38,3 +68,9 @@ async def _insert(key: SigningKey) -> None:
 
 def _key(pair: SigningKeyPair) -> SigningKey:
     return SigningKey(pair.kid, pair.private_jwk, pair.created_at)
+
+
+def _moment(stored: datetime | str) -> datetime:
+    """SQLite returns the text that Tortoise stored, in UTC."""
+    moment = datetime.fromisoformat(stored) if isinstance(stored, str) else stored
+    return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)

@@ -6,7 +6,7 @@ from typing import Final
 
 from storage.database.database import Database
 from storage.log.event_rows import person_of
-from storage.models import LoginSession
+from storage.models import LoginSession, StoreIdentity
 from storage.records import RenewableLogin
 from storage.repositories.revocations import Revocations
 
@@ -14,6 +14,8 @@ MAX_A_USER: Final = 50
 """Sessions of one user; a further login ends the oldest."""
 PURGED: Final = 500
 """Expired rows that one login deletes at most."""
+ENCRYPTED_AT_ONCE: Final = 500
+"""Sessions whose secrets one transaction encrypts."""
 
 _FIND: Final = """
     SELECT s.id AS session_id, s.secret, s.digest, s.previous_digest, s.created_at, s.rotated_at, s.expires_at,
@@ -69,6 +71,21 @@ class LoginSessions:
             row["rotated_at"],
             row["expires_at"],
         )
+
+    async def encrypt_secrets(self, encrypted: Callable[[str, str], str]) -> int:
+        """Replace secrets that are not encrypted, at most ENCRYPTED_AT_ONCE; returns how many.
+
+        `encrypted` makes a text with a dot of the session's id and secret; a secret without one is not encrypted.
+        """
+        async with self._database.transaction():
+            await StoreIdentity.select_for_update().get()  # two processes would lock the same rows
+            plain = LoginSession.exclude(secret__contains=".")  # noqa: S106  a lookup
+            sessions = await plain.order_by("id").limit(ENCRYPTED_AT_ONCE)
+            for session in sessions:
+                session.secret = encrypted(session.id, session.secret)
+            if sessions:
+                await LoginSession.bulk_update(sessions, fields=["secret"])
+            return len(sessions)
 
     async def rotate(self, session_id: str, digest: str, successor: str, expires_at: int) -> bool:
         """Replace the token's digest by its successor's: of concurrent callers one succeeds."""

@@ -72,6 +72,7 @@ def test_one_value_mounts_the_ca_of_the_stores_in_every_pod() -> None:
         ({"metrics": {"serviceMonitor": {"interval": "15"}}}, "interval"),
         ({"credentials": {"REDIS_URL": None}}, "credentials.REDIS_URL is missing: gateways communicate through Redis"),
         ({"credentials": {"DATABASE_URL": None}}, "credentials.DATABASE_URL is missing"),
+        ({"credentials": {"KEYS_SECRET": None}}, "credentials.KEYS_SECRET is missing: it encrypts the keys"),
         ({"credentials": {"AMQP_URL": {"key": "x"}}}, "credentials.AMQP_URL: the Secret's name is missing"),
         ({"credentials": {"REDIS_URL": {"value": "redis://r"}}}, "credentials.REDIS_URL: set either a value, or"),
         ({"httpRoute": {"enabled": True}}, "httpRoute.parentRefs is missing"),
@@ -114,7 +115,7 @@ def test_each_part_gets_only_credentials_it_needs() -> None:
 
     both = {"DATABASE_URL", "REDIS_URL", "SERVICE_KEYS", "JWKS_URL"}
     assert names("Deployment", "demo-chat-gateway") == both | {"AMQP_URL"}
-    assert names("Deployment", "demo-chat-gateway-auth") == both
+    assert names("Deployment", "demo-chat-gateway-auth") == both | {"KEYS_SECRET"}
     assert names("Job", "demo-chat-gateway-migrate") == {"DATABASE_URL"}
 
 

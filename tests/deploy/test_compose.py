@@ -69,16 +69,22 @@ def test_every_variable_is_a_setting_or_a_known_exception(services: dict[str, An
 
 
 def test_production_rejects_passwords_of_compose_files(services: dict[str, Any]) -> None:
-    given = {key: str(value) for key, value in services["gateway"]["environment"].items()} | {"APP_ENV": "production"}
+    given = {key: str(value) for key, value in services["auth"]["environment"].items()} | {"APP_ENV": "production"}
     for name, refused, good in (
         ("POSTGRES_PASSWORD", "POSTGRES_PASSWORD", "of-our-own"),
         ("AMQP_URL", "AMQP_URL", "amqp://chat:of-our-own@rabbitmq:5672/"),
         ("REDIS_URL", "REDIS_URL", "redis://:of-our-own@redis:6379/0"),
+        ("KEYS_SECRET", "KEYS_SECRET", "9f3c61d7ab02e84f" * 2),
     ):
         with pytest.raises(SettingsError, match=refused):
             load(environ=given, folder=Path("/nowhere"))
         given[name] = good
     assert load(environ=given, folder=Path("/nowhere")).is_production
+
+
+def test_only_who_signs_tokens_gets_the_keys_secret(services: dict[str, Any]) -> None:
+    given = {name for name, each in services.items() if each.get("environment", {}).get("KEYS_SECRET")}
+    assert given == {"auth", "migrate"}  # `docker compose run --rm migrate rotate-key`
 
 
 @pytest.mark.parametrize("url", ["", "redis://user:of-our-own@redis:6379/0", "redis://redis:6379/0"])

@@ -11,12 +11,14 @@ from auth.tokens.key_cache import KEYS_MAX_AGE_S
 from auth.tokens.key_ring import REREAD_S
 from storage.database.database import open_database
 from tests.support.cluster import GatewayNode, run_cluster
+from tests.support.keys import KEYS_SECRET
 from tests.support.servers import wait_until
 
 
 def rotate(database_url: str) -> str:
     """The new key's id."""
-    command = ["/usr/bin/env", f"DATABASE_URL={database_url}", "APP_ENV=development", sys.executable]
+    command = ["/usr/bin/env", f"DATABASE_URL={database_url}", "APP_ENV=development", f"KEYS_SECRET={KEYS_SECRET}"]
+    command.append(sys.executable)
     ended = subprocess.run([*command, "-m", "gateway.cli", "rotate-key"], check=True, capture_output=True, text=True)
     return ended.stdout.strip()
 

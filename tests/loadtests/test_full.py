@@ -23,6 +23,7 @@ from tests.loadtests.headless import BROKEN, outcome, start_locust
 from tests.loadtests.prometheus import PrometheusServer
 from tests.support.browser import chromium
 from tests.support.cluster import GatewayNode
+from tests.support.keys import KEYS_SECRET
 from tests.support.servers import RedisServer, Server, answers, free_port, wait_until
 
 __all__ = ["chromium"]
@@ -53,7 +54,8 @@ class Auth(Server):
     def __init__(self, folder: Path, **settings: object) -> None:
         folder.mkdir()
         self.port = free_port()
-        environ = {"APP_ENV": "development", "APP_HOST": "127.0.0.1", "AUTH_PORT": self.port} | settings
+        environ = {"APP_ENV": "development", "APP_HOST": "127.0.0.1", "AUTH_PORT": self.port}
+        environ |= {"KEYS_SECRET": KEYS_SECRET} | settings
         words = [f"{name}={value}" for name, value in environ.items()]
         super().__init__(["/usr/bin/env", *words, sys.executable, "-m", "gateway.cli", "auth"], folder)
 

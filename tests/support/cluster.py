@@ -13,9 +13,9 @@ from storage.database.database import open_database
 from storage.records import ChatKind, NewMember, Person
 from storage.repositories.accounts import Accounts
 from storage.repositories.chats import Chats
-from storage.repositories.keys import SigningKeys
 from tests.support.chat_client import ChatClient
 from tests.support.forked import ProgramServer
+from tests.support.keys import encrypted_keys
 from tests.support.migrated import make_store
 from tests.support.servers import answers, free_port
 
@@ -131,7 +131,7 @@ async def run_cluster(
                 running,
                 Accounts(database),
                 Chats(database),
-                KeyRing(SigningKeys(database), TOKEN_LIFETIME_S),
+                KeyRing(await encrypted_keys(database), TOKEN_LIFETIME_S),
                 Issuer(TokenNames(), TOKEN_LIFETIME_S),
                 sockets,
             )

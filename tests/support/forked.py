@@ -17,6 +17,7 @@ from functools import cache
 from pathlib import Path
 from typing import ClassVar, Final
 
+from tests.support.keys import KEYS_SECRET
 from tests.support.servers import Process, Server
 
 ROOT: Final = Path(__file__).parents[2]
@@ -99,7 +100,7 @@ class ProgramServer(Server):
 
     def __init__(self, command: str, folder: Path, settings: Mapping[str, object]) -> None:
         self._program = command
-        self._settings = {name: str(value) for name, value in settings.items()}
+        self._settings = {name: str(value) for name, value in {"KEYS_SECRET": KEYS_SECRET, **settings}.items()}
         words = [f"{name}={value}" for name, value in self._settings.items()]
         super().__init__(["/usr/bin/env", *words, sys.executable, "-m", "gateway.cli", command], folder)
 

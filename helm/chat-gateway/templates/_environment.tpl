@@ -59,6 +59,9 @@
 {{- if not (or $given.DATABASE_URL (and $given.POSTGRES_PASSWORD $root.Values.settings.POSTGRES_HOST)) -}}
 {{- fail "credentials.DATABASE_URL is missing (or settings.POSTGRES_HOST and credentials.POSTGRES_PASSWORD)" -}}
 {{- end -}}
+{{- if and $root.Values.auth.enabled (not (or $given.KEYS_SECRET $root.Values.settings.KEYS_SECRET_FILE)) -}}
+{{- fail "credentials.KEYS_SECRET is missing: it encrypts the keys that sign tokens (or settings.KEYS_SECRET_FILE)" -}}
+{{- end -}}
 {{- if not $given.REDIS_URL -}}
 {{- fail "credentials.REDIS_URL is missing: gateways communicate through Redis" -}}
 {{- end -}}

@@ -147,7 +147,8 @@ def test_errors_and_repr_hide_passwords(name: str) -> None:
     except SettingsError as error:
         told = str(error)
     if name not in {"APP_HOST", "POSTGRES_HOST", "POSTGRES_DB", "POSTGRES_USER", "DATA_DIR", "STATIC_PATH"} | {
-        *OUTSIDE
+        "KEYS_SECRET_FILE",
+        *OUTSIDE,
     }:
         assert "hunter2" not in told  # a URL in the value of another setting is repeated
 
@@ -247,6 +248,8 @@ def test_database_url_overrides_parts() -> None:
         ({"SERVICE_KEYS": "u9Yq2mTz7cKp4vXw8bNr,replace-this-service-key"}, "SERVICE_KEYS"),
         ({"SECRET_KEY": "your-secret-key-goes-here-0123456789", **OUTSIDE}, "SECRET_KEY"),
         ({"SECRET_KEY": "ab" * 20, **OUTSIDE}, "SECRET_KEY"),
+        ({"KEYS_SECRET": "change-me-before-others-can-reach-it"}, "KEYS_SECRET"),
+        ({"KEYS_SECRET": "u9Yq2mTz7cKp4vXw8bNr" * 2 + "," + "ab" * 20}, "KEYS_SECRET"),
         ({"JWKS_URL": "http://main.example/keys/", **OUTSIDE}, "JWKS_URL"),
         ({"TRUSTED_PROXIES": "0.0.0.0/1,128.0.0.0/1"}, "TRUSTED_PROXIES"),
         ({"TRUSTED_PROXIES": "2000::/3"}, "TRUSTED_PROXIES"),
@@ -273,6 +276,7 @@ def test_unsafe_setting_is_rejected_only_in_production(environ: dict[str, str], 
         {"DATABASE_URL": "postgres://u:of-our-own@h/d", "AMQP_URL": "amqp://chat:u9Yq2mTz7c@h/"},
         {"JWKS_URL": "http://127.0.0.1:9000/keys", **OUTSIDE},
         {"SECRET_KEY": "9f3c61d7ab02e84f" * 4, **OUTSIDE},
+        {"KEYS_SECRET": "9f3c61d7ab02e84f" * 2 + ", " + "u9Yq2mTz7cKp4vXw8bNr" * 2},
         {"TRUSTED_PROXIES": "10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,fd00::/8,104.16.0.0/12,2a06:98c0::/29"},
     ],
 )
@@ -303,6 +307,19 @@ def test_production_rejects_short_secret_key() -> None:
     assert _load(SECRET_KEY="9f3c61d7ab02e84f9f3c61d7ab02e84").secret_key
     with pytest.raises(SettingsError, match="SECRET_KEY has fewer than"):
         load(environ={"SECRET_KEY": "9f3c61d7ab02e84f9f3c61d7ab02e84", **OUTSIDE}, folder=Path("/nowhere"))
+
+
+@pytest.mark.parametrize("raw", ["k" * 31, f"{'k' * 32},{'k' * 31}", f"{'k' * 32},{'k' * 32}", "a" * 32 + ",b" * 40])
+def test_keys_secret_of_other_form_is_rejected(raw: str) -> None:
+    expected = "KEYS_SECRET must be a secret of at least 32 characters, or two by comma, the new one first."
+    assert _problems(KEYS_SECRET=raw) == expected
+
+
+def test_keys_secret_comes_from_one_place() -> None:
+    assert _load(KEYS_SECRET=f"{'n' * 32}, {'o' * 32}").keys_secret == ("n" * 32, "o" * 32)
+    assert _problems(KEYS_SECRET="k" * 32, KEYS_SECRET_FILE="/run/secrets/keys") == (
+        "KEYS_SECRET and KEYS_SECRET_FILE exclude each other."
+    )
 
 
 @pytest.mark.parametrize("raw", ["-----BEGIN PUBLIC KEY-----", "---- BEGIN SSH2 PUBLIC KEY ----", "ssh-rsa AAAA"])
