@@ -17,14 +17,19 @@ from auth.accounts.counters import Counters
 from auth.accounts.devices import Devices
 from auth.accounts.login import Login
 from auth.accounts.login_limits import LoginLimits
+from auth.accounts.password_check import PasswordCheck
 from auth.accounts.passwords import Passwords
 from auth.accounts.registration import Registration
 from auth.accounts.registration_limits import RegistrationLimits
 from auth.accounts.sessions import Sessions, SessionStore
 from auth.accounts.store import AccountStore
+from auth.api.answers import RouteGroup
+from auth.api.callers import Callers
 from auth.api.oauth2 import TokenEndpoint
+from auth.api.passwords import PasswordRoutes
 from auth.api.routes import AuthRoutes
 from auth.api.sessions import SessionRoutes
+from auth.credentials.password_change import PasswordChange
 from auth.events import SILENT, AuthEvents
 from auth.settings import AuthSettings
 from auth.tokens.access_tokens import DeviceIssuer, GuestIssuer, Issuer, Verifier
@@ -59,17 +64,20 @@ class AuthService:
         verifier = Verifier(self.key_ring.jwks, names)
         devices = Devices(self.key_ring, DeviceIssuer(names), verifier)
         issuer = Issuer(names, settings.token_lifetime_s)
-        limits = LoginLimits(counters)
+        check = PasswordCheck(accounts, self._login_passwords, LoginLimits(counters))
         sessions = Sessions(session_store, self.key_ring, issuer, settings.refresh_lifetime_s, events.refreshed)
-        login = Login(accounts, self._login_passwords, limits, devices, sessions, events.login)
+        login = Login(accounts, check, devices, sessions, events.login)
         self._token_endpoint = TokenEndpoint(login)
         registration_limits = RegistrationLimits(counters, settings.registrations_per_minute)
         registration = Registration(accounts, self._new_passwords, registration_limits, events)
         guests = Guests(self.key_ring, GuestIssuer(names), events.guest)
-        session_routes = SessionRoutes(sessions, verifier, counters, settings.site, settings.trusted_proxies)
-        self._routes = AuthRoutes(
-            registration, login, session_routes, self._token_endpoint, guests, self.key_ring, settings
-        )
+        callers = Callers(sessions, verifier)
+        change = PasswordChange(accounts, check, self._login_passwords, devices, counters, events.password)
+        groups: list[RouteGroup] = [
+            SessionRoutes(sessions, callers, counters, settings.site, settings.trusted_proxies),
+            PasswordRoutes(callers, change, settings.trusted_proxies),
+        ]
+        self._routes = AuthRoutes(registration, login, groups, self._token_endpoint, guests, self.key_ring, settings)
         self.site = settings.site
         self.trusted_proxies = settings.trusted_proxies
 

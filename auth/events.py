@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 LoginResult = Literal["granted", "wrong", "banned", "limited", "overloaded", "unavailable"]
+PasswordResult = Literal["changed", "wrong", "limited"]
 RefreshResult = Literal["granted", "ended", "reused", "banned"]
 
 
@@ -18,6 +19,7 @@ class AuthEvents:
     registration_limited: Callable[[], None] = lambda: None
     guest: Callable[[], None] = lambda: None
     hashed: Callable[[float], None] = lambda _: None
+    password: Callable[[PasswordResult], None] = lambda _: None
 
 
 SILENT = AuthEvents()

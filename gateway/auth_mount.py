@@ -65,6 +65,7 @@ async def open_auth(settings: Settings, database: Database, registry: Registry) 
         metrics.registration_limited,
         metrics.guest,
         metrics.hashed,
+        metrics.password,
     )
     async with open_vendor_clients(settings.redis_url, TIMEOUT_S) as redis:
         names = Namespace(await store_id(database), settings.redis_prefix)

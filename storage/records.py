@@ -76,7 +76,7 @@ class RevocationKind(StrEnum):
 
     JTI = "jti"  # one token
     SESSION = "session"  # the access tokens of one login
-    ISSUED_BEFORE = "issued_before"  # the user's tokens that were issued before `moment`
+    ISSUED_BEFORE = "issued_before"  # the user's tokens that were issued before `moment`, except those of the digest
     BAN = "ban"  # the user, until `moment` or without an end
     UNBAN = "unban"  # an earlier ban has no effect any more
 

@@ -2,7 +2,7 @@
 
 import logging
 
-from auth.accounts.login import Limited
+from auth.accounts.password_check import Limited
 from auth.accounts.passwords import Passwords
 from auth.accounts.registration_limits import RegistrationLimits
 from auth.accounts.rules import broken_rules

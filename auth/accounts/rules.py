@@ -36,7 +36,7 @@ def broken_rules(login: str, password: str, first_name: str, last_name: str) -> 
     """Everything that is wrong with a registration; empty if nothing is."""
     return [
         *_broken_by_login(login),
-        *_broken_by_password(password, login),
+        *broken_by_password(password, login),
         *_broken_by_name("first_name", first_name),
         *_broken_by_name("last_name", last_name),
     ]
@@ -47,9 +47,11 @@ def _broken_by_login(login: str) -> Iterator[BrokenRule]:
         yield BrokenRule("login", "invalid_login", "A login has 3 to 64 characters: Latin letters, digits and ._@+-")
 
 
-def _broken_by_password(password: str, login: str) -> Iterator[BrokenRule]:
+def broken_by_password(password: str, login: str, field: str = "password") -> Iterator[BrokenRule]:
+    """Everything that is wrong with a password, as an error of this field."""
+
     def broken(code: str, detail: str) -> BrokenRule:
-        return BrokenRule("password", code, detail)
+        return BrokenRule(field, code, detail)
 
     if len(password) < MIN_PASSWORD:
         yield broken("too_short", f"A password has at least {MIN_PASSWORD} characters.")

@@ -66,8 +66,8 @@ class SessionStore(Protocol):
         """Whether the user's access token with this jti, or of this session, is revoked by itself."""
         ...
 
-    async def earliest_iat(self, user_id: int) -> int:
-        """The earliest `iat` of a token of this user that is not revoked."""
+    async def earliest_iat(self, user_id: int, jti: str = "", session_id: str = "") -> int:
+        """The earliest `iat` of a token of this user that is not revoked; of this token, if its names are given."""
         ...
 
     async def is_banned(self, user_id: int) -> bool:
@@ -150,9 +150,18 @@ class Sessions:
 
     async def is_in_effect(self, claims: Claims) -> bool:
         """Whether this verified access token is not revoked: a revoked one must end nothing any more."""
-        if claims.issued_at < await self._store.earliest_iat(claims.user_id):
+        if claims.issued_at < await self._store.earliest_iat(claims.user_id, claims.jti, claims.session_id):
             return False
         return not await self._store.is_revoked(claims.user_id, claims.jti, claims.session_id)
+
+    async def is_banned(self, user_id: int) -> bool:
+        """Whether the user is banned."""
+        return await self._store.is_banned(user_id)
+
+    async def discard(self, user_id: int, tokens: Tokens) -> None:
+        """End the session of tokens that no client has received."""
+        if parts := _TOKEN.fullmatch(tokens.refresh_token):
+            await self._store.end(user_id, _session_id(parts[1]), self._access_expires_at())
 
     async def end_by_access(self, claims: Claims) -> None:
         """End the session of this access token; without one, revoke the token."""

@@ -19,6 +19,19 @@ class AccountStore(Protocol):
         """The account with this login; letter case is ignored."""
         ...
 
-    async def set_password_hash(self, user_id: int, password_hash: str) -> None:
-        """Replace the stored hash."""
+    async def by_user_id(self, user_id: int) -> Account | None:
+        """The account with this id."""
+        ...
+
+    async def replace_hash(self, user_id: int, replaced: str, password_hash: str) -> bool:
+        """Replace the hash by one of the same password; False if it is not `replaced` any more."""
+        ...
+
+    async def change_password(
+        self, user_id: int, replaced: str, password_hash: str, *, session_id: str = "", jti: str = ""
+    ) -> bool:
+        """Replace the hash, end the user's sessions and revoke all tokens so far, at once or not at all.
+
+        The session of this id stays, and so does the token with this jti. False if the hash is not `replaced` any more.
+        """
         ...

@@ -1,17 +1,19 @@
 """The responses of auth: JSON, and a problem document for each exception."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from functools import wraps
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Protocol
 
 import orjson
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import BaseRoute
 
 from auth.api import problems
-from auth.errors import Overloaded
+from auth.errors import KeysUnavailable, Overloaded
 from httpapi.errors import Problem
+from httpapi.resource import checking_query, resource
 from storage.errors import LoginTaken, StorageUnavailable
 
 RouteHandler = Callable[[Request], Awaitable[Response]]
@@ -31,8 +33,22 @@ async def outcome_of(endpoint: RouteHandler, request: Request) -> Response | Pro
         return problem
     except LoginTaken:
         return problems.login_taken()
-    except (StorageUnavailable, Overloaded):
+    except (StorageUnavailable, KeysUnavailable, Overloaded):
         return problems.unavailable()
+
+
+class RouteGroup(Protocol):
+    """Some of the URLs below /api/v1."""
+
+    @property
+    def routes(self) -> Sequence[BaseRoute]:
+        """The routes; they need no exception handler of the application."""
+        ...
+
+
+def api_route(path: str, **endpoints: RouteHandler) -> BaseRoute:
+    """One URL below /api/v1, with an endpoint per method."""
+    return resource(path, **{name: answers_problems(checking_query(each)) for name, each in endpoints.items()})
 
 
 def answers_problems(endpoint: RouteHandler) -> RouteHandler:

@@ -15,7 +15,8 @@ from authlib.oauth2.rfc6749.errors import InvalidGrantError  # type: ignore[impo
 from authlib.oauth2.rfc6749.grants import ResourceOwnerPasswordCredentialsGrant  # type: ignore[import-untyped]
 from authlib.oauth2.rfc6749.requests import BasicOAuth2Payload  # type: ignore[import-untyped]
 
-from auth.accounts.login import Granted, Limited, Login, LoginOutcome, WrongCredentials
+from auth.accounts.login import Granted, Login, LoginOutcome
+from auth.accounts.password_check import Limited, WrongCredentials
 from auth.accounts.sessions import Banned
 from auth.accounts.thread_pool import Workers
 from auth.api.problems import banned, too_many_failures

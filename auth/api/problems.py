@@ -39,6 +39,16 @@ def too_many_registrations(wait_s: float) -> Problem:
     return _later(HTTPStatus.TOO_MANY_REQUESTS, "rate_limited", "Too many registrations from this network.", wait_s)
 
 
+def too_many_changes(wait_s: float) -> Problem:
+    """Too many wrong passwords, or changes of one account; `wait_s` is rounded up to whole seconds."""
+    return _later(HTTPStatus.TOO_MANY_REQUESTS, "rate_limited", "Too many attempts.", wait_s)
+
+
+def wrong_password() -> Problem:
+    """The current password is wrong; the token is valid, so it is no 401."""
+    return Problem(HTTPStatus.FORBIDDEN, "wrong_password", "The current password is wrong.")
+
+
 def registration_closed() -> Problem:
     """The operator creates the accounts."""
     return Problem(HTTPStatus.FORBIDDEN, "registration_closed", "Registration is closed on this server.")

@@ -1,8 +1,9 @@
 """Every URL of auth."""
 
+from collections.abc import Sequence
 from functools import wraps
 from http import HTTPStatus
-from typing import Annotated, Final, TypedDict
+from typing import Annotated, TypedDict
 
 import msgspec
 from starlette.requests import Request
@@ -10,12 +11,13 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from auth.accounts import rules
-from auth.accounts.login import Granted, Limited, Login, WrongCredentials
+from auth.accounts.login import Granted, Login
+from auth.accounts.password_check import Limited, WrongCredentials
 from auth.accounts.registration import Registration
 from auth.accounts.sessions import Banned
 from auth.api import oauth2, problems
-from auth.api.answers import RouteHandler, answers_problems, json_answer, outcome_of
-from auth.api.sessions import AccessToken, Cookies, Delivery, SessionRoutes
+from auth.api.answers import RouteGroup, RouteHandler, answers_problems, json_answer, outcome_of
+from auth.api.sessions import DEVICE_COOKIE, AccessToken, Cookies, Delivery
 from auth.settings import AuthSettings
 from auth.tokens.access_tokens import DEVICE_LIFETIME_S
 from auth.tokens.guests import EMAIL_PATTERN, MAX_EMAIL, MAX_ROOM_ID, MAX_USERNAME, Guests
@@ -24,12 +26,8 @@ from httpapi.body import SMALL_BODY_BYTES, read_form, read_json
 from httpapi.client_address import client_address
 from httpapi.errors import Problem
 from httpapi.operation import Audience, Scope, operation
-from httpapi.resource import checking_query
 from httpapi.service_keys import ServiceKeys
 from httpapi.token_cookie import cookies_named
-
-DEVICE_COOKIE: Final = "chat_gateway_device"
-"""The device token (`auth.accounts.devices`) of a browser; a logout leaves it."""
 
 
 def _text(**schema: object) -> msgspec.Meta:
@@ -99,7 +97,7 @@ class AuthRoutes:
         self,
         registration: Registration,
         login: Login,
-        session_routes: SessionRoutes,
+        groups: Sequence[RouteGroup],
         token_endpoint: oauth2.TokenEndpoint,
         guests: Guests,
         keys: KeyRing,
@@ -107,7 +105,7 @@ class AuthRoutes:
     ) -> None:
         self._registration = registration
         self._login = login
-        self._session_routes = session_routes
+        self._groups = groups
         self._token_endpoint = token_endpoint
         self._guests = guests
         self._keys = keys
@@ -122,10 +120,7 @@ class AuthRoutes:
         return [
             Route("/register", answers_problems(self.register), methods=["POST"]),
             Route("/login", answers_problems(self.login), methods=["POST"]),
-            *(
-                Route(path, answers_problems(checking_query(endpoint)), methods=["POST"])
-                for path, endpoint in self._session_routes.endpoints.items()
-            ),
+            *(route for group in self._groups for route in group.routes),
             Route(oauth2.PATH, _answers_oauth2_problems(self.access_token), methods=["POST"]),
             Route("/generate-token", answers_problems(self.generate_token), methods=["POST"]),
             Route("/.well-known/jwks.json", answers_problems(self.jwks), methods=["GET"]),

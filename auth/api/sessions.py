@@ -1,28 +1,30 @@
 """Renewing and ending logins over HTTP, and the cookies that hold their tokens."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Sequence
 from http import HTTPStatus
 from typing import Annotated, Final, Literal, NotRequired, TypedDict, TypeVar
 
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import BaseRoute
 
 from auth.accounts.counters import Counters, Limit
 from auth.accounts.sessions import Banned, Ended, Sessions, Tokens
 from auth.api import problems
-from auth.api.answers import RouteHandler, json_answer
-from auth.errors import InvalidToken
-from auth.tokens.access_tokens import Claims, Verifier
+from auth.api.answers import api_route, json_answer
+from auth.api.callers import Callers, may_be_cross_site
 from httpapi.audit.facts import note, note_unchanged, note_user
 from httpapi.body import SMALL_BODY_BYTES, read_json
 from httpapi.client_address import Network, client_address, networks_of
 from httpapi.errors import forbidden_origin
 from httpapi.operation import Audience, operation
 from httpapi.site import Site
-from httpapi.token_cookie import COOKIE, cookies_named, token_cookies
+from httpapi.token_cookie import COOKIE, cookies_named
 
 REFRESH_COOKIE: Final = "chat_gateway_refresh"
+DEVICE_COOKIE: Final = "chat_gateway_device"
+"""The device token (`auth.accounts.devices`) of a browser; a logout leaves it."""
 REFRESHES_PER_MINUTE: Final = 120
 """Attempts of one client, successful or not."""
 
@@ -102,21 +104,24 @@ class SessionRoutes:
     def __init__(
         self,
         sessions: Sessions,
-        verifier: Verifier,
+        callers: Callers,
         counters: Counters,
         site: Site,
         trusted_proxies: Collection[Network],
     ) -> None:
         self._sessions = sessions
-        self._verifier = verifier
+        self._callers = callers
         self._counters = counters
         self._cookies = Cookies(site)
         self._trusted = trusted_proxies
 
     @property
-    def endpoints(self) -> Mapping[str, RouteHandler]:
-        """The endpoints, by URL; each is a POST."""
-        return {"/api/v1/login/refresh": self.refresh, "/api/v1/logout": self.logout}
+    def routes(self) -> Sequence[BaseRoute]:
+        """Implement `RouteGroup.routes`."""
+        return [
+            api_route("/api/v1/login/refresh", POST=self.refresh),
+            api_route("/api/v1/logout", POST=self.logout),
+        ]
 
     @operation(
         "Renew a login: returns a new access token, and replaces the refresh token.",
@@ -132,7 +137,7 @@ class SessionRoutes:
     )
     async def refresh(self, request: Request) -> Response:
         """New tokens, in the place where the refresh token was."""
-        if _may_be_cross_site(request, REFRESH_COOKIE):
+        if may_be_cross_site(request, REFRESH_COOKIE):
             raise forbidden_origin()
         wait_s = await self._counters.count(Limit(f"refresh:{self._client(request)}", REFRESHES_PER_MINUTE))
         if wait_s:
@@ -151,7 +156,7 @@ class SessionRoutes:
         "Log out: end this session, or all of the user's.",
         Audience.ANYBODY,
         {204: None},
-        {401: "unauthorized", 403: "forbidden_origin", 503: "unavailable"},
+        {400: "ambiguous_token", 401: "unauthorized", 403: "forbidden_origin", 503: "unavailable"},
         body=LogoutBody,
         body_is_optional=True,
         example={},
@@ -161,11 +166,11 @@ class SessionRoutes:
     )
     async def logout(self, request: Request) -> Response:
         """Ends the session, unless another site's page may be behind the request."""
-        if _may_be_cross_site(request, COOKIE):
+        if may_be_cross_site(request, COOKIE):
             raise forbidden_origin()
         body = await _optional_body(request, LogoutBody)
         refresh_token, _ = _refresh_token(request, body.refresh_token)
-        claims = await self._claims(request)
+        claims = await self._callers.find(request)
         if body.everywhere:
             user_id = claims.user_id if claims is not None else await self._sessions.user_of(refresh_token)
             if user_id is None:
@@ -185,18 +190,6 @@ class SessionRoutes:
         self._cookies.clear(request, response)
         return response
 
-    async def _claims(self, request: Request) -> Claims | None:
-        """The claims of the request's access token; None without one that is valid and not revoked."""
-        scheme, _, bearer = request.headers.get("authorization", "").partition(" ")
-        for token in (bearer.strip(),) if scheme.lower() == "bearer" else token_cookies(request):
-            try:
-                claims = await self._verifier.verify(token)
-            except InvalidToken:
-                continue
-            if await self._sessions.is_in_effect(claims):
-                return claims
-        return None
-
     def _client(self, request: Request) -> str:
         return networks_of(client_address(request, self._trusted))[0]
 
@@ -215,14 +208,3 @@ async def _optional_body(request: Request, shape: type[_Body]) -> _Body:
     if request.headers.get("content-length", "0") == "0" and "transfer-encoding" not in request.headers:
         return shape()
     return await read_json(request, shape, SMALL_BODY_BYTES)
-
-
-def _may_be_cross_site(request: Request, cookie: str) -> bool:
-    """With the cookie, a browser's POST names its origin; a navigation from another site is refused with or without.
-
-    The gateway compares origins before any route; a process of auth alone knows no allowed origins.
-    """
-    if request.headers.get("sec-fetch-site") == "cross-site" and request.headers.get("sec-fetch-mode") == "navigate":
-        return True
-    is_explicit = "authorization" in request.headers
-    return bool(cookies_named(request, cookie)) and not is_explicit and "origin" not in request.headers

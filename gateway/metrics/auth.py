@@ -8,6 +8,7 @@ from prometheus_client import Counter, Histogram
 from gateway.metrics.exposition import FAST, Registry
 
 LOGIN_OUTCOMES: Final = ("granted", "wrong", "banned", "limited", "overloaded", "unavailable")
+PASSWORD_OUTCOMES: Final = ("changed", "wrong", "limited")
 REFRESH_OUTCOMES: Final = ("granted", "ended", "reused", "banned")
 
 
@@ -30,6 +31,13 @@ class AuthMetrics:
             registry=registry,
         )
         self._refreshes = {outcome: refreshes.labels(outcome) for outcome in REFRESH_OUTCOMES}
+        passwords = Counter(
+            "chat_gateway_auth_password_changes_total",
+            "Changes of a password by outcome: " + ", ".join(PASSWORD_OUTCOMES) + ".",
+            ["outcome"],
+            registry=registry,
+        )
+        self._passwords = {outcome: passwords.labels(outcome) for outcome in PASSWORD_OUTCOMES}
         self.registered: Callable[[], None] = Counter(
             "chat_gateway_auth_registrations_total", "Accounts created.", registry=registry
         ).inc
@@ -56,6 +64,10 @@ class AuthMetrics:
     def refreshed(self, outcome: str) -> None:
         """Count a renewal; `outcome` is one of REFRESH_OUTCOMES."""
         self._refreshes[outcome].inc()
+
+    def password(self, outcome: str) -> None:
+        """Count a change of a password; `outcome` is one of PASSWORD_OUTCOMES."""
+        self._passwords[outcome].inc()
 
     def login(self, outcome: str) -> None:
         """Count an attempt to log in; `outcome` is one of LOGIN_OUTCOMES."""

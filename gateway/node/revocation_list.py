@@ -33,13 +33,39 @@ _REVOKED = Disconnect(Close.UNAUTHORIZED, "the token was revoked")
 
 
 @dataclass(slots=True)
+class _IssuedBefore:
+    """The latest moment before which a user's tokens are revoked, and the digest of the one that is spared, or "".
+
+    `other` is the latest moment of an entry that does not spare it.
+    """
+
+    moment: int = 0
+    spared: str = ""
+    other: int = 0
+
+    def take(self, entry: RevocationEntry) -> None:
+        moment = entry.moment or 0
+        if moment >= self.moment:
+            if entry.digest != self.spared:
+                self.other = self.moment
+            self.moment, self.spared = moment, entry.digest
+        elif entry.digest != self.spared:
+            self.other = max(self.other, moment)
+
+    def of(self, credential: Credential) -> int:
+        """The earliest `iat` with which this token is not revoked."""
+        is_spared = self.spared and self.spared in (credential.jti_digest, credential.session_digest)
+        return self.other if is_spared else self.moment
+
+
+@dataclass(slots=True)
 class _Known:
     """What the log says."""
 
     last: RevocationEntry | None = None
     digests: set[tuple[int, str]] = field(default_factory=set)
     """Pairs of a user and the digest of a revoked jti or login: two issuers may use one jti."""
-    issued_before: dict[int, int] = field(default_factory=dict)
+    issued_before: dict[int, _IssuedBefore] = field(default_factory=dict)
     bans: dict[int, int | None] = field(default_factory=dict)
 
     def take(self, entry: RevocationEntry) -> None:
@@ -48,7 +74,7 @@ class _Known:
             case RevocationKind.JTI | RevocationKind.SESSION:
                 self.digests.add((entry.user_id, entry.digest))
             case RevocationKind.ISSUED_BEFORE:
-                self.issued_before[entry.user_id] = max(self.issued_before.get(entry.user_id, 0), entry.moment or 0)
+                self.issued_before.setdefault(entry.user_id, _IssuedBefore()).take(entry)
             case RevocationKind.BAN:
                 self.bans[entry.user_id] = entry.moment
             case RevocationKind.UNBAN:
@@ -62,7 +88,8 @@ class _Known:
             until = self.bans[user_id]
             if until is None or until > now:
                 return Disconnect(Close.BANNED, _sentence(until))
-        if credential.issued_at < self.issued_before.get(user_id, 0):
+        issued_before = self.issued_before.get(user_id)
+        if issued_before is not None and credential.issued_at < issued_before.of(credential):
             return _REVOKED
         revoked = {(user_id, credential.jti_digest), (user_id, credential.session_digest)} & self.digests
         return _REVOKED if revoked else None

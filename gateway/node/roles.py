@@ -82,6 +82,7 @@ HTTP: Final[Mapping[str, Rule]] = {
     "POST /api/v1/login/access-token": Rule(_ANYONE),
     "POST /api/v1/login/refresh": Rule(_ANYONE),
     "POST /api/v1/logout": Rule(_ANYONE),
+    "POST /api/v1/password": Rule(USERS),
     "GET /.well-known/jwks.json": Rule(_ANYONE),
     "GET /livez": Rule(_ANYONE),
     "GET /readyz": Rule(_ANYONE),

@@ -1,22 +1,25 @@
 """Accounts: users with a login and a password hash."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from time import time
 
 from tortoise.exceptions import IntegrityError
 
 from storage.database.coalescer import Coalescer
 from storage.database.database import Database
-from storage.errors import LoginTaken, UnknownUser
+from storage.errors import LoginTaken
 from storage.log.event_rows import person_of
-from storage.models import User
-from storage.records import Account, Person, is_id
+from storage.models import LoginSession, User
+from storage.records import Account, Person, RevocationKind, is_id, name_digest
+from storage.repositories.revocations import KEPT_S, append_entry
 
 
 class Accounts:
     """Every method raises StorageUnavailable if the database does not respond in time."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, now: Callable[[], float] = time) -> None:
         self._database = database
+        self._now = now
         self._people = f"SELECT id, login, first_name, last_name FROM users WHERE id {database.among('$1')}"
         self._person = Coalescer(self._by_ids)
 
@@ -42,7 +45,15 @@ class Accounts:
         """The account with this login; letter case is ignored."""
         async with self._database.session():
             user = await User.get_or_none(login_folded=login.casefold())
-        return None if user is None else Account(_person(user), user.password_hash)
+        return None if user is None else _account(user)
+
+    async def by_user_id(self, user_id: int) -> Account | None:
+        """The account with this id."""
+        if not is_id(user_id):
+            return None
+        async with self._database.session():
+            user = await User.get_or_none(id=user_id)
+        return None if user is None else _account(user)
 
     async def by_id(self, user_id: int) -> Person | None:
         """The person with this id."""
@@ -52,14 +63,43 @@ class Accounts:
         rows = await self._database.fetch(self._people, self._database.ids(user_ids))
         return {row["id"]: person_of(row, "id") for row in rows}
 
-    async def set_password_hash(self, user_id: int, password_hash: str) -> None:
-        """Replace the hash (for another password or better parameters).
+    async def replace_hash(self, user_id: int, replaced: str, password_hash: str) -> bool:
+        """Replace the hash by one of the same password; False if it is not `replaced` any more."""
+        async with self._database.transaction():
+            return await _replace_hash(user_id, replaced, password_hash)
 
-        Raises: UnknownUser.
+    async def change_password(
+        self, user_id: int, replaced: str, password_hash: str, *, session_id: str = "", jti: str = ""
+    ) -> bool:
+        """Replace the hash, end the user's sessions and revoke all tokens so far, in one transaction.
+
+        The session of this id stays, and so does the token with this jti. False if the hash is not `replaced` any more.
         """
         async with self._database.transaction():
-            if not is_id(user_id) or not await User.filter(id=user_id).update(password_hash=password_hash):
-                raise UnknownUser(user_id)
+            if not await _replace_hash(user_id, replaced, password_hash):
+                return False
+            await end_sessions(user_id, self._now(), session_id=session_id, jti=jti)
+        return True
+
+
+async def end_sessions(user_id: int, now: float, *, session_id: str = "", jti: str = "") -> None:
+    """Within a transaction, end the user's sessions and revoke all tokens so far, except this session or this token."""
+    moment = int(now) + 1  # tokens have whole seconds
+    await LoginSession.filter(user_id=user_id).exclude(id=session_id).delete()
+    await LoginSession.filter(id=session_id, user_id=user_id).update(created_at=moment)
+    spared = name_digest(session_id or jti)
+    kind, expires_at = RevocationKind.ISSUED_BEFORE, int(now) + KEPT_S
+    await append_entry(user_id, kind, now, digest=spared, moment=moment, expires_at=expires_at)
+
+
+async def _replace_hash(user_id: int, replaced: str, password_hash: str) -> bool:
+    if not is_id(user_id):
+        return False
+    return bool(await User.filter(id=user_id, password_hash=replaced).update(password_hash=password_hash))
+
+
+def _account(user: User) -> Account:
+    return Account(_person(user), user.password_hash)
 
 
 def _person(user: User) -> Person:

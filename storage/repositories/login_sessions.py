@@ -111,9 +111,9 @@ class LoginSessions:
         """Whether the user's access token with this jti, or of this session, is revoked by itself."""
         return await self._revocations.has(user_id, jti, session_id)
 
-    async def earliest_iat(self, user_id: int) -> int:
-        """The earliest `iat` of a token of this user that is not revoked."""
-        return await self._revocations.issued_before(user_id)
+    async def earliest_iat(self, user_id: int, jti: str = "", session_id: str = "") -> int:
+        """The earliest `iat` of a token of this user that is not revoked; of this token, if its names are given."""
+        return await self._revocations.issued_before(user_id, jti, session_id)
 
     async def is_banned(self, user_id: int) -> bool:
         """Whether the user is banned."""

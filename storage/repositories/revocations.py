@@ -21,7 +21,11 @@ _COLUMNS: Final = "id, user_id, kind, digest, moment, reason, created_at"
 _SINCE: Final = f"SELECT {_COLUMNS} FROM revocations WHERE id >= $1 ORDER BY id LIMIT {PAGE}"
 _BAN: Final = f"""
     SELECT {_COLUMNS} FROM revocations WHERE user_id = $1 AND kind IN ('ban', 'unban') ORDER BY id DESC LIMIT 1"""
-_ISSUED_BEFORE: Final = "SELECT max(moment) AS moment FROM revocations WHERE user_id = $1 AND kind = 'issued_before'"
+_ISSUED_BEFORE: Final = """
+    SELECT max(moment) AS moment FROM revocations
+    WHERE user_id = $1 AND kind = 'issued_before' AND digest NOT IN ($2, $3)"""
+_NOTHING: Final = "-"
+"""No digest: the entry that spares nothing has the empty one."""
 _NEEDLESS: Final = f"""
     SELECT id FROM revocations AS r
     WHERE id < (SELECT max(id) FROM revocations) AND (expires_at < $1 OR kind IN ('ban', 'unban') AND EXISTS (
@@ -77,16 +81,18 @@ class Revocations:
             return None
         return entry if entry.moment is None or entry.moment > self._now() else None
 
-    async def issued_before(self, user_id: int) -> int:
-        """The earliest `iat` of a token of this user that is not revoked."""
-        rows = await self._database.fetch(_ISSUED_BEFORE, user_id)
+    async def issued_before(self, user_id: int, jti: str = "", session_id: str = "") -> int:
+        """The earliest `iat` of a token of this user that is not revoked; of this token, if its names are given."""
+        names = [name_digest(name) or _NOTHING for name in (jti, session_id)]
+        rows = await self._database.fetch(_ISSUED_BEFORE, user_id, *names)
         return rows[0]["moment"] or 0
 
     async def has(self, user_id: int, *names: str) -> bool:
         """Whether one of the user's tokens or sessions with these jtis or ids is revoked by itself."""
         digests = {name_digest(name) for name in names if name}
+        kinds = [RevocationKind.JTI, RevocationKind.SESSION]
         async with self._database.session():
-            return await Revocation.filter(user_id=user_id, digest__in=list(digests)).exists()
+            return await Revocation.filter(user_id=user_id, kind__in=kinds, digest__in=list(digests)).exists()
 
     async def since(self, entry_id: int) -> list[RevocationEntry]:
         """The first PAGE entries from this id on, including it, in their order."""
@@ -111,19 +117,34 @@ class Revocations:
         reason: str = "",
         expires_at: int | None,
     ) -> RevocationEntry:
-        created_at = int(self._now())
         async with self._database.transaction():
-            await StoreIdentity.select_for_update().get()  # one at a time; on SQLite the transaction ensures that
-            row = await Revocation.create(
-                user_id=user_id,
-                kind=kind,
-                digest=digest,
-                moment=moment,
-                reason=reason,
-                created_at=created_at,
-                expires_at=expires_at,
+            return await append_entry(
+                user_id, kind, self._now(), digest=digest, moment=moment, reason=reason, expires_at=expires_at
             )
-        return RevocationEntry(row.id, user_id, kind, digest, moment, reason, created_at)
+
+
+async def append_entry(
+    user_id: int,
+    kind: RevocationKind,
+    now: float,
+    *,
+    digest: str = "",
+    moment: int | None = None,
+    reason: str = "",
+    expires_at: int | None,
+) -> RevocationEntry:
+    """Append an entry within a transaction, which holds the lock of the log until it commits."""
+    await StoreIdentity.select_for_update().get()  # one at a time; on SQLite the transaction ensures that
+    row = await Revocation.create(
+        user_id=user_id,
+        kind=kind,
+        digest=digest,
+        moment=moment,
+        reason=reason,
+        created_at=int(now),
+        expires_at=expires_at,
+    )
+    return RevocationEntry(row.id, user_id, kind, digest, moment, reason, row.created_at)
 
 
 def _entry(row: Row) -> RevocationEntry:

@@ -25,10 +25,18 @@ class MemoryAccounts:
         self.looked_up.append(login)
         return self.accounts.get(login.lower())
 
-    async def set_password_hash(self, user_id: int, password_hash: str) -> None:
+    async def by_user_id(self, user_id: int) -> Account | None:
+        return next((each for each in self.accounts.values() if each.person.id == user_id), None)
+
+    async def replace_hash(self, user_id: int, replaced: str, password_hash: str) -> bool:
         for login, account in self.accounts.items():
-            if account.person.id == user_id:
+            if account.person.id == user_id and account.password_hash == replaced:
                 self.accounts[login] = Account(account.person, password_hash)
+                return True
+        return False
+
+    async def change_password(self, user_id: int, replaced: str, password_hash: str, **spared: str) -> bool:
+        return await self.replace_hash(user_id, replaced, password_hash)
 
 
 class MemoryKeys:
@@ -116,7 +124,7 @@ class MemorySessions:
     async def is_revoked(self, user_id: int, jti: str, session_id: str) -> bool:
         return jti in self.revoked or any(session_id == ended for _, ended, _ in self.ended)
 
-    async def earliest_iat(self, user_id: int) -> int:
+    async def earliest_iat(self, user_id: int, jti: str = "", session_id: str = "") -> int:
         return self.earliest.get(user_id, 0)
 
     async def is_banned(self, user_id: int) -> bool:

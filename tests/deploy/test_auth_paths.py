@@ -7,6 +7,7 @@ from typing import Any, cast
 import pytest
 from starlette.routing import Route
 
+from auth.api.passwords import PasswordRoutes
 from auth.api.routes import AuthRoutes
 from auth.api.sessions import SessionRoutes
 from auth.settings import AuthSettings
@@ -21,8 +22,8 @@ HOST = {
 def _served() -> set[str]:
     nothing = cast(Any, None)  # making the routes asks nothing of what answers them
     settings = AuthSettings()
-    sessions = SessionRoutes(nothing, nothing, nothing, settings.site, ())
-    routes = AuthRoutes(nothing, nothing, sessions, nothing, nothing, nothing, settings).routes()
+    groups = [SessionRoutes(nothing, nothing, nothing, settings.site, ()), PasswordRoutes(nothing, nothing, ())]
+    routes = AuthRoutes(nothing, nothing, groups, nothing, nothing, nothing, settings).routes()
     return {route.path for route in routes if isinstance(route, Route)}
 
 

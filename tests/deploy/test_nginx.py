@@ -23,6 +23,7 @@ AUTH_PATHS = (
     "/api/v1/login/access-token",
     "/api/v1/login/refresh",
     "/api/v1/logout",
+    "/api/v1/password",
     "/.well-known/jwks.json",
 )
 

@@ -27,6 +27,7 @@ AUTH = {
     "POST /api/v1/login/access-token",
     "POST /api/v1/login/refresh",
     "POST /api/v1/logout",
+    "POST /api/v1/password",
     "GET /.well-known/jwks.json",
 }
 """Served by the auth service."""

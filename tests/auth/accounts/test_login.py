@@ -1,6 +1,7 @@
 """Login: verification, limits, rehashing and reported outcomes."""
 
 import asyncio
+from typing import Any
 
 import pytest
 from argon2 import PasswordHasher
@@ -8,8 +9,9 @@ from argon2 import PasswordHasher
 from auth.accounts import login_limits
 from auth.accounts.counters import LocalCounters
 from auth.accounts.devices import Devices
-from auth.accounts.login import AT_ONCE, WAITING_PER_CLIENT, Granted, Limited, Login, LoginOutcome, WrongCredentials
+from auth.accounts.login import Granted, Login, LoginOutcome
 from auth.accounts.login_limits import PER_CLIENT, PER_CLIENT_AND_ACCOUNT, LoginLimits
+from auth.accounts.password_check import AT_ONCE, WAITING_PER_CLIENT, Limited, PasswordCheck, WrongCredentials
 from auth.accounts.passwords import Passwords
 from auth.accounts.sessions import Banned, Sessions
 from auth.errors import Overloaded
@@ -35,7 +37,8 @@ class World:
         devices = Devices(keys, DeviceIssuer(names), Verifier(keys.jwks, names))
         self.sessions = MemorySessions(self.accounts, Clock())
         sessions = Sessions(self.sessions, keys, Issuer(names, 60), 3600)
-        self.login = Login(self.accounts, self.passwords, self.limits, devices, sessions, self.results.append)
+        check = PasswordCheck(self.accounts, self.passwords, self.limits)
+        self.login = Login(self.accounts, check, devices, sessions, self.results.append)
 
     async def register(self, hasher: PasswordHasher = CHEAP) -> None:
         await self.accounts.create("ann", hasher.hash(PASSWORD))
@@ -77,7 +80,7 @@ async def test_failed_hash_replacement_does_not_fail_login(monkeypatch: pytest.M
 
     world = World(DEAR)
     await world.register(CHEAP)
-    monkeypatch.setattr(world.accounts, "set_password_hash", refuse)
+    monkeypatch.setattr(world.accounts, "replace_hash", refuse)
     assert isinstance(await world.attempt(), Granted)
 
 
@@ -190,3 +193,41 @@ async def test_device_token_of_another_login_is_no_known_device() -> None:
         pass
     assert isinstance(await world.attempt("wrong horse", login="bob", device=granted.tokens.access_token), Limited)
     assert isinstance(await world.attempt("wrong horse", login="bob", device="[" * 10_000), Limited)
+
+
+async def test_password_changed_during_login_gives_no_session(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World()
+    await world.register()
+    start = Sessions.start
+
+    async def change_before(*args: Any, **more: Any) -> Any:
+        (account,) = world.accounts.accounts.values()
+        await world.accounts.replace_hash(1, account.password_hash, CHEAP.hash("battery staple"))
+        return await start(*args, **more)
+
+    monkeypatch.setattr(Sessions, "start", change_before)
+    outcome = await world.login.attempt("ann", PASSWORD, "10.0.0.1", renewable=True)
+    assert outcome == WrongCredentials()
+    assert world.sessions.sessions == {}
+    assert len(world.sessions.ended) == 1
+
+
+async def test_outdated_hash_never_replaces_a_new_password(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World(DEAR)
+    await world.register(CHEAP)
+    replace_hash = world.accounts.replace_hash
+
+    async def change_before(user_id: int, replaced: str, password_hash: str) -> bool:
+        await replace_hash(user_id, replaced, DEAR.hash("battery staple"))
+        return await replace_hash(user_id, replaced, password_hash)
+
+    monkeypatch.setattr(world.accounts, "replace_hash", change_before)
+    assert await world.attempt() == WrongCredentials()
+    assert isinstance(await world.attempt("battery staple"), Granted)
+
+
+async def test_concurrent_logins_with_outdated_hash_are_granted() -> None:
+    world = World(DEAR)
+    await world.register(CHEAP)
+    outcomes = await asyncio.gather(*(world.attempt() for _ in range(4)))
+    assert [type(outcome) for outcome in outcomes] == [Granted] * 4

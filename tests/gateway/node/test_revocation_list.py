@@ -153,3 +153,27 @@ async def test_outage_keeps_what_is_known_and_announcement_ends_wait(monkeypatch
         task.cancel()
     assert {each.code for each in (*banned.closed, *late.closed)} == {Close.BANNED}
     assert other.closed == [Disconnect(Close.UNAUTHORIZED, "the token was revoked")]
+
+
+async def test_token_is_spared_by_each_entry_that_names_it() -> None:
+    """Two changes of a password, each of which spares another login, in either order of their moments."""
+    mine, other = name_digest("mine"), name_digest("other")
+    old = Credential(7, NOW + 60, 10, "", mine)
+    for entries, expected in (
+        ([(20, mine)], None),
+        ([(20, mine), (30, mine)], None),
+        ([(20, mine), (30, other)], Close.UNAUTHORIZED),
+        ([(30, mine), (20, other)], Close.UNAUTHORIZED),
+        ([(20, other), (30, mine)], Close.UNAUTHORIZED),
+        ([(20, mine), (30, "")], Close.UNAUTHORIZED),
+        ([(9, other), (10, ""), (30, mine)], None),
+    ):
+        log = Log()
+        for moment, digest in entries:
+            log.add(7, RevocationKind.ISSUED_BEFORE, moment, digest)
+        revocations = known(log)
+        await revocations.load()
+        assert code(revocations, old) is expected, entries
+        assert code(revocations, Credential(7, NOW + 60, 30, "", other)) is None
+        assert code(revocations, Credential(7, NOW + 60, 8)) is Close.UNAUTHORIZED
+        assert code(revocations, Credential(8, NOW + 60, 8)) is None

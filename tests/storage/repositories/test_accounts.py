@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from storage.errors import LoginTaken, UnknownUser
+from storage.errors import LoginTaken
 from storage.records import Account, SigningKey
 from storage.repositories.keys import SigningKeys
 from tests.storage.nodes import Node
@@ -36,10 +36,12 @@ async def test_taken_login_in_other_letter_case_is_rejected(node: Node, other_no
 
 async def test_password_hash_is_replaced(node: Node) -> None:
     ann = await node.accounts.create("ann", "old")
-    await node.accounts.set_password_hash(ann.id, "new")
+    assert await node.accounts.replace_hash(ann.id, "old", "new")
+    assert await node.accounts.by_login("ann") == await node.accounts.by_user_id(ann.id) == Account(ann, "new")
+    for user_id, replaced in ((ann.id, "old"), (999, "new"), (2**70, "new")):
+        assert not await node.accounts.replace_hash(user_id, replaced, "newer")
+    assert await node.accounts.by_user_id(2**70) is None
     assert await node.accounts.by_login("ann") == Account(ann, "new")
-    with pytest.raises(UnknownUser):
-        await node.accounts.set_password_hash(999, "new")
 
 
 async def test_concurrent_processes_agree_on_one_key(node: Node, other_node: Node) -> None:

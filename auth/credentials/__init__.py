@@ -1,0 +1,1 @@
+"""Changes of what an account logs in with. Imported by auth.api and auth.app."""
