@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
+from auth.accounts.breached_passwords import is_breached
 from httpapi.errors import BrokenRule
 from storage.names import is_name
 
@@ -13,18 +14,6 @@ MAX_NAME: Final = 150
 
 LOGIN_PATTERN: Final = "^[A-Za-z0-9._@+-]{3,64}$"
 _LOGIN: Final = re.compile(LOGIN_PATTERN)
-
-# The most used passwords of 8 characters or more that no other rule catches. Seed 000's own example is not among them:
-# its client must run unchanged.
-_COMMON: Final = frozenset(
-    """
-    12345678 123456789 1234567890 0123456789 87654321 987654321 0987654321 123123123 12341234 12344321 password
-    password1 passw0rd p@ssw0rd p@ssword qwertyui qwertyuiop qwerty12 qwerty123 qwerty1234 1q2w3e4r 1q2w3e4r5t
-    1qaz2wsx zaq12wsx qazwsxedc asdfghjk asdfghjkl zxcvbnm1 abcd1234 abc12345 abcdefgh aa123456 a1234567 a12345678
-    iloveyou iloveyou1 sunshine princess football baseball superman trustno1 starwars computer whatever welcome1
-    letmein1 admin123 administrator changeme michelle jennifer internet samsung1 dragon123 monkey123
-    """.split()  # noqa: SIM905 - a list of words reads best as words
-)
 
 
 def is_login(text: str) -> bool:
@@ -63,8 +52,8 @@ def broken_by_password(password: str, login: str, field: str = "password") -> It
         yield broken("only_spaces", "The password must not be only spaces.")
     elif len(set(password)) == 1:
         yield broken("one_character_repeated", "The password must not be one character repeated.")
-    if password.casefold() in _COMMON:
-        yield broken("too_common", "This password is among the first that an attacker tries.")
+    elif MIN_PASSWORD <= len(password) <= MAX_PASSWORD and is_breached(password):
+        yield broken("too_common", "This password is in lists of stolen passwords, which attackers try first.")
 
 
 def _broken_by_name(field: str, name: str) -> Iterator[BrokenRule]:

@@ -136,9 +136,9 @@ class AuthRoutes:
             "ann": {"login": "ann", "password": "correct horse"},
             "bob": {"login": "bob", "password": "correct horse"},
         },
-        details="Login: 3 to 64 letters, digits and `._@+-`. Password: 8 to 128 characters, and not the login. "
-        "Names: letters of every script with their joiners, spaces, symbols and emoji; not blank, no control or "
-        "invisible characters.",
+        details="Login: 3 to 64 letters, digits and `._@+-`. Password: 8 to 128 characters; not the login, nor one "
+        "of the most used ones of breaches. Names: letters of every script with their joiners, "
+        "spaces, symbols and emoji; not blank, no control or invisible characters.",
     )
     async def register(self, request: Request) -> Response:
         """201 with the new user; 409 if the login is taken; 422 with every broken rule."""
