@@ -25,10 +25,12 @@ from auth.accounts.sessions import Sessions, SessionStore
 from auth.accounts.store import AccountStore
 from auth.api.answers import RouteGroup
 from auth.api.callers import Callers
+from auth.api.invitations import InvitationRoutes
 from auth.api.oauth2 import TokenEndpoint
 from auth.api.passwords import PasswordRoutes
 from auth.api.routes import AuthRoutes
 from auth.api.sessions import SessionRoutes
+from auth.credentials.invitations import Invitations
 from auth.credentials.password_change import PasswordChange
 from auth.events import SILENT, AuthEvents
 from auth.settings import AuthSettings
@@ -42,6 +44,7 @@ from httpapi.errors import Problem
 from httpapi.operation import Audience, operation
 from httpapi.redirects import RelativeRedirects
 from httpapi.security_headers import SecurityHeaders
+from httpapi.service_keys import ServiceKeys
 
 
 class AuthService:
@@ -69,15 +72,21 @@ class AuthService:
         login = Login(accounts, check, devices, sessions, events.login)
         self._token_endpoint = TokenEndpoint(login)
         registration_limits = RegistrationLimits(counters, settings.registrations_per_minute)
-        registration = Registration(accounts, self._new_passwords, registration_limits, events)
+        registration = Registration(
+            accounts, self._new_passwords, registration_limits, events, needs_invitation=settings.needs_invitation
+        )
         guests = Guests(self.key_ring, GuestIssuer(names), events.guest)
         callers = Callers(sessions, verifier)
         change = PasswordChange(accounts, check, self._login_passwords, devices, counters, events.password)
+        service_keys = ServiceKeys(settings.service_keys)
         groups: list[RouteGroup] = [
             SessionRoutes(sessions, callers, counters, settings.site, settings.trusted_proxies),
             PasswordRoutes(callers, change, settings.trusted_proxies),
+            InvitationRoutes(Invitations(accounts.invitations), service_keys, settings.site),
         ]
-        self._routes = AuthRoutes(registration, login, groups, self._token_endpoint, guests, self.key_ring, settings)
+        self._routes = AuthRoutes(
+            registration, login, groups, self._token_endpoint, guests, self.key_ring, service_keys, settings
+        )
         self.site = settings.site
         self.trusted_proxies = settings.trusted_proxies
 

@@ -12,7 +12,8 @@ class AuthSettings:
     """`trusted_proxies` are the networks whose X-Forwarded-For is used.
 
     Unless `allow_guests`, guest tokens are for callers with one of the `service_keys`. Unless `registration_is_open`,
-    only the operator creates accounts; else one client may create `registrations_per_minute`.
+    only the operator creates accounts; else one client may create `registrations_per_minute`, each with an invitation
+    if it `needs_invitation`.
     """
 
     token_lifetime_s: int = 30 * 60
@@ -21,6 +22,7 @@ class AuthSettings:
     trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = ()
     allow_guests: bool = False
     registration_is_open: bool = True
+    needs_invitation: bool = False
     registrations_per_minute: int = 20
     site: Site = field(default_factory=Site)
     service_keys: tuple[str, ...] = field(default=(), repr=False)

@@ -3,6 +3,7 @@
 StorageError
 ├── StorageUnavailable   the database did not answer in time; nothing is known to be wrong with the call
 ├── LoginTaken
+├── UnknownInvitation    it does not exist, is used, has expired, or is for another login
 ├── NoSuchChat
 ├── UnknownUser
 ├── NotAllowed
@@ -24,6 +25,10 @@ class StorageUnavailable(StorageError):
 
 class LoginTaken(StorageError):
     """Another account has this login (letter case aside)."""
+
+
+class UnknownInvitation(StorageError):
+    """The invitation does not exist, is used, has expired, or is for another login."""
 
 
 class NoSuchChat(StorageError):

@@ -335,6 +335,22 @@ class AuditRecord(models.Model):
         )
 
 
+class Invitation(models.Model):
+    """An invitation that has not been used, by the digest of its token.
+
+    `login_folded` is the only login that may be registered with it, unless it is empty. Times are in Unix seconds.
+    """
+
+    digest = fields.CharField(max_length=64, primary_key=True)
+    login_folded = fields.CharField(max_length=255, default="")
+    expires_at = fields.BigIntField(db_index=True)
+
+    class Meta:
+        """Where it lives."""
+
+        table = "invitations"
+
+
 class StoreIdentity(models.Model):
     """The only row says which store this is (random, made by the migration) and how often it was restored."""
 

@@ -40,6 +40,7 @@ let renewedAt = -Infinity; // ms
 let isCreating = false;
 let isFlushed = false; // whether unsent messages of an earlier session are being sent
 let loggingOut = Promise.resolve();
+const invitation = new URLSearchParams(location.search).get("invitation");
 
 // --- login
 
@@ -69,7 +70,8 @@ async function enter(event) {
   try {
     await loggingOut; // its response would clear the cookie of this login
     if (loginForm === "register") {
-      await api.register(fields);
+      await api.register(invitation ? { ...fields, invitation } : fields);
+      if (invitation) history.replaceState(null, "", location.pathname + location.hash); // it is used up
       showLogin("login"); // the account exists now, even if the login fails
     }
     await api.login(fields.login, fields.password);
@@ -297,4 +299,4 @@ setInterval(refresh, REFRESH_MS);
 api.token = kept.getItem(SESSION);
 api.refreshToken = kept.getItem(RENEWAL);
 if (api.token) begin();
-else showLogin("login");
+else showLogin(invitation ? "register" : "login");

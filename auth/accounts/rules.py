@@ -24,14 +24,15 @@ def is_login(text: str) -> bool:
 def broken_rules(login: str, password: str, first_name: str, last_name: str) -> list[BrokenRule]:
     """Everything that is wrong with a registration; empty if nothing is."""
     return [
-        *_broken_by_login(login),
+        *broken_by_login(login),
         *broken_by_password(password, login),
         *_broken_by_name("first_name", first_name),
         *_broken_by_name("last_name", last_name),
     ]
 
 
-def _broken_by_login(login: str) -> Iterator[BrokenRule]:
+def broken_by_login(login: str) -> Iterator[BrokenRule]:
+    """What is wrong with a login."""
     if not is_login(login):
         yield BrokenRule("login", "invalid_login", "A login has 3 to 64 characters: Latin letters, digits and ._@+-")
 

@@ -5,13 +5,32 @@ from typing import Protocol
 from storage.records import Account, Person
 
 
+class InvitationStore(Protocol):
+    """Invitations by their digests. Every method raises StorageUnavailable when the database does not answer."""
+
+    async def add(self, digest: str, login: str, expires_at: int) -> None:
+        """Store an invitation, for one login or for any (""), until this time in Unix seconds."""
+        ...
+
+    async def has(self, digest: str, login: str) -> bool:
+        """Whether an account with this login may be created with the invitation now."""
+        ...
+
+
 class AccountStore(Protocol):
     """Users and their password hashes. Every method raises StorageUnavailable when the database does not answer."""
 
-    async def create(self, login: str, password_hash: str, first_name: str = "", last_name: str = "") -> Person:
-        """Create a user.
+    @property
+    def invitations(self) -> InvitationStore:
+        """The invitations that `create` uses up."""
+        ...
 
-        Raises: LoginTaken (letter case is ignored).
+    async def create(
+        self, login: str, password_hash: str, first_name: str = "", last_name: str = "", invitation: str | None = None
+    ) -> Person:
+        """Create a user, and use up the invitation with this digest, if one is given.
+
+        Raises: LoginTaken (letter case is ignored), UnknownInvitation.
         """
         ...
 

@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Sequence
 from functools import wraps
 from http import HTTPStatus
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import orjson
 from starlette.requests import Request
@@ -14,7 +14,9 @@ from auth.api import problems
 from auth.errors import KeysUnavailable, Overloaded
 from httpapi.errors import Problem
 from httpapi.resource import checking_query, resource
-from storage.errors import LoginTaken, StorageUnavailable
+from storage.errors import LoginTaken, StorageUnavailable, UnknownInvitation
+
+_TIMES: Final = orjson.OPT_UTC_Z | orjson.OPT_OMIT_MICROSECONDS
 
 RouteHandler = Callable[[Request], Awaitable[Response]]
 
@@ -22,7 +24,7 @@ RouteHandler = Callable[[Request], Awaitable[Response]]
 def json_answer(content: Any, status: HTTPStatus = HTTPStatus.OK) -> Response:
     """A response that no cache stores (RFC 6749 §5.1)."""
     headers = {"Cache-Control": "no-store"}
-    return Response(orjson.dumps(content), status.value, headers, media_type="application/json")
+    return Response(orjson.dumps(content, option=_TIMES), status.value, headers, media_type="application/json")
 
 
 async def outcome_of(endpoint: RouteHandler, request: Request) -> Response | Problem:
@@ -33,6 +35,8 @@ async def outcome_of(endpoint: RouteHandler, request: Request) -> Response | Pro
         return problem
     except LoginTaken:
         return problems.login_taken()
+    except UnknownInvitation:
+        return problems.unknown_invitation()
     except (StorageUnavailable, KeysUnavailable, Overloaded):
         return problems.unavailable()
 

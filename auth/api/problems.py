@@ -54,6 +54,12 @@ def registration_closed() -> Problem:
     return Problem(HTTPStatus.FORBIDDEN, "registration_closed", "Registration is closed on this server.")
 
 
+def unknown_invitation() -> Problem:
+    """The registration has no invitation, or one that is used, expired or for another login."""
+    detail = "Registration needs an invitation for this login that is neither used nor expired."
+    return Problem(HTTPStatus.FORBIDDEN, "invitation_needed", detail)
+
+
 def banned() -> Problem:
     """The user may not log in."""
     return Problem(HTTPStatus.FORBIDDEN, "banned", "This account is banned.")

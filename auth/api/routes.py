@@ -45,6 +45,7 @@ class NewAccount(msgspec.Struct):
     password: Annotated[str, _text(minLength=rules.MIN_PASSWORD, maxLength=rules.MAX_PASSWORD)]
     first_name: Name = ""
     last_name: Name = ""
+    invitation: Annotated[str, _text(maxLength=128)] = ""
 
 
 class LoginRequest(msgspec.Struct):
@@ -101,6 +102,7 @@ class AuthRoutes:
         token_endpoint: oauth2.TokenEndpoint,
         guests: Guests,
         keys: KeyRing,
+        service_keys: ServiceKeys,
         settings: AuthSettings,
     ) -> None:
         self._registration = registration
@@ -111,7 +113,7 @@ class AuthRoutes:
         self._keys = keys
         self._is_open_to_guests = settings.allow_guests
         self._is_open_to_new_users = settings.registration_is_open
-        self._service_keys = ServiceKeys(settings.service_keys)
+        self._service_keys = service_keys
         self._trusted = settings.trusted_proxies
         self._cookies = Cookies(settings.site)
 
@@ -130,7 +132,7 @@ class AuthRoutes:
         "Create an account.",
         Audience.ANYBODY,
         {201: CreatedAccount},
-        {403: "registration_closed", 409: "login_taken", 429: "rate_limited", 503: "unavailable"},
+        {403: "registration_closed, invitation_needed", 409: "login_taken", 429: "rate_limited", 503: "unavailable"},
         body=NewAccount,
         examples={
             "ann": {"login": "ann", "password": "correct horse"},
@@ -138,7 +140,8 @@ class AuthRoutes:
         },
         details="Login: 3 to 64 letters, digits and `._@+-`. Password: 8 to 128 characters; not the login, nor one "
         "of the most used ones of breaches. Names: letters of every script with their joiners, "
-        "spaces, symbols and emoji; not blank, no control or invisible characters.",
+        "spaces, symbols and emoji; not blank, no control or invisible characters. Where registration needs one, "
+        "it uses up an `invitation`.",
     )
     async def register(self, request: Request) -> Response:
         """201 with the new user; 409 if the login is taken; 422 with every broken rule."""
@@ -146,7 +149,7 @@ class AuthRoutes:
             raise problems.registration_closed()
         new = await read_json(request, NewAccount, SMALL_BODY_BYTES)
         outcome = await self._registration.register(
-            new.login, new.password, new.first_name, new.last_name, self._address(request)
+            new.login, new.password, new.first_name, new.last_name, self._address(request), new.invitation
         )
         if isinstance(outcome, list):
             raise problems.broken_rules(outcome)

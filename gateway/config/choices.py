@@ -23,6 +23,7 @@ class RegistrationPolicy(StrEnum):
 
     OPEN = "open"
     CLOSED = "closed"
+    INVITE = "invite"
 
 
 class LogFormat(StrEnum):

@@ -190,7 +190,8 @@ class Settings:
     registration: RegistrationPolicy = _setting(
         values.choice(RegistrationPolicy),
         RegistrationPolicy.OPEN,
-        "`open` lets every caller create an account; `closed` leaves that to the operator",
+        "`open` lets every caller create an account, `invite` those with an invitation (`POST /api/v1/invitations`);"
+        " `closed` leaves that to the operator",
     )
     registrations_per_minute: int = _setting(
         values.whole(1, 100_000),

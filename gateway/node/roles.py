@@ -83,6 +83,7 @@ HTTP: Final[Mapping[str, Rule]] = {
     "POST /api/v1/login/refresh": Rule(_ANYONE),
     "POST /api/v1/logout": Rule(_ANYONE),
     "POST /api/v1/password": Rule(USERS),
+    "POST /api/v1/invitations": Rule(_NO_ONE, Scope.USERS),
     "GET /.well-known/jwks.json": Rule(_ANYONE),
     "GET /livez": Rule(_ANYONE),
     "GET /readyz": Rule(_ANYONE),

@@ -7,10 +7,11 @@ from tortoise.exceptions import IntegrityError
 
 from storage.database.coalescer import Coalescer
 from storage.database.database import Database
-from storage.errors import LoginTaken
+from storage.errors import LoginTaken, UnknownInvitation
 from storage.log.event_rows import person_of
 from storage.models import LoginSession, User
 from storage.records import Account, Person, RevocationKind, is_id, name_digest
+from storage.repositories.one_use_tokens import Invitations, use_invitation
 from storage.repositories.revocations import KEPT_S, append_entry
 
 
@@ -20,16 +21,21 @@ class Accounts:
     def __init__(self, database: Database, now: Callable[[], float] = time) -> None:
         self._database = database
         self._now = now
+        self.invitations = Invitations(database, now)
         self._people = f"SELECT id, login, first_name, last_name FROM users WHERE id {database.among('$1')}"
         self._person = Coalescer(self._by_ids)
 
-    async def create(self, login: str, password_hash: str, first_name: str = "", last_name: str = "") -> Person:
-        """Create an account.
+    async def create(
+        self, login: str, password_hash: str, first_name: str = "", last_name: str = "", invitation: str | None = None
+    ) -> Person:
+        """Create an account, and use up the invitation with this digest in the same transaction.
 
-        Raises: LoginTaken (letter case is ignored).
+        Raises: LoginTaken (letter case is ignored), UnknownInvitation.
         """
         try:
             async with self._database.transaction():
+                if invitation is not None and not await use_invitation(invitation, login, self._now()):
+                    raise UnknownInvitation
                 user = await User.create(
                     login=login,
                     login_folded=login.casefold(),

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from storage.errors import LoginTaken
 from storage.records import Account, Person, RenewableLogin, SigningKey
@@ -14,7 +15,13 @@ class MemoryAccounts:
         self.accounts: dict[str, Account] = {}
         self.looked_up: list[str] = []
 
-    async def create(self, login: str, password_hash: str, first_name: str = "", last_name: str = "") -> Person:
+    @property
+    def invitations(self) -> Any:
+        """Not needed where accounts are in memory."""
+
+    async def create(
+        self, login: str, password_hash: str, first_name: str = "", last_name: str = "", invitation: str | None = None
+    ) -> Person:
         if login.lower() in self.accounts:
             raise LoginTaken
         person = Person(len(self.accounts) + 1, login, first_name, last_name)

@@ -7,6 +7,8 @@ from typing import Any, cast
 import pytest
 from starlette.routing import Route
 
+from auth.api.answers import RouteGroup
+from auth.api.invitations import InvitationRoutes
 from auth.api.passwords import PasswordRoutes
 from auth.api.routes import AuthRoutes
 from auth.api.sessions import SessionRoutes
@@ -22,8 +24,12 @@ HOST = {
 def _served() -> set[str]:
     nothing = cast(Any, None)  # making the routes asks nothing of what answers them
     settings = AuthSettings()
-    groups = [SessionRoutes(nothing, nothing, nothing, settings.site, ()), PasswordRoutes(nothing, nothing, ())]
-    routes = AuthRoutes(nothing, nothing, groups, nothing, nothing, nothing, settings).routes()
+    groups: list[RouteGroup] = [
+        SessionRoutes(nothing, nothing, nothing, settings.site, ()),
+        PasswordRoutes(nothing, nothing, ()),
+        InvitationRoutes(nothing, nothing, nothing),
+    ]
+    routes = AuthRoutes(nothing, nothing, groups, nothing, nothing, nothing, nothing, settings).routes()
     return {route.path for route in routes if isinstance(route, Route)}
 
 

@@ -28,6 +28,7 @@ AUTH = {
     "POST /api/v1/login/refresh",
     "POST /api/v1/logout",
     "POST /api/v1/password",
+    "POST /api/v1/invitations",
     "GET /.well-known/jwks.json",
 }
 """Served by the auth service."""
