@@ -45,7 +45,7 @@ from gateway.redis.backend import RedisEvents, open_redis
 from gateway.redis.namespace import Namespace
 from gateway.server.health import Health
 from gateway.server.startup import StartupBarrier
-from gateway.sessions.command_limits import CommandLimits, CommandRates
+from gateway.sessions.command_limits import SOCKETS_AN_OWNER, CommandLimits, CommandRates
 from gateway.sessions.context import SessionContext
 from gateway.tasks import Tasks
 from storage.database.database import Database
@@ -146,6 +146,7 @@ async def open_node(
                 node_id,
                 messages_per_minute=settings.messages_per_minute,
                 strangers_per_minute=settings.strangers_per_minute,
+                edits_per_minute=SOCKETS_AN_OWNER * settings.edits_per_minute,
                 events=redis_events,
             )
         )
@@ -181,6 +182,7 @@ async def open_node(
             presence_publisher=presence_publisher,
             leave_queue=leave_queue,
             limits=redis.limits,
+            edit_limits=redis.edit_limits,
             log=log,
             pages=pages,
             membership=membership,

@@ -51,6 +51,8 @@ class Quota(StrEnum):
 
     CHATS = "chats"  # that the user has created
     MEMBERS = "members"  # of one chat
+    EDITS = "edits"  # of a user in a minute, over all nodes
+    MESSAGE_EDITS = "message_edits"
 
 
 class Relation(StrEnum):
@@ -220,6 +222,7 @@ class Refusal(StrEnum):
     NOT_A_MEMBER = "not_a_member"  # or no such chat: the two are not told apart
     NO_SUCH_MESSAGE = "no_such_message"  # nothing (left) to edit or delete
     NOT_THE_AUTHOR = "not_the_author"
+    EDIT_LIMIT = "edit_limit"  # the message was edited MAX_EDITS times
     ID_REUSED = "id_reused"  # same chat, sender and client_msg_id with other content
     UNAVAILABLE = "unavailable"  # the database did not take it in time; try again with the same client_msg_id
     NOT_STORABLE = "not_storable"  # the database answers, and cannot take this event: a fault of ours, not an outage

@@ -167,7 +167,12 @@ ROWS: dict[str, list[Panel]] = {
             "ops",
             {"{{limit}} {{caller}}": _rate("chat_gateway_http_limited_total", "limit, caller")},
         ),
-        Panel("Calls stopped by quotas", "ops", {"{{quota}}": _rate("chat_gateway_quota_rejections_total", "quota")}),
+        Panel(
+            "Quotas",
+            "ops",
+            {"{{quota}}": _rate("chat_gateway_quota_rejections_total", "quota")},
+            "What was not stored, because its user or address had stored as much as it may.",
+        ),
         Panel("Pages read by resumes", "ops", {"{{source}}": _rate("chat_gateway_replay_pages_total", "source")}),
         Panel("Notifications", "ops", {"{{kind}}": _rate("chat_gateway_notices_total", "kind")}),
         Panel("Proxied echo sessions ended", "ops", {"{{end}}": _rate("chat_gateway_upstream_ends_total", "end")}),

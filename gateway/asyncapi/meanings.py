@@ -46,6 +46,7 @@ ERRORS: Final[Mapping[ErrorCode, str]] = {
     ErrorCode.NOT_FOUND: "the message to edit or delete does not exist",
     ErrorCode.FORBIDDEN: "not a member of the chat, not the message's author, or not for anonymous clients",
     ErrorCode.BANNED: "in problem documents only: the user is banned",
+    ErrorCode.EDIT_LIMIT: "the message was edited 100 times; it can still be deleted",
     ErrorCode.ID_REUSED: "this `client_msg_id` was used for other content",
     ErrorCode.UNAVAILABLE: "temporarily unavailable; retry after `retry_after_s`, with the same `client_msg_id`",
     ErrorCode.UNAUTHORIZED: "in problem documents only: the token is missing, invalid or expired",

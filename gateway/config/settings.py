@@ -40,11 +40,9 @@ def _setting(parse: Callable[[str], _T], default: _T, meaning: str, *, shown: st
     return setting
 
 
-def _per_minute(most: int, what: str) -> int:
+def _per_minute(most: int, what: str, of_whom: str = "user (or address without one) and node") -> int:
     """A limit of a socket's commands (`gateway.sessions.command_limits`)."""
-    meaning = (
-        f"{what} per socket in a minute, three times as many per user (or address without one) and node; 0 = no limit"
-    )
+    meaning = f"{what} per socket in a minute, three times as many per {of_whom}; 0 = no limit"
     return _setting(values.whole(0, 1_000_000), most, meaning, shown=f"{most}; no limit in development")
 
 
@@ -240,7 +238,7 @@ class Settings:
     history_per_minute: int = _per_minute(600, "pages of history")
     presence_per_minute: int = _per_minute(300, "questions who is present")
     subscriptions_per_minute: int = _per_minute(3_000, "subscribes and unsubscribes")
-    edits_per_minute: int = _per_minute(60, "edits and deletions")
+    edits_per_minute: int = _per_minute(60, "edits and deletions", "user, over all replicas")
     typing_per_minute: int = _per_minute(600, "typing notifications")
     reads_per_minute: int = _per_minute(600, "read receipts")
     pings_per_minute: int = _per_minute(18_000, "`ping` and `hello`")

@@ -1,4 +1,4 @@
-"""Limits of rates across all nodes: stored messages per user, and handshakes. Implemented in `gateway.redis`."""
+"""The limits of what a user stores in a minute, across all nodes. Implemented by `gateway.redis.rate_limits`."""
 
 from typing import Final, Protocol
 

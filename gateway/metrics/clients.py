@@ -113,7 +113,7 @@ class ClientMetrics:
             self._http_limited.labels(limit, "user")
         self._quota_rejections = Counter(
             "chat_gateway_quota_rejections_total",
-            "Calls rejected by a quota: the chats that a user has created, or the members of a chat.",
+            "What was not stored because of a limit on what one user can store, by limit.",
             ["quota"],
             registry=registry,
         )
@@ -200,7 +200,7 @@ class ClientMetrics:
         self._http_limited.labels(limit, caller).inc()
 
     def quota_exceeded(self, quota: Quota) -> None:
-        """Count a call that a quota stopped."""
+        """Count what was not stored because of this limit."""
         self._quota_rejections.labels(quota).inc()
 
     def upstream_ended(self, end: str) -> None:

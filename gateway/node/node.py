@@ -55,6 +55,7 @@ class Node:
         presence_publisher: PresencePublisher,
         leave_queue: LeaveQueue,
         limits: RateLimits,
+        edit_limits: RateLimits,
         log: ChatLog,
         pages: ReplayCache,
         membership: Memberships,
@@ -75,6 +76,7 @@ class Node:
         self._subscriptions = subscriptions
         self._broker = broker
         self._limits = limits
+        self._edit_limits = edit_limits
         self._repair = repair
         self._evictions = evictions
         self._feed = feed
@@ -171,24 +173,27 @@ class Node:
     # --- publishing
 
     async def admit(self, event: NewEvent) -> Admitted | RateLimited:
-        """Count a message against its sender's rate limit.
+        """Count an event against its sender's rate limit: of messages, or of edits and deletions.
 
-        A retry of a stored message is always admitted, since it stores nothing. Raises: StorageUnavailable.
+        A retry of a stored event is always admitted, since it stores nothing. Raises: StorageUnavailable.
         """
-        verdict = await self._limits.admit(event.sender.id, _entry(event))
+        verdict = await self._limits_of(event).admit(event.sender.id, _entry(event))
         if isinstance(verdict, RateLimited) and may_be_retry(event.client_msg_id):
             stored = await self._log.find(event.chat_id, event.sender.id, event.client_msg_id)
             if stored is not None:
                 return Admitted(is_new=False)
         return verdict
 
+    def _limits_of(self, event: NewEvent) -> RateLimits:
+        return self._limits if event.kind is EventKind.MESSAGE else self._edit_limits
+
     def submit(
         self, event: NewEvent, done: OnOutcome, *, admitted: Admitted | None = None, by: Subscription | None = None
     ) -> None:
         """Store an event and deliver it; `done` is called with the outcome after delivery on this node.
 
-        A message must have been admitted; if it is not stored, it is no longer counted against the rate limit. `by` is
-        the subscription of the sending socket, whose dialect may not echo the event.
+        A client's event must have been admitted; if it is not stored, it is no longer counted against the rate limit.
+        `by` is the subscription of the sending socket, whose dialect may not echo the event.
         """
         if by is not None:
             by.sends(event.client_msg_id)
@@ -196,7 +201,7 @@ class Node:
         def on_outcome(outcome: Outcome) -> None:
             is_stored = isinstance(outcome, Committed) and not outcome.duplicate
             if admitted is not None and admitted.is_new and not _counts_against_limit(outcome):
-                self._limits.forget(event.sender.id, _entry(event))
+                self._limits_of(event).forget(event.sender.id, _entry(event))
             if isinstance(outcome, Committed):
                 if is_stored:
                     self._note_stored(outcome.event)
@@ -223,7 +228,7 @@ class Node:
 
         Raises: StorageUnavailable.
         """
-        admitted = await self.admit(event) if event.kind is EventKind.MESSAGE else None
+        admitted = await self.admit(event)
         if isinstance(admitted, RateLimited):
             return admitted
         future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()

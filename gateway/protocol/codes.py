@@ -41,6 +41,7 @@ class ErrorCode(StrEnum):
     NOT_FOUND = "not_found"
     FORBIDDEN = "forbidden"
     BANNED = "banned"
+    EDIT_LIMIT = "edit_limit"
     ID_REUSED = "id_reused"
     UNAVAILABLE = "unavailable"
     UNAUTHORIZED = "unauthorized"

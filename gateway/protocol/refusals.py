@@ -14,6 +14,7 @@ REFUSALS: Final[Mapping[Refusal, ErrorReply]] = {
     Refusal.NOT_A_MEMBER: ErrorReply(ErrorCode.FORBIDDEN, "You are not a member of this chat"),
     Refusal.NO_SUCH_MESSAGE: ErrorReply(ErrorCode.NOT_FOUND, "Message not found"),
     Refusal.NOT_THE_AUTHOR: ErrorReply(ErrorCode.FORBIDDEN, "Only its author may change a message"),
+    Refusal.EDIT_LIMIT: ErrorReply(ErrorCode.EDIT_LIMIT, "This message was edited too many times"),
     Refusal.ID_REUSED: ErrorReply(ErrorCode.ID_REUSED, "This client_msg_id was used for other content"),
     Refusal.UNAVAILABLE: UNAVAILABLE,
     Refusal.NOT_STORABLE: UNAVAILABLE,  # the cause is not for clients

@@ -80,6 +80,7 @@ class RedisBackend:
         node_id: str,
         messages_per_minute: int,
         strangers_per_minute: int,
+        edits_per_minute: int,
         events: RedisEvents,
         standing: Standing,
     ) -> None:
@@ -91,6 +92,7 @@ class RedisBackend:
         self.limits = RedisRateLimits(link, messages_per_minute)
         self.stranger_limits = RedisRateLimits(link, strangers_per_minute, "strangers")
         self.caller_buckets = RedisBuckets(link)
+        self.edit_limits = RedisRateLimits(link, edits_per_minute, "edits")
         self.tickets = RedisTickets(link)
         self.peers = Peers(node_id, standing, lambda *words: link.run_script(SCRIPT, KEY, *words))
         self._tasks = Tasks(events.task_failed)
@@ -147,6 +149,7 @@ async def open_redis(
     *,
     messages_per_minute: int,
     strangers_per_minute: int = 0,
+    edits_per_minute: int = 0,
     events: Callable[[int], RedisEvents],
 ) -> AsyncIterator[Backend]:
     """The adapters over each Redis that `url` lists; any of them may be unavailable, and is then reconnected to.
@@ -164,7 +167,8 @@ async def open_redis(
         else:
             server = ClusterServer(cluster, names, node_id, events)
         standing = Standing(shard + 1, len(urls), names.store_id)
-        return RedisBackend(server, names, node_id, messages_per_minute, strangers_per_minute, events(shard), standing)
+        limits = messages_per_minute, strangers_per_minute, edits_per_minute
+        return RedisBackend(server, names, node_id, *limits, events(shard), standing)
 
     shards = [over(one, shard) for shard, one in enumerate(urls)]
     rooms: Backend = shards[0] if len(shards) == 1 else ShardedBackend(shards, node_id)

@@ -55,6 +55,7 @@ class Shard(Protocol):
     limits: RedisRateLimits
     stranger_limits: RedisRateLimits
     caller_buckets: RedisBuckets
+    edit_limits: RedisRateLimits
     tickets: RedisTickets
     peers: Peers
 
@@ -78,6 +79,7 @@ class ShardedBackend:
         self.limits = ShardedLimits([shard.limits for shard in shards])
         self.stranger_limits = ShardedLimits([shard.stranger_limits for shard in shards])
         self.caller_buckets = ShardedBuckets([shard.caller_buckets for shard in shards])
+        self.edit_limits = ShardedLimits([shard.edit_limits for shard in shards])
         self.tickets = ShardedTickets([shard.tickets for shard in shards])
 
     def start(self, broker_listener: BrokerListener, presence_listener: PresenceListener) -> None:

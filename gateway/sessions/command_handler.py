@@ -13,7 +13,7 @@ from gateway.protocol.validation import new_client_msg_id
 from gateway.sessions.context import SessionContext
 from gateway.sessions.session import Session
 from gateway.sessions.typing_throttle import TypingThrottle
-from storage.records import Committed, EventKind, NewEvent, Outcome, Person
+from storage.records import Committed, EventKind, NewEvent, Outcome, Person, Quota, Refusal
 
 
 class CommandHandler:
@@ -27,25 +27,28 @@ class CommandHandler:
         self._throttles: dict[int, TypingThrottle] = {}
         """By chat: the throttles of recent typing notifications."""
 
-    async def send(self, request: Request, chat_id: int, command: SendMessage, by: Subscription | None = None) -> None:
-        """Store a message, unless the user's rate limit is reached; `by` is the sending subscription, if any.
+    async def store(
+        self,
+        request: Request,
+        chat_id: int,
+        command: SendMessage | EditMessage | DeleteMessage,
+        by: Subscription | None = None,
+    ) -> None:
+        """Store an event, unless the user's rate limit is reached; the reply follows after the commit.
 
-        Raises: StorageUnavailable.
+        `by` is the sending subscription, if any. Raises: StorageUnavailable.
         """
         started = time.perf_counter()
         event = self._event(chat_id, command)
         verdict = await self._node.admit(event)
         if isinstance(verdict, RateLimited):
-            self._context.metrics.rate_limited.inc()
+            if event.kind is EventKind.MESSAGE:
+                self._context.metrics.rate_limited.inc()
+            else:
+                self._context.metrics.quota_exceeded(Quota.EDITS)
             self._session.refuse(rate_limited(verdict.retry_after_s), request)
         else:
             self._submit(request, event, verdict, by, started)
-
-    def change(
-        self, request: Request, chat_id: int, command: EditMessage | DeleteMessage, by: Subscription | None = None
-    ) -> None:
-        """Edit or delete a message; the reply follows after the commit."""
-        self._submit(request, self._event(chat_id, command), None, by, time.perf_counter())
 
     def _event(self, chat_id: int, command: SendMessage | EditMessage | DeleteMessage) -> NewEvent:
         client_msg_id = command.client_msg_id or new_client_msg_id()
@@ -62,7 +65,7 @@ class CommandHandler:
         self,
         request: Request,
         event: NewEvent,
-        admitted: Admitted | None,
+        admitted: Admitted,
         by: Subscription | None,
         started: float,
     ) -> None:
@@ -73,6 +76,8 @@ class CommandHandler:
                 self._session.answer(Stored(outcome.event, outcome.duplicate, epoch), request)
                 self._session.done(request, time.perf_counter() - started)
             else:
+                if outcome is Refusal.EDIT_LIMIT:
+                    self._context.metrics.quota_exceeded(Quota.MESSAGE_EDITS)
                 self._session.refuse(REFUSALS[outcome], request)
 
         self._node.submit(event, done, admitted=admitted, by=by)

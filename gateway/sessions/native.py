@@ -137,11 +137,8 @@ class NativeSession(Session):
         self.answer(Done(), request)
         self.done(request)
 
-    async def _send(self, request: Request, command: SendMessage, chat_id: int) -> None:
-        await self._commands.send(request, chat_id, command)
-
-    def _change(self, request: Request, command: EditMessage | DeleteMessage, chat_id: int) -> None:
-        self._commands.change(request, chat_id, command)
+    async def _store(self, request: Request, command: SendMessage | EditMessage | DeleteMessage, chat_id: int) -> None:
+        await self._commands.store(request, chat_id, command)
 
     async def _history(self, request: Request, command: GetHistory, access: ChatAccess) -> None:
         await self._commands.history(request, access, command)
@@ -271,9 +268,9 @@ _RULES: Final[Mapping[type, _Rule]] = {
     Refresh: _Rule(NativeSession._refresh, "refresh"),
     Subscribe: _Rule(NativeSession._subscribe, "subscribe"),
     Unsubscribe: _Rule(NativeSession._end_subscription, "unsubscribe"),
-    SendMessage: _Rule(NativeSession._send, "message"),
-    EditMessage: _Rule(NativeSession._change, "edit_message"),
-    DeleteMessage: _Rule(NativeSession._change, "delete_message"),
+    SendMessage: _Rule(NativeSession._store, "message"),
+    EditMessage: _Rule(NativeSession._store, "edit_message"),
+    DeleteMessage: _Rule(NativeSession._store, "delete_message"),
     GetHistory: _Rule(NativeSession._history, "history", in_chat=True),
     GetPresence: _Rule(NativeSession._presence, "presence", in_chat=True),
     SetTyping: _Rule(NativeSession._set_typing, "typing", in_chat=True),

@@ -99,22 +99,20 @@ class ChatSession(SingleChatSession):
 
     def _handle_now(self, request: Request) -> bool:
         match request.command:
-            case SendMessage() | MarkRead() | GetHistory() | GetPresence() | Refresh():
-                return False
             case Ping():
                 self.answer(Pong(), request)
                 self.done(request)
             case SetTyping(is_typing=is_typing):
                 self._actions.set_typing(request, self._subscription.chat_id, is_typing)
-            case EditMessage() | DeleteMessage() as command:
-                self._actions.change(request, self._subscription.chat_id, command, by=self._subscription)
+            case _:
+                return False
         return True
 
     async def _handle(self, request: Request) -> None:
         chat_id, last_seq = self._subscription.chat_id, self._subscription.local.reorder_buffer.last_seq
         match request.command:
-            case SendMessage() as command:
-                await self._actions.send(request, chat_id, command, by=self._subscription)
+            case SendMessage() | EditMessage() | DeleteMessage() as command:
+                await self._actions.store(request, chat_id, command, by=self._subscription)
             case MarkRead(seq=seq):
                 position = self._subscription.pos if seq is None else min(seq, last_seq)
                 await self._actions.mark_read(request, chat_id, position)

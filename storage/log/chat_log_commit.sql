@@ -47,16 +47,19 @@ BEGIN
                 WHERE e.chat_id = r.chat_id AND e.sender_id = r.sender_id AND e.client_msg_id = r.client_msg_id)
             ORDER BY r.place
         LOOP
-            SELECT e.sender_id, e.is_deleted INTO target FROM chat_log e
+            SELECT e.sender_id, e.is_deleted, e.edit_count INTO target FROM chat_log e
                 WHERE e.id = change.message_id AND e.chat_id = change.chat_id AND e.kind = 'message';
             IF NOT FOUND OR target.is_deleted THEN
                 verdicts[change.place] := 'no_such_message';
             ELSIF target.sender_id <> change.sender_id THEN
                 verdicts[change.place] := 'not_the_author';
+            ELSIF change.kind = 'edit' AND target.edit_count >= 100 THEN  -- storage.log.commit.MAX_EDITS
+                verdicts[change.place] := 'edit_limit';
             ELSE
                 verdicts[change.place] := 'created';
                 UPDATE chat_log e SET text = CASE WHEN change.kind = 'delete' THEN '' ELSE change.text END,
-                    is_edited = e.is_edited OR change.kind = 'edit', is_deleted = change.kind = 'delete'
+                    is_edited = e.is_edited OR change.kind = 'edit', is_deleted = change.kind = 'delete',
+                    edit_count = e.edit_count + (change.kind = 'edit')::int
                     WHERE e.id = change.message_id;
             END IF;
         END LOOP;

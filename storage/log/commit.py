@@ -6,6 +6,7 @@ from typing import Protocol
 
 from storage.records import NewEvent, Outcome
 
+MAX_EDITS = 100  # of one message, each of which is a row for good; `chat_log_commit.sql` has this figure too
 BATCH_LIMIT = 200  # events per commit; more adds latency and no throughput (docs/message-log.md)
 
 

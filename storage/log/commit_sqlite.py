@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from msgspec.structs import replace
 
 from storage.database.sqlite_writer import SqliteWriter
-from storage.log.commit import digest_of
+from storage.log.commit import MAX_EDITS, digest_of
 from storage.log.event_rows import SELECT_EVENT, event_of
 from storage.records import ChatEvent, Committed, EventKind, NewEvent, Outcome, Refusal
 
@@ -15,7 +15,8 @@ _KNOWN = SELECT_EVENT + "WHERE e.chat_id = ? AND e.sender_id = ? AND e.client_ms
 _MEMBER = "SELECT 1 FROM memberships WHERE chat_id = ? AND user_id = ?"
 _LAST_SEQ = "SELECT last_seq FROM chats WHERE id = ?"
 _TARGET = """
-SELECT sender_id, is_deleted, is_edited, created_at FROM chat_log WHERE id = ? AND chat_id = ? AND kind = 'message'
+SELECT sender_id, is_deleted, is_edited, edit_count, created_at FROM chat_log
+WHERE id = ? AND chat_id = ? AND kind = 'message'
 """
 _LAST_ID = "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'chat_log'"
 _INSERT = """
@@ -93,11 +94,13 @@ class _Batch:
         if target["sender_id"] != event.sender.id:
             return Refusal.NOT_THE_AUTHOR
         is_deleted = event.kind == EventKind.DELETE
+        if not is_deleted and target["edit_count"] >= MAX_EDITS:
+            return Refusal.EDIT_LIMIT
         text = "" if is_deleted else event.text
         is_edited = bool(target["is_edited"]) or not is_deleted
         self._execute(
-            "UPDATE chat_log SET text = ?, is_edited = ?, is_deleted = ? WHERE id = ?",
-            (text, is_edited, is_deleted, event.message_id),
+            "UPDATE chat_log SET text = ?, is_edited = ?, is_deleted = ?, edit_count = edit_count + ? WHERE id = ?",
+            (text, is_edited, is_deleted, not is_deleted, event.message_id),
         )
         created_at = datetime.fromisoformat(target["created_at"])
         stored = self._append(event, digest, created_at)

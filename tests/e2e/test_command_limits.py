@@ -38,6 +38,7 @@ async def test_edits_beyond_the_limit_are_not_stored(cluster: Cluster) -> None:
     errors = await answers(flooding, TRIED - EDITS - 5, "error")
     assert {error["code"] for error in errors} == {"rate_limited"}
     assert all(1 <= int(str(error["retry_after_s"])) <= 60 for error in errors)
+    await flooding.until(lambda frames: sum(frame["type"] == "message" for frame in frames) >= EDITS)
     await other.send(type="edit_message", id=theirs["id"], text="changed")
     await other.next("message", lambda frame: frame["data"]["text"] == "changed")
     await other.send(type="history", limit=10)
@@ -59,6 +60,27 @@ async def test_anonymous_sockets_of_one_address_share_a_limit(cluster: Cluster) 
     member = await cluster.open(0, "/ws/phone", ann.token)
     await member.send(type="history", chat_id=chat, id=1, limit=1)
     assert (await member.next("ack"))["id"] == 1
+
+
+async def test_edits_are_limited_over_all_nodes_and_sockets(tmp_path: Path, redis_url: str, database_url: str) -> None:
+    edits = 10  # a socket's; a user has three times as many
+    limits = {"EDITS_PER_MINUTE": edits, "MESSAGES_PER_MINUTE": 0}
+    async with run_cluster(tmp_path / "two", redis_url, database_url, nodes=2, **limits) as cluster:
+        ann = await cluster.user()
+        chat = await cluster.chat(ann, await cluster.user())
+        sockets = [await cluster.open(node, f"/ws/{node}{n}", ann.token) for node in (0, 1) for n in range(4)]
+        await sockets[0].send(type="message", chat_id=chat, text="first", id=0)
+        first = await sockets[0].next("ack")
+        stored = 0
+        for number in range(edits):
+            for client in sockets:
+                edit = {"chat_id": chat, "message_id": first["message_id"], "text": str(number), "id": number}
+                await client.send(type="edit_message", **edit)
+        for client in sockets:
+            frames = await answers(client, edits, "error", "ack")
+            assert {frame["code"] for frame in frames if frame["type"] == "error"} <= {"rate_limited"}
+            stored += sum(frame["type"] != "error" for frame in frames)
+        assert 3 * edits <= stored <= 3 * edits + 2
 
 
 async def test_limit_is_answered_in_every_dialect(cluster: Cluster) -> None:

@@ -123,7 +123,7 @@ def stored(seq: int = 3) -> ChatEvent:
 async def test_message_is_admitted_and_submitted(handler: Handler) -> None:
     command = SendMessage("hi", "c1")
     sent = request(command)
-    await handler.commands.send(sent, CHAT, command, by=BY)
+    await handler.commands.store(sent, CHAT, command, by=BY)
     event = NewEvent(CHAT, ANN, "c1", EventKind.MESSAGE, "hi")
     assert handler.node.asked == [("admit", event), ("submit", event, ADMITTED, BY)]
     assert (handler.session.replies, handler.session.counted) == ([], [])
@@ -134,7 +134,7 @@ async def test_message_is_admitted_and_submitted(handler: Handler) -> None:
 async def test_message_without_an_id_is_given_one(handler: Handler) -> None:
     ids = set()
     for _ in range(2):
-        await handler.commands.send(request(None), CHAT, SendMessage("hi", None))
+        await handler.commands.store(request(None), CHAT, SendMessage("hi", None))
         submitted: Any = handler.node.asked[-1][1]
         ids.add(submitted.client_msg_id)
     assert len(ids) == 2
@@ -144,7 +144,7 @@ async def test_message_without_an_id_is_given_one(handler: Handler) -> None:
 async def test_message_over_the_rate_limit_is_rejected(handler: Handler) -> None:
     handler.node.verdict = RateLimited(1.2)
     sent = request(SendMessage("hi", "c1"))
-    await handler.commands.send(sent, CHAT, SendMessage("hi", "c1"))
+    await handler.commands.store(sent, CHAT, SendMessage("hi", "c1"))
     ((error, refused),) = handler.session.refusals
     assert (error.code, error.retry_after_s, refused) == (ErrorCode.RATE_LIMITED, 2, sent)
     assert [name for name, *_ in handler.node.asked] == ["admit"]
@@ -158,15 +158,26 @@ async def test_message_over_the_rate_limit_is_rejected(handler: Handler) -> None
         (DeleteMessage(11, "c1"), NewEvent(CHAT, ANN, "c1", EventKind.DELETE, "", 11)),
     ],
 )
-def test_change_is_submitted_without_admission(handler: Handler, command: Any, event: NewEvent) -> None:
-    handler.commands.change(request(command), CHAT, command, by=BY)
-    assert handler.node.asked == [("submit", event, None, BY)]
+async def test_change_is_admitted_and_submitted(handler: Handler, command: Any, event: NewEvent) -> None:
+    await handler.commands.store(request(command), CHAT, command, by=BY)
+    assert handler.node.asked == [("admit", event), ("submit", event, ADMITTED, BY)]
+
+
+async def test_change_over_the_rate_limit_is_rejected(handler: Handler) -> None:
+    handler.node.verdict = RateLimited(1.2)
+    sent = request(DeleteMessage(11, "c1"))
+    await handler.commands.store(sent, CHAT, DeleteMessage(11, "c1"))
+    ((error, refused),) = handler.session.refusals
+    assert (error.code, error.retry_after_s, refused) == (ErrorCode.RATE_LIMITED, 2, sent)
+    assert [name for name, *_ in handler.node.asked] == ["admit"]
+    assert rejections(handler) == {"edits": 1, "message_edits": 0}
+    assert handler.metrics.rate_limited._value.get() == 0
 
 
 @pytest.mark.parametrize("duplicate", [False, True])
-def test_committed_event_is_the_reply(handler: Handler, duplicate: bool) -> None:
+async def test_committed_event_is_the_reply(handler: Handler, duplicate: bool) -> None:
     sent = request(DeleteMessage(11, "c1"))
-    handler.commands.change(sent, CHAT, DeleteMessage(11, "c1"))
+    await handler.commands.store(sent, CHAT, DeleteMessage(11, "c1"))
     handler.node.epoch = "e2"
     handler.node.done(Committed(stored(), duplicate))
     assert handler.session.replies == [(Stored(stored(), duplicate, "e1"), sent)]
@@ -176,12 +187,17 @@ def test_committed_event_is_the_reply(handler: Handler, duplicate: bool) -> None
 
 
 @pytest.mark.parametrize("refusal", Refusal)
-def test_refusal_of_the_store_is_the_reply(handler: Handler, refusal: Refusal) -> None:
+async def test_refusal_of_the_store_is_the_reply(handler: Handler, refusal: Refusal) -> None:
     sent = request(DeleteMessage(11, "c1"))
-    handler.commands.change(sent, CHAT, DeleteMessage(11, "c1"))
+    await handler.commands.store(sent, CHAT, DeleteMessage(11, "c1"))
     handler.node.done(refusal)
     assert handler.session.refusals == [(REFUSALS[refusal], sent)]
     assert (handler.session.replies, handler.session.counted) == ([], [])
+    assert rejections(handler) == {"edits": 0, "message_edits": int(refusal is Refusal.EDIT_LIMIT)}
+
+
+def rejections(handler: Handler) -> dict[str, float]:
+    return {name: counter._value.get() for name, counter in handler.metrics._quotas.items() if "edits" in name}
 
 
 async def test_typing_is_published_for_each_chat(handler: Handler) -> None:

@@ -177,8 +177,8 @@ async def test_anonymous_session_may_not_use_commands(command: object) -> None:
         (GetHistory(None, 2, 20), ("after", GROUP, 2, 20, 9, "e1")),
         (GetPresence(), ("members", GROUP)),
         (SendMessage("hi", "c1"), ("admit", "hi")),
-        (EditMessage(11, "new", "c1"), ("submit", "edit", "new", None)),
-        (DeleteMessage(11, "c1"), ("submit", "delete", "", None)),
+        (EditMessage(11, "new", "c1"), ("admit", "new")),
+        (DeleteMessage(11, "c1"), ("admit", "")),
     ],
 )
 async def test_command_of_a_member_reaches_the_node(world: World, command: object, asked: tuple[object, ...]) -> None:

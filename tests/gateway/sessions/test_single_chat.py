@@ -168,9 +168,10 @@ async def test_command_reaches_the_node(world: World, command: object, asked: tu
 
 
 @pytest.mark.parametrize(("command", "text"), [(EditMessage(11, "new", "c1"), "new"), (DeleteMessage(11, "c1"), "")])
-async def test_change_is_submitted_in_the_same_turn(world: World, command: object, text: str) -> None:
+async def test_change_is_submitted_by_the_subscription(world: World, command: object, text: str) -> None:
     request = world.receive(command)
-    ((name, _, submitted, by),) = world.asked
+    await world.settled()
+    _, (name, _, submitted, by) = world.asked
     assert (name, submitted, type(by)) == ("submit", text, Subscription)
     assert [answered for _, answered in world.dialect.replies] == [request]
 

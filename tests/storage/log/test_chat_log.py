@@ -8,6 +8,8 @@ import pytest
 
 from gateway.interfaces.chat_log import ChatLog
 from storage.database.store_identity import count_restore
+from storage.log.commit import MAX_EDITS
+from storage.log.commit_postgres import SQL
 from storage.records import BIGINT_MAX, ChatPosition, Committed, EventKind, NewEvent, NewMember, Refusal
 from tests.storage.nodes import Node, deletion, edit, message, open_node, outcomes
 
@@ -178,6 +180,22 @@ async def test_edits_and_deletion_in_one_batch_apply_in_order(node: Node) -> Non
     assert node.batches == [1, 5]
     assert [a.event.seq if isinstance(a, Committed) else a for a in answers] == [2, 3, 4, 5, Refusal.NO_SUCH_MESSAGE]
     assert [e.text for e in await node.history(chat)] == ["", "", "hello", "", ""]
+
+
+async def test_message_is_edited_at_most_100_times(node: Node) -> None:
+    ann = await node.person("ann")
+    chat = await node.group(ann)
+    first, other = await node.say(message(chat, ann, "a")), await node.say(message(chat, ann, "b"))
+    answers = await outcomes([node.submit(edit(first, f"{n}", client_msg_id=f"e{n}")) for n in range(MAX_EDITS + 5)])
+    assert [isinstance(answer, Committed) for answer in answers] == [True] * MAX_EDITS + [False] * 5
+    assert set(answers[MAX_EDITS:]) == {Refusal.EDIT_LIMIT}
+    assert isinstance(await node.submit(edit(first, "0", client_msg_id="e0")), Committed), "a retry"
+    assert await node.submit(edit(first, "x")) is Refusal.EDIT_LIMIT
+    assert len(await node.history(chat)) == 2 + MAX_EDITS, "nothing beyond the limit is stored"
+    await node.say(edit(other, "c"))
+    deleted = await node.say(deletion(first))
+    assert (deleted.kind, deleted.text) == (EventKind.DELETE, "")
+    assert f"edit_count >= {MAX_EDITS} " in SQL.read_text(), "PostgreSQL has the same limit"
 
 
 async def test_retry_is_recognised_after_edit_and_deletion(node: Node) -> None:
