@@ -59,6 +59,7 @@ from gateway.routes import page_routes, web_socket_routes
 from gateway.server.drain import Drain
 from gateway.server.startup import StartupBarrier
 from gateway.sessions.echo import EchoService
+from gateway.sessions.echo_quota import EchoLimits, EchoQuota
 from gateway.sessions.echo_upstream import Upstream
 from httpapi.audit.middleware import Audit
 from httpapi.audit.recorder import Recorder
@@ -178,6 +179,13 @@ def build(
     max_length, context = settings.max_text_length, replace(opened.context, renew=credentials.renew)
     service, resuming = ServiceDialect(max_length), ServiceDialect(max_length, resumes=True)
     upstream = Upstream(settings.echo_proxy_url) if settings.is_proxy else None
+    echo_limits = EchoLimits(
+        settings.echo_transcript_kb * 1024,
+        settings.echo_kb_per_hour * 1024,
+        settings.echo_kb_per_hour_per_address * 1024,
+    )
+    quota = EchoQuota(opened.byte_quotas, echo_limits, opened.tasks)
+    echo = EchoService(opened.transcripts, opened.tasks, metrics.clients, upstream, quota)
     actors = Actors(identity, service_keys)
     reads = CallerTurns(at_once=READS_AT_ONCE, per_caller=READS_PER_CALLER, total=READS)
     http: list[BaseRoute] = [
@@ -214,7 +222,7 @@ def build(
                 support=ServiceEndpoint(
                     identity, context, service, resuming, ChatKind.SUPPORT, frozenset({Role.SUPPORT, Role.CLIENT})
                 ),
-                echo=EchoEndpoint(identity, EchoService(opened.transcripts, opened.tasks, metrics.clients, upstream)),
+                echo=EchoEndpoint(identity, echo, settings.trusted_proxies),
                 room=RoomEndpoint(identity, context, opened.rooms),
                 public=PublicEndpoint(
                     identity, context, PublicDialect(max_length), public_channel, opened.member_changes

@@ -21,6 +21,7 @@ from gateway.interfaces.broker import Broker
 from gateway.interfaces.caller_buckets import CallerBuckets
 from gateway.interfaces.client_registry import ClientRegistry
 from gateway.interfaces.presence import Presence
+from gateway.interfaces.rate_limits import ByteQuotas
 from gateway.interfaces.revocations import RevocationLog
 from gateway.interfaces.rooms import RoomInbox, Store
 from gateway.interfaces.session import OpenSession
@@ -51,6 +52,7 @@ from gateway.tasks import Tasks
 from storage.database.database import Database
 from storage.database.store_identity import store_id
 from storage.log.chat_log import open_chat_log
+from storage.log.transcript_retention import TranscriptRetention
 from storage.log.transcripts import open_transcripts
 from storage.repositories.chats import Chats
 from storage.repositories.contacts import ContactRepository
@@ -86,6 +88,7 @@ class OpenNode:
     health: Health
     tasks: Tasks
     transcripts: Transcripts
+    byte_quotas: ByteQuotas
     members: Chats
     contacts: ContactRepository
     staff: StaffRepository
@@ -221,6 +224,7 @@ async def open_node(
         vital.spawn(repair.run(), "position check")
         vital.spawn(feed.run(), "users' feed")
         vital.spawn(read_positions.run(), "read positions")
+        vital.spawn(_retention(settings, database, metrics).run(), "old transcripts")
         vital.spawn(leave_queue.run(), "departures")
         vital.spawn(expire(sessions), "token expiry")
         vital.spawn(revocation_list.run(sessions), "revocations")
@@ -261,6 +265,7 @@ async def open_node(
             health=health,
             tasks=tasks,
             transcripts=transcripts,
+            byte_quotas=redis.byte_quotas,
             members=membership,
             contacts=contacts,
             staff=staff,
@@ -275,6 +280,16 @@ async def open_node(
             finish_queue=_no_queue if queue is None else queue.finish,
             stop_presence=redis.presence.stop,
         )
+
+
+def _retention(settings: Settings, database: Database, metrics: Metrics) -> TranscriptRetention:
+    return TranscriptRetention(
+        database,
+        max_bytes=settings.echo_transcripts_mb * 1024 * 1024,
+        max_age_s=settings.echo_transcript_days * 24 * 3600,
+        on_measured=metrics.delivery.transcript_bytes.set,
+        on_deleted=metrics.delivery.transcript_lines_deleted.inc,
+    )
 
 
 def _command_rates(settings: Settings) -> CommandRates:

@@ -256,6 +256,18 @@ class TranscriptLine(models.Model):
         unique_together = (("session_id", "place"), ("user_id", "id"))
 
 
+class TranscriptSize(models.Model):
+    """A part of the size of all transcripts in bytes, which is the sum over all rows, a part may be negative."""
+
+    shard = fields.SmallIntField(primary_key=True, generated=False)
+    bytes = fields.BigIntField()
+
+    class Meta:
+        """Where it lives."""
+
+        table = "transcript_sizes"
+
+
 class Revocation(models.Model):
     """A log of revoked tokens and bans: rows are appended, and deleted once they have no effect.
 

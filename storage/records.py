@@ -53,6 +53,9 @@ class Quota(StrEnum):
     MEMBERS = "members"  # of one chat
     EDITS = "edits"  # of a user in a minute, over all nodes
     MESSAGE_EDITS = "message_edits"
+    ECHO_SESSION = "echo_session"  # bytes of a session's transcript
+    ECHO_USER = "echo_user"  # bytes of a user's transcripts in an hour, over all nodes
+    ECHO_ADDRESS = "echo_address"  # the same of an address
 
 
 class Relation(StrEnum):

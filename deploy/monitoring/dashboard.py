@@ -250,6 +250,10 @@ ROWS: dict[str, list[Panel]] = {
             },
         ),
         Panel("Commit time of echo transcripts", "s", _quantiles("chat_gateway_transcript_commit_seconds")),
+        Panel("Size of echo transcripts", "bytes", {"all": "max(chat_gateway_transcript_bytes)"}),
+        Panel(
+            "Deleted lines of echo transcripts", "ops", {"lines": _rate("chat_gateway_transcript_lines_deleted_total")}
+        ),
         Panel("Lines per commit of echo transcripts", "short", _quantiles("chat_gateway_transcript_batch_lines")),
         Panel(
             "Versions", "short", {"{{version}}": f"count by (version) (chat_gateway_build_info{{{HERE}}})"}, stat=True

@@ -24,6 +24,6 @@ ECHO: Final = Family(
     access=Access.USER,
     commands=_FRAMES,
     frames=_FRAMES,
-    closes=ANYWHERE | {Close.UPSTREAM_LOST},
+    closes=ANYWHERE | {Close.UPSTREAM_LOST, Close.QUOTA_EXCEEDED},
     takes_since=False,
 )

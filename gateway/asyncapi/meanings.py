@@ -19,6 +19,8 @@ CLOSES: Final[Mapping[Close, str]] = {
     Close.REPLACED: "A newer connection of the user replaced this one, or an older one is kept "
     "(`SECOND_CONNECTION=reject`).",
     Close.ROOM_FULL: "Two other users are in the room. Reconnect when one has left.",
+    Close.QUOTA_EXCEEDED: "The transcript of this session, or those of the user or address in this hour, are full. "
+    "The last message was not stored. A new session begins a new transcript.",
     Close.ABUSE: (
         "200 commands were rejected within 60 s, or the client exceeded its rate for 10 s (500 frames a second "
         "beyond the first 1,000; each 2 KiB of JSON, or 32 KiB of an echo, count as another frame). "

@@ -290,6 +290,32 @@ class Settings:
         "the WebSocket server that the echo channel is proxied to",
         secret=True,
     )
+    echo_transcript_kb: int = _setting(
+        values.whole(0, 10_000_000),
+        1024,
+        "KiB of an echo session's transcript, in both directions and with 256 bytes a message; 0 = no limit",
+        shown="1,024; no limit in development",
+    )
+    echo_kb_per_hour: int = _setting(
+        values.whole(0, 10_000_000),
+        10_240,
+        "KiB of echo transcripts that a user may store in an hour, over all replicas; 0 = no limit",
+        shown="10,240; no limit in development",
+    )
+    echo_kb_per_hour_per_address: int = _setting(
+        values.whole(0, 10_000_000),
+        102_400,
+        "KiB of echo transcripts in an hour from one address or IPv6 /64, over all replicas; 0 = no limit",
+        shown="102,400; no limit in development",
+    )
+    echo_transcripts_mb: int = _setting(
+        values.whole(0, 100_000_000),
+        10_240,
+        "MiB of all echo transcripts, beyond which the oldest are deleted; 0 = no limit",
+    )
+    echo_transcript_days: int = _setting(
+        values.whole(0, 36_500), 0, "the days after which echo transcripts are deleted; 0 = they are kept"
+    )
     static_path: Path = _setting(
         values.page_folder, PAGE_FOLDER, "the folder of the page's files, with an `index.html`", shown="`web`"
     )

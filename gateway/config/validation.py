@@ -98,6 +98,9 @@ _LIMITS_OF_PRODUCTION: Final = (
     "lists_per_minute",
     "chats_per_minute",
     "members_per_minute",
+    "echo_transcript_kb",
+    "echo_kb_per_hour",
+    "echo_kb_per_hour_per_address",
 )
 """Without a limit in development, where load tests run from one address."""
 

@@ -16,6 +16,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from gateway.authentication.credentials import offered_bearer
 from gateway.endpoints.base import Endpoint, PendingSession
 from gateway.endpoints.connection_limits import TOO_MANY, ConnectionLimits, Place, user_of
+from gateway.endpoints.echo import QUOTA
 from gateway.errors import RedisUnavailable
 from gateway.http.problems import Problem, unavailable
 from gateway.interfaces.connection import CONNECTION, Connection
@@ -46,6 +47,7 @@ _CLOSES_OF_CODES: dict[str, Close] = {
     ErrorCode.ROOM_FULL: Close.ROOM_FULL,
     ErrorCode.BANNED: Close.BANNED,
     TOO_MANY: Close.INTERNAL,
+    QUOTA: Close.QUOTA_EXCEEDED,
 }
 """By error code, where the status is ambiguous."""
 

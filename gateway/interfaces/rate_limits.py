@@ -34,3 +34,21 @@ class RateLimits(Protocol):
     def forget(self, user_id: int, entry: str) -> None:
         """Remove a newly counted message that was not stored; never blocks."""
         ...
+
+
+QUOTA_WINDOW_S: Final = 3600.0
+
+
+class ByteQuotas(Protocol):
+    """What a user or an address may store in QUOTA_WINDOW_S, across all nodes: buckets that refill evenly."""
+
+    async def take(self, key: str, fewest: int, most: int, size: int) -> int | RateLimited:
+        """Take at least `fewest` and at most `most` bytes of a bucket of `size` bytes, and return how many.
+
+        Never raises: while Redis is unavailable, a bucket of this node decides.
+        """
+        ...
+
+    async def give_back(self, key: str, unused: int, size: int) -> None:
+        """Put bytes back that were taken and not used. Never raises."""
+        ...

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Sequence
 
-from prometheus_client import Counter, Histogram
+from prometheus_client import Counter, Gauge, Histogram
 
 from gateway.metrics.exposition import FAST, SIZES, SLOW, Registry
 from gateway.protocol.pushes import Push
@@ -32,6 +32,16 @@ class DeliveryMetrics:
             "Time of a group commit of echo transcripts.",
             registry=registry,
             buckets=FAST,
+        )
+        self.transcript_bytes = Gauge(
+            "chat_gateway_transcript_bytes",
+            "Size of all echo transcripts, as this node last read it; the same on every node.",
+            registry=registry,
+        )
+        self.transcript_lines_deleted = Counter(
+            "chat_gateway_transcript_lines_deleted_total",
+            "Lines of echo transcripts that this node deleted because of their age or of the size of all.",
+            registry=registry,
         )
         self._pushes = Counter(
             "chat_gateway_broadcast_pushes_total", "Pushes to local subscribers, encoded once each.", registry=registry

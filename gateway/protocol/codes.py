@@ -20,6 +20,7 @@ class Close(IntEnum):
     BANNED = 4408
     REPLACED = 4409  # a newer connection of the same user took the seat
     ROOM_FULL = 4410
+    QUOTA_EXCEEDED = 4413  # nothing more can be stored: reconnect to begin another transcript, or an hour later
     ABUSE = 4429
 
     @property

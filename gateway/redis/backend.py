@@ -9,6 +9,7 @@ from gateway.config.redis_url import ClusterUrl, split
 from gateway.errors import RedisUnavailable
 from gateway.interfaces.broker import BrokerListener
 from gateway.interfaces.presence import PresenceListener
+from gateway.redis.byte_quotas import RedisByteQuotas
 from gateway.redis.caller_buckets import RedisBuckets
 from gateway.redis.client_registry import RedisClients
 from gateway.redis.cluster.broker import ClusterServer
@@ -93,6 +94,7 @@ class RedisBackend:
         self.stranger_limits = RedisRateLimits(link, strangers_per_minute, "strangers")
         self.caller_buckets = RedisBuckets(link)
         self.edit_limits = RedisRateLimits(link, edits_per_minute, "edits")
+        self.byte_quotas = RedisByteQuotas(link)
         self.tickets = RedisTickets(link)
         self.peers = Peers(node_id, standing, lambda *words: link.run_script(SCRIPT, KEY, *words))
         self._tasks = Tasks(events.task_failed)

@@ -18,6 +18,7 @@ from gateway.interfaces.client_registry import ClientConnection, ConnectedClient
 from gateway.interfaces.presence import Entered, Left, PresenceListener, Seat
 from gateway.interfaces.rate_limits import Admitted, RateLimited
 from gateway.protocol.replies import Present
+from gateway.redis.byte_quotas import RedisByteQuotas
 from gateway.redis.caller_buckets import RedisBuckets
 from gateway.redis.client_registry import RedisClients, client_field, fields_of, owned_field, user_field
 from gateway.redis.peers import Peers
@@ -56,6 +57,7 @@ class Shard(Protocol):
     stranger_limits: RedisRateLimits
     caller_buckets: RedisBuckets
     edit_limits: RedisRateLimits
+    byte_quotas: RedisByteQuotas
     tickets: RedisTickets
     peers: Peers
 
@@ -80,6 +82,7 @@ class ShardedBackend:
         self.stranger_limits = ShardedLimits([shard.stranger_limits for shard in shards])
         self.caller_buckets = ShardedBuckets([shard.caller_buckets for shard in shards])
         self.edit_limits = ShardedLimits([shard.edit_limits for shard in shards])
+        self.byte_quotas = ShardedByteQuotas([shard.byte_quotas for shard in shards])
         self.tickets = ShardedTickets([shard.tickets for shard in shards])
 
     def start(self, broker_listener: BrokerListener, presence_listener: PresenceListener) -> None:
@@ -253,6 +256,18 @@ class ShardedBuckets(_Sharded[RedisBuckets]):
     async def take(self, caller: str, takes: Sequence[Take]) -> Exhausted | None:
         """Implement `CallerBuckets.take`."""
         return await self._of(number_of(caller)).take(caller, takes)
+
+
+class ShardedByteQuotas(_Sharded[RedisByteQuotas]):
+    """Implements `gateway.interfaces.rate_limits.ByteQuotas`."""
+
+    async def take(self, key: str, fewest: int, most: int, size: int) -> int | RateLimited:
+        """Implement `ByteQuotas.take`."""
+        return await self._of(number_of(key)).take(key, fewest, most, size)
+
+    async def give_back(self, key: str, unused: int, size: int) -> None:
+        """Implement `ByteQuotas.give_back`."""
+        await self._of(number_of(key)).give_back(key, unused, size)
 
 
 class ShardedTickets(_Sharded[RedisTickets]):

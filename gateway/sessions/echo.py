@@ -16,11 +16,12 @@ from gateway.interfaces.transcripts import Transcripts
 from gateway.metrics.clients import ClientMetrics
 from gateway.protocol.codes import Close, Disconnect
 from gateway.protocol.frames import binary_frame, text_frame
+from gateway.sessions.echo_quota import Allowance, EchoQuota
 from gateway.sessions.echo_transcript import WINDOW_BYTES, Conversation, Message
 from gateway.sessions.echo_upstream import Upstream, UpstreamLink
 from gateway.sessions.outbox import Outbox
 from gateway.tasks import Tasks
-from storage.records import Credential, Direction
+from storage.records import Credential, Direction, Quota
 
 logger = logging.getLogger("gateway.echo")
 
@@ -28,6 +29,11 @@ TAKE_S: Final = 20.0
 """Time that a client has to read most of its pending responses while its socket is not read."""
 
 _NOT_STORED = Disconnect(Close.INTERNAL, "the transcript could not be stored")
+_EXCEEDED: Final = {
+    Quota.ECHO_SESSION: Disconnect(Close.QUOTA_EXCEEDED, "this session's transcript is full"),
+    Quota.ECHO_USER: Disconnect(Close.QUOTA_EXCEEDED, "the user's transcripts of this hour are full"),
+    Quota.ECHO_ADDRESS: Disconnect(Close.QUOTA_EXCEEDED, "the address's transcripts of this hour are full"),
+}
 _TOO_SLOW = Disconnect(Close.SLOW_CONSUMER, "too slow")
 
 
@@ -35,7 +41,13 @@ class EchoSession:
     """The state of one socket. Implements ConnectionListener and OpenSession."""
 
     def __init__(
-        self, echo: "EchoService", connection: Connection, user_id: int, credential: Credential, on_closed: OnClosed
+        self,
+        echo: "EchoService",
+        connection: Connection,
+        user_id: int,
+        credential: Credential,
+        on_closed: OnClosed,
+        allowance: Allowance,
     ) -> None:
         self.credential = credential
         self._echo = echo
@@ -43,7 +55,10 @@ class EchoSession:
         self._user_id = user_id
         self._on_closed = on_closed
         self._outbox = Outbox(connection, on_slow=self._on_slow)
-        self._conversation = Conversation(echo.transcripts, user_id, on_lost=self._on_lost)
+        self._allowance = allowance
+        self._conversation = Conversation(
+            echo.transcripts, user_id, allowance, on_lost=self._on_lost, on_exceeded=self._on_exceeded
+        )
         self._is_paused = False
         self._is_attached = False
         self._closing: Disconnect | None = None
@@ -93,6 +108,7 @@ class EchoSession:
 
     def on_closed(self, code: int) -> None:
         """Report that the socket is closed; received messages are still stored."""
+        self._allowance.close()
         self._on_closed(self, code)
 
     # --- overridden by ProxiedSession
@@ -135,6 +151,11 @@ class EchoSession:
         self._echo.metrics.transcripts_lost.inc()
         self.close(_NOT_STORED)
 
+    def _on_exceeded(self, quota: Quota) -> None:
+        self._echo.metrics.quota_exceeded(quota)
+        logger.info("echo_quota_exceeded", extra={"fields": {**self.log_fields, "quota": quota}})
+        self.close(_EXCEEDED[quota])
+
 
 class ProxiedSession(EchoSession):
     """The state of one socket whose messages are relayed to the upstream and back."""
@@ -146,9 +167,10 @@ class ProxiedSession(EchoSession):
         user_id: int,
         credential: Credential,
         on_closed: OnClosed,
+        allowance: Allowance,
         link: UpstreamLink,
     ) -> None:
-        super().__init__(echo, connection, user_id, credential, on_closed)
+        super().__init__(echo, connection, user_id, credential, on_closed, allowance)
         self._link = link
         self._relay_task: asyncio.Task[None] | None = None
 
@@ -202,9 +224,13 @@ class EchoService:
     tasks: Tasks
     metrics: ClientMetrics
     upstream: Upstream | None
+    quota: EchoQuota
 
-    def session(self, user_id: int, credential: Credential, connection: Connection, on_closed: OnClosed) -> EchoSession:
+    def session(
+        self, user_id: int, address: str, credential: Credential, connection: Connection, on_closed: OnClosed
+    ) -> EchoSession:
         """Create the state of one socket; never blocks."""
+        allowance = self.quota.allowance(user_id, address)
         if self.upstream is None:
-            return EchoSession(self, connection, user_id, credential, on_closed)
-        return ProxiedSession(self, connection, user_id, credential, on_closed, self.upstream.link())
+            return EchoSession(self, connection, user_id, credential, on_closed, allowance)
+        return ProxiedSession(self, connection, user_id, credential, on_closed, allowance, self.upstream.link())

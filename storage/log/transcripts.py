@@ -8,6 +8,8 @@ read misses nothing.
 
 import asyncio
 import logging
+import random
+import re
 import sqlite3
 import time
 from collections import deque
@@ -26,6 +28,7 @@ from storage.records import Direction, Line, LinePage, NewLine, clamped
 
 BATCH_BYTES = 1024 * 1024  # per commit; a line counts as its payload plus LINE_BYTES
 LINE_BYTES = 256
+SHARDS = 64  # rows of the table's size: a batch locks one, so that nodes rarely wait for each other
 QUEUE_BYTES = 32 * 1024 * 1024  # waiting lines; from half of it on, sessions get backpressure
 PAGE_BYTES = 1024 * 1024  # of payload in a page, except for its first line
 TRY_S = 5.0  # after it no further attempt starts; one that hangs ends by its own timeouts
@@ -37,8 +40,8 @@ OnDone = Callable[[bool], None]
 _log = logging.getLogger(__name__)
 
 # The lock on the rows of the users makes the batches of several nodes take turns before they get ids.
-_INSERT_POSTGRES = """
-WITH owners AS (SELECT id FROM users WHERE id = ANY ($1::bigint[]) ORDER BY id FOR NO KEY UPDATE)
+_INSERT_POSTGRES = f"""
+WITH owners AS (SELECT id FROM users WHERE id = ANY ($1::bigint[]) ORDER BY id FOR NO KEY UPDATE), inserted AS (
 INSERT INTO transcripts (user_id, session_id, place, direction, payload, is_text, created_at)
 SELECT user_id, session_id, place, direction, payload, is_text, clock_timestamp()
 FROM unnest($1::bigint[], $2::text[], $3::bigint[], $4::text[], $5::bytea[], $6::bool[])
@@ -46,12 +49,20 @@ FROM unnest($1::bigint[], $2::text[], $3::bigint[], $4::text[], $5::bytea[], $6:
 WHERE (SELECT count(*) FROM owners) >= 0
 ORDER BY number
 ON CONFLICT (session_id, place) DO NOTHING
+RETURNING length(payload) + {LINE_BYTES} AS bytes)
+INSERT INTO transcript_sizes (shard, bytes) SELECT $7::smallint, sum(bytes) FROM inserted HAVING count(*) > 0
+ON CONFLICT (shard) DO UPDATE SET bytes = transcript_sizes.bytes + excluded.bytes
 """
 _INSERT_SQLITE = """
 INSERT INTO transcripts (user_id, session_id, place, direction, payload, is_text, created_at)
 VALUES (?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (session_id, place) DO NOTHING
 """
+ADD_SIZE = """
+INSERT INTO transcript_sizes (shard, bytes) VALUES ($1, $2)
+ON CONFLICT (shard) DO UPDATE SET bytes = transcript_sizes.bytes + excluded.bytes
+"""
+_ADD_SIZE_SQLITE = re.sub(r"\$\d", "?", ADD_SIZE)
 _PAGE = """
 SELECT * FROM (
     SELECT *, sum(length(payload)) OVER (ORDER BY id) - length(payload) AS bytes_before, count(*) OVER () AS found
@@ -213,12 +224,13 @@ class _Insert(Protocol):
 class _PostgresInsert:
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._shard = random.randrange(SHARDS)  # noqa: S311 - spreads load
 
     async def insert(self, lines: Sequence[NewLine]) -> None:
         columns = zip(
             *((x.user_id, x.session_id, x.place, x.direction, x.payload, x.is_text) for x in lines), strict=True
         )
-        await self._database.write(_INSERT_POSTGRES, *map(list, columns))
+        await self._database.write(_INSERT_POSTGRES, *map(list, columns), self._shard)
 
     async def close(self) -> None:
         """Nothing to release: the pool belongs to the database."""
@@ -231,7 +243,11 @@ class _SqliteInsert:
     async def insert(self, lines: Sequence[NewLine]) -> None:
         def work(connection: sqlite3.Connection) -> None:
             now = datetime.now(UTC).isoformat(" ")
+            before = connection.total_changes
             connection.executemany(_INSERT_SQLITE, ((*_columns(line), now) for line in lines))
+            if connection.total_changes > before:  # else it is the retry of a batch that was stored
+                size = sum(len(line.payload) + LINE_BYTES for line in lines)
+                connection.execute(_ADD_SIZE_SQLITE, (0, size))
 
         await self._writer.write(work)
 

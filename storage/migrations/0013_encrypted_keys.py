@@ -33,7 +33,7 @@ async def drop_view(apps: StateApps, editor: BaseSchemaEditor) -> None:
 
 
 class Migration(migrations.Migration):
-    dependencies = [("storage", "0011_login_sessions")]
+    dependencies = [("storage", "0012_quotas")]
 
     operations = [
         ops.CreateModel(

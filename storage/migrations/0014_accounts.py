@@ -3,7 +3,7 @@ from tortoise.migrations import operations as ops
 
 
 class Migration(migrations.Migration):
-    dependencies = [("storage", "0011_login_sessions")]
+    dependencies = [("storage", "0013_encrypted_keys")]
 
     operations = [
         ops.CreateModel(

@@ -5,7 +5,7 @@ from storage.database.audit_triggers import create_triggers, drop_triggers
 
 
 class Migration(migrations.Migration):
-    dependencies = [("storage", "0011_login_sessions")]
+    dependencies = [("storage", "0014_accounts")]
 
     operations = [
         ops.CreateModel(

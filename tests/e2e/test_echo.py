@@ -211,3 +211,31 @@ async def server_closes(server: Server) -> None:
     server.close()
     async with asyncio.timeout(10):
         await server.wait_closed()
+
+
+async def test_user_stores_no_more_than_an_hour_allows(tmp_path: Path, redis_url: str, database_url: str) -> None:
+    hour, session, line = 256 * 1024, 100 * 1024, 256
+    limits = {"ECHO_KB_PER_HOUR": hour // 1024, "ECHO_TRANSCRIPT_KB": session // 1024}
+    async with run_cluster(tmp_path / "limited", redis_url, database_url, **limits) as cluster:
+        ann, bob = await cluster.user("ann"), await cluster.user("bob")
+        ends = []
+        for number in range(4):
+            client = await open_echo(cluster.nodes[number % 2], ann)
+            for _ in range(60):
+                await client.send("x" * 1000 if number < 3 else "")  # an empty message is the least that fits
+            await everything(client)
+            ends.append((client.close_code, str(client.close_reason).split(" transcript")[0]))
+        assert ends == [(4413, "this session's")] * 2 + [(4413, "the user's")] * 2
+        with pytest.raises(InvalidStatus) as rejected:
+            await open_echo(cluster.nodes[0], ann)
+        assert rejected.value.response.status_code == 429
+        assert int(rejected.value.response.headers["Retry-After"]) > 0
+        assert b"quota_exceeded" in (rejected.value.response.body or b"")
+        page = await open_echo(cluster.nodes[1], ann, origin=Origin(cluster.nodes[1].url))
+        assert await everything(page) == []
+        assert page.close_code == 4413
+        lines = await history(cluster.nodes[0], ann)
+        stored = sum(len(each["text"]) + line for each in lines)
+        assert hour - 1024 <= stored <= hour + 10_000, "it refills by 73 bytes a second"
+        other = await open_echo(cluster.nodes[0], bob)
+        assert await say(other, "hi") == "hi"

@@ -11,8 +11,11 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
 from gateway.interfaces.connection import CONNECTION, Connection
+from gateway.interfaces.rate_limits import RateLimited
 from gateway.metrics import Metrics
+from gateway.redis.byte_quotas import LocalBuckets
 from gateway.sessions.echo import EchoService, EchoSession
+from gateway.sessions.echo_quota import EchoLimits, EchoQuota
 from gateway.sessions.echo_upstream import Upstream
 from gateway.tasks import Tasks
 from storage.records import Direction, LinePage, NewLine
@@ -20,6 +23,7 @@ from tests.support.transport_server import Server, closed, running, until
 
 USER_ID = 7
 TIMEOUT_S = 30.0
+UNLIMITED = EchoLimits()
 
 Done = Callable[[bool], None]
 
@@ -63,6 +67,20 @@ class FakeTranscripts:
         return sum(len(lines[0].payload) for lines, _ in self.waiting)
 
 
+class LocalQuotas(LocalBuckets):
+    """The buckets of a node without Redis, as `ByteQuotas`; they refill by a clock that stands still."""
+
+    def __init__(self) -> None:
+        super().__init__(lambda: 0.0)
+
+    async def take(self, key: str, fewest: int, most: int, size: int) -> int | RateLimited:  # type: ignore[override]
+        await asyncio.sleep(0)
+        return super().take(key, fewest, most, size)
+
+    async def give_back(self, key: str, unused: int, size: int) -> None:
+        await self.take(key, -unused, -unused, size)
+
+
 @dataclass
 class EchoServer:
     """Accepts every client."""
@@ -70,6 +88,7 @@ class EchoServer:
     echo: EchoService
     transcripts: FakeTranscripts
     metrics: Metrics
+    quotas: "LocalQuotas"
     sessions: list[EchoSession] = field(default_factory=list)
     ends: list[int] = field(default_factory=list)
     server: Server | None = None
@@ -79,7 +98,7 @@ class EchoServer:
         """ASGI."""
         assert (await receive())["type"] == "websocket.connect"
         lane: Connection = scope["extensions"][CONNECTION]
-        session = self.echo.session(USER_ID, float("inf"), lane, lambda _, code: self.ends.append(code))
+        session = self.echo.session(USER_ID, "192.0.2.1", float("inf"), lane, lambda _, code: self.ends.append(code))
         await send({"type": "websocket.accept"})
         self.sessions.append(session)
         self.before_attach(session)
@@ -106,11 +125,15 @@ class EchoServer:
 
 
 @asynccontextmanager
-async def echo_server(upstream_url: str | None = None, *, holds: bool = False) -> AsyncIterator[EchoServer]:
+async def echo_server(
+    upstream_url: str | None = None, *, holds: bool = False, limits: EchoLimits = UNLIMITED
+) -> AsyncIterator[EchoServer]:
     """An echo over transcripts of the test's; with a URL, proxied to there."""
     transcripts, tasks, metrics = FakeTranscripts(holds=holds), Tasks(), Metrics()
     upstream = None if upstream_url is None else Upstream(upstream_url)
-    app = EchoServer(EchoService(transcripts, tasks, metrics.clients, upstream), transcripts, metrics)
+    quotas = LocalQuotas()
+    quota = EchoQuota(quotas, limits, tasks)
+    app = EchoServer(EchoService(transcripts, tasks, metrics.clients, upstream, quota), transcripts, metrics, quotas)
     try:
         async with running(app) as app.server:
             yield app

@@ -4,8 +4,9 @@ from typing import Any
 
 import pytest
 
+from gateway.sessions.echo_quota import LINE_BYTES
 from gateway.sessions.echo_transcript import MESSAGE_BYTES, WINDOW_BYTES, Conversation, Message
-from storage.records import Direction, NewLine
+from storage.records import Direction, NewLine, Quota
 
 
 class Transcripts:
@@ -22,6 +23,27 @@ class Transcripts:
         self.submitted.pop(0)[1](is_stored)
 
 
+class Limits:
+    """The allowance: `left` bytes, and requests that the test answers."""
+
+    def __init__(self) -> None:
+        self.left = 1_000_000
+        self.requests: list[tuple[int, Callable[[Quota | None], None]]] = []
+
+    def take(self, size: int) -> bool:
+        if size > self.left:
+            return False
+        self.left -= size
+        return True
+
+    def request(self, size: int, done: Callable[[Quota | None], None]) -> None:
+        self.requests.append((size, done))
+
+    def answer(self, left: int = 0, exceeded: Quota | None = None) -> None:
+        self.left += left
+        self.requests.pop(0)[1](exceeded)
+
+
 class Desk:
     """A conversation and what it called."""
 
@@ -29,7 +51,11 @@ class Desk:
         self.transcripts = Transcripts()
         self.calls: list[str] = []
         transcripts: Any = self.transcripts
-        self.conversation = Conversation(transcripts, 5, lambda: self.calls.append("lost"))
+        self.limits = Limits()
+        allowance: Any = self.limits
+        self.conversation = Conversation(
+            transcripts, 5, allowance, lambda: self.calls.append("lost"), lambda quota: self.calls.append(quota)
+        )
 
     def keep(self, text: bytes, *directions: Direction) -> None:
         self.conversation.keep(Message(text, True), *directions, then=lambda: self.calls.append(text.decode()))
@@ -97,3 +123,46 @@ async def test_settled_waits_for_the_last_message(desk: Desk) -> None:
         assert not waiting.done()
         desk.transcripts.store(False)
         await waiting
+
+
+def test_message_waits_until_the_limits_allow_it(desk: Desk) -> None:
+    desk.limits.left = 1 + LINE_BYTES
+    for text in (b"a", b"b", b"c"):
+        desk.keep(text, Direction.IN)
+    assert [size for size, _ in desk.limits.requests] == [1 + LINE_BYTES], "one request at a time"
+    desk.limits.answer(left=1 + LINE_BYTES)
+    desk.limits.answer(left=1 + LINE_BYTES)
+    for _ in range(3):
+        desk.transcripts.store()
+    assert (desk.calls, desk.limits.requests) == (["a", "b", "c"], [])
+
+
+def test_nothing_is_stored_beyond_a_limit(desk: Desk) -> None:
+    desk.limits.left = 1 + LINE_BYTES
+    for text in (b"a", b"b", b"c"):
+        desk.keep(text, Direction.IN)
+    desk.limits.answer(exceeded=Quota.ECHO_USER)
+    desk.limits.left = 1_000_000
+    desk.keep(b"d", Direction.IN)
+    assert (desk.calls, len(desk.transcripts.submitted)) == ([], 1)
+    desk.transcripts.store()
+    assert desk.calls == ["a", Quota.ECHO_USER], "what was stored is processed before the end"
+
+
+def test_lost_message_before_a_limit_is_reported_once(desk: Desk) -> None:
+    desk.limits.left = 1 + LINE_BYTES
+    for text in (b"a", b"b"):
+        desk.keep(text, Direction.IN)
+    desk.limits.answer(exceeded=Quota.ECHO_USER)
+    desk.transcripts.store(False)
+    assert desk.calls == ["lost"]
+
+
+async def test_waiting_message_counts_towards_the_window(desk: Desk) -> None:
+    desk.limits.left = 0
+    desk.keep(b"x" * WINDOW_BYTES, Direction.IN)
+    assert desk.conversation.is_full
+    desk.limits.answer(exceeded=Quota.ECHO_SESSION)
+    assert not desk.conversation.is_full
+    async with asyncio.timeout(5):
+        await desk.conversation.settled()

@@ -140,7 +140,7 @@ async def test_line_waits_for_uncommitted_earlier_line_of_same_user(postgres_sto
         async with open_writer(postgres_store_url) as writer:
             ann, bob = [await writer.accounts.create(login, "hash") for login in ("ann", "bob")]
             async with other.transaction():  # it has drawn its id, and cannot be seen yet
-                await other.execute(transcripts._INSERT_POSTGRES, [ann.id], ["o"], [1], ["in"], [b"first"], [True])
+                await other.execute(transcripts._INSERT_POSTGRES, [ann.id], ["o"], [1], ["in"], [b"first"], [True], 1)
                 assert await writer.keep(line(bob, 1, session="b"))
                 kept = writer.keep(line(ann, 1, b"second"))
                 done, _ = await asyncio.wait([kept], timeout=0.3)
