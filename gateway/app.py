@@ -12,7 +12,8 @@ from starlette.routing import BaseRoute
 
 from auth.tokens.access_tokens import PublicKeys, Verifier
 from auth.tokens.external_issuer import ExternalIssuerVerifier
-from gateway.api.chat_access import Actors
+from gateway.api.chat_access import Actors, Subjects
+from gateway.api.chat_activity import ChatActivityRoutes
 from gateway.api.chats import ChatRoutes
 from gateway.api.clients import ClientRoutes
 from gateway.api.links import LinkRoutes
@@ -105,9 +106,18 @@ async def open_app(
         people = Accounts(database)
         credentials = CredentialResolver(Verifier(public_keys), people, opened.tickets, opened.revocation_list, trusted)
         public_channel = PublicChannelRepository(database, Chats(database))  # which any number of users may enter
-        records = audit_records(settings, database)
         yield build(
-            settings, opened, sessions, credentials, people, public_channel, metrics, audit, records, auth_routes
+            settings,
+            opened,
+            sessions,
+            credentials,
+            people,
+            Identities(database),
+            public_channel,
+            metrics,
+            audit,
+            audit_records(settings, database),
+            auth_routes,
         )
 
 
@@ -117,6 +127,7 @@ def build(
     sessions: dict[OpenSession, float],
     credentials: CredentialResolver,
     people: People,
+    subjects: Subjects,
     public_channel: PublicChannel,
     metrics: Metrics,
     audit: Recorder,
@@ -186,16 +197,23 @@ def build(
     )
     quota = EchoQuota(opened.byte_quotas, echo_limits, opened.tasks)
     echo = EchoService(opened.transcripts, opened.tasks, metrics.clients, upstream, quota)
-    actors = Actors(identity, service_keys)
+    actors = Actors(identity, service_keys, people, subjects, opened.revocation_list, settings.jwt_issuer)
     reads = CallerTurns(at_once=READS_AT_ONCE, per_caller=READS_PER_CALLER, total=READS)
     http: list[BaseRoute] = [
-        *ChatRoutes(identity, actors, opened.chat_policy, opened.members, opened.member_changes, reads).routes(),
+        *ChatRoutes(actors, opened.chat_policy, opened.members, opened.member_changes, reads).routes(),
         *MemberRoutes(actors, opened.chat_policy, opened.members, opened.member_changes).routes(),
         *PeopleRoutes(identity, service_keys, opened.contacts, opened.staff).routes(),
         *MessageRoutes(
-            identity, opened.members, context.history, opened.node, metrics.clients, settings.max_text_length, reads
+            actors,
+            opened.members,
+            context.history,
+            opened.node,
+            metrics.clients,
+            settings.max_text_length,
+            reads,
         ).routes(),
-        *PresenceRoutes(identity, opened.members, opened.presence).routes(),
+        *ChatActivityRoutes(actors, opened.members, opened.node, context.limits).routes(),
+        *PresenceRoutes(actors, opened.members, opened.presence).routes(),
         *ClientRoutes(
             service_keys, opened.client_registry, DirectPusher(opened.client_registry, opened.broker)
         ).routes(),

@@ -11,7 +11,7 @@ import msgspec
 from starlette.routing import BaseRoute, Route
 
 from httpapi.errors import BrokenRule, UndocumentedRoute
-from httpapi.operation import TOKEN_PARAMETER, Audience, Operation, Parameter
+from httpapi.operation import ON_BEHALF_OF, TOKEN_PARAMETER, Audience, Operation, Parameter
 
 JSON = "application/json"
 FORM = "application/x-www-form-urlencoded"
@@ -36,6 +36,8 @@ _CALLER_REFUSALS: dict[Audience, dict[int, str]] = {
         400: "ambiguous_token",
         401: "unauthorized",
         403: "forbidden, banned",
+        404: "not_found",
+        422: "invalid_field",
         503: "unavailable",
     },
 }
@@ -180,7 +182,8 @@ def _operation(
         texts.append(f"A service key needs the scope `{operation.scope}`.")
     if texts:
         described["description"] = " ".join(texts)
-    if parameters := [*_in_path(path), *map(_parameter, operation.parameters)]:
+    shared = [ON_BEHALF_OF] if operation.caller is Audience.USER_OR_SERVICE else []
+    if parameters := [*_in_path(path), *map(_parameter, (*operation.parameters, *shared))]:
         described["parameters"] = parameters
     if operation.body is not None:
         content: dict[str, Any] = {"schema": schemas[operation.body]}

@@ -44,6 +44,15 @@ class Parameter:
     place: str = "query"
 
 
+ON_BEHALF_OF: Final = Parameter(
+    "X-On-Behalf-Of",
+    "with a service key: the user for whom the service acts, by id or as `sub:` and a subject of the external issuer",
+    {"type": "string", "minLength": 1, "maxLength": 260},
+    place="header",
+)
+"""Every operation for users and services takes it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Operation:
     """One method of one URL.

@@ -348,7 +348,7 @@ class LinePage(Struct, frozen=True, gc=False):
 
 
 class PublicChat(Struct, frozen=True, gc=False):
-    """What anybody may know of a public chat before reading it."""
+    """What is needed to read a chat without being its member: a public one, or any for a service."""
 
     chat_id: int
     last_seq: int

@@ -13,7 +13,6 @@ from starlette.routing import BaseRoute
 from gateway.api.chat_access import Actor, Actors
 from gateway.api.members import MemberBody, MembershipListener, unknown_user
 from gateway.api.schemas import ChatList, ChatObject, OwnChatObject, answer, chat_object
-from gateway.authentication.authenticator import Authenticator
 from gateway.http.call_limits import count_rows
 from gateway.http.parameters import path_id
 from gateway.http.problems import invalid_field, not_found, sentence
@@ -48,14 +47,12 @@ class ChatRoutes:
 
     def __init__(
         self,
-        identity: Authenticator,
         actors: Actors,
         policy: ChatPolicy,
         membership: Memberships,
         listener: MembershipListener,
         reads: CallerTurns,
     ) -> None:
-        self._identity = identity
         self._reads = reads
         self._actors = actors
         self._policy = policy
@@ -69,11 +66,13 @@ class ChatRoutes:
             api_resource("/api/v1/chats/{chat_id}", GET=self._show),
         ]
 
-    @operation("List the caller's chats.", Audience.USER, {200: ChatList}, {429: "rate_limited"})
+    @operation(
+        "List the user's chats.", Audience.USER_OR_SERVICE, {200: ChatList}, {429: "rate_limited"}, scope=Scope.CHATS
+    )
     async def _list(self, request: Request) -> Response:
-        caller = await self._identity.caller(request)
-        async with self._reads.turn(caller.person.id):
-            chats = await self._membership.chats_of(caller.person.id)
+        person, actor = await self._actors.user(request, self._list)
+        async with self._reads.turn(actor.service or actor.user_id):
+            chats = await self._membership.chats_of(person.id)
             own: list[OwnChatObject] = [{**chat_object(chat), "unread": chat.unread} for chat in chats]
             return answer(ChatList(chats=own))
 
@@ -151,4 +150,5 @@ class ChatRoutes:
 
 
 def _creator(actor: Actor) -> dict[str, object]:
-    return {"service": actor.service} if actor.person is None else {"user_id": actor.person.id}
+    fields: dict[str, object] = {} if actor.service is None else {"service": actor.service}
+    return fields if actor.person is None else fields | {"user_id": actor.person.id}

@@ -1,4 +1,4 @@
-"""Messages over HTTP: read a chat's messages page by page, and post one."""
+"""Messages over HTTP: read a chat's messages page by page, post one, and edit or delete one's own."""
 
 import time
 from http import HTTPStatus
@@ -9,14 +9,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute
 
-from gateway.api.chat_access import see_chat
+from gateway.api.chat_access import Actors, see_chat
 from gateway.api.schemas import MessageObject, MessagePage, answer
-from gateway.authentication.authenticator import Authenticator
 from gateway.delivery.history import History
 from gateway.dialects.chat import message_object
 from gateway.http.message_input import IDEMPOTENCY_KEY, MessageText, checked_text, idempotency_key
 from gateway.http.parameters import QueryNumber, path_id
-from gateway.http.problems import Problem, invalid_field, rate_limited, refused
+from gateway.http.problems import Problem, invalid_field, rate_limited, refused, too_many_commands
 from gateway.interfaces.membership import Memberships
 from gateway.interfaces.rate_limits import RateLimited
 from gateway.metrics.clients import ClientMetrics
@@ -25,22 +24,28 @@ from gateway.protocol.commands import MAX_HISTORY
 from gateway.protocol.validation import new_client_msg_id
 from httpapi.body import read_json
 from httpapi.caller_turns import CallerTurns
-from httpapi.operation import Audience, operation
+from httpapi.operation import Audience, Parameter, Scope, operation
 from httpapi.resource import api_resource
 from storage.errors import StorageUnavailable
-from storage.records import Committed, EventKind, NewEvent, Outcome, Person, Refusal
+from storage.records import Committed, EventKind, NewEvent, Outcome, Quota, Refusal
 
 DEFAULT_LIMIT: Final = 50
 LIMIT: Final = QueryNumber("limit", f"maximum number of messages; default {DEFAULT_LIMIT}", 1, MAX_HISTORY)
 _AFTER: Final = QueryNumber("after_seq", "only events after this seq")
 _BEFORE: Final = QueryNumber("before_seq", "only messages that were created before this seq")
+COUNT_LIMIT: Final = Parameter(
+    "X-Count-Limit",
+    "with a service key: `true` counts the message towards the user's limit a minute",
+    {"type": "string", "enum": ["true", "false"]},
+    place="header",
+)
 
 
 class Poster(Protocol):
-    """Stores a message and delivers it. Implemented by `gateway.node.node.Node`."""
+    """Stores an event and delivers it. Implemented by `gateway.node.node.Node`."""
 
-    async def post(self, event: NewEvent) -> Outcome | RateLimited:
-        """Post the message; returns once the outcome is final.
+    async def post(self, event: NewEvent, *, is_limited: bool = True) -> Outcome | RateLimited:
+        """Post the event; returns once the outcome is final. It counts against its sender's limits if `is_limited`.
 
         Raises: StorageUnavailable.
         """
@@ -48,17 +53,17 @@ class Poster(Protocol):
 
 
 class MessageBody(Struct, forbid_unknown_fields=True):
-    """A message to post. `check_text` validates its text, as in every dialect."""
+    """A message's text. `check_text` validates it, as in every dialect."""
 
     text: MessageText = ""
 
 
 class MessageRoutes:
-    """`/api/v1/chats/{chat_id}/messages`. Texts have at most `max_text_length` code points."""
+    """`/api/v1/chats/{chat_id}/messages` and `…/{message_id}`. Texts have at most `max_text_length` code points."""
 
     def __init__(
         self,
-        identity: Authenticator,
+        actors: Actors,
         membership: Memberships,
         history: History,
         poster: Poster,
@@ -66,7 +71,7 @@ class MessageRoutes:
         max_text_length: int,
         reads: CallerTurns,
     ) -> None:
-        self._identity = identity
+        self._actors = actors
         self._reads = reads
         self._membership = membership
         self._history = history
@@ -76,27 +81,31 @@ class MessageRoutes:
 
     def routes(self) -> list[BaseRoute]:
         """The routes."""
-        return [api_resource("/api/v1/chats/{chat_id}/messages", GET=self._read, POST=self._post)]
+        return [
+            api_resource("/api/v1/chats/{chat_id}/messages", GET=self._read, POST=self._post),
+            api_resource("/api/v1/chats/{chat_id}/messages/{message_id}", PATCH=self._edit, DELETE=self._delete),
+        ]
 
     @operation(
         "List the messages of a chat.",
-        Audience.USER,
+        Audience.USER_OR_SERVICE,
         {200: MessagePage},
         {404: "not_found", 422: "invalid_field", 429: "rate_limited"},
         parameters=(_AFTER.parameter, _BEFORE.parameter, LIMIT.parameter),
         details="Returns the newest messages in ascending order, or those before `before_seq`. With `after_seq`, "
         "returns the events after it, each as a message in its present state. A page ends at 512 KiB and may be "
         "shorter than `limit`: only an empty page is the end.",
+        scope=Scope.MESSAGES,
     )
     async def _read(self, request: Request) -> Response:
-        caller = await self._identity.caller(request)
+        actor = await self._actors.of(request, self._read)
         chat_id = path_id(request, "chat_id")
-        access = await see_chat(self._membership, chat_id, caller.person.id)
+        access = await see_chat(self._membership, chat_id, actor.user_id)
         after, before = _AFTER.read(request), _BEFORE.read(request)
         limit = LIMIT.read(request) or DEFAULT_LIMIT
         if after is not None and before is not None:
             raise invalid_field("after_seq and before_seq exclude each other.")
-        async with self._reads.turn(caller.person.id):
+        async with self._reads.turn(actor.service or actor.user_id):
             if after is not None:
                 events = await self._history.after(chat_id, after, limit, access.last_seq, access.epoch)
             else:
@@ -112,8 +121,38 @@ class MessageRoutes:
 
     @operation(
         "Send a message.",
-        Audience.USER,
+        Audience.USER_OR_SERVICE,
         {201: MessageObject, 200: MessageObject},
+        {
+            403: "forbidden",
+            404: "not_found",
+            409: "id_reused",
+            422: "empty_text, text_too_long, invalid_text",
+            429: "rate_limited",
+        },
+        parameters=(IDEMPOTENCY_KEY, COUNT_LIMIT),
+        body=MessageBody,
+        example={"text": "Привет, как дела?"},
+        details="A retry with the same `Idempotency-Key` stores nothing and returns the first response, with 200. "
+        "A message that a service sends for a user does not count towards the user's limit a minute, unless the "
+        "request says so.",
+        scope=Scope.MESSAGES,
+    )
+    async def _post(self, request: Request) -> Response:
+        person, actor = await self._actors.user(request, self._post)
+        started = time.perf_counter()
+        chat_id = path_id(request, "chat_id")
+        key = idempotency_key(request)
+        text = await self._text(request, "message")
+        event = NewEvent(chat_id, person, key or new_client_msg_id(), EventKind.MESSAGE, text)
+        counts = actor.service is None or request.headers.get(COUNT_LIMIT.name) == "true"
+        committed = await self._store(event, "message", started, is_limited=counts)
+        return answer(message_object(committed.event), HTTPStatus.OK if committed.duplicate else HTTPStatus.CREATED)
+
+    @operation(
+        "Replace the text of one of one's own messages.",
+        Audience.USER_OR_SERVICE,
+        {200: MessageObject},
         {
             403: "forbidden",
             404: "not_found",
@@ -123,41 +162,78 @@ class MessageRoutes:
         },
         parameters=(IDEMPOTENCY_KEY,),
         body=MessageBody,
-        example={"text": "Привет, как дела?"},
-        details="A retry with the same `Idempotency-Key` stores nothing and returns the first response, with 200.",
+        example={"text": "Привет! Как дела?"},
+        details="Everyone in the chat is notified, as of an edit over a WebSocket.",
+        scope=Scope.MESSAGES,
     )
-    async def _post(self, request: Request) -> Response:
-        caller = await self._identity.caller(request)
+    async def _edit(self, request: Request) -> Response:
+        person, actor = await self._actors.user(request, self._edit)
         started = time.perf_counter()
-        try:
-            committed = await self._store(request, caller.person)
-        except Problem as problem:
-            self._metrics.refused("http", "message", problem.code)
-            raise
-        except StorageUnavailable:
-            self._metrics.refused("http", "message", ErrorCode.UNAVAILABLE)
-            raise
-        self._metrics.handled("http", "message", time.perf_counter() - started)
-        return answer(message_object(committed.event), HTTPStatus.OK if committed.duplicate else HTTPStatus.CREATED)
+        chat_id, message_id = path_id(request, "chat_id"), path_id(request, "message_id")
+        key = idempotency_key(request)
+        text = await self._text(request, "edit_message")
+        event = NewEvent(chat_id, person, key or new_client_msg_id(), EventKind.EDIT, text, message_id)
+        committed = await self._store(event, "edit_message", started, is_limited=actor.service is None)
+        return answer(message_object(committed.event))
 
-    async def _store(self, request: Request, sender: Person) -> Committed:
-        """Post the message in the request.
+    @operation(
+        "Delete one of one's own messages.",
+        Audience.USER_OR_SERVICE,
+        {200: MessageObject},
+        {403: "forbidden", 404: "not_found", 409: "id_reused", 429: "rate_limited"},
+        parameters=(IDEMPOTENCY_KEY,),
+        details="The message stays as an empty one with `is_deleted`, in its place. Everyone in the chat is notified.",
+        scope=Scope.MESSAGES,
+    )
+    async def _delete(self, request: Request) -> Response:
+        person, actor = await self._actors.user(request, self._delete)
+        started = time.perf_counter()
+        chat_id, message_id = path_id(request, "chat_id"), path_id(request, "message_id")
+        key = idempotency_key(request)
+        event = NewEvent(chat_id, person, key or new_client_msg_id(), EventKind.DELETE, "", message_id)
+        committed = await self._store(event, "delete_message", started, is_limited=actor.service is None)
+        return answer(message_object(committed.event))
+
+    async def _text(self, request: Request, command: str) -> str:
+        """The text in the body; a rejection counts as one of this command.
+
+        Raises: Problem.
+        """
+        try:
+            return checked_text((await read_json(request, MessageBody)).text, self._max_text_length)
+        except Problem as problem:
+            self._metrics.refused("http", command, problem.code)
+            raise
+
+    async def _store(self, event: NewEvent, command: str, started: float, *, is_limited: bool) -> Committed:
+        """Store the event, and count the command with its latency since `started`.
 
         Raises: Problem, StorageUnavailable.
         """
-        chat_id = path_id(request, "chat_id")
-        key = idempotency_key(request)
-        body = await read_json(request, MessageBody)
-        text = checked_text(body.text, self._max_text_length)
-        event = NewEvent(chat_id, sender, key or new_client_msg_id(), EventKind.MESSAGE, text)
-        outcome = await self._poster.post(event)
+        try:
+            committed = await self._committed(event, is_limited)
+        except Problem as problem:
+            self._metrics.refused("http", command, problem.code)
+            raise
+        except StorageUnavailable:
+            self._metrics.refused("http", command, ErrorCode.UNAVAILABLE)
+            raise
+        self._metrics.handled("http", command, time.perf_counter() - started)
+        return committed
+
+    async def _committed(self, event: NewEvent, is_limited: bool) -> Committed:
+        outcome = await self._poster.post(event, is_limited=is_limited)
         match outcome:
             case Committed():
                 return outcome
             case RateLimited(retry_after_s=wait_s):
-                self._metrics.rate_limited.inc()
-                raise rate_limited(wait_s)
+                if event.kind is EventKind.MESSAGE:
+                    self._metrics.rate_limited.inc()
+                    raise rate_limited(wait_s)
+                self._metrics.quota_exceeded(Quota.EDITS)
+                raise too_many_commands(wait_s)
+            case Refusal.NOT_A_MEMBER:
+                await see_chat(self._membership, event.chat_id, event.sender.id)  # 404 if they may not even see it
+                raise refused(outcome)
             case refusal:
-                if refusal is Refusal.NOT_A_MEMBER:
-                    await see_chat(self._membership, chat_id, sender.id)  # 404 if the sender may not even see it
                 raise refused(refusal)

@@ -91,6 +91,12 @@ def rate_limited(retry_after_s: float) -> Problem:
     return retry_later(HTTPStatus.TOO_MANY_REQUESTS, ErrorCode.RATE_LIMITED, detail, retry_after_s)
 
 
+def too_many_commands(retry_after_s: float) -> Problem:
+    """429: the caller has used up the bucket of commands of this kind."""
+    detail = "Too many requests of this kind, please wait."
+    return retry_later(HTTPStatus.TOO_MANY_REQUESTS, ErrorCode.RATE_LIMITED, detail, retry_after_s)
+
+
 def too_many_strangers(retry_after_s: float) -> Problem:
     """429: the caller has named too many users whom they do not know."""
     detail = "You have named too many users who are not your contacts, please wait."

@@ -18,6 +18,10 @@ class Memberships(Protocol):
         """The chat, or None if it is not public."""
         ...
 
+    async def position(self, chat_id: int) -> PublicChat | None:
+        """The chat, or None if there is none: for services, which may read all chats."""
+        ...
+
     async def chat_ids_of(self, user_ids: Sequence[int]) -> dict[int, set[int]]:
         """The chat ids of these users; users without chats may be omitted. At most 1,000 users per call."""
         ...

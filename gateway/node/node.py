@@ -223,12 +223,12 @@ class Node:
         stored, self._stored = self._stored, []
         logger.info("messages_stored", extra={"fields": {"messages": [_log_fields(event) for event in stored]}})
 
-    async def post(self, event: NewEvent) -> Outcome | RateLimited:
-        """Store an event that came over HTTP or a queue, and deliver it.
+    async def post(self, event: NewEvent, *, is_limited: bool = True) -> Outcome | RateLimited:
+        """Store an event that came over HTTP or a queue, and deliver it; it counts only if `is_limited`.
 
         Raises: StorageUnavailable.
         """
-        admitted = await self.admit(event)
+        admitted = await self.admit(event) if is_limited else None
         if isinstance(admitted, RateLimited):
             return admitted
         future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()

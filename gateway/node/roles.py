@@ -29,10 +29,11 @@ class Party(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """Who may use an operation; `scope` is that of a service key which may use it."""
+    """Who may use an operation; `scope` is that of a service key which may use it, for a user only if `for_users`."""
 
     parties: frozenset[Party]
     scope: Scope | None = None
+    for_users: bool = False
 
 
 _MEMBERS: Final = frozenset({Party.MEMBER, Party.CLIENT, Party.MASTER, Party.SUPPORT, Party.OWNER})
@@ -45,7 +46,7 @@ _ANYONE: Final = frozenset(Party)
 _NO_ONE: Final = frozenset[Party]()
 
 HTTP: Final[Mapping[str, Rule]] = {
-    "GET /api/v1/chats": Rule(USERS),
+    "GET /api/v1/chats": Rule(USERS, Scope.CHATS, for_users=True),
     "POST /api/v1/chats": Rule(USERS, Scope.CHATS),
     "POST /api/v1/chats (service or support)": Rule(_STAFF, Scope.CHATS),
     "GET /api/v1/chats/{chat_id}": Rule(_READERS, Scope.CHATS),
@@ -54,9 +55,13 @@ HTTP: Final[Mapping[str, Rule]] = {
     "DELETE /api/v1/chats/{chat_id}/members/{user_id} (oneself)": Rule(_MEMBERS),
     "DELETE /api/v1/chats/{chat_id}/bars/{user_id}": Rule(_OWNER, Scope.CHATS),
     "PUT /api/v1/chats/{chat_id}/owner": Rule(_OWNER, Scope.CHATS),
-    "GET /api/v1/chats/{chat_id}/messages": Rule(_READERS),
-    "POST /api/v1/chats/{chat_id}/messages": Rule(_MEMBERS),
-    "GET /api/v1/chats/{chat_id}/presence": Rule(_READERS),
+    "GET /api/v1/chats/{chat_id}/messages": Rule(_READERS, Scope.MESSAGES),
+    "POST /api/v1/chats/{chat_id}/messages": Rule(_MEMBERS, Scope.MESSAGES, for_users=True),
+    "PATCH /api/v1/chats/{chat_id}/messages/{message_id}": Rule(_MEMBERS, Scope.MESSAGES, for_users=True),
+    "DELETE /api/v1/chats/{chat_id}/messages/{message_id}": Rule(_MEMBERS, Scope.MESSAGES, for_users=True),
+    "POST /api/v1/chats/{chat_id}/read": Rule(_MEMBERS, Scope.MESSAGES, for_users=True),
+    "POST /api/v1/chats/{chat_id}/typing": Rule(_MEMBERS, Scope.MESSAGES, for_users=True),
+    "GET /api/v1/chats/{chat_id}/presence": Rule(_READERS, Scope.CHATS),
     "GET /api/v1/me/blocks": Rule(USERS),
     "PUT /api/v1/me/blocks/{user_id}": Rule(USERS),
     "DELETE /api/v1/me/blocks/{user_id}": Rule(USERS),

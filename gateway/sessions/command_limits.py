@@ -101,6 +101,10 @@ class CommandLimits:
         socket[bucket] = full_at
         return 0.0
 
+    def wait_of_user_s(self, command: Command, user_id: int) -> float:
+        """The same for a request over HTTP, which belongs to no socket."""
+        return self.wait_s(command, {}, user_id)
+
     def _shared(self, owner: Owner) -> _Buckets:
         """The buckets of all sockets of the owner."""
         kept = self._users if isinstance(owner, int) else self._addresses

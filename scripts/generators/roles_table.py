@@ -21,7 +21,8 @@ def _table(what: str, rules: Mapping[str, Rule], *, has_scopes: bool) -> str:
     rows = [f"| {' | '.join(header)} |", "|---" * len(header) + "|"]
     for name, rule in rules.items():
         cells = ["x" if party in rule.parties else "" for party in Party]
-        cells += [f"`{rule.scope}`" if rule.scope else ""] * has_scopes
+        for_users = ", for a user" if rule.for_users else ""
+        cells += [f"`{rule.scope}`{for_users}" if rule.scope else ""] * has_scopes
         plain, _, remark = name.partition(" (")
         rows.append(f"| `{plain}`{' (' + remark if remark else ''} | {' | '.join(cells)} |")
     return "\n".join([*rows, ""])

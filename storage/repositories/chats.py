@@ -92,9 +92,9 @@ class Chats:
             JOIN chats c ON c.id = m.chat_id JOIN users u ON u.id = m.user_id CROSS JOIN store_identity s"""
         self._admission = Coalescer(self._admit_all)
         self._chat_ids = f"SELECT user_id, chat_id FROM memberships WHERE user_id {database.among('$1')}"
-        self._public = f"""
-            SELECT c.last_seq, {database.epoch_sql} AS epoch FROM chats c, store_identity s
-            WHERE c.id = $1 AND c.kind = '{ChatKind.PUBLIC}'"""
+        self._position = f"""
+            SELECT c.last_seq, {database.epoch_sql} AS epoch FROM chats c, store_identity s WHERE c.id = $1"""
+        self._public = f"{self._position} AND c.kind = '{ChatKind.PUBLIC}'"
         self._read_positions = f"""
             SELECT m.chat_id, m.user_id, m.read_seq, {_UNREAD}
             FROM {database.pairs_table()} JOIN memberships m ON m.chat_id = p.a AND m.user_id = p.b
@@ -118,7 +118,14 @@ class Chats:
 
     async def public(self, chat_id: int) -> PublicChat | None:
         """The chat, if it is a public one."""
-        rows = await self._database.fetch(self._public, chat_id) if is_id(chat_id) else []
+        return await self._ask_position(self._public, chat_id)
+
+    async def position(self, chat_id: int) -> PublicChat | None:
+        """The chat, of any kind."""
+        return await self._ask_position(self._position, chat_id)
+
+    async def _ask_position(self, query: str, chat_id: int) -> PublicChat | None:
+        rows = await self._database.fetch(query, chat_id) if is_id(chat_id) else []
         return PublicChat(chat_id, rows[0]["last_seq"], epoch_of(rows[0]["epoch"])) if rows else None
 
     async def chat_ids_of(self, user_ids: Sequence[int]) -> dict[int, set[int]]:

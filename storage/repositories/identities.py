@@ -22,6 +22,9 @@ _DIGEST_LENGTHS: Final = (8, 64)  # short to be readable; complete if the short 
 _FIND: Final = """
     SELECT u.id, u.login, u.first_name, u.last_name FROM identities i JOIN users u ON u.id = i.user_id
     WHERE i.issuer = $1 AND i.subject = $2"""
+_OF_SUBJECT: Final = """
+    SELECT u.id, u.login, u.first_name, u.last_name FROM identities i JOIN users u ON u.id = i.user_id
+    WHERE i.subject = $1 AND (i.issuer = $2 OR $2 = '') LIMIT 2"""
 
 
 class Identities:
@@ -46,6 +49,11 @@ class Identities:
             if (made := await self._find(issuer, subject)) is not None:
                 return made
         raise AssertionError("two identities have one SHA-256")
+
+    async def by_subject(self, subject: str, issuer: str) -> Person | None:
+        """The user whom this issuer, or any if it is empty, calls `subject`; None if there is not exactly one."""
+        rows = await self._database.fetch(_OF_SUBJECT, subject, issuer)
+        return Person(*rows[0].values()) if len(rows) == 1 else None
 
     async def _find(self, issuer: str, subject: str) -> Person | None:
         rows = await self._database.fetch(_FIND, issuer, subject)

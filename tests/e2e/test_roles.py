@@ -42,6 +42,9 @@ BODIES: dict[str, Any] = {
     "POST /api/v1/chats": {"kind": "group"},
     "POST /api/v1/chats (service or support)": {"kind": "support"},
     "POST /api/v1/chats/{chat_id}/messages": {"text": "hi"},
+    "PATCH /api/v1/chats/{chat_id}/messages/{message_id}": {"text": "new"},
+    "POST /api/v1/chats/{chat_id}/read": {},
+    "POST /api/v1/chats/{chat_id}/typing": {},
     "POST /api/v1/users/{user_id}/send": {"data": 1},
     "POST /api/v1/users/{user_id}/disconnect": {},
     "POST /api/v1/users/{user_id}/revoke": {},
@@ -117,9 +120,16 @@ class Node:
                 case.chat_id,
                 user.id,
             )
-        url = path.format(chat_id=case.chat_id, user_id=user.id, client_id="c")
+        message_id = await self.message_id(case, headers) if "{message_id}" in path else 0
+        url = path.format(chat_id=case.chat_id, user_id=user.id, client_id="c", message_id=message_id)
         answer = await self.http.request(method, url, json=bodies.get(name), headers=headers)
         return answer.status_code
+
+    async def message_id(self, case: Case, headers: dict[str, str]) -> int:
+        """A message of the caller; 1 if the caller may not write here."""
+        url = f"/api/v1/chats/{case.chat_id}/messages"
+        answer = await self.http.post(url, json={"text": "mine"}, headers=headers)
+        return int(answer.json()["id"]) if answer.status_code == 201 else 1
 
     async def connects(self, path: str, case: Case) -> bool:
         """Whether the caller may connect to this URL."""
@@ -249,8 +259,11 @@ async def test_service_key_opens_exactly_its_scopes(node: Node) -> None:
 
     async def check(name: str, number: int) -> None:
         case = replace(await node.case(Party.STRANGER), token=None)
-        status = await node.call(name, case, {"X-Service-Key": _key(number)})
         rule = HTTP[name]
+        headers = {"X-Service-Key": _key(number)}
+        if rule.for_users:
+            headers["X-On-Behalf-Of"] = str(case.member.id)
+        status = await node.call(name, case, headers)
         if rule.parties >= {Party.ANONYMOUS}:
             return
         is_open = status < 300 or (name == BAN and status == 404)  # the user is not banned

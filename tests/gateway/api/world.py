@@ -14,6 +14,7 @@ from starlette.types import ASGIApp
 from auth.tokens.access_tokens import Issuer, TokenNames, Verifier
 from auth.tokens.key_ring import KeyRing
 from gateway.api.chat_access import Actors
+from gateway.api.chat_activity import ChatActivityRoutes
 from gateway.api.chats import ChatRoutes
 from gateway.api.members import MemberRoutes
 from gateway.api.messages import MessageRoutes
@@ -35,6 +36,7 @@ from gateway.middleware import Edge
 from gateway.node.chat_policy import ChatPolicy
 from gateway.protocol.replies import Present
 from gateway.redis.rate_limits import LocalWindows
+from gateway.sessions.command_limits import CommandLimits, CommandRates
 from gateway.tasks import Tasks
 from httpapi.caller_turns import CallerTurns
 from httpapi.service_keys import ServiceKeys
@@ -44,6 +46,7 @@ from storage.records import ChatKind, Committed, EventKind, NewEvent, NewMember,
 from storage.repositories.accounts import Accounts
 from storage.repositories.chats import Chats
 from storage.repositories.contacts import ContactRepository
+from storage.repositories.identities import Identities
 from storage.repositories.keys import SigningKeys
 from storage.repositories.staff import StaffRepository
 from tests.gateway.memory_tickets import MemoryTickets
@@ -80,18 +83,29 @@ def problem(answer: httpx.Response, status: int, code: str) -> dict[str, Any]:
 class FakeNode:
     """Stores posted messages, unless a test sets another outcome."""
 
-    def __init__(self, log: StoredChatLog) -> None:
+    def __init__(self, log: StoredChatLog, chats: Chats) -> None:
         self._log = log
+        self._chats = chats
         self.answer: Refusal | RateLimited | None = None
         self.changes: list[tuple[int, int, bool]] = []
         self.created: list[tuple[int, list[int]]] = []
+        self.typing: list[tuple[int, int, bool]] = []
+        self.is_limited = True
 
-    async def post(self, event: NewEvent) -> Outcome | RateLimited:
+    async def post(self, event: NewEvent, *, is_limited: bool = True) -> Outcome | RateLimited:
+        self.is_limited = is_limited
         if self.answer is not None:
             return self.answer
         outcome: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         self._log.submit(event, outcome.set_result)
         return await outcome
+
+    async def mark_read(self, chat_id: int, person: Person, seq: int, connection_id: str) -> None:
+        assert connection_id == ""
+        await self._chats.mark_read(chat_id, person.id, seq)
+
+    def publish_typing(self, chat_id: int, person: Person, is_typing: bool) -> None:
+        self.typing.append((chat_id, person.id, is_typing))
 
     def membership_changed(self, chat_id: int, user_id: int, removed: bool) -> None:
         self.changes.append((chat_id, user_id, removed))
@@ -156,6 +170,7 @@ class World:
     node: FakeNode
     presence: FakePresence
     metrics: Metrics
+    revocations: NoRevocations
     app: ASGIApp
     http: httpx.AsyncClient
     _clients: list[httpx.AsyncClient] = field(default_factory=list)
@@ -213,28 +228,34 @@ async def open_world(
     async with open_database(database_url) as database, open_chat_log(database) as log:
         chats, accounts = Chats(database), Accounts(database)
         keys = KeyRing(SigningKeys(database), LIFETIME_S)
-        node, presence, metrics = FakeNode(log), FakePresence(), Metrics()
+        node, presence, metrics = FakeNode(log, chats), FakePresence(), Metrics()
         origins = Origins(allowed_origins, public_url="", is_development=is_development)
-        bearers = CredentialResolver(Verifier(keys.jwks), accounts, MemoryTickets(), NoRevocations())
+        revocations = NoRevocations()
+        bearers = CredentialResolver(Verifier(keys.jwks), accounts, MemoryTickets(), revocations)
         identity = Authenticator(bearers, origins)
         tasks, hub = Tasks(), Hub()
         history = History(hub, log, ReplayCache(log, tasks))
         service_keys = ServiceKeys(SERVICE_KEYS)
-        actors = Actors(identity, service_keys)
+        identities = Identities(database)
+        actors = Actors(identity, service_keys, accounts, identities, revocations)
+        command_limits = CommandLimits(CommandRates(edits=2))
         contacts, staff, limits = ContactRepository(database), StaffRepository(database), LocalLimits(strangers)
         policy = ChatPolicy(staff, contacts, limits, most=strangers, staff_chats=staff_chats, adding=adding)
         reads = CallerTurns(at_once=2, per_caller=20, total=100)
         routes = [
-            *ChatRoutes(identity, actors, policy, chats, node, reads).routes(),
+            *ChatRoutes(actors, policy, chats, node, reads).routes(),
             *MemberRoutes(actors, policy, chats, node).routes(),
             *PeopleRoutes(identity, service_keys, contacts, staff).routes(),
-            *MessageRoutes(identity, chats, history, node, metrics.clients, MAX_TEXT, reads).routes(),
-            *PresenceRoutes(identity, chats, presence).routes(),
+            *MessageRoutes(actors, chats, history, node, metrics.clients, MAX_TEXT, reads).routes(),
+            *ChatActivityRoutes(actors, chats, node, command_limits).routes(),
+            *PresenceRoutes(actors, chats, presence).routes(),
         ]
         app = Edge(Starlette(routes=routes, exception_handlers=HANDLERS), NODE_ID, origins)
         async with client_of(app) as http:
             issuer = Issuer(TokenNames(), LIFETIME_S)
-            world = World(database, log, hub, chats, accounts, keys, issuer, node, presence, metrics, app, http)
+            world = World(
+                database, log, hub, chats, accounts, keys, issuer, node, presence, metrics, revocations, app, http
+            )
             try:
                 yield world
             finally:
