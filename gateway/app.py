@@ -12,12 +12,12 @@ from starlette.routing import BaseRoute
 
 from auth.tokens.access_tokens import PublicKeys, Verifier
 from auth.tokens.external_issuer import ExternalIssuerVerifier
-from gateway.api.chat_access import Actors, Subjects
+from gateway.api.chat_access import Actors
 from gateway.api.chat_activity import ChatActivityRoutes
 from gateway.api.chats import ChatRoutes
 from gateway.api.clients import ClientRoutes
 from gateway.api.links import LinkRoutes
-from gateway.api.members import MemberRoutes
+from gateway.api.members import MemberRoutes, NamedMembers
 from gateway.api.messages import MessageRoutes
 from gateway.api.operator.audit import AuditLog, AuditRoutes
 from gateway.api.operator.metrics import MetricsRoutes
@@ -27,6 +27,7 @@ from gateway.api.presence import PresenceRoutes
 from gateway.api.room_messages import RoomMessageRoutes
 from gateway.api.transcripts import TranscriptRoutes
 from gateway.api.user_sessions import UserSessionRoutes
+from gateway.api.users import UserRoutes
 from gateway.asyncapi.document import document
 from gateway.asyncapi.routes import web_socket_pages
 from gateway.audit import audit_records
@@ -75,6 +76,7 @@ from storage.records import ChatKind, Role
 from storage.repositories.accounts import Accounts
 from storage.repositories.chats import Chats
 from storage.repositories.identities import Identities
+from storage.repositories.profiles import Profiles
 from storage.repositories.public_channel import PublicChannelRepository
 
 READS_AT_ONCE = 2
@@ -102,7 +104,8 @@ async def open_app(
     """
     sessions = dict[OpenSession, float]()
     async with open_node(settings, database, node_id=node_id, gate=gate, metrics=metrics, sessions=sessions) as opened:
-        trusted = ExternalIssuer(outside, Identities(database)) if outside is not None else None
+        identities = Identities(database)
+        trusted = ExternalIssuer(outside, identities) if outside is not None else None
         people = Accounts(database)
         credentials = CredentialResolver(Verifier(public_keys), people, opened.tickets, opened.revocation_list, trusted)
         public_channel = PublicChannelRepository(database, Chats(database))  # which any number of users may enter
@@ -112,7 +115,8 @@ async def open_app(
             sessions,
             credentials,
             people,
-            Identities(database),
+            identities,
+            Profiles(database),
             public_channel,
             metrics,
             audit,
@@ -127,7 +131,8 @@ def build(
     sessions: dict[OpenSession, float],
     credentials: CredentialResolver,
     people: People,
-    subjects: Subjects,
+    identities: Identities,
+    profiles: Profiles,
     public_channel: PublicChannel,
     metrics: Metrics,
     audit: Recorder,
@@ -197,12 +202,14 @@ def build(
     )
     quota = EchoQuota(opened.byte_quotas, echo_limits, opened.tasks)
     echo = EchoService(opened.transcripts, opened.tasks, metrics.clients, upstream, quota)
-    actors = Actors(identity, service_keys, people, subjects, opened.revocation_list, settings.jwt_issuer)
+    actors = Actors(identity, service_keys, people, identities, opened.revocation_list, settings.jwt_issuer)
+    names = NamedMembers(identities, settings.jwt_issuer)
     reads = CallerTurns(at_once=READS_AT_ONCE, per_caller=READS_PER_CALLER, total=READS)
     http: list[BaseRoute] = [
-        *ChatRoutes(actors, opened.chat_policy, opened.members, opened.member_changes, reads).routes(),
-        *MemberRoutes(actors, opened.chat_policy, opened.members, opened.member_changes).routes(),
+        *ChatRoutes(actors, names, opened.chat_policy, opened.members, opened.member_changes, reads).routes(),
+        *MemberRoutes(actors, names, opened.chat_policy, opened.members, opened.member_changes).routes(),
         *PeopleRoutes(identity, service_keys, opened.contacts, opened.staff).routes(),
+        *UserRoutes(identity, service_keys, profiles, identities, settings.jwt_issuer).routes(),
         *MessageRoutes(
             actors,
             opened.members,

@@ -36,7 +36,7 @@ REFUSALS: Final = {HTTPStatus.FORBIDDEN.value: FORBIDDEN_ORIGIN}
 """The error responses that this middleware adds to every route, for the OpenAPI document."""
 
 _PREFLIGHT = {
-    "Access-Control-Allow-Methods": "GET, POST, PUT, DELETE",
+    "Access-Control-Allow-Methods": "GET, POST, PUT, PATCH, DELETE",
     "Access-Control-Allow-Headers": "Authorization, Content-Type, Idempotency-Key",
     "Access-Control-Max-Age": "600",
 }

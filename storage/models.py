@@ -15,6 +15,9 @@ class User(models.Model):
     password_hash = fields.TextField()
     first_name = fields.TextField(default="")
     last_name = fields.TextField(default="")
+    display_name = fields.TextField(default="", db_default="")
+    avatar_url = fields.TextField(default="", db_default="")
+    data = fields.TextField(default="", db_default="")
     created_at = fields.DatetimeField(auto_now_add=True)
 
     class Meta:

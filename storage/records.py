@@ -76,6 +76,20 @@ class Person(Struct, frozen=True, gc=False):
     last_name: str = ""
 
 
+class Profile(Struct, frozen=True, gc=False):
+    """What applications keep of a user. `data` is a JSON object as text, or empty.
+
+    `issuer` and `subject` are set for users of an external issuer.
+    """
+
+    person: Person
+    display_name: str
+    avatar_url: str
+    data: str
+    issuer: str | None
+    subject: str | None
+
+
 class RevocationKind(StrEnum):
     """What an entry of the log of revocations does."""
 

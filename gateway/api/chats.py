@@ -11,7 +11,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute
 
 from gateway.api.chat_access import Actor, Actors
-from gateway.api.members import MemberBody, MembershipListener, unknown_user
+from gateway.api.members import MemberBody, MembershipListener, NamedMembers, unknown_user
 from gateway.api.schemas import ChatList, ChatObject, OwnChatObject, answer, chat_object
 from gateway.http.call_limits import count_rows
 from gateway.http.parameters import path_id
@@ -48,6 +48,7 @@ class ChatRoutes:
     def __init__(
         self,
         actors: Actors,
+        names: NamedMembers,
         policy: ChatPolicy,
         membership: Memberships,
         listener: MembershipListener,
@@ -55,6 +56,7 @@ class ChatRoutes:
     ) -> None:
         self._reads = reads
         self._actors = actors
+        self._names = names
         self._policy = policy
         self._membership = membership
         self._listener = listener
@@ -83,7 +85,8 @@ class ChatRoutes:
         {403: "forbidden", 409: "quota_exceeded", 429: "rate_limited"},
         body=ChatBody,
         example={"kind": "group", "title": "Friends", "members": []},
-        details='Members are named by `user_id` or by `login`: `[{"login": "bob"}]`. The caller may list itself to '
+        details='Members are named by `user_id` or by `login`: `[{"login": "bob"}]`; '
+        "a service may name them by `sub`, the subject of their tokens. The caller may list itself to "
         "take a role. A second `direct` chat of the same two users returns the first one, with 200. A title "
         "has no control or invisible characters and is not blank; it may be left out or empty. With "
         "`STAFF_CHATS=service` only staff and services create `service` and `support` chats (403). `ALLOW_ADDING` and "
@@ -97,7 +100,7 @@ class ChatRoutes:
         body = await read_json(request, ChatBody)
         if body.title and not is_name(body.title):
             raise invalid_field("A title has visible characters, and no control or invisible ones.", "title")
-        members = [member.new_member() for member in body.members]
+        members = await self._names.new_members(body.members, actor)
         try:
             chat, is_new = await self._create_or_find(request, actor.person, body.kind, body.title, members)
         except UnknownUser as error:

@@ -1,7 +1,7 @@
 """A chat's members over HTTP: add one, remove one, hand over ownership."""
 
 import logging
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from http import HTTPStatus
 from typing import Annotated, Final, Protocol
 
@@ -10,8 +10,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute
 
-from gateway.api.chat_access import Actor, Actors
+from gateway.api.chat_access import MAX_SUBJECT, Actor, Actors
 from gateway.api.schemas import MemberObject, answer, member_object
+from gateway.authentication.credential_resolver import IdentityStore
 from gateway.http.call_limits import count_rows
 from gateway.http.parameters import path_id
 from gateway.http.problems import Problem, invalid_field, not_found
@@ -43,20 +44,37 @@ class MembershipListener(Protocol):
 
 
 class MemberBody(Struct, forbid_unknown_fields=True):
-    """A user to add, named by id or by login, and its role."""
+    """A user to add, named by id or by login, or by a service by `sub`, and its role."""
 
     user_id: Annotated[int, Meta(ge=1, le=MAX_ID)] | None = None
     login: Annotated[str, Meta(min_length=1, max_length=MAX_LOGIN, pattern=r"^[^\x00]*$")] | None = None
+    sub: Annotated[str, Meta(min_length=1, max_length=MAX_SUBJECT, pattern=r"^[^\x00]*$")] | None = None
     role: Role | None = None
 
-    def new_member(self) -> NewMember:
-        """The value for storage.
 
-        Raises: Problem (422 unless exactly one of `user_id` and `login` is given).
+class NamedMembers:
+    """Finds the users whom a request names as members. `issuer` is the external issuer's name, or empty."""
+
+    def __init__(self, identities: IdentityStore, issuer: str) -> None:
+        self._identities = identities
+        self._issuer = issuer
+
+    async def new_members(self, bodies: Sequence[MemberBody], actor: Actor) -> list[NewMember]:
+        """The values for storage. A subject of the external issuer that is not known yet becomes a user.
+
+        Raises: Problem (422 unless each has exactly one name; `sub` is for services only), StorageUnavailable.
         """
-        if (self.user_id is None) == (self.login is None):
-            raise invalid_field("A member is named by either user_id or login.")
-        return NewMember(self.user_id, self.login, self.role)
+        for body in bodies:
+            if [body.user_id, body.login, body.sub].count(None) != 2:
+                raise invalid_field("A member is named by one of user_id, login and sub.")
+            if body.sub is not None and (actor.service is None or not self._issuer):
+                raise invalid_field("Only services name members by sub, where JWT_ISSUER is set.")
+        return [NewMember(await self._user_id(body), body.login, body.role) for body in bodies]
+
+    async def _user_id(self, body: MemberBody) -> int | None:
+        if body.sub is None:
+            return body.user_id
+        return (await self._identities.person(self._issuer, body.sub, "")).id
 
 
 class OwnerBody(Struct, forbid_unknown_fields=True):
@@ -69,9 +87,15 @@ class MemberRoutes:
     """`/api/v1/chats/{chat_id}/members`, `…/members/{user_id}`, `…/bars/{user_id}` and `…/owner`."""
 
     def __init__(
-        self, actors: Actors, policy: ChatPolicy, membership: Memberships, listener: MembershipListener
+        self,
+        actors: Actors,
+        names: NamedMembers,
+        policy: ChatPolicy,
+        membership: Memberships,
+        listener: MembershipListener,
     ) -> None:
         self._actors = actors
+        self._names = names
         self._policy = policy
         self._membership = membership
         self._listener = listener
@@ -103,8 +127,9 @@ class MemberRoutes:
     async def _add(self, request: Request) -> Response:
         actor = await self._actors.of(request, self._add)
         chat_id = path_id(request, "chat_id")
-        new = (await read_json(request, MemberBody)).new_member()
+        body = await read_json(request, MemberBody)
         await count_rows(request, members=1)
+        (new,) = await self._names.new_members([body], actor)
         note(user_id=new.user_id, role=new.role)
         gives_staff_roles = await self._policy.gives_staff_roles(actor.user_id)
         try:

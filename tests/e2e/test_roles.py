@@ -50,8 +50,11 @@ BODIES: dict[str, Any] = {
     "POST /api/v1/users/{user_id}/revoke": {},
     "PUT /api/v1/users/{user_id}/ban": {},
     "POST /api/v1/clients/{client_id}/send": {"data": 1},
+    "PUT /api/v1/users/sub:{sub}": {},
+    "PATCH /api/v1/users/{user_id}": {},
     "POST /message": {"room_id": ROOM, "content": "hi"},
 }
+QUERIES = {"GET /api/v1/users": {"ids": "1"}}
 KINDS = {Party.VISITOR: ChatKind.PUBLIC, Party.ANONYMOUS: ChatKind.PUBLIC, Party.GUEST: ChatKind.PUBLIC}
 KINDS |= {Party.MASTER: ChatKind.SERVICE, Party.SUPPORT: ChatKind.SUPPORT, Party.CLIENT: ChatKind.SERVICE}
 ROLES = {Party.MASTER: Role.MASTER, Party.SUPPORT: Role.SUPPORT, Party.CLIENT: Role.CLIENT}
@@ -121,8 +124,8 @@ class Node:
                 user.id,
             )
         message_id = await self.message_id(case, headers) if "{message_id}" in path else 0
-        url = path.format(chat_id=case.chat_id, user_id=user.id, client_id="c", message_id=message_id)
-        answer = await self.http.request(method, url, json=bodies.get(name), headers=headers)
+        url = path.format(chat_id=case.chat_id, user_id=user.id, client_id="c", message_id=message_id, sub="u7")
+        answer = await self.http.request(method, url, json=bodies.get(name), headers=headers, params=QUERIES.get(name))
         return answer.status_code
 
     async def message_id(self, case: Case, headers: dict[str, str]) -> int:
@@ -170,6 +173,11 @@ class Node:
 async def node(tmp_path: Path, redis_url: str, sqlite_url: str) -> AsyncIterator[Node]:
     keys = ",".join(f"k{number}:{_key(number)}:{'+'.join(scopes)}" for number, scopes in enumerate(KEYS))
     settings = {"APP_ENV": "production", "PUBLIC_URL": "https://chat.example", "SERVICE_KEYS": keys}
+    settings |= {
+        "JWT_ISSUER": "https://issuer.example",
+        "JWT_AUDIENCE": "chat",
+        "JWKS_URL": "https://issuer.example/jwks",
+    }
     limits = ("STRANGERS_PER_MINUTE", "MESSAGES_PER_MINUTE", "MAX_CONNECTIONS_PER_ADDRESS")
     limits += ("HANDSHAKES_PER_MINUTE_PER_ADDRESS", "HTTP_REQUESTS_PER_MINUTE")
     async with (

@@ -16,10 +16,11 @@ from auth.tokens.key_ring import KeyRing
 from gateway.api.chat_access import Actors
 from gateway.api.chat_activity import ChatActivityRoutes
 from gateway.api.chats import ChatRoutes
-from gateway.api.members import MemberRoutes
+from gateway.api.members import MemberRoutes, NamedMembers
 from gateway.api.messages import MessageRoutes
 from gateway.api.people import PeopleRoutes
 from gateway.api.presence import PresenceRoutes
+from gateway.api.users import UserRoutes
 from gateway.authentication.authenticator import Authenticator
 from gateway.authentication.credential_resolver import CredentialResolver
 from gateway.authentication.origins import Origins
@@ -48,11 +49,13 @@ from storage.repositories.chats import Chats
 from storage.repositories.contacts import ContactRepository
 from storage.repositories.identities import Identities
 from storage.repositories.keys import SigningKeys
+from storage.repositories.profiles import Profiles
 from storage.repositories.staff import StaffRepository
 from tests.gateway.memory_tickets import MemoryTickets
 from tests.gateway.no_revocations import NoRevocations
 from tests.support.migrated import make_store
 
+ISSUER = "https://issuer.example"
 NODE_ID = "node-1"
 LIFETIME_S = 600
 SERVICE_KEYS = ("bank:key-of-bank:users+chats", "shop:key-of-shop:messages")
@@ -242,12 +245,14 @@ async def open_world(
         contacts, staff, limits = ContactRepository(database), StaffRepository(database), LocalLimits(strangers)
         policy = ChatPolicy(staff, contacts, limits, most=strangers, staff_chats=staff_chats, adding=adding)
         reads = CallerTurns(at_once=2, per_caller=20, total=100)
+        names = NamedMembers(identities, ISSUER)
         routes = [
-            *ChatRoutes(actors, policy, chats, node, reads).routes(),
-            *MemberRoutes(actors, policy, chats, node).routes(),
+            *ChatRoutes(actors, names, policy, chats, node, reads).routes(),
+            *MemberRoutes(actors, names, policy, chats, node).routes(),
             *PeopleRoutes(identity, service_keys, contacts, staff).routes(),
             *MessageRoutes(actors, chats, history, node, metrics.clients, MAX_TEXT, reads).routes(),
             *ChatActivityRoutes(actors, chats, node, command_limits).routes(),
+            *UserRoutes(identity, service_keys, Profiles(database), identities, ISSUER).routes(),
             *PresenceRoutes(actors, chats, presence).routes(),
         ]
         app = Edge(Starlette(routes=routes, exception_handlers=HANDLERS), NODE_ID, origins)
