@@ -1,4 +1,7 @@
-"""The security headers of every response: of both processes, errors, redirects and rejected handshakes included."""
+"""The security headers of every response: of both processes, errors, redirects and rejected handshakes included.
+
+`gateway.transport` adds HEADERS to the responses that it sends before any application is called.
+"""
 
 from typing import Final
 
@@ -7,7 +10,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 HSTS: Final = "max-age=31536000"
 """A year (RFC 6797). Without `includeSubDomains` and `preload`: other hosts of the domain are not ours."""
-_HEADERS: Final = {
+HEADERS: Final = {
     # 'self' also allows a WebSocket to the same host, in all current browsers (CSP 3; Safari since 15.4)
     "Content-Security-Policy": "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
     "Referrer-Policy": "no-referrer",
@@ -37,7 +40,7 @@ class SecurityHeaders:
         async def send_with_headers(message: Message) -> None:
             if message["type"] in _RESPONSES:
                 headers = MutableHeaders(scope=message)
-                for name, value in _HEADERS.items():
+                for name, value in HEADERS.items():
                     headers.setdefault(name, value)
                 if has_hsts:
                     headers["Strict-Transport-Security"] = HSTS

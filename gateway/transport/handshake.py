@@ -1,18 +1,32 @@
-"""A plain opening handshake of one socket: the scope for the application, and the response as bytes.
+"""The opening handshake of one socket: of a plain one the scope for the application and the response as bytes.
 
 Any other handshake is left to websockets and uvicorn. docs/connects.md has the savings in time.
 """
 
+from http import HTTPStatus
 from typing import Any
 from urllib.parse import unquote
 
 from uvicorn._types import WebSocketAcceptEvent, WebSocketScope
 from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from websockets.http11 import Response
+from websockets.server import ServerProtocol
 
 from gateway.transport.fast_handshake import FastHandshake
+from httpapi.security_headers import HEADERS
 
 _SWITCHING = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: "
+
+
+class SecuredProtocol(ServerProtocol):
+    """websockets' state machine; every rejection that it, uvicorn or we create has the security headers."""
+
+    def reject(self, status: HTTPStatus | int, text: str) -> Response:
+        """The response that rejects the handshake."""
+        response = super().reject(status, text)
+        response.headers.update(HEADERS)
+        return response
 
 
 def scope_of(

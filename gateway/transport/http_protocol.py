@@ -20,6 +20,7 @@ from gateway.errors import BadHost
 from gateway.transport.fast_handshake import plain_handshake
 from gateway.transport.server_queues import queues_of
 from gateway.transport.websocket_protocol import WebSocketProtocol
+from httpapi.security_headers import HEADERS
 
 HEAD_S: Final = 10.0
 """From the connection, or from a further request's first byte, to the end of its headers (docs/transport.md)."""
@@ -38,6 +39,13 @@ PORTION_BYTES: Final = 2 * 1024
 have had their responses."""
 MAX_UNREAD_BYTES: Final = 512 * 1024
 """How much input may wait for earlier requests: what one read contains, and one more that TLS had already decrypted."""
+
+
+_BAD_REQUEST: Final = (
+    b"HTTP/1.1 400 Bad Request\r\n"
+    + "".join(f"{name}: {value}\r\n" for name, value in HEADERS.items()).encode()
+    + b"Content-Type: text/plain; charset=utf-8\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%b"
+)
 
 
 class RequestFlow(FlowControl):
@@ -180,8 +188,21 @@ class HttpProtocol(HttpToolsProtocol):
         self.transport.set_protocol(transport)
 
     def send_400_response(self, msg: str) -> None:
-        """Reject the request and close the connection."""
-        super().send_400_response("The request needs exactly one valid Host header." if self._has_bad_host else msg)
+        """Reject the request and close the connection.
+
+        An earlier request's response must come first, and nothing may interrupt it: such a client gets no response.
+        """
+        cycle = self.cycle
+        if cycle is not None and not cycle.response_complete:
+            if self.pipeline or cycle.response_started or not cycle.more_body:
+                self.transport.abort()
+                return
+            cycle.disconnected = True  # its own body is malformed: this is its response
+            cycle.message_event.set()
+        if self._has_bad_host:
+            msg = "The request needs exactly one valid Host header."
+        self.transport.write(_BAD_REQUEST % (len(msg), msg.encode()))
+        self.transport.close()
 
     def pause_writing(self) -> None:
         """Start the timeout of a response that the kernel did not take at once."""

@@ -17,6 +17,8 @@ from websockets.frames import CloseCode, Frame, Opcode
 from websockets.protocol import State
 from websockets.server import ServerProtocol
 
+from gateway.transport.handshake import SecuredProtocol
+
 quiet = logging.getLogger("gateway.transport.uvicorn")
 quiet.setLevel(logging.WARNING)  # at INFO uvicorn logs URLs, and at DEBUG websockets logs requests and frames
 
@@ -107,7 +109,7 @@ class UvicornSocket(WebSocketsSansIOProtocol):
         """websockets' state machine, created now if this is the first use: most sockets need it only to close."""
         if self.conn is None:
             has_request = self.handshake_initiated  # the request has been read: frames follow
-            self.conn = ServerProtocol(
+            self.conn = SecuredProtocol(
                 state=State.OPEN if has_request else State.CONNECTING,
                 # websockets counts control frames as part of the message that they interrupt, so we bound messages.
                 max_size=(None, self.config.ws_max_size),

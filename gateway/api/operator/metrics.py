@@ -12,6 +12,7 @@ from gateway.config.settings import Settings
 from gateway.http.problems import Problem, not_found
 from gateway.metrics.exposition import CONTENT_TYPE, Registry
 from httpapi.operation import Audience, Scope, operation
+from httpapi.security_headers import SecurityHeaders
 from httpapi.service_keys import ServiceKeys
 
 METRICS: Final = "/metrics"
@@ -54,13 +55,17 @@ class MetricsPort:
         self._app = app
         self._registry = registry
         self._port = settings.metrics_port
+        self._respond = SecurityHeaders(self._respond_here)
 
     async def __call__(self, scope: types.Scope, receive: types.Receive, send: types.Send) -> None:
         """Handle one request or handshake. The port is the socket's own; no header changes it."""
         server = scope.get("server")
         if self._port is None or server is None or server[1] != self._port:
             await self._app(scope, receive, send)
-            return
+        else:
+            await self._respond(scope, receive, send)
+
+    async def _respond_here(self, scope: types.Scope, receive: types.Receive, send: types.Send) -> None:
         is_metrics = scope["type"] == "http" and scope["path"] == METRICS and scope["method"] in ("GET", "HEAD")
         response = _exposition(self._registry) if is_metrics else not_found().response()
         await response(scope, receive, send)

@@ -8,6 +8,7 @@ import pytest
 from starlette.types import Receive, Scope, Send
 
 from gateway.protocol.frames import text_frame
+from httpapi.security_headers import HEADERS
 from tests.gateway.transport.wire import PING, TEXT, RawClient, close, frame, handshake
 from tests.support.transport_server import LaneApp, Listener, Server, echo, open_files, running, starlette_echo, until
 
@@ -243,7 +244,10 @@ async def test_handshake_valid_only_for_http_parser_is_rejected(
     async with running(LaneApp(echo)) as server, await RawClient.connect(server.port) as client:
         await client.send(handshake(path, header))
         async with asyncio.timeout(6):
-            assert (await client.reader.read()).startswith(b"HTTP/1.1 " + status)
+            response = await client.reader.read()
+        assert response.startswith(b"HTTP/1.1 " + status)
+        for name, value in HEADERS.items():
+            assert f"\r\n{name}: {value}\r\n".encode() in response
 
 
 async def test_failed_connection_ends_while_application_is_busy(

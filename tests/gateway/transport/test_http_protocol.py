@@ -13,6 +13,7 @@ from gateway.transport.http_protocol import BODY_S, HEAD_S, MAX_HEAD_BYTES, MAX_
 from gateway.transport.server_queues import queues_of
 from gateway.transport.turns import Turns
 from gateway.transport.websocket_protocol import WebSocketProtocol
+from httpapi.security_headers import HEADERS
 from tests.gateway.transport.wire import handshake
 from tests.support.recorded_transport import Transport, settle
 
@@ -243,6 +244,29 @@ async def test_upgrade_hands_socket_over(client: Client, headers: list[str]) -> 
     client.transport.protocol.connection_lost(None)
     client.may_answer.set()
     await client.answers()
+
+
+async def test_bad_request_has_security_headers(client: Client) -> None:
+    client.http.data_received(b"NONSENSE\r\n\r\n")
+    head = client.transport.written.partition(b"\r\n\r\n")[0].decode()
+    headers = dict(line.split(": ", 1) for line in head.splitlines()[1:])
+    assert headers.items() >= HEADERS.items()
+    assert client.transport.ends == ["close"]
+
+
+async def test_bad_request_behind_unanswered_one_is_aborted(client: Client) -> None:
+    client.http.data_received(GET + b"NONSENSE\r\n\r\n")
+    assert (client.transport.written, client.transport.ends) == (b"", ["abort"])
+    client.http.connection_lost(None)
+
+
+async def test_malformed_body_is_its_requests_only_response(client: Client) -> None:
+    chunked = b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nnonsense\r\n"
+    client.http.data_received(chunked)
+    assert client.transport.written.startswith(b"HTTP/1.1 400 ")
+    client.may_answer.set()
+    assert await client.answers() == 0
+    assert client.messages == [{"type": "http.disconnect"}]
 
 
 @pytest.mark.parametrize("method", ["POST / HTTP/1.1", "GET / HTTP/1.0"])

@@ -14,6 +14,7 @@ from gateway.http.problems import HANDLERS
 from gateway.metrics import Metrics
 from gateway.server.health import Health
 from gateway.server.startup import NoBarrier
+from httpapi.security_headers import HEADERS
 from tests.gateway.api.world import client_of, problem
 from tests.gateway.quiet_broker import QuietBroker
 
@@ -97,8 +98,12 @@ async def test_metrics_without_configured_service_keys_are_forbidden() -> None:
 @pytest.mark.parametrize("settings", [PRODUCTION, DEVELOPMENT], ids=["production", "development"])
 async def test_metrics_with_own_port_are_served_only_there(settings: Settings) -> None:
     probed = Probed(replace(settings, metrics_port=9100))
-    assert (await probed.get("/metrics", port=9100)).status_code == 200
+    response = await probed.get("/metrics", port=9100)
+    assert response.status_code == 200
+    assert {name: response.headers[name] for name in HEADERS} == HEADERS
     for path in ("/", "/livez", "/readyz", "/metrics/", "/metricsx", "/openapi.json"):
-        problem(await probed.get(path, port=9100), 404, "not_found")
+        response = await probed.get(path, port=9100)
+        problem(response, 404, "not_found")
+        assert response.headers["X-Content-Type-Options"] == "nosniff"
     spoofed = {"X-Service-Key": KEY, "X-Forwarded-Port": "9100", "Host": "chat.example:9100"}
     problem(await probed.get("/metrics", headers=spoofed), 404, "not_found")
