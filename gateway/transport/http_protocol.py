@@ -88,9 +88,7 @@ class HttpProtocol(HttpToolsProtocol):
         self._unread, self.flow.is_held = b"", False
         self._cancel_request_timer()
         self._cancel_response_timer()
-        if self._in_progress is not None:  # else the application would write on, and uvloop raise
-            self._in_progress.disconnected = True
-            self._in_progress.message_event.set()
+        self._disconnect_application()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -194,15 +192,20 @@ class HttpProtocol(HttpToolsProtocol):
         """
         cycle = self.cycle
         if cycle is not None and not cycle.response_complete:
+            self._disconnect_application()
             if self.pipeline or cycle.response_started or not cycle.more_body:
                 self.transport.abort()
-                return
-            cycle.disconnected = True  # its own body is malformed: this is its response
-            cycle.message_event.set()
+                return  # else its own body is malformed, and this is its response
         if self._has_bad_host:
             msg = "The request needs exactly one valid Host header."
         self.transport.write(_BAD_REQUEST % (len(msg), msg.encode()))
         self.transport.close()
+
+    def _disconnect_application(self) -> None:
+        """Discard what the application still sends: it would write on, and uvloop raise."""
+        if self._in_progress is not None:
+            self._in_progress.disconnected = True
+            self._in_progress.message_event.set()
 
     def pause_writing(self) -> None:
         """Start the timeout of a response that the kernel did not take at once."""

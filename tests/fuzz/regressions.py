@@ -1,0 +1,15 @@
+"""Cases that failed once. scripts/fuzz prints a new one in this form: its name, its target and its pieces."""
+
+from collections.abc import Mapping
+from typing import Final
+
+REGRESSIONS: Final[Mapping[str, tuple[str, *tuple[bytes, ...]]]] = {
+    "a malformed request behind one without its response": (
+        "http",
+        b"GET / HTTP/1.1\r\nHost: a\r\n\r\nNONSENSE\r\n\r\n",
+    ),
+    "a malformed body behind a request without its response": (
+        "http",
+        b"GET / HTTP/1.1\r\nHost: a\r\n\r\nPOST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nx\r\n",
+    ),
+}

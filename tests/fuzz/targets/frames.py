@@ -1,0 +1,155 @@
+"""The frames of one WebSocket, through gateway/transport on a transport that records."""
+
+import asyncio
+import math
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from random import Random
+from typing import Any, Final
+
+import uvicorn
+from starlette.types import Receive, Scope, Send
+from uvicorn.server import ServerState
+
+from gateway.interfaces.connection import CONNECTION
+from gateway.server.serve import MAX_FRAME_BYTES
+from gateway.transport.fragments import MAX_FRAGMENTS
+from gateway.transport.http_protocol import HttpProtocol
+from gateway.transport.phase import Phase
+from gateway.transport.websocket_protocol import WebSocketProtocol
+from tests.fuzz.case import Case
+from tests.fuzz.targets.frame_grammar import reads
+from tests.fuzz.targets.frame_model import NO_CODE, OPEN, Model
+from tests.gateway.transport.wire import BINARY, CLOSE, PONG, TEXT, handshake
+from tests.support.recorded_transport import Transport, settle
+from tests.support.socket_phases import check as check_flags
+from tests.support.transport_server import Listener, echo
+
+MAX_TURNS: Final = 20_000
+"""Turns of the event loop until a socket has handled what it was given."""
+_REQUEST: Final = handshake()
+
+
+class Frames:
+    """A socket whose application echoes every message at once."""
+
+    name = "frames"
+    cpu_s = 2.0
+
+    def __init__(self) -> None:
+        self._config = uvicorn.Config(
+            self._app,
+            http=HttpProtocol,
+            ws=WebSocketProtocol,
+            ws_max_size=MAX_FRAME_BYTES,
+            interface="asgi3",
+            log_config=None,
+        )
+        self._config.load()
+        self._state = ServerState()
+        self._listener: Listener | None = None
+
+    async def _app(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await receive()
+        await send({"type": "websocket.accept"})
+        connection = scope["extensions"][CONNECTION]
+        self._listener = Listener(connection, echo)
+        connection.attach(self._listener)
+
+    def case(self, random: Random) -> Case:
+        """The reads of one socket after its handshake."""
+        return reads(random)
+
+    async def check(self, case: Case) -> None:
+        """What is delivered and sent is what the model says, however the input is cut."""
+        expected = Model(b"".join(case), MAX_FRAME_BYTES, MAX_FRAGMENTS).run()
+        transport = Transport()
+        http = HttpProtocol(self._config, self._state, {})
+        http.connection_made(transport)  # type: ignore[arg-type]
+        http.data_received(_REQUEST)
+        await settle()
+        assert transport.take().startswith(b"HTTP/1.1 101 ")
+        socket, listener = transport.protocol, self._listener
+        assert listener is not None
+        try:
+            socket._incoming.allowance = math.inf  # the rate of frames is tested elsewhere, and would take time
+            await _feed(socket, transport, case)
+            _compare(listener, transport, expected)
+        finally:
+            if socket.phase is not Phase.CLOSED:
+                socket.connection_lost(None)
+        check_flags(socket)
+        assert len(listener.closes) == 1, listener.closes
+
+
+async def _feed(socket: Any, transport: Transport, case: Case) -> None:
+    """Deliver the reads as an event loop does: none while reading is paused, none after the end."""
+    for read in case:
+        await _until_read(socket, transport)
+        if transport.is_closing():
+            return
+        socket.data_received(read)
+        check_flags(socket)
+        _check_memory(socket, len(read))
+    await _until_read(socket, transport)
+
+
+async def _until_read(socket: Any, transport: Transport) -> None:
+    for _ in range(MAX_TURNS):
+        if transport.is_read or transport.is_closing():
+            return
+        await asyncio.sleep(0)
+        check_flags(socket)
+    raise AssertionError("reading is never resumed")
+
+
+def _check_memory(socket: Any, size: int) -> None:
+    """One read, one frame and one message at most are kept."""
+    kept = len(socket._incoming._unread) + len(socket._fragments._joined)
+    if socket.conn is not None:
+        kept += len(socket.conn.reader.buffer) + sum(map(len, socket.conn.writes))
+    assert kept <= size + 2 * MAX_FRAME_BYTES + 100, f"{kept} bytes are kept after a read of {size}"
+
+
+def _compare(listener: Listener, transport: Transport, expected: Any) -> None:
+    frames = list(_parsed(transport.take()))
+    assert listener.messages == expected.messages, f"delivered {listener.messages}, expected {expected.messages}"
+    echoes = [(payload, opcode == TEXT) for opcode, payload in frames if opcode in (TEXT, BINARY)]
+    assert echoes == expected.messages, "not every message is sent back"
+    code = OPEN
+    if CLOSE in [opcode for opcode, _ in frames]:
+        opcode, payload = frames[-1]
+        assert opcode == CLOSE, "a frame after the CLOSE"
+        code = int.from_bytes(payload[:2]) if payload else NO_CODE
+    pongs = [payload for opcode, payload in frames if opcode == PONG]
+    if code == OPEN:
+        assert pongs == expected.pongs, f"pongs {pongs}, expected {expected.pongs}"
+    else:  # RFC 6455 §5.5.2: none is due once the peer has closed
+        assert pongs == expected.pongs[: len(pongs)], f"pongs {pongs}, expected {expected.pongs}"
+    assert code in expected.codes, f"closed with {code}, expected {sorted(expected.codes)}"
+    assert (code == OPEN) == (not transport.ends), transport.ends
+
+
+def _parsed(data: bytes) -> Sequence[tuple[int, bytes]]:
+    """The server's frames: whole, unmasked, with minimal lengths."""
+    frames, at = [], 0
+    while at < len(data):
+        first, size = data[at : at + 2]
+        assert first & 0xF0 == 0x80 and size < 0x80, "a fragment, reserved bits or a mask"
+        at += 2
+        if size >= 126:
+            width, least = (2, 126) if size == 126 else (8, 65536)
+            size = int.from_bytes(data[at : at + width])
+            assert size >= least, "a length that is not minimal"
+            at += width
+        payload = data[at : at + size]
+        assert len(payload) == size, "half a frame"
+        frames.append((first & 0x0F, payload))
+        at += size
+    return frames
+
+
+@asynccontextmanager
+async def open_frames() -> AsyncIterator[Frames]:
+    """The target."""
+    yield Frames()
