@@ -1,5 +1,6 @@
 """The image: always linted; with --full its commands run in a clean root, and the result runs unprivileged."""
 
+import json
 import os
 import shutil
 import signal
@@ -11,6 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from scripts.bill_of_materials import normalised
 from tests.deploy.image import Stage, build, debian, instructions
 from tests.deploy.programs import ROOT
 from tests.support.servers import free_port, temporary_folder, wait_until
@@ -76,6 +78,20 @@ def test_image_serves_unprivileged_on_read_only_root(image: Stage, redis_url: st
             assert gateway.wait(20) == 0
         finally:
             gateway.kill()
+
+
+@pytest.mark.full
+@pytest.mark.timeout(900)
+def test_image_lists_exactly_the_packages_that_it_has(image: Stage) -> None:
+    def tells(*words: str) -> str:
+        return subprocess.run(image.command(words, {}), capture_output=True, text=True, timeout=60, check=True).stdout
+
+    bill = json.loads(tells("cat", "/usr/share/chat-gateway/sbom.cdx.json"))
+    script = (
+        "from importlib.metadata import distributions as d; print(*(one.metadata['Name'] for one in d()), sep='\\n')"
+    )
+    installed = {normalised(name) for name in tells("python", "-c", script).split()}
+    assert {one["name"] for one in bill["components"]} == installed
 
 
 @pytest.mark.full
