@@ -30,8 +30,9 @@ from auth.api.oauth2 import TokenEndpoint
 from auth.api.passwords import PasswordRoutes
 from auth.api.routes import AuthRoutes
 from auth.api.sessions import SessionRoutes
-from auth.credentials.invitations import Invitations
+from auth.credentials.invitations import InvitationIssuer
 from auth.credentials.password_change import PasswordChange
+from auth.credentials.password_reset import Deliver, PasswordReset
 from auth.events import SILENT, AuthEvents
 from auth.settings import AuthSettings
 from auth.tokens.access_tokens import DeviceIssuer, GuestIssuer, Issuer, Verifier
@@ -58,7 +59,10 @@ class AuthService:
         counters: Counters,
         settings: AuthSettings,
         events: AuthEvents = SILENT,
+        *,
+        send_reset: Deliver | None = None,
     ) -> None:
+        """Without `send_reset`, the operator's hook, passwords cannot be reset; with it, `send_resets` must run."""
         self.key_ring = KeyRing(keys, settings.longest_token_s)
         names = settings.token_names
         self._login_passwords = Passwords(on_hashed=events.hashed)
@@ -78,11 +82,12 @@ class AuthService:
         guests = Guests(self.key_ring, GuestIssuer(names), events.guest)
         callers = Callers(sessions, verifier)
         change = PasswordChange(accounts, check, self._login_passwords, devices, counters, events.password)
+        self._reset = PasswordReset(accounts, self._login_passwords, counters, send_reset, events)
         service_keys = ServiceKeys(settings.service_keys)
         groups: list[RouteGroup] = [
             SessionRoutes(sessions, callers, counters, settings.site, settings.trusted_proxies),
-            PasswordRoutes(callers, change, settings.trusted_proxies),
-            InvitationRoutes(Invitations(accounts.invitations), service_keys, settings.site),
+            PasswordRoutes(callers, change, self._reset, settings.trusted_proxies),
+            InvitationRoutes(InvitationIssuer(accounts.invitations), service_keys, settings.site),
         ]
         self._routes = AuthRoutes(
             registration, login, groups, self._token_endpoint, guests, self.key_ring, service_keys, settings
@@ -93,6 +98,10 @@ class AuthService:
     def routes(self) -> list[BaseRoute]:
         """The routes, for `create_app` or for another application that serves auth too."""
         return self._routes.routes()
+
+    async def send_resets(self) -> None:
+        """Serve requests to reset a password until cancelled; several may run."""
+        await self._reset.work()
 
     @property
     def hashing(self) -> int:

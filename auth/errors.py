@@ -6,6 +6,7 @@ AuthError
 ├── UnusableKeys      what is at JWKS_URL is no key set
 ├── CannotDecrypt     a secret in the database was encrypted with another key, or changed since
 ├── WrongKeysSecret   no given KEYS_SECRET opens the data key, or the data key is missing
+├── HookFailed        the operator's hook did not take a call
 └── Overloaded        too much work is waiting already; come back in a moment
 """
 
@@ -48,6 +49,10 @@ class KeysUnavailable(AuthError):
 
 class UnusableKeys(AuthError):
     """The document at JWKS_URL is no JWKS, or too large."""
+
+
+class HookFailed(AuthError):
+    """The operator's hook did not respond in time, or not with success; the text contains no secret."""
 
 
 class Overloaded(AuthError):

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 LoginResult = Literal["granted", "wrong", "banned", "limited", "overloaded", "unavailable"]
-PasswordResult = Literal["changed", "wrong", "limited"]
+PasswordResult = Literal["changed", "reset", "wrong", "limited"]
+ResetResult = Literal["sent", "failed", "unknown", "limited", "overloaded"]
 RefreshResult = Literal["granted", "ended", "reused", "banned"]
 
 
@@ -20,6 +21,7 @@ class AuthEvents:
     guest: Callable[[], None] = lambda: None
     hashed: Callable[[float], None] = lambda _: None
     password: Callable[[PasswordResult], None] = lambda _: None
+    reset: Callable[[ResetResult], None] = lambda _: None
 
 
 SILENT = AuthEvents()

@@ -11,6 +11,8 @@ from typing import Final
 
 from auth.accounts.redis_counters import TIMEOUT_S, RedisCounters
 from auth.app import AuthService
+from auth.credentials.password_reset import WORKERS
+from auth.credentials.reset_hook import open_reset_hook
 from auth.encryption.data_key import open_data_key
 from auth.encryption.login_sessions import EncryptedSessions
 from auth.encryption.secret_box import SecretBox
@@ -66,8 +68,16 @@ async def open_auth(settings: Settings, database: Database, registry: Registry) 
         metrics.guest,
         metrics.hashed,
         metrics.password,
+        metrics.reset,
     )
-    async with open_vendor_clients(settings.redis_url, TIMEOUT_S) as redis:
+    tasks = Tasks()
+    async with AsyncExitStack() as stack:
+        redis = await stack.enter_async_context(open_vendor_clients(settings.redis_url, TIMEOUT_S))
+        hook = None
+        if settings.password_reset_hook:
+            opened = open_reset_hook(settings.password_reset_hook, settings.password_reset_secret)
+            hook = await stack.enter_async_context(opened)
+        stack.push_async_callback(tasks.close)
         names = Namespace(await store_id(database), settings.redis_prefix)
         counters = RedisCounters(*redis, prefix=names.prefix)
         service = AuthService(
@@ -77,7 +87,10 @@ async def open_auth(settings: Settings, database: Database, registry: Registry) 
             counters,
             _auth_settings(settings),
             events,
+            send_reset=hook,
         )
+        for _ in range(WORKERS if hook else 0):
+            tasks.spawn(service.send_resets(), "password_resets")
         metrics.watch(lambda: service.hashing)
         try:
             await _check_keys(service.key_ring)

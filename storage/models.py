@@ -368,6 +368,23 @@ class Invitation(models.Model):
         table = "invitations"
 
 
+class ResetToken(models.Model):
+    """A token to reset a user's password that has not been used, by its digest. Times are in Unix seconds."""
+
+    digest = fields.CharField(max_length=64, primary_key=True)
+    user: fields.ForeignKeyRelation[User] = fields.ForeignKeyField(
+        "storage.User", related_name=False, on_delete=fields.CASCADE, db_index=True
+    )
+    expires_at = fields.BigIntField(db_index=True)
+
+    user_id: int
+
+    class Meta:
+        """Where it lives."""
+
+        table = "password_resets"
+
+
 class StoreIdentity(models.Model):
     """The only row says which store this is (random, made by the migration) and how often it was restored."""
 

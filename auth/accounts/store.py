@@ -17,12 +17,29 @@ class InvitationStore(Protocol):
         ...
 
 
+class ResetStore(Protocol):
+    """Tokens to reset passwords by their digests. Every method raises StorageUnavailable, as those of AccountStore."""
+
+    async def add(self, digest: str, user_id: int, expires_at: int) -> None:
+        """Store a token until this time in Unix seconds; only the latest ones of a user stay."""
+        ...
+
+    async def account_of(self, digest: str) -> Account | None:
+        """The account whose password the token resets now."""
+        ...
+
+
 class AccountStore(Protocol):
     """Users and their password hashes. Every method raises StorageUnavailable when the database does not answer."""
 
     @property
     def invitations(self) -> InvitationStore:
         """The invitations that `create` uses up."""
+        ...
+
+    @property
+    def resets(self) -> ResetStore:
+        """The tokens that `reset_password` uses up."""
         ...
 
     async def create(
@@ -52,5 +69,12 @@ class AccountStore(Protocol):
         """Replace the hash, end the user's sessions and revoke all tokens so far, at once or not at all.
 
         The session of this id stays, and so does the token with this jti. False if the hash is not `replaced` any more.
+        """
+        ...
+
+    async def reset_password(self, digest: str, password_hash: str) -> bool:
+        """Use up the token to reset a password, replace the hash, end all sessions and revoke all tokens, at once.
+
+        False if the token is not valid; of concurrent callers one succeeds.
         """
         ...

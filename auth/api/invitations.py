@@ -13,7 +13,7 @@ from starlette.routing import BaseRoute
 from auth.accounts.rules import LOGIN_PATTERN
 from auth.api import problems
 from auth.api.answers import api_route, json_answer
-from auth.credentials.invitations import Invitations
+from auth.credentials.invitations import InvitationIssuer
 from httpapi.body import SMALL_BODY_BYTES, read_json
 from httpapi.operation import Audience, Scope, operation
 from httpapi.service_keys import ServiceKeys
@@ -41,7 +41,7 @@ class CreatedInvitation(TypedDict):
 class InvitationRoutes:
     """`/api/v1/invitations`."""
 
-    def __init__(self, invitations: Invitations, service_keys: ServiceKeys, site: Site) -> None:
+    def __init__(self, invitations: InvitationIssuer, service_keys: ServiceKeys, site: Site) -> None:
         self._invitations = invitations
         self._service_keys = service_keys
         self._site = site

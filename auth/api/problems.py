@@ -49,6 +49,16 @@ def wrong_password() -> Problem:
     return Problem(HTTPStatus.FORBIDDEN, "wrong_password", "The current password is wrong.")
 
 
+def no_password_reset() -> Problem:
+    """The operator has no hook that sends mails."""
+    return Problem(HTTPStatus.FORBIDDEN, "no_password_reset", "Passwords cannot be reset on this server.")
+
+
+def unknown_reset_token() -> Problem:
+    """The token to reset a password does not exist, is used, or has expired."""
+    return Problem(HTTPStatus.FORBIDDEN, "invalid_reset_token", "This token is used, has expired or never existed.")
+
+
 def registration_closed() -> Problem:
     """The operator creates the accounts."""
     return Problem(HTTPStatus.FORBIDDEN, "registration_closed", "Registration is closed on this server.")

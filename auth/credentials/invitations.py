@@ -22,7 +22,7 @@ class Invited:
     expires_at: int
 
 
-class Invitations:
+class InvitationIssuer:
     """Creates invitations. Only their digests are stored."""
 
     def __init__(self, store: InvitationStore, now: Callable[[], float] = time.time) -> None:

@@ -247,6 +247,7 @@ ROWS: dict[str, list[Panel]] = {
                 "registrations refused": _rate("chat_gateway_auth_registrations_limited_total"),
                 "guest tokens": _rate("chat_gateway_auth_guest_tokens_total"),
                 "password changes: {{outcome}}": _rate("chat_gateway_auth_password_changes_total", "outcome"),
+                "requested resets: {{outcome}}": _rate("chat_gateway_auth_password_resets_total", "outcome"),
             },
         ),
         Panel("Commit time of echo transcripts", "s", _quantiles("chat_gateway_transcript_commit_seconds")),

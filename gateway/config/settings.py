@@ -198,6 +198,20 @@ class Settings:
         " a /56, four times in a /48",
         shown="20; 10,000 in development",
     )
+    password_reset_hook: str = _setting(
+        values.url("http", "https"),
+        "",
+        "the URL of the operator's hook that sends the token to reset a password; redirects are not followed",
+        shown="none: passwords cannot be reset",
+        secret=True,
+    )
+    password_reset_secret: str = _setting(
+        values.shared_secret,
+        "",
+        "the secret that signs calls of `PASSWORD_RESET_HOOK`, such as from `openssl rand -hex 32`",
+        shown="none",
+        secret=True,
+    )
     trusted_proxies: tuple[values.IPNetwork, ...] = _setting(
         values.networks, (), "comma list of the networks whose `X-Forwarded-*` headers are trusted", shown="none"
     )

@@ -144,6 +144,11 @@ def _unsafe(settings: Settings) -> list[str]:
         required = {"JWT_ISSUER": settings.jwt_issuer, "JWT_AUDIENCE": settings.jwt_audience}
         cause = "JWKS_URL" if settings.jwks_url else "SECRET_KEY"
         problems += [f"{name} must be set in production where {cause} is" for name in required if not required[name]]
+    if settings.password_reset_hook:
+        hook = urlsplit(settings.password_reset_hook)
+        if hook.scheme == "http" and not is_loopback(hook.hostname or ""):
+            problems.append("PASSWORD_RESET_HOOK must begin with https:// in production: its calls contain tokens")
+        problems += _weak("PASSWORD_RESET_SECRET", settings.password_reset_secret, MIN_SECRET_KEY_LENGTH)
     if settings.secret_key:
         problems += _weak("SECRET_KEY", settings.secret_key, MIN_SECRET_KEY_LENGTH)
     for secret in settings.keys_secret:

@@ -8,7 +8,8 @@ from prometheus_client import Counter, Histogram
 from gateway.metrics.exposition import FAST, Registry
 
 LOGIN_OUTCOMES: Final = ("granted", "wrong", "banned", "limited", "overloaded", "unavailable")
-PASSWORD_OUTCOMES: Final = ("changed", "wrong", "limited")
+PASSWORD_OUTCOMES: Final = ("changed", "reset", "wrong", "limited")
+RESET_OUTCOMES: Final = ("sent", "failed", "unknown", "limited", "overloaded")
 REFRESH_OUTCOMES: Final = ("granted", "ended", "reused", "banned")
 
 
@@ -38,6 +39,13 @@ class AuthMetrics:
             registry=registry,
         )
         self._passwords = {outcome: passwords.labels(outcome) for outcome in PASSWORD_OUTCOMES}
+        resets = Counter(
+            "chat_gateway_auth_password_resets_total",
+            "Requests to reset a password by outcome: " + ", ".join(RESET_OUTCOMES) + ". `unknown` has no account.",
+            ["outcome"],
+            registry=registry,
+        )
+        self._resets = {outcome: resets.labels(outcome) for outcome in RESET_OUTCOMES}
         self.registered: Callable[[], None] = Counter(
             "chat_gateway_auth_registrations_total", "Accounts created.", registry=registry
         ).inc
@@ -68,6 +76,10 @@ class AuthMetrics:
     def password(self, outcome: str) -> None:
         """Count a change of a password; `outcome` is one of PASSWORD_OUTCOMES."""
         self._passwords[outcome].inc()
+
+    def reset(self, outcome: str) -> None:
+        """Count a request to reset a password; `outcome` is one of RESET_OUTCOMES."""
+        self._resets[outcome].inc()
 
     def login(self, outcome: str) -> None:
         """Count an attempt to log in; `outcome` is one of LOGIN_OUTCOMES."""

@@ -92,6 +92,8 @@ HTTP: Final[Mapping[str, Rule]] = {
     "POST /api/v1/login/refresh": Rule(_ANYONE),
     "POST /api/v1/logout": Rule(_ANYONE),
     "POST /api/v1/password": Rule(USERS),
+    "POST /api/v1/password/reset": Rule(_ANYONE),
+    "POST /api/v1/password/reset/confirm": Rule(_ANYONE),
     "POST /api/v1/invitations": Rule(_NO_ONE, Scope.USERS),
     "GET /.well-known/jwks.json": Rule(_ANYONE),
     "GET /livez": Rule(_ANYONE),

@@ -1,4 +1,5 @@
 from tortoise import fields, migrations
+from tortoise.fields.base import OnDelete
 from tortoise.migrations import operations as ops
 
 
@@ -18,6 +19,32 @@ class Migration(migrations.Migration):
                 "app": "storage",
                 "pk_attr": "digest",
                 "table_description": "An invitation that has not been used, by the digest of its token.",
+            },
+            bases=["Model"],
+        ),
+        ops.CreateModel(
+            name="ResetToken",
+            fields=[
+                ("digest", fields.CharField(primary_key=True, unique=True, db_index=True, max_length=64)),
+                (
+                    "user",
+                    fields.ForeignKeyField(
+                        "storage.User",
+                        source_field="user_id",
+                        db_index=True,
+                        db_constraint=True,
+                        to_field="id",
+                        related_name=False,
+                        on_delete=OnDelete.CASCADE,
+                    ),
+                ),
+                ("expires_at", fields.BigIntField(db_index=True)),
+            ],
+            options={
+                "table": "password_resets",
+                "app": "storage",
+                "pk_attr": "digest",
+                "table_description": "A token to reset a user's password that has not been used, by its digest. Times are in Unix seconds.",
             },
             bases=["Model"],
         ),

@@ -9,10 +9,10 @@ from storage.database.coalescer import Coalescer
 from storage.database.database import Database
 from storage.errors import LoginTaken, UnknownInvitation
 from storage.log.event_rows import person_of
-from storage.models import LoginSession, User
-from storage.records import Account, Person, RevocationKind, is_id, name_digest
-from storage.repositories.one_use_tokens import Invitations, use_invitation
-from storage.repositories.revocations import KEPT_S, append_entry
+from storage.models import User
+from storage.records import Account, Person, is_id
+from storage.repositories.login_sessions import end_sessions
+from storage.repositories.one_use_tokens import Invitations, ResetTokens, use_invitation, use_reset_token
 
 
 class Accounts:
@@ -22,6 +22,7 @@ class Accounts:
         self._database = database
         self._now = now
         self.invitations = Invitations(database, now)
+        self.resets = ResetTokens(database, now)
         self._people = f"SELECT id, login, first_name, last_name FROM users WHERE id {database.among('$1')}"
         self._person = Coalescer(self._by_ids)
 
@@ -87,15 +88,18 @@ class Accounts:
             await end_sessions(user_id, self._now(), session_id=session_id, jti=jti)
         return True
 
+    async def reset_password(self, digest: str, password_hash: str) -> bool:
+        """Use up the token to reset a password, replace the hash, end all sessions and revoke all tokens, at once.
 
-async def end_sessions(user_id: int, now: float, *, session_id: str = "", jti: str = "") -> None:
-    """Within a transaction, end the user's sessions and revoke all tokens so far, except this session or this token."""
-    moment = int(now) + 1  # tokens have whole seconds
-    await LoginSession.filter(user_id=user_id).exclude(id=session_id).delete()
-    await LoginSession.filter(id=session_id, user_id=user_id).update(created_at=moment)
-    spared = name_digest(session_id or jti)
-    kind, expires_at = RevocationKind.ISSUED_BEFORE, int(now) + KEPT_S
-    await append_entry(user_id, kind, now, digest=spared, moment=moment, expires_at=expires_at)
+        False if the token is not valid; of concurrent callers one succeeds.
+        """
+        async with self._database.transaction():
+            user_id = await use_reset_token(digest, self._now())
+            if user_id is None:
+                return False
+            await User.filter(id=user_id).update(password_hash=password_hash)
+            await end_sessions(user_id, self._now())
+        return True
 
 
 async def _replace_hash(user_id: int, replaced: str, password_hash: str) -> bool:

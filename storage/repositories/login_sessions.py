@@ -7,8 +7,8 @@ from typing import Final
 from storage.database.database import Database
 from storage.log.event_rows import person_of
 from storage.models import LoginSession, StoreIdentity
-from storage.records import RenewableLogin
-from storage.repositories.revocations import Revocations
+from storage.records import RenewableLogin, RevocationKind, name_digest
+from storage.repositories.revocations import KEPT_S, Revocations, append_entry
 
 MAX_A_USER: Final = 50
 """Sessions of one user; a further login ends the oldest."""
@@ -118,3 +118,13 @@ class LoginSessions:
     async def is_banned(self, user_id: int) -> bool:
         """Whether the user is banned."""
         return await self._revocations.ban_of(user_id) is not None
+
+
+async def end_sessions(user_id: int, now: float, *, session_id: str = "", jti: str = "") -> None:
+    """Within a transaction, end the user's sessions and revoke all tokens so far, except this session or this token."""
+    moment = int(now) + 1  # tokens have whole seconds
+    await LoginSession.filter(user_id=user_id).exclude(id=session_id).delete()
+    await LoginSession.filter(id=session_id, user_id=user_id).update(created_at=moment)
+    spared = name_digest(session_id or jti)
+    kind, expires_at = RevocationKind.ISSUED_BEFORE, int(now) + KEPT_S
+    await append_entry(user_id, kind, now, digest=spared, moment=moment, expires_at=expires_at)

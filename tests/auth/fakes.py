@@ -19,6 +19,11 @@ class MemoryAccounts:
     def invitations(self) -> Any:
         """Not needed where accounts are in memory."""
 
+    resets = invitations
+
+    async def reset_password(self, digest: str, password_hash: str) -> bool:
+        raise NotImplementedError
+
     async def create(
         self, login: str, password_hash: str, first_name: str = "", last_name: str = "", invitation: str | None = None
     ) -> Person:

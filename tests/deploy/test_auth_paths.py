@@ -26,7 +26,7 @@ def _served() -> set[str]:
     settings = AuthSettings()
     groups: list[RouteGroup] = [
         SessionRoutes(nothing, nothing, nothing, settings.site, ()),
-        PasswordRoutes(nothing, nothing, ()),
+        PasswordRoutes(nothing, nothing, nothing, ()),
         InvitationRoutes(nothing, nothing, nothing),
     ]
     routes = AuthRoutes(nothing, nothing, groups, nothing, nothing, nothing, nothing, settings).routes()

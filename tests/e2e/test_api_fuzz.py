@@ -17,7 +17,7 @@ from tests.e2e.system import System, run_system
 KEY = "a service key of the fuzz test"
 PASSWORD = "a long enough passphrase"
 SETTINGS = {"SERVICE_KEYS": KEY, "MESSAGES_PER_MINUTE": "0"}
-ENDING_SESSIONS = r"/(logout|revoke|ban|disconnect)$"
+ENDING_SESSIONS = r"/(logout|revoke|ban|disconnect|password)$"
 """Operations that may end the session of the caller; they are called last."""
 CHECKS = (
     "not_a_server_error",

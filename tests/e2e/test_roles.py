@@ -28,6 +28,8 @@ AUTH = {
     "POST /api/v1/login/refresh",
     "POST /api/v1/logout",
     "POST /api/v1/password",
+    "POST /api/v1/password/reset",
+    "POST /api/v1/password/reset/confirm",
     "POST /api/v1/invitations",
     "GET /.well-known/jwks.json",
 }
