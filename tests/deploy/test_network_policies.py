@@ -43,6 +43,12 @@ def _in(policy: dict[str, Any], port: str) -> list[Any]:
         ({"settings": {"IS_PROXY": True}}, {POSTGRES, REDIS, WEB}, {POSTGRES, REDIS}, {POSTGRES}),
         ({"credentials": {"JWKS_URL": {"secret": "id"}}}, {POSTGRES, REDIS, WEB}, {POSTGRES, REDIS}, {POSTGRES}),
         (
+            {"credentials": {"PASSWORD_RESET_HOOK": {"secret": "mail"}}},
+            {POSTGRES, REDIS},
+            {POSTGRES, REDIS, WEB},
+            {POSTGRES},
+        ),
+        (
             {"settings": {"POSTGRES_PORT": 6543}, "networkPolicy": {"ports": {"redis": [6379, 26379]}}},
             {POSTGRES, ("TCP", 6543), REDIS, ("TCP", 26379)},
             {POSTGRES, ("TCP", 6543), REDIS, ("TCP", 26379)},
@@ -60,6 +66,7 @@ def _in(policy: dict[str, Any], port: str) -> list[Any]:
         "RabbitMQ",
         "the echo's upstream",
         "outside keys",
+        "hook of resets",
         "Sentinels",
         "an upstream's port",
     ],
