@@ -21,6 +21,7 @@ from auth.accounts.password_check import PasswordCheck
 from auth.accounts.passwords import Passwords
 from auth.accounts.registration import Registration
 from auth.accounts.registration_limits import RegistrationLimits
+from auth.accounts.second_factor import SecondFactorCheck
 from auth.accounts.sessions import Sessions, SessionStore
 from auth.accounts.store import AccountStore
 from auth.api.answers import RouteGroup
@@ -30,9 +31,11 @@ from auth.api.oauth2 import TokenEndpoint
 from auth.api.passwords import PasswordRoutes
 from auth.api.routes import AuthRoutes
 from auth.api.sessions import SessionRoutes
+from auth.api.totp import TotpRoutes
 from auth.credentials.invitations import InvitationIssuer
 from auth.credentials.password_change import PasswordChange
 from auth.credentials.password_reset import Deliver, PasswordReset
+from auth.credentials.totp import Totp
 from auth.events import SILENT, AuthEvents
 from auth.settings import AuthSettings
 from auth.tokens.access_tokens import DeviceIssuer, GuestIssuer, Issuer, Verifier
@@ -73,7 +76,8 @@ class AuthService:
         issuer = Issuer(names, settings.token_lifetime_s)
         check = PasswordCheck(accounts, self._login_passwords, LoginLimits(counters))
         sessions = Sessions(session_store, self.key_ring, issuer, settings.refresh_lifetime_s, events.refreshed)
-        login = Login(accounts, check, devices, sessions, events.login)
+        factors = SecondFactorCheck(accounts.factors, counters)
+        login = Login(accounts, check, factors, devices, sessions, events.login)
         self._token_endpoint = TokenEndpoint(login)
         registration_limits = RegistrationLimits(counters, settings.registrations_per_minute)
         registration = Registration(
@@ -87,6 +91,7 @@ class AuthService:
         groups: list[RouteGroup] = [
             SessionRoutes(sessions, callers, counters, settings.site, settings.trusted_proxies),
             PasswordRoutes(callers, change, self._reset, settings.trusted_proxies),
+            TotpRoutes(callers, Totp(accounts, check, factors, devices, settings.site.name), settings.trusted_proxies),
             InvitationRoutes(InvitationIssuer(accounts.invitations), service_keys, settings.site),
         ]
         self._routes = AuthRoutes(

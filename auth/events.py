@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-LoginResult = Literal["granted", "wrong", "banned", "limited", "overloaded", "unavailable"]
+LoginResult = Literal["granted", "wrong", "otp_required", "banned", "limited", "overloaded", "unavailable"]
 PasswordResult = Literal["changed", "reset", "wrong", "limited"]
 ResetResult = Literal["sent", "failed", "unknown", "limited", "overloaded"]
 RefreshResult = Literal["granted", "ended", "reused", "banned"]

@@ -37,6 +37,11 @@ class Site:
         return self._allowed.get(_key(scheme, host)) or self._allowed.get(_key("https", host))
 
     @property
+    def name(self) -> str:
+        """The host of the public URL; without one, the name of this software."""
+        return urlsplit(self.public_url).hostname or "chat-gateway"
+
+    @property
     def cookie_path(self) -> str:
         """The `Path` of our cookies: another application may share our host."""
         return urlsplit(self.public_url).path or "/"

@@ -385,6 +385,39 @@ class ResetToken(models.Model):
         table = "password_resets"
 
 
+class TotpFactor(models.Model):
+    """The secret of a user's one-time codes, in base32. Codes up to `last_step` (of 30 s) are used up."""
+
+    id = fields.BigIntField(primary_key=True)
+    user: fields.OneToOneRelation[User] = fields.OneToOneField(
+        "storage.User", related_name=False, on_delete=fields.CASCADE
+    )
+    secret = fields.CharField(max_length=64)
+    is_confirmed = fields.BooleanField(default=False)
+    last_step = fields.BigIntField(default=0)
+
+    class Meta:
+        """Where it lives."""
+
+        table = "second_factors"
+
+
+class RecoveryCode(models.Model):
+    """A code that replaces a one-time code once, by its digest."""
+
+    id = fields.BigIntField(primary_key=True)
+    user: fields.ForeignKeyRelation[User] = fields.ForeignKeyField(
+        "storage.User", related_name=False, on_delete=fields.CASCADE
+    )
+    digest = fields.CharField(max_length=64)
+
+    class Meta:
+        """Where it lives."""
+
+        table = "recovery_codes"
+        unique_together = (("user", "digest"),)
+
+
 class StoreIdentity(models.Model):
     """The only row says which store this is (random, made by the migration) and how often it was restored."""
 

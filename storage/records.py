@@ -164,6 +164,14 @@ class Account(Struct, frozen=True, gc=False):
 
 
 @dataclass(frozen=True, slots=True)
+class SecondFactor:
+    """The secret of a user's one-time codes, in base32; logins need a code once it is confirmed."""
+
+    secret: str = field(repr=False)
+    is_confirmed: bool
+
+
+@dataclass(frozen=True, slots=True)
 class SigningKey:
     """A key pair that signs tokens: `private_jwk` is its JWK as JSON, `kid` the RFC 7638 thumbprint.
 

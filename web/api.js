@@ -39,8 +39,8 @@ export class Api {
   }
 
   /** Resolves to the response and uses its tokens from then on. */
-  async login(login, password) {
-    return this.#use(await this.#call("POST", "/login", { login, password, refresh: "body" }));
+  async login(login, password, otp = "") {
+    return this.#use(await this.#call("POST", "/login", { login, password, otp, refresh: "body" }));
   }
 
   /** Renews the login: resolves to the response and uses its tokens from then on. 401: the session has ended. */

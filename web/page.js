@@ -70,15 +70,22 @@ async function enter(event) {
   try {
     await loggingOut; // its response would clear the cookie of this login
     if (loginForm === "register") {
-      await api.register(invitation ? { ...fields, invitation } : fields);
+      const { otp: _, ...account } = fields;
+      await api.register(invitation ? { ...account, invitation } : account);
       if (invitation) history.replaceState(null, "", location.pathname + location.hash); // it is used up
       showLogin("login"); // the account exists now, even if the login fails
     }
-    await api.login(fields.login, fields.password);
+    await api.login(fields.login, fields.password, fields.otp);
+    at("login-otp").hidden = true;
     event.target.reset();
     begin();
   } catch (error) {
     at("login-error").textContent = error.message;
+    if (error.code === "otp_required" || error.code === "invalid_otp") {
+      at("login-otp").hidden = false;
+      event.target.elements.otp.value = "";
+      event.target.elements.otp.focus();
+    }
   } finally {
     isEntering = false;
     at("login-submit").disabled = false;

@@ -8,6 +8,7 @@ from auth.accounts.devices import Devices
 from auth.accounts.login_limits import Attempt
 from auth.accounts.password_check import Limited, PasswordCheck, WrongCredentials
 from auth.accounts.rules import is_login
+from auth.accounts.second_factor import OtpRequired, Passed, SecondFactorCheck, WrongOtp
 from auth.accounts.sessions import Banned, Sessions, Tokens
 from auth.accounts.store import AccountStore
 from auth.errors import Overloaded
@@ -28,12 +29,14 @@ class Granted:
     """For a cookie of the browser: see `auth.accounts.devices`."""
 
 
-LoginOutcome = Granted | WrongCredentials | Limited | Banned
+LoginOutcome = Granted | WrongCredentials | Limited | Banned | OtpRequired | WrongOtp
 _RESULTS: dict[type[LoginOutcome], LoginResult] = {
     Granted: "granted",
     WrongCredentials: "wrong",
     Limited: "limited",
     Banned: "banned",
+    OtpRequired: "otp_required",
+    WrongOtp: "wrong",
 }
 
 
@@ -44,12 +47,14 @@ class Login:
         self,
         accounts: AccountStore,
         check: PasswordCheck,
+        factors: SecondFactorCheck,
         devices: Devices,
         sessions: Sessions,
         on_result: Callable[[LoginResult], None] = lambda _: None,
     ) -> None:
         self._accounts = accounts
         self._check = check
+        self._factors = factors
         self._devices = devices
         self._sessions = sessions
         self._on_result = on_result
@@ -62,15 +67,18 @@ class Login:
         device_token: str | None = None,
         *,
         renewable: bool = False,
+        otp: str = "",
     ) -> LoginOutcome:
-        """Check the password, and issue tokens if it is right; a refresh token only if `renewable`.
+        """Check the password and, of a user with a second factor, the code; and issue tokens if both are right.
+
+        A refresh token is issued only if `renewable`.
 
         Raises: StorageUnavailable, Overloaded.
         """
         try:
             attempt = Attempt(login, address, await self._devices.id_of(device_token, login))
             async with self._check.turn(attempt):
-                outcome = await self._attempt(attempt, password, renewable)
+                outcome = await self._attempt(attempt, password, otp, renewable)
         except StorageUnavailable:
             self._on_result("unavailable")
             raise
@@ -80,10 +88,16 @@ class Login:
         self._on_result(_RESULTS[type(outcome)])
         return outcome
 
-    async def _attempt(self, attempt: Attempt, password: str, renewable: bool) -> LoginOutcome:
+    async def _attempt(self, attempt: Attempt, password: str, otp: str, renewable: bool) -> LoginOutcome:
         account = await self._check.check(attempt, password, lambda: self._account(attempt.login))
         if not isinstance(account, Account):
             return account
+        outcome = await self._factors.check(account.person.id, otp)
+        if isinstance(outcome, WrongOtp):
+            failure = await self._check.fail(attempt, account)
+            return failure if isinstance(failure, Limited) else outcome
+        if not isinstance(outcome, Passed):
+            return outcome
         fields = {"user_id": account.person.id, "address": attempt.address}
         tokens = await self._sessions.start(account.person, renewable=renewable)
         if isinstance(tokens, Banned):

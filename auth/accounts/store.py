@@ -1,8 +1,9 @@
 """The interface to the stored accounts. `storage.repositories.accounts` implements it."""
 
+from collections.abc import Sequence
 from typing import Protocol
 
-from storage.records import Account, Person
+from storage.records import Account, Person, SecondFactor
 
 
 class InvitationStore(Protocol):
@@ -29,6 +30,34 @@ class ResetStore(Protocol):
         ...
 
 
+class FactorStore(Protocol):
+    """Second factors of users. Every method raises StorageUnavailable, as those of AccountStore."""
+
+    async def find(self, user_id: int) -> SecondFactor | None:
+        """The user's second factor, confirmed or not."""
+        ...
+
+    async def start(self, user_id: int, secret: str) -> bool:
+        """Store a secret that is not confirmed, in the place of such a one; False if the user has a confirmed one."""
+        ...
+
+    async def confirm(self, user_id: int, secret: str, step: int, digests: Sequence[str]) -> bool:
+        """Confirm the secret with the code of this time step, and store the recovery codes; once, also concurrently."""
+        ...
+
+    async def use_step(self, user_id: int, step: int) -> bool:
+        """Use up the code of this time step and of all earlier ones; of concurrent callers one succeeds."""
+        ...
+
+    async def use_recovery_code(self, user_id: int, digest: str) -> bool:
+        """Use up a recovery code; of concurrent callers one succeeds."""
+        ...
+
+    async def remove(self, user_id: int) -> None:
+        """Remove the user's second factor and recovery codes."""
+        ...
+
+
 class AccountStore(Protocol):
     """Users and their password hashes. Every method raises StorageUnavailable when the database does not answer."""
 
@@ -40,6 +69,11 @@ class AccountStore(Protocol):
     @property
     def resets(self) -> ResetStore:
         """The tokens that `reset_password` uses up."""
+        ...
+
+    @property
+    def factors(self) -> FactorStore:
+        """The second factors."""
         ...
 
     async def create(

@@ -17,9 +17,10 @@ from authlib.oauth2.rfc6749.requests import BasicOAuth2Payload  # type: ignore[i
 
 from auth.accounts.login import Granted, Login, LoginOutcome
 from auth.accounts.password_check import Limited, WrongCredentials
+from auth.accounts.second_factor import OtpRequired, WrongOtp
 from auth.accounts.sessions import Banned
 from auth.accounts.thread_pool import Workers
-from auth.api.problems import banned, too_many_failures
+from auth.api.problems import banned, invalid_otp, otp_required, too_many_failures
 from httpapi.openapi import FORM_LOGIN
 
 PATH: Final = FORM_LOGIN
@@ -41,7 +42,7 @@ class TokenAnswer:
 @dataclass(frozen=True, slots=True)
 class _FormLogin:
     form: Mapping[str, str]
-    authenticate: Callable[[str, str], LoginOutcome]
+    authenticate: Callable[[str, str, str], LoginOutcome]
 
 
 class TokenEndpoint:
@@ -59,9 +60,10 @@ class TokenEndpoint:
         """
         loop = asyncio.get_running_loop()
 
-        def authenticate(username: str, password: str) -> LoginOutcome:
+        def authenticate(username: str, password: str, otp: str) -> LoginOutcome:
+            attempt = self._login.attempt(username, password, address, otp=otp)
             # Without a timeout of its own: every step of a login has one.
-            return asyncio.run_coroutine_threadsafe(self._login.attempt(username, password, address), loop).result()
+            return asyncio.run_coroutine_threadsafe(attempt, loop).result()
 
         def answer() -> TokenAnswer:
             answer: TokenAnswer = self._server.create_token_response(_FormLogin(form, authenticate))
@@ -102,7 +104,7 @@ class _PasswordGrant(ResourceOwnerPasswordCredentialsGrant):  # type: ignore[mis
     TOKEN_ENDPOINT_AUTH_METHODS: Final = ["none"]
 
     def authenticate_user(self, username: str, password: str) -> Granted:
-        outcome: LoginOutcome = self.request.authenticate(username, password)
+        outcome: LoginOutcome = self.request.authenticate(username, password, self.request.form.get("otp", ""))
         match outcome:
             case Granted() as granted:
                 return granted
@@ -110,6 +112,10 @@ class _PasswordGrant(ResourceOwnerPasswordCredentialsGrant):  # type: ignore[mis
                 raise too_many_failures(wait_s)
             case Banned():
                 raise banned()
+            case OtpRequired():
+                raise otp_required()
+            case WrongOtp():
+                raise invalid_otp()
             case WrongCredentials():
                 raise InvalidGrantError("The username or the password is wrong.")
 

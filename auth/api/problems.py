@@ -49,6 +49,26 @@ def wrong_password() -> Problem:
     return Problem(HTTPStatus.FORBIDDEN, "wrong_password", "The current password is wrong.")
 
 
+def otp_required(status: HTTPStatus = HTTPStatus.UNAUTHORIZED) -> Problem:
+    """The password is right, and the user has a second factor."""
+    return Problem(status, "otp_required", "A code of your authenticator is needed.", headers=_challenge(status))
+
+
+def invalid_otp(status: HTTPStatus = HTTPStatus.UNAUTHORIZED) -> Problem:
+    """The code is wrong, or used."""
+    return Problem(status, "invalid_otp", "The code is wrong or was used before.", headers=_challenge(status))
+
+
+def totp_enabled() -> Problem:
+    """The user has a second factor; it must be removed first."""
+    return Problem(HTTPStatus.CONFLICT, "totp_enabled", "A second factor is enabled already.")
+
+
+def no_second_factor() -> Problem:
+    """The user has no second factor, or none that waits for its confirmation."""
+    return Problem(HTTPStatus.NOT_FOUND, "not_found", "There is no such second factor.")
+
+
 def no_password_reset() -> Problem:
     """The operator has no hook that sends mails."""
     return Problem(HTTPStatus.FORBIDDEN, "no_password_reset", "Passwords cannot be reset on this server.")
@@ -93,6 +113,10 @@ def too_many_refreshes(wait_s: float) -> Problem:
 def unavailable() -> Problem:
     """The database or the hashing threads cannot take this now."""
     return _later(HTTPStatus.SERVICE_UNAVAILABLE, "unavailable", "Not possible at the moment.", 1.0)
+
+
+def _challenge(status: HTTPStatus) -> dict[str, str]:
+    return {"WWW-Authenticate": "Bearer"} if status is HTTPStatus.UNAUTHORIZED else {}
 
 
 def _later(status: HTTPStatus, code: str, detail: str, wait_s: float) -> Problem:

@@ -14,10 +14,12 @@ from auth.accounts import rules
 from auth.accounts.login import Granted, Login
 from auth.accounts.password_check import Limited, WrongCredentials
 from auth.accounts.registration import Registration
+from auth.accounts.second_factor import OtpRequired, WrongOtp
 from auth.accounts.sessions import Banned
 from auth.api import oauth2, problems
 from auth.api.answers import RouteGroup, RouteHandler, answers_problems, json_answer, outcome_of
 from auth.api.sessions import DEVICE_COOKIE, AccessToken, Cookies, Delivery
+from auth.api.totp import Otp
 from auth.settings import AuthSettings
 from auth.tokens.access_tokens import DEVICE_LIFETIME_S
 from auth.tokens.guests import EMAIL_PATTERN, MAX_EMAIL, MAX_ROOM_ID, MAX_USERNAME, Guests
@@ -49,10 +51,11 @@ class NewAccount(msgspec.Struct):
 
 
 class LoginRequest(msgspec.Struct):
-    """Body of `POST /login`; with `refresh` the login can be renewed."""
+    """Body of `POST /login`; with `refresh` the login can be renewed. `otp` is for users with a second factor."""
 
     login: str
     password: str
+    otp: Otp = ""
     refresh: Delivery | None = None
 
 
@@ -70,6 +73,7 @@ class PasswordGrant(msgspec.Struct):
     username: Annotated[str, _text(example="ann")]  # Swagger UI fills in a form from its fields
     password: Annotated[str, _text(example="correct horse")]
     grant_type: str = "password"
+    otp: str = ""
 
 
 class CreatedAccount(TypedDict):
@@ -161,11 +165,12 @@ class AuthRoutes:
         "Log in: returns an access token and sets it as a cookie.",
         Audience.ANYBODY,
         {200: AccessToken},
-        {401: "invalid_credentials", 403: "banned", 429: "rate_limited", 503: "unavailable"},
+        {401: "invalid_credentials, otp_required, invalid_otp", 403: "banned", 429: "rate_limited", 503: "unavailable"},
         body=LoginRequest,
         example={"login": "ann", "password": "correct horse"},
         details="With `refresh` the login can be renewed without the password: `cookie` sets an HttpOnly cookie, "
-        "`body` returns a `refresh_token`. See `/api/v1/login/refresh`.",
+        "`body` returns a `refresh_token`. See `/api/v1/login/refresh`. Of a user with a second factor, `otp` "
+        "is a code of the authenticator or a recovery code.",
     )
     async def login(self, request: Request) -> Response:
         """A token, in the body and as a cookie."""
@@ -173,7 +178,7 @@ class AuthRoutes:
         device_token = next(iter(cookies_named(request, DEVICE_COOKIE)), None)
         renewable = given.refresh is not None
         outcome = await self._login.attempt(
-            given.login, given.password, self._address(request), device_token, renewable=renewable
+            given.login, given.password, self._address(request), device_token, renewable=renewable, otp=given.otp
         )
         match outcome:
             case Limited(wait_s):
@@ -182,6 +187,10 @@ class AuthRoutes:
                 raise problems.wrong_credentials()
             case Banned():
                 raise problems.banned()
+            case OtpRequired():
+                raise problems.otp_required()
+            case WrongOtp():
+                raise problems.invalid_otp()
             case Granted(tokens, device_token):
                 response = self._cookies.answer(request, tokens, given.refresh)
                 self._cookies.set(request, response, DEVICE_COOKIE, device_token, DEVICE_LIFETIME_S)
@@ -193,7 +202,7 @@ class AuthRoutes:
         {200: AccessToken},
         {
             400: "invalid_request, invalid_credentials, unsupported_grant_type, invalid_scope",
-            401: "invalid_client",
+            401: "invalid_client, otp_required, invalid_otp",
             429: "rate_limited",
             503: "unavailable",
         },

@@ -7,7 +7,7 @@ from prometheus_client import Counter, Histogram
 
 from gateway.metrics.exposition import FAST, Registry
 
-LOGIN_OUTCOMES: Final = ("granted", "wrong", "banned", "limited", "overloaded", "unavailable")
+LOGIN_OUTCOMES: Final = ("granted", "wrong", "otp_required", "banned", "limited", "overloaded", "unavailable")
 PASSWORD_OUTCOMES: Final = ("changed", "reset", "wrong", "limited")
 RESET_OUTCOMES: Final = ("sent", "failed", "unknown", "limited", "overloaded")
 REFRESH_OUTCOMES: Final = ("granted", "ended", "reused", "banned")

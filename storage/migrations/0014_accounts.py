@@ -48,4 +48,57 @@ class Migration(migrations.Migration):
             },
             bases=["Model"],
         ),
+        ops.CreateModel(
+            name="TotpFactor",
+            fields=[
+                ("id", fields.BigIntField(generated=True, primary_key=True, unique=True, db_index=True)),
+                (
+                    "user",
+                    fields.OneToOneField(
+                        "storage.User",
+                        source_field="user_id",
+                        db_constraint=True,
+                        to_field="id",
+                        related_name=False,
+                        on_delete=OnDelete.CASCADE,
+                    ),
+                ),
+                ("secret", fields.CharField(max_length=64)),
+                ("is_confirmed", fields.BooleanField(default=False)),
+                ("last_step", fields.BigIntField(default=0)),
+            ],
+            options={
+                "table": "second_factors",
+                "app": "storage",
+                "pk_attr": "id",
+                "table_description": "The secret of a user's one-time codes, in base32. Codes up to `last_step` (of 30 s) are used up.",
+            },
+            bases=["Model"],
+        ),
+        ops.CreateModel(
+            name="RecoveryCode",
+            fields=[
+                ("id", fields.BigIntField(generated=True, primary_key=True, unique=True, db_index=True)),
+                (
+                    "user",
+                    fields.ForeignKeyField(
+                        "storage.User",
+                        source_field="user_id",
+                        db_constraint=True,
+                        to_field="id",
+                        related_name=False,
+                        on_delete=OnDelete.CASCADE,
+                    ),
+                ),
+                ("digest", fields.CharField(max_length=64)),
+            ],
+            options={
+                "table": "recovery_codes",
+                "app": "storage",
+                "unique_together": (("user", "digest"),),
+                "pk_attr": "id",
+                "table_description": "A code that replaces a one-time code once, by its digest.",
+            },
+            bases=["Model"],
+        ),
     ]

@@ -13,6 +13,7 @@ from storage.models import User
 from storage.records import Account, Person, is_id
 from storage.repositories.login_sessions import end_sessions
 from storage.repositories.one_use_tokens import Invitations, ResetTokens, use_invitation, use_reset_token
+from storage.repositories.second_factors import SecondFactors
 
 
 class Accounts:
@@ -23,6 +24,7 @@ class Accounts:
         self._now = now
         self.invitations = Invitations(database, now)
         self.resets = ResetTokens(database, now)
+        self.factors = SecondFactors(database)
         self._people = f"SELECT id, login, first_name, last_name FROM users WHERE id {database.among('$1')}"
         self._person = Coalescer(self._by_ids)
 

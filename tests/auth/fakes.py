@@ -21,6 +21,10 @@ class MemoryAccounts:
 
     resets = invitations
 
+    @property
+    def factors(self) -> Any:
+        return NoFactors()
+
     async def reset_password(self, digest: str, password_hash: str) -> bool:
         raise NotImplementedError
 
@@ -49,6 +53,13 @@ class MemoryAccounts:
 
     async def change_password(self, user_id: int, replaced: str, password_hash: str, **spared: str) -> bool:
         return await self.replace_hash(user_id, replaced, password_hash)
+
+
+class NoFactors:
+    """Nobody has a second factor."""
+
+    async def find(self, user_id: int) -> None:
+        return None
 
 
 class MemoryKeys:

@@ -12,6 +12,7 @@ from auth.api.invitations import InvitationRoutes
 from auth.api.passwords import PasswordRoutes
 from auth.api.routes import AuthRoutes
 from auth.api.sessions import SessionRoutes
+from auth.api.totp import TotpRoutes
 from auth.settings import AuthSettings
 from tests.deploy.programs import ROOT, Object, charted, kustomized, one
 
@@ -27,6 +28,7 @@ def _served() -> set[str]:
     groups: list[RouteGroup] = [
         SessionRoutes(nothing, nothing, nothing, settings.site, ()),
         PasswordRoutes(nothing, nothing, nothing, ()),
+        TotpRoutes(nothing, nothing, ()),
         InvitationRoutes(nothing, nothing, nothing),
     ]
     routes = AuthRoutes(nothing, nothing, groups, nothing, nothing, nothing, nothing, settings).routes()

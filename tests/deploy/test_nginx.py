@@ -24,6 +24,8 @@ AUTH_PATHS = (
     "/api/v1/login/refresh",
     "/api/v1/logout",
     "/api/v1/password",
+    "/api/v1/totp",
+    "/api/v1/totp/confirm",
     "/api/v1/password/reset",
     "/api/v1/password/reset/confirm",
     "/api/v1/invitations",

@@ -54,5 +54,5 @@ default
 
 {{/* The paths of auth; all others go to the gateways. */}}
 {{- define "chat.authPaths" -}}
-["/register", "/login", "/generate-token", "/api/v1/login/access-token", "/api/v1/login/refresh", "/api/v1/logout", "/api/v1/password", "/api/v1/password/reset", "/api/v1/password/reset/confirm", "/api/v1/invitations", "/.well-known/jwks.json"]
+["/register", "/login", "/generate-token", "/api/v1/login/access-token", "/api/v1/login/refresh", "/api/v1/logout", "/api/v1/password", "/api/v1/totp", "/api/v1/totp/confirm", "/api/v1/password/reset", "/api/v1/password/reset/confirm", "/api/v1/invitations", "/.well-known/jwks.json"]
 {{- end -}}

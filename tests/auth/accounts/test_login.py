@@ -13,6 +13,7 @@ from auth.accounts.login import Granted, Login, LoginOutcome
 from auth.accounts.login_limits import PER_CLIENT, PER_CLIENT_AND_ACCOUNT, LoginLimits
 from auth.accounts.password_check import AT_ONCE, WAITING_PER_CLIENT, Limited, PasswordCheck, WrongCredentials
 from auth.accounts.passwords import Passwords
+from auth.accounts.second_factor import SecondFactorCheck
 from auth.accounts.sessions import Banned, Sessions
 from auth.errors import Overloaded
 from auth.tokens.access_tokens import DeviceIssuer, Issuer, TokenNames, Verifier
@@ -38,7 +39,8 @@ class World:
         self.sessions = MemorySessions(self.accounts, Clock())
         sessions = Sessions(self.sessions, keys, Issuer(names, 60), 3600)
         check = PasswordCheck(self.accounts, self.passwords, self.limits)
-        self.login = Login(self.accounts, check, devices, sessions, self.results.append)
+        factors = SecondFactorCheck(self.accounts.factors, LocalCounters())
+        self.login = Login(self.accounts, check, factors, devices, sessions, self.results.append)
 
     async def register(self, hasher: PasswordHasher = CHEAP) -> None:
         await self.accounts.create("ann", hasher.hash(PASSWORD))
