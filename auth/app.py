@@ -11,7 +11,7 @@ from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from auth.accounts.counters import Counters
 from auth.accounts.devices import Devices
@@ -44,11 +44,12 @@ from auth.tokens.key_ring import KeyRing, KeyStore
 from httpapi.audit.middleware import Audit
 from httpapi.audit.recorder import Recorder
 from httpapi.docs_pages import api_pages
-from httpapi.errors import Problem
+from httpapi.errors import Problem, forbidden_origin
 from httpapi.operation import Audience, operation
 from httpapi.redirects import RelativeRedirects
 from httpapi.security_headers import SecurityHeaders
 from httpapi.service_keys import ServiceKeys
+from httpapi.site import AllowedOrigins
 
 
 class AuthService:
@@ -99,6 +100,7 @@ class AuthService:
         )
         self.site = settings.site
         self.trusted_proxies = settings.trusted_proxies
+        self.origins = settings.origins
 
     def routes(self) -> list[BaseRoute]:
         """The routes, for `create_app` or for another application that serves auth too."""
@@ -140,13 +142,34 @@ def create_app(
     pages = api_pages(routes, service.site, title="chat-gateway auth", about="Accounts and tokens.")
     app: ASGIApp = Starlette(
         routes=[*routes, *pages],
-        middleware=[Middleware(RelativeRedirects)],
+        middleware=[Middleware(KnownOrigins, origins=service.origins), Middleware(RelativeRedirects)],
         exception_handlers={HTTPException: _on_http_error, Exception: _on_unexpected_error},
         lifespan=lifespan,
     )
     if audit is not None:
         app = Audit(app, audit, service.trusted_proxies)
     return SecurityHeaders(app, service.site.public_url, is_production=is_production)
+
+
+class KnownOrigins:
+    """ASGI middleware of a separate auth process: rejects requests of pages whose origin is not allowed.
+
+    A gateway does that before any route. A page of a sibling domain is same-site: SameSite=Strict does not stop it.
+    """
+
+    def __init__(self, app: ASGIApp, origins: AllowedOrigins) -> None:
+        self._app = app
+        self._origins = origins
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve the request, or respond with 403."""
+        app = self._app
+        if scope["type"] == "http":
+            request = Request(scope)
+            origin = request.headers.get("origin")
+            if origin is not None and not self._origins.allows(origin, request):
+                app = forbidden_origin().response()
+        await app(scope, receive, send)
 
 
 class AuthAlive(TypedDict):

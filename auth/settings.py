@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network
 
 from auth.tokens.access_tokens import GUEST_LIFETIME_S, TokenNames
-from httpapi.site import Site
+from httpapi.site import AllowedOrigins, Site
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,7 +13,7 @@ class AuthSettings:
 
     Unless `allow_guests`, guest tokens are for callers with one of the `service_keys`. Unless `registration_is_open`,
     only the operator creates accounts; else one client may create `registrations_per_minute`, each with an invitation
-    if it `needs_invitation`.
+    if it `needs_invitation`. Pages of other `origins` are rejected.
     """
 
     token_lifetime_s: int = 30 * 60
@@ -25,6 +25,7 @@ class AuthSettings:
     needs_invitation: bool = False
     registrations_per_minute: int = 20
     site: Site = field(default_factory=Site)
+    origins: AllowedOrigins = field(default_factory=AllowedOrigins)
     service_keys: tuple[str, ...] = field(default=(), repr=False)
 
     @property

@@ -36,7 +36,7 @@ from gateway.redis.namespace import Namespace
 from gateway.redis.peers import ASK_S, KEY, Peers, Standing
 from gateway.server.health import AuthHealth
 from gateway.tasks import Tasks
-from httpapi.site import Site
+from httpapi.site import AllowedOrigins, Site
 from storage.database.database import Database
 from storage.database.store_identity import store_id
 from storage.repositories.accounts import Accounts
@@ -193,5 +193,8 @@ def _auth_settings(settings: Settings) -> AuthSettings:
         needs_invitation=settings.registration is RegistrationPolicy.INVITE,
         registrations_per_minute=settings.registrations_per_minute,
         service_keys=settings.service_keys,
+        origins=AllowedOrigins(
+            settings.allowed_origins, public_url=settings.public_url, is_development=not settings.is_production
+        ),
         site=Site(settings.public_url, settings.allowed_origins, any_host=not settings.is_production),
     )

@@ -1,16 +1,22 @@
-"""The public URL of a service, with which the URLs in its responses begin."""
+"""Where a service is: the public URL with which the URLs in its responses begin, and the pages that may use it."""
 
 import re
 from collections.abc import Sequence
 from typing import Final
 from urllib.parse import urlsplit
 
-from starlette.requests import Request
+from starlette.requests import HTTPConnection, Request
 
 _HOST: Final = re.compile(r"(?:[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?", re.IGNORECASE | re.ASCII)
 """A Host header that may become a part of a URL."""
 MAX_HOST: Final = 255
 _DEFAULT_PORTS: Final = {"http": "80", "https": "443"}
+_LOCAL_HOSTS: Final = frozenset({"localhost", "127.0.0.1", "[::1]"})
+_PAGE_SCHEMES: Final = {"http": "http", "https": "https", "ws": "http", "wss": "https"}
+_ORIGIN: Final = re.compile(r"(https?)://([a-z0-9._-]+|\[[0-9a-f:.]+\])(?::([0-9]{1,5}))?", re.IGNORECASE | re.ASCII)
+"""The serialization that browsers send (RFC 6454 §7): no user, no path, international names in punycode."""
+
+_Origin = tuple[str, str, int]
 
 
 class Site:
@@ -51,6 +57,32 @@ class Site:
         return request.url.scheme == "https" or (self.url(request) or "").startswith("https:")
 
 
+class AllowedOrigins:
+    """ALLOWED_ORIGINS; empty means the request's own host. In development, every port of localhost is allowed too.
+
+    Scheme, host and port are compared exactly, without suffixes or patterns. This protects against cross-site requests
+    that carry a user's cookie.
+    """
+
+    def __init__(self, allowed: Sequence[str] = (), *, public_url: str = "", is_development: bool = False) -> None:
+        public = urlsplit(public_url)
+        self._any = "*" in allowed
+        self._allowed = {_parse(origin) for origin in [*allowed, f"{public.scheme}://{public.netloc}"]}
+        self._own_host = not allowed
+        self._is_development = is_development
+
+    def allows(self, origin: str, connection: HTTPConnection) -> bool:
+        """Whether pages of this origin may send requests."""
+        page = _parse(origin)
+        if page is None:
+            return False
+        if self._any or page in self._allowed:
+            return True
+        if self._is_development and page[1] in _LOCAL_HOSTS:
+            return True
+        return self._own_host and page == _own(connection)
+
+
 def _key(scheme: str, host: str) -> tuple[str, str]:
     """Equal for equal origins."""
     host = host.lower()
@@ -58,3 +90,17 @@ def _key(scheme: str, host: str) -> tuple[str, str]:
     if colon and port.isdigit() and port == _DEFAULT_PORTS[scheme]:
         host = name
     return scheme, host
+
+
+def _own(connection: HTTPConnection) -> _Origin | None:
+    """The origin of the URL that the client requested; the scope's scheme already respects trusted proxies."""
+    return _parse(f"{_PAGE_SCHEMES[connection.scope['scheme']]}://{connection.headers.get('host', '')}")
+
+
+def _parse(origin: str) -> _Origin | None:
+    """Scheme, host and port; None for any other value, such as `null`."""
+    match = _ORIGIN.fullmatch(origin)
+    if match is None:
+        return None
+    scheme, host, port = match.groups()
+    return scheme.lower(), host.lower(), int(port) if port else int(_DEFAULT_PORTS[scheme.lower()])

@@ -54,7 +54,7 @@ class Callers:
 def may_be_cross_site(request: Request, cookie: str) -> bool:
     """With the cookie, a browser's POST names its origin; a navigation from another site is refused with or without.
 
-    The gateway compares origins before any route; a process of auth alone knows no allowed origins.
+    Origins are compared before any route: by a gateway's middleware, or by `auth.app.KnownOrigins`.
     """
     if request.headers.get("sec-fetch-site") == "cross-site" and request.headers.get("sec-fetch-mode") == "navigate":
         return True

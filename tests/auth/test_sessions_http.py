@@ -92,6 +92,17 @@ async def test_renewal_by_page_of_other_site_is_rejected(http: httpx.AsyncClient
     assert (await http.post(REFRESH, headers=ORIGIN)).status_code == 200
 
 
+@pytest.mark.parametrize("origin", ["http://wiki.chat.example", "http://chat.example:81", "null"])
+async def test_page_of_sibling_domain_changes_no_session(http: httpx.AsyncClient, origin: str) -> None:
+    await log_in(http, "cookie")
+    before = dict(http.cookies)
+    headers = {"Origin": origin, "Sec-Fetch-Site": "same-site", "Sec-Fetch-Mode": "cors"}
+    for path in (REFRESH, LOGOUT, "/login"):
+        problem(await http.post(path, headers=headers, json=ANN if path == "/login" else {}), 403, "forbidden_origin")
+    assert dict(http.cookies) == before
+    assert (await http.post(REFRESH, headers=ORIGIN)).status_code == 200
+
+
 async def test_reused_refresh_token_ends_the_session(http: httpx.AsyncClient, database: Database) -> None:
     first = (await log_in(http)).json()["refresh_token"]
     second = (await refresh(http, first)).json()["refresh_token"]
