@@ -16,9 +16,9 @@ from benchmarks.measured import Measured
 from storage.database.database import open_database
 from storage.database.migrate import migrate
 from storage.records import ChatKind, NewMember, Person
-from storage.repositories.accounts import Accounts
+from storage.repositories.auth.accounts import Accounts
+from storage.repositories.auth.keys import SigningKeys
 from storage.repositories.chats import Chats
-from storage.repositories.keys import SigningKeys
 from tests.support.cluster import GatewayNode
 from tests.support.servers import PostgresServer, RedisServer, temporary_folder
 

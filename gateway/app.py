@@ -73,7 +73,7 @@ from httpapi.service_keys import ServiceKeys
 from httpapi.site import Site
 from storage.database.database import Database
 from storage.records import ChatKind, Role
-from storage.repositories.accounts import Accounts
+from storage.repositories.auth.accounts import Accounts
 from storage.repositories.chats import Chats
 from storage.repositories.identities import Identities
 from storage.repositories.profiles import Profiles

@@ -15,6 +15,7 @@ from auth.credentials.password_reset import WORKERS
 from auth.credentials.reset_hook import open_reset_hook
 from auth.encryption.data_key import open_data_key
 from auth.encryption.login_sessions import EncryptedSessions
+from auth.encryption.second_factors import EncryptedFactors
 from auth.encryption.secret_box import SecretBox
 from auth.encryption.signing_keys import EncryptedKeys, are_encrypted
 from auth.errors import CannotDecrypt, WrongKeysSecret
@@ -39,9 +40,9 @@ from gateway.tasks import Tasks
 from httpapi.site import AllowedOrigins, Site
 from storage.database.database import Database
 from storage.database.store_identity import store_id
-from storage.repositories.accounts import Accounts
-from storage.repositories.data_keys import DataKeys
-from storage.repositories.keys import PublicSigningKeys, SigningKeys
+from storage.repositories.auth.accounts import Accounts
+from storage.repositories.auth.data_keys import DataKeys
+from storage.repositories.auth.keys import PublicSigningKeys, SigningKeys
 
 _WRONG_KEY: Final = (
     "KEYS_SECRET (or KEYS_SECRET_FILE, or keys.secret in DATA_DIR) is not the secret with which the private keys in"
@@ -81,7 +82,7 @@ async def open_auth(settings: Settings, database: Database, registry: Registry) 
         names = Namespace(await store_id(database), settings.redis_prefix)
         counters = RedisCounters(*redis, prefix=names.prefix)
         service = AuthService(
-            Accounts(database),
+            Accounts(database, factors=EncryptedFactors(database, box)),
             sessions,
             EncryptedKeys(SigningKeys(database), box),
             counters,

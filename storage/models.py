@@ -386,13 +386,13 @@ class ResetToken(models.Model):
 
 
 class TotpFactor(models.Model):
-    """The secret of a user's one-time codes, in base32. Codes up to `last_step` (of 30 s) are used up."""
+    """The secret of a user's one-time codes, encrypted. Codes up to `last_step` (of 30 s) are used up."""
 
     id = fields.BigIntField(primary_key=True)
     user: fields.OneToOneRelation[User] = fields.OneToOneField(
         "storage.User", related_name=False, on_delete=fields.CASCADE
     )
-    secret = fields.CharField(max_length=64)
+    secret = fields.CharField(max_length=255)
     is_confirmed = fields.BooleanField(default=False)
     last_step = fields.BigIntField(default=0)
 

@@ -34,7 +34,7 @@ _MAX_LENGTH: Final = 128
 
 
 class SessionStore(Protocol):
-    """Implemented by `storage.repositories.login_sessions`; every method raises StorageUnavailable. Unix seconds."""
+    """Implemented by `storage.repositories.auth`; every method raises StorageUnavailable. Times are in Unix seconds."""
 
     async def add(
         self, user_id: int, session_id: str, secret: str, digest: str, created_at: int, expires_at: int

@@ -1,4 +1,4 @@
-"""The interface to the stored accounts. `storage.repositories.accounts` implements it."""
+"""The interface to the stored accounts. `storage.repositories.auth.accounts` implements it."""
 
 from collections.abc import Sequence
 from typing import Protocol

@@ -18,7 +18,7 @@ _ID_LENGTH: Final = 8
 
 
 class DataKeyStore(Protocol):
-    """Implemented by `storage.repositories.data_keys`. Every method raises StorageUnavailable."""
+    """Implemented by `storage.repositories.auth.data_keys`. Every method raises StorageUnavailable."""
 
     async def settle(self, change: Callable[[WrappedDataKey | None], WrappedDataKey]) -> WrappedDataKey:
         """Replace the stored data key, or its absence, by what `change` makes of it; one process at a time."""

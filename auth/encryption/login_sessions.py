@@ -6,7 +6,7 @@ from dataclasses import replace
 from auth.encryption.secret_box import SecretBox, is_sealed
 from storage.database.database import Database
 from storage.records import RenewableLogin
-from storage.repositories.login_sessions import LoginSessions
+from storage.repositories.auth.login_sessions import LoginSessions
 
 log = logging.getLogger("auth")
 

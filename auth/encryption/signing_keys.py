@@ -13,7 +13,7 @@ import orjson
 
 from auth.encryption.secret_box import SecretBox
 from storage.records import SigningKey
-from storage.repositories.keys import SigningKeys
+from storage.repositories.auth.keys import SigningKeys
 
 log = logging.getLogger("auth")
 

@@ -32,7 +32,7 @@ def published(keys: Sequence[K], longest_token_s: int, now: datetime) -> list[K]
 
 
 class PublicKeyStore(Protocol):
-    """Implemented by `storage.repositories.keys.PublicSigningKeys`."""
+    """Implemented by `storage.repositories.auth.keys.PublicSigningKeys`."""
 
     async def all(self) -> Sequence[PublicSigningKey]:
         """Every key, the oldest first. Raises: StorageUnavailable."""

@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 
 class People(Protocol):
-    """Users by id. Implemented in `storage.repositories.accounts`."""
+    """Users by id. Implemented in `storage.repositories.auth.accounts`."""
 
     async def by_id(self, user_id: int) -> Person | None:
         """The user; None if it does not exist any more.

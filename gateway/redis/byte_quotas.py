@@ -22,7 +22,7 @@ class RedisByteQuotas:
 
     def __init__(self, link: CommandExecutor) -> None:
         self._link = link
-        self._local = LocalBuckets()
+        self._local = LocalByteBuckets()
 
     async def take(self, key: str, fewest: int, most: int, size: int) -> int | RateLimited:
         """Implement `ByteQuotas.take`."""
@@ -39,7 +39,7 @@ class RedisByteQuotas:
         await self.take(key, -unused, -unused, size)
 
 
-class LocalBuckets:
+class LocalByteBuckets:
     """The buckets of this process; beyond MAX_LOCAL_KEYS those that have waited longest are full again."""
 
     def __init__(self, now: Callable[[], float] = time.monotonic) -> None:

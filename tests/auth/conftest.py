@@ -8,9 +8,9 @@ from auth.accounts.counters import LocalCounters
 from auth.app import AuthService
 from auth.settings import AuthSettings
 from storage.database.database import open_database
-from storage.repositories.accounts import Accounts
-from storage.repositories.keys import SigningKeys
-from storage.repositories.login_sessions import LoginSessions
+from storage.repositories.auth.accounts import Accounts
+from storage.repositories.auth.keys import SigningKeys
+from storage.repositories.auth.login_sessions import LoginSessions
 from tests.auth.fakes import Clock, MemoryAccounts, MemoryKeys, MemorySessions
 from tests.support.migrated import make_store
 

@@ -18,7 +18,7 @@ from auth.tokens.key_ring import KeyRing
 from httpapi.security_headers import SecurityHeaders
 from storage.database.database import open_database
 from storage.errors import StorageUnavailable
-from storage.repositories.keys import SigningKeys
+from storage.repositories.auth.keys import SigningKeys
 from tests.auth.exchange import ANN, FORM, TOKEN_PATH, client_of, problem, published, register
 from tests.support.migrated import make_store
 

@@ -14,9 +14,9 @@ from auth.app import AuthService, create_app
 from auth.credentials.password_change import CHANGES_PER_HOUR
 from auth.settings import AuthSettings
 from storage.database.database import Database, open_database
-from storage.repositories.accounts import Accounts
-from storage.repositories.keys import SigningKeys
-from storage.repositories.login_sessions import LoginSessions
+from storage.repositories.auth.accounts import Accounts
+from storage.repositories.auth.keys import SigningKeys
+from storage.repositories.auth.login_sessions import LoginSessions
 from storage.repositories.revocations import Revocations
 from tests.auth.exchange import ANN, client_of, problem, register
 from tests.support.migrated import make_store

@@ -18,10 +18,10 @@ from auth.credentials.reset_hook import open_reset_hook
 from auth.events import AuthEvents
 from auth.settings import AuthSettings
 from storage.database.database import Database, open_database
-from storage.repositories.accounts import Accounts
-from storage.repositories.keys import SigningKeys
-from storage.repositories.login_sessions import LoginSessions
-from storage.repositories.one_use_tokens import RESETS_A_USER
+from storage.repositories.auth.accounts import Accounts
+from storage.repositories.auth.keys import SigningKeys
+from storage.repositories.auth.login_sessions import LoginSessions
+from storage.repositories.auth.one_use_tokens import RESETS_A_USER
 from tests.auth.exchange import ANN, client_of, problem, register
 from tests.auth.hook_server import HookServer, run_hook_server
 from tests.support.migrated import make_store

@@ -12,9 +12,9 @@ from auth.app import AuthService, create_app
 from auth.settings import AuthSettings
 from auth.tokens.access_tokens import Verifier
 from storage.database.database import Database, open_database
-from storage.repositories.accounts import Accounts
-from storage.repositories.keys import SigningKeys
-from storage.repositories.login_sessions import MAX_A_USER, LoginSessions
+from storage.repositories.auth.accounts import Accounts
+from storage.repositories.auth.keys import SigningKeys
+from storage.repositories.auth.login_sessions import MAX_A_USER, LoginSessions
 from storage.repositories.revocations import Revocations
 from tests.auth.exchange import ANN, client_of, problem, published, register
 from tests.support.migrated import make_store

@@ -14,7 +14,7 @@ import pytest
 
 from auth.tokens.key_ring import KeyRing
 from storage.database.database import open_database
-from storage.repositories.keys import SigningKeys
+from storage.repositories.auth.keys import SigningKeys
 from tests.support.auth_node import AuthNode
 from tests.support.cluster import GatewayNode
 from tests.support.dumps import dump

@@ -19,9 +19,9 @@ from auth.tokens.key_ring import KeyRing
 from storage.database.database import open_database
 from storage.database.migrate import migrate
 from storage.records import ChatKind, NewMember
-from storage.repositories.accounts import Accounts
+from storage.repositories.auth.accounts import Accounts
+from storage.repositories.auth.keys import SigningKeys
 from storage.repositories.chats import Chats
-from storage.repositories.keys import SigningKeys
 from storage.repositories.rooms import RoomRepository
 from tests.faults.links import Link
 from tests.faults.mutations import Mutation

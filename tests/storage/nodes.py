@@ -11,7 +11,7 @@ import pytest
 from storage.database.database import Database, open_database
 from storage.log.chat_log import StoredChatLog, open_chat_log
 from storage.records import ChatEvent, ChatKind, Committed, EventKind, NewEvent, NewMember, Outcome, Person
-from storage.repositories.accounts import Accounts
+from storage.repositories.auth.accounts import Accounts
 from storage.repositories.chats import Chats
 
 _ids = itertools.count(1)

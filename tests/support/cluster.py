@@ -11,7 +11,7 @@ from auth.tokens.access_tokens import GuestIssuer, Issuer, TokenNames
 from auth.tokens.key_ring import KeyRing
 from storage.database.database import open_database
 from storage.records import ChatKind, NewMember, Person
-from storage.repositories.accounts import Accounts
+from storage.repositories.auth.accounts import Accounts
 from storage.repositories.chats import Chats
 from tests.support.chat_client import ChatClient
 from tests.support.forked import ProgramServer

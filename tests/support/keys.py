@@ -3,8 +3,8 @@
 from auth.encryption.data_key import open_data_key
 from auth.encryption.signing_keys import EncryptedKeys
 from storage.database.database import Database
-from storage.repositories.data_keys import DataKeys
-from storage.repositories.keys import SigningKeys
+from storage.repositories.auth.data_keys import DataKeys
+from storage.repositories.auth.keys import SigningKeys
 
 KEYS_SECRET = "0f1e2d3c4b5a69788796a5b4c3d2e1f0-of-tests"
 """What every process of a test gets, unless it says otherwise."""

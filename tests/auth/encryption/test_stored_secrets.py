@@ -12,15 +12,16 @@ from joserfc.jwk import ECKey
 
 from auth.encryption.data_key import open_data_key
 from auth.encryption.login_sessions import EncryptedSessions
+from auth.encryption.second_factors import EncryptedFactors
 from auth.errors import CannotDecrypt, WrongKeysSecret
 from auth.tokens.key_ring import KeyRing
 from auth.tokens.published_keys import PublishedKeys
 from storage.database.database import Database, open_database
-from storage.records import SigningKey
-from storage.repositories.accounts import Accounts
-from storage.repositories.data_keys import DataKeys
-from storage.repositories.keys import PublicSigningKeys, SigningKeys
-from storage.repositories.login_sessions import ENCRYPTED_AT_ONCE, LoginSessions
+from storage.records import SecondFactor, SigningKey
+from storage.repositories.auth.accounts import Accounts
+from storage.repositories.auth.data_keys import DataKeys
+from storage.repositories.auth.keys import PublicSigningKeys, SigningKeys
+from storage.repositories.auth.login_sessions import ENCRYPTED_AT_ONCE, LoginSessions
 from tests.support.dumps import dump
 from tests.support.keys import encrypted_keys
 from tests.support.migrated import make_store
@@ -195,3 +196,18 @@ async def test_key_of_previous_version_is_encrypted_when_read(database: Database
     (row,) = await database.fetch("SELECT private_jwk FROM signing_keys WHERE kid = $1", plain.thumbprint())
     assert next(forms(plain)).decode() not in row["private_jwk"]
     assert ECKey.import_key(json.loads(row["private_jwk"])).thumbprint() == plain.thumbprint(), "gateways may read it"
+
+
+async def test_dump_shows_no_secret_of_one_time_codes(database: Database, database_url: str, tmp_path: Path) -> None:
+    box = await open_data_key(DataKeys(database), [OLD], may_create=True)
+    factors, accounts = EncryptedFactors(database, box), Accounts(database)
+    ann, bob = [await accounts.create(login, "no password") for login in ("ann", "bob")]
+    secret = "JBSWY3DPEHPK3PXP" * 2
+    assert await factors.start(ann.id, secret)
+    assert secret.encode() not in dump(database_url, tmp_path)
+    assert not await factors.confirm(ann.id, "A" * 32, 1, [])
+    assert await factors.confirm(ann.id, secret, 1, ["d" * 64])
+    assert await factors.find(ann.id) == SecondFactor(secret, True)
+    await database.write("UPDATE second_factors SET user_id = $1 WHERE user_id = $2", bob.id, ann.id)
+    with pytest.raises(CannotDecrypt):
+        await factors.find(bob.id)

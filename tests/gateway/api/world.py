@@ -44,11 +44,11 @@ from httpapi.service_keys import ServiceKeys
 from storage.database.database import Database, open_database
 from storage.log.chat_log import StoredChatLog, open_chat_log
 from storage.records import ChatKind, Committed, EventKind, NewEvent, NewMember, Outcome, Person, Refusal
-from storage.repositories.accounts import Accounts
+from storage.repositories.auth.accounts import Accounts
+from storage.repositories.auth.keys import SigningKeys
 from storage.repositories.chats import Chats
 from storage.repositories.contacts import ContactRepository
 from storage.repositories.identities import Identities
-from storage.repositories.keys import SigningKeys
 from storage.repositories.profiles import Profiles
 from storage.repositories.staff import StaffRepository
 from tests.gateway.memory_tickets import MemoryTickets

@@ -19,7 +19,7 @@ from httpapi.errors import FORBIDDEN_ORIGIN
 from storage.database.database import open_database
 from storage.errors import StorageUnavailable
 from storage.records import Credential, Person, name_digest
-from storage.repositories.accounts import Accounts
+from storage.repositories.auth.accounts import Accounts
 from storage.repositories.identities import Identities
 from tests.auth.forgery import new_key, public
 from tests.gateway.memory_tickets import MemoryTickets

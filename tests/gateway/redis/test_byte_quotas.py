@@ -6,7 +6,7 @@ import redis
 
 from gateway.errors import RedisUnavailable
 from gateway.interfaces.rate_limits import QUOTA_WINDOW_S, RateLimited
-from gateway.redis.byte_quotas import LocalBuckets, RedisByteQuotas
+from gateway.redis.byte_quotas import LocalByteBuckets, RedisByteQuotas
 from tests.gateway.redis.nodes import open_node
 from tests.support.servers import RedisServer
 from tests.support.waiting import eventually
@@ -68,7 +68,7 @@ async def test_node_has_its_own_bucket_while_redis_is_down() -> None:
 
 def test_local_bucket_refills_evenly() -> None:
     now = 0.0
-    buckets = LocalBuckets(lambda: now)
+    buckets = LocalByteBuckets(lambda: now)
     assert taken(buckets.take("one", 1, 2 * SIZE, SIZE)) == SIZE
     now = QUOTA_WINDOW_S / 2
     refused = buckets.take("one", SIZE * 3 // 4, SIZE, SIZE)

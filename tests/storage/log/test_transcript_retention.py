@@ -13,7 +13,7 @@ from storage.log import transcript_retention
 from storage.log.transcript_retention import TranscriptRetention
 from storage.log.transcripts import LINE_BYTES, StoredTranscripts, open_transcripts
 from storage.records import Direction, NewLine, Person
-from storage.repositories.accounts import Accounts
+from storage.repositories.auth.accounts import Accounts
 
 PAYLOAD = b"x" * 744
 SIZE = len(PAYLOAD) + LINE_BYTES

@@ -13,7 +13,7 @@ from storage.database.sqlite import write_lock
 from storage.log import transcripts
 from storage.log.transcripts import StoredTranscripts, open_transcripts
 from storage.records import Direction, Line, NewLine, Person
-from storage.repositories.accounts import Accounts
+from storage.repositories.auth.accounts import Accounts
 from tests.support.migrated import make_store
 from tests.support.servers import PostgresServer
 

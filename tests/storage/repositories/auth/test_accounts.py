@@ -7,7 +7,7 @@ import pytest
 
 from storage.errors import LoginTaken
 from storage.records import Account, SigningKey
-from storage.repositories.keys import SigningKeys
+from storage.repositories.auth.keys import SigningKeys
 from tests.storage.nodes import Node
 
 MADE = datetime(2026, 1, 2, 3, 4, 5, 678, tzinfo=UTC)

@@ -11,20 +11,22 @@ from storage.errors import LoginTaken, UnknownInvitation
 from storage.log.event_rows import person_of
 from storage.models import User
 from storage.records import Account, Person, is_id
-from storage.repositories.login_sessions import end_sessions
-from storage.repositories.one_use_tokens import Invitations, ResetTokens, use_invitation, use_reset_token
-from storage.repositories.second_factors import SecondFactors
+from storage.repositories.auth.login_sessions import end_sessions
+from storage.repositories.auth.one_use_tokens import Invitations, ResetTokens, use_invitation, use_reset_token
+from storage.repositories.auth.second_factors import SecondFactors
 
 
 class Accounts:
     """Every method raises StorageUnavailable if the database does not respond in time."""
 
-    def __init__(self, database: Database, now: Callable[[], float] = time) -> None:
+    def __init__(
+        self, database: Database, now: Callable[[], float] = time, factors: SecondFactors | None = None
+    ) -> None:
         self._database = database
         self._now = now
         self.invitations = Invitations(database, now)
         self.resets = ResetTokens(database, now)
-        self.factors = SecondFactors(database)
+        self.factors = factors or SecondFactors(database)
         self._people = f"SELECT id, login, first_name, last_name FROM users WHERE id {database.among('$1')}"
         self._person = Coalescer(self._by_ids)
 

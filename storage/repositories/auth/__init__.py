@@ -1,0 +1,1 @@
+"""What the auth service stores: accounts, second factors, logins, one-use tokens and keys, one table per file."""
