@@ -9,9 +9,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from hashlib import sha256
-from typing import TypeGuard
+from typing import Generic, TypeGuard, TypeVar
 
 from msgspec import Struct
+
+_T = TypeVar("_T")
 
 
 class EventKind(StrEnum):
@@ -292,8 +294,12 @@ class ReadPosition(Struct, frozen=True, gc=False):
     unread: int
 
 
+MAX_COUNTED_MEMBERS = 1_000
+"""The most members of a chat that are counted; it stands for as many or more."""
+
+
 class Chat(Struct, frozen=True, gc=False):
-    """A chat with its members, the oldest first.
+    """A chat with some of its members, the oldest first; `member_count` is the number of all.
 
     `owner_id` is None if the members cannot be changed; `unread` counts messages by others after the reader's
     position, where it was asked for.
@@ -306,6 +312,15 @@ class Chat(Struct, frozen=True, gc=False):
     owner_id: int | None
     members: tuple[Member, ...]
     unread: int = 0
+    member_count: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[_T]):
+    """Some of a list; `next` is the id of the last one, None if there are no more."""
+
+    items: tuple[_T, ...]
+    next: int | None
 
 
 class Admission(Struct, frozen=True, gc=False):

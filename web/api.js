@@ -53,8 +53,9 @@ export class Api {
     return this.#call("POST", "/api/v1/logout", this.refreshToken ? { refresh_token: this.refreshToken } : undefined);
   }
 
-  async chats() {
-    return (await this.#call("GET", "/api/v1/chats")).chats;
+  /** Resolves to a page of the user's chats, `{chats, next}`, the newest first; `next` is the cursor of the one after. */
+  chats(cursor = null) {
+    return this.#call("GET", `/api/v1/chats?limit=100${cursor === null ? "" : `&cursor=${encodeURIComponent(cursor)}`}`);
   }
 
   chat(id) {

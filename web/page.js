@@ -6,6 +6,7 @@
  */
 
 import { Api, Chat, hasUnsent, userOf } from "./chat.js";
+import { ChatList } from "./chat_list.js";
 import { Conversation, titleOf } from "./conversation.js";
 import { kept } from "./kept.js";
 import { paintAvatar } from "./message_list.js";
@@ -32,6 +33,7 @@ const api = new Api({ base });
 const conversation = new Conversation(api, (chatId) => markListed(chatId));
 const chats = new Map(); // chat id → Chat, kept so that a reopened chat is shown at once and resumes
 let me = null; // {id, username}
+let list = null; // the `ChatList` of the user
 let infos = []; // the chats as listed by the HTTP API
 let loginForm = "login"; // or "register"
 let isEntering = false;
@@ -95,6 +97,7 @@ async function enter(event) {
 function begin() {
   keepTokens();
   me = userOf(api.token);
+  list = new ChatList(api);
   isFlushed = false;
   conversation.keepDraftsOf(me);
   at("my-name").textContent = me.username;
@@ -166,7 +169,7 @@ async function refresh() {
   if (!asker) return;
   let found;
   try {
-    found = await api.chats();
+    found = await list.read();
   } catch (error) {
     if (error.status === 401 && me === asker) renew("Your session has ended. Please log in again.");
     return; // otherwise the next refresh may succeed; an open chat shows a lost link itself
@@ -189,17 +192,17 @@ function flush() {
 }
 
 function paintList() {
-  const list = at("chat-list");
+  const items = at("chat-list");
   at("no-chats").hidden = infos.length > 0;
-  while (list.children.length > infos.length) list.lastElementChild.remove();
-  infos.forEach((info, index) => paintListed(list.children[index] ?? newListed(list), info));
+  while (items.children.length > infos.length) items.lastElementChild.remove();
+  infos.forEach((info, index) => paintListed(items.children[index] ?? newListed(items), info));
   const unread = infos.reduce((sum, info) => sum + info.unread, 0);
   document.title = unread ? `(${unread}) Chat` : "Chat";
 }
 
-function newListed(list) {
-  list.append(at("chat-template").content.cloneNode(true));
-  return list.lastElementChild;
+function newListed(items) {
+  items.append(at("chat-template").content.cloneNode(true));
+  return items.lastElementChild;
 }
 
 function paintListed(item, info) {

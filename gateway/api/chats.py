@@ -11,10 +11,10 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute
 
 from gateway.api.chat_access import Actor, Actors
-from gateway.api.members import MemberBody, MembershipListener, NamedMembers, unknown_user
+from gateway.api.members import LIMIT, MAX_PAGE, MemberBody, MembershipListener, NamedMembers, unknown_user
 from gateway.api.schemas import ChatList, ChatObject, OwnChatObject, answer, chat_object
 from gateway.http.call_limits import count_rows
-from gateway.http.parameters import path_id
+from gateway.http.parameters import QueryCursor, path_id
 from gateway.http.problems import invalid_field, not_found, sentence
 from gateway.interfaces.membership import Memberships
 from gateway.node.chat_policy import ChatPolicy
@@ -32,6 +32,7 @@ logger = logging.getLogger("gateway.http")
 MAX_TITLE: Final = 200
 MAX_MEMBERS: Final = 1000
 """The most members in one call; more can be added later."""
+_CURSOR: Final = QueryCursor("chats")
 
 
 class ChatBody(Struct, forbid_unknown_fields=True):
@@ -69,14 +70,24 @@ class ChatRoutes:
         ]
 
     @operation(
-        "List the user's chats.", Audience.USER_OR_SERVICE, {200: ChatList}, {429: "rate_limited"}, scope=Scope.CHATS
+        "List the user's chats.",
+        Audience.USER_OR_SERVICE,
+        {200: ChatList},
+        {422: "invalid_field", 429: "rate_limited"},
+        parameters=(LIMIT.parameter, _CURSOR.parameter),
+        details="With `limit` or `cursor` a page of the list, the newest chat first: pass `next` as `cursor` for the "
+        "page after it. Chats that come and go meanwhile repeat or hide no others. Without them the response has the "
+        "1,000 newest chats, the oldest of these first.",
+        scope=Scope.CHATS,
     )
     async def _list(self, request: Request) -> Response:
         person, actor = await self._actors.user(request, self._list)
+        limit, before = LIMIT.read(request), _CURSOR.read(request)
         async with self._reads.turn(actor.service or actor.user_id):
-            chats = await self._membership.chats_of(person.id)
-            own: list[OwnChatObject] = [{**chat_object(chat), "unread": chat.unread} for chat in chats]
-            return answer(ChatList(chats=own))
+            if limit is None and before is None:
+                return answer(ChatList(chats=_own(await self._membership.chats_of(person.id))))
+            page = await self._membership.chat_page(person.id, before, limit or MAX_PAGE)
+            return answer(ChatList(chats=_own(page.items), next=_CURSOR.text(page.next)))
 
     @operation(
         "Create a chat; the user who calls becomes its owner.",
@@ -134,7 +145,7 @@ class ChatRoutes:
         return await self._membership.create_chat(creator_id, kind, title, members)
 
     @operation(
-        "Get a chat, its members and their read positions.",
+        "Get a chat, up to 1,000 of its members, and their read positions.",
         Audience.USER_OR_SERVICE,
         {200: ChatObject},
         {404: "not_found"},
@@ -150,6 +161,10 @@ class ChatRoutes:
         if actor.person is not None and all(member.person.id != actor.person.id for member in chat.members):
             shown["members"] = []  # a public chat must not list thousands of users to a stranger
         return answer(shown)
+
+
+def _own(chats: Sequence[Chat]) -> list[OwnChatObject]:
+    return [{**chat_object(chat), "unread": chat.unread} for chat in chats]
 
 
 def _creator(actor: Actor) -> dict[str, object]:

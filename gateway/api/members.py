@@ -1,4 +1,4 @@
-"""A chat's members over HTTP: add one, remove one, hand over ownership."""
+"""A chat's members over HTTP: list them, add one, remove one, hand over ownership."""
 
 import logging
 from collections.abc import Collection, Sequence
@@ -10,12 +10,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute
 
-from gateway.api.chat_access import MAX_SUBJECT, Actor, Actors
-from gateway.api.schemas import MemberObject, answer, member_object
+from gateway.api.chat_access import MAX_SUBJECT, Actor, Actors, see_chat
+from gateway.api.schemas import MemberList, MemberObject, answer, member_object
 from gateway.authentication.credential_resolver import IdentityStore
 from gateway.http.call_limits import count_rows
-from gateway.http.parameters import path_id
-from gateway.http.problems import Problem, invalid_field, not_found
+from gateway.http.parameters import QueryCursor, QueryNumber, path_id
+from gateway.http.problems import Problem, forbidden, invalid_field, not_found
 from gateway.interfaces.membership import Memberships
 from gateway.node.chat_policy import ChatPolicy
 from gateway.protocol.ids import MAX_ID
@@ -29,6 +29,9 @@ from storage.records import NewMember, Role
 logger = logging.getLogger("gateway.http")
 
 MAX_LOGIN: Final = 64
+MAX_PAGE: Final = 100
+LIMIT: Final = QueryNumber("limit", f"maximum number of entries; default {MAX_PAGE}", 1, MAX_PAGE)
+_CURSOR: Final = QueryCursor("members")
 
 
 class MembershipListener(Protocol):
@@ -103,11 +106,33 @@ class MemberRoutes:
     def routes(self) -> list[BaseRoute]:
         """The routes."""
         return [
-            api_resource("/api/v1/chats/{chat_id}/members", POST=self._add),
+            api_resource("/api/v1/chats/{chat_id}/members", GET=self._list, POST=self._add),
             api_resource("/api/v1/chats/{chat_id}/members/{user_id}", DELETE=self._remove),
             api_resource("/api/v1/chats/{chat_id}/bars/{user_id}", DELETE=self._lift_bar),
             api_resource("/api/v1/chats/{chat_id}/owner", PUT=self._hand_over),
         ]
+
+    @operation(
+        "List the members of a chat, page by page.",
+        Audience.USER_OR_SERVICE,
+        {200: MemberList},
+        {403: "forbidden", 404: "not_found", 422: "invalid_field"},
+        parameters=(LIMIT.parameter, _CURSOR.parameter),
+        details="In ascending order of `user_id`; pass `next` as `cursor` for the page after it. Members who come and "
+        "go meanwhile repeat or hide no others. Only members and services may.",
+        scope=Scope.CHATS,
+    )
+    async def _list(self, request: Request) -> Response:
+        actor = await self._actors.of(request, self._list)
+        chat_id = path_id(request, "chat_id")
+        limit, after = LIMIT.read(request) or MAX_PAGE, _CURSOR.read(request)
+        if actor.user_id is not None and not (await see_chat(self._membership, chat_id, actor.user_id)).is_member:
+            raise forbidden("Only its members may list the members of a chat.")
+        page = await self._membership.member_page(chat_id, after, limit)
+        if not page.items and await self._membership.chat(chat_id, actor.user_id) is None:
+            raise not_found()
+        members = [member_object(member) for member in page.items]
+        return answer(MemberList(members=members, next=_CURSOR.text(page.next)))
 
     @operation(
         "Add a member. The chat's owner and services may add anyone; anyone may join a public chat.",

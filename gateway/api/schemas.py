@@ -7,7 +7,7 @@ from typing import Final, NotRequired, TypedDict
 from starlette.responses import Response
 
 from httpapi.bounded_json import to_json
-from storage.records import Chat, ChatKind, Member, Role
+from storage.records import MAX_COUNTED_MEMBERS, Chat, ChatKind, Member, Role
 
 NO_STORE: Final = {"Cache-Control": "no-store"}
 
@@ -59,13 +59,18 @@ class MemberObject(TypedDict):
 
 
 class ChatObject(TypedDict):
-    """A chat with all its members, the oldest first; `owner_id` is null if its members cannot be changed."""
+    """A chat and its members, the oldest first; `owner_id` is null if its members cannot be changed.
+
+    A single chat has up to 1,000 members, one of a list up to ten, the caller among them. `member_count` is the number
+    of all; 1000 means 1,000 or more.
+    """
 
     id: int
     kind: ChatKind
     title: str
     owner_id: int | None
     members: list[MemberObject]
+    member_count: int
     last_seq: int
 
 
@@ -85,9 +90,17 @@ class BanObject(TypedDict):
 
 
 class ChatList(TypedDict):
-    """The caller's chats."""
+    """The caller's chats. `next` is the `cursor` of the next page, null on the last one, absent without pages."""
 
     chats: list[OwnChatObject]
+    next: NotRequired[str | None]
+
+
+class MemberList(TypedDict):
+    """Members in ascending order of `user_id`; `next` is the `cursor` of the next page, null on the last one."""
+
+    members: list[MemberObject]
+    next: str | None
 
 
 class PresentObject(TypedDict):
@@ -187,13 +200,14 @@ class Readiness(TypedDict):
 
 
 def chat_object(chat: Chat) -> ChatObject:
-    """A chat with all its members."""
+    """A chat with those of its members that were read."""
     return {
         "id": chat.id,
         "kind": chat.kind,
         "title": chat.title,
         "owner_id": chat.owner_id,
         "members": [member_object(member) for member in chat.members],
+        "member_count": min(chat.member_count, MAX_COUNTED_MEMBERS),
         "last_seq": chat.last_seq,
     }
 

@@ -22,6 +22,7 @@ COSTS: Final[Mapping[str, Cost]] = {
     "GET /api/v1/chats": Cost.LIST,
     "POST /api/v1/chats": Cost.CREATE_CHAT,
     "GET /api/v1/chats/{chat_id}": Cost.LIST,
+    "GET /api/v1/chats/{chat_id}/members": Cost.LIST,
     "POST /api/v1/chats/{chat_id}/members": Cost.ADD_MEMBERS,
     "DELETE /api/v1/chats/{chat_id}/members/{user_id}": Cost.REQUEST,
     "DELETE /api/v1/chats/{chat_id}/bars/{user_id}": Cost.REQUEST,

@@ -1,5 +1,6 @@
 """Parameters in URLs: an impossible id in the path is a 404, a query value out of range is a 422."""
 
+from base64 import urlsafe_b64decode, urlsafe_b64encode
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import unquote_to_bytes
@@ -13,6 +14,9 @@ from httpapi.operation import Parameter
 
 MAX_LENGTH = 255
 """The longest path segment, in characters (docs/protocol.md, "Limits")."""
+
+_MAX_CURSOR: Final = 64
+"""In characters."""
 
 ANY_TEXT: Final = "any_text"
 """The name of a Starlette URL convertor for any text."""
@@ -89,3 +93,43 @@ class QueryNumber:
         if value is None or not self.low <= value <= self.high:
             raise invalid_field(f"{self.name} must be one whole number from {self.low} to {self.high}.")
         return value
+
+
+@dataclass(frozen=True, slots=True)
+class QueryCursor:
+    """Where the next page of a list begins, as a text without meaning for clients; another list's is rejected."""
+
+    list_name: str
+    name: str = "cursor"
+
+    @property
+    def parameter(self) -> Parameter:
+        """The parameter for the OpenAPI document."""
+        schema = {"type": "string", "minLength": 1, "maxLength": _MAX_CURSOR}
+        return Parameter(self.name, "the `next` of the previous page", schema)
+
+    def text(self, position: int | None) -> str | None:
+        """The cursor of a position; None if there is none."""
+        if position is None:
+            return None
+        return urlsafe_b64encode(f"{self.list_name}:{position}".encode()).decode().rstrip("=")
+
+    def read(self, request: Request) -> int | None:
+        """The position; None if the query has no cursor.
+
+        Raises: Problem (422 for several cursors, or for one that `text` has not made).
+        """
+        texts = request.query_params.getlist(self.name)
+        if not texts:
+            return None
+        position = self._position(texts[0]) if len(texts) == 1 and len(texts[0]) <= _MAX_CURSOR else None
+        if position is None or self.text(position) != texts[0]:
+            raise invalid_field(f"{self.name} must be the `next` of an earlier page of this list.")
+        return position
+
+    def _position(self, text: str) -> int | None:
+        try:
+            decoded = urlsafe_b64decode(text + "=" * (-len(text) % 4)).decode()
+        except ValueError:  # not base64, or not UTF-8
+            return None
+        return id_in(decoded.removeprefix(f"{self.list_name}:"))

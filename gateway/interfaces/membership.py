@@ -4,7 +4,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from storage.records import Admission, Chat, ChatKind, Member, NewMember, PublicChat, ReadPosition
+from storage.records import (
+    Admission,
+    Chat,
+    ChatKind,
+    Member,
+    NewMember,
+    Page,
+    PublicChat,
+    ReadPosition,
+)
 
 
 class Memberships(Protocol):
@@ -52,13 +61,25 @@ class Memberships(Protocol):
         ...
 
     async def chats_of(self, user_id: int) -> list[Chat]:
-        """The user's chats with `unread`, which counts messages by others after the read position, up to MAX_UNREAD."""
+        """The user's 1,000 newest chats, as `chat_page`, but the oldest first."""
+        ...
+
+    async def chat_page(self, user_id: int, before: int | None, limit: int) -> Page[Chat]:
+        """The user's chats before this chat id (None: the newest), each with ten of its members, the user among them.
+
+        `unread` counts messages by others after the read position, up to MAX_UNREAD. A page costs the same wherever it
+        is, and chats that come and go meanwhile repeat or hide no others.
+        """
+        ...
+
+    async def member_page(self, chat_id: int, after: int | None, limit: int) -> Page[Member]:
+        """The chat's members after this user id (None: the first), with the same guarantees; empty if no such chat."""
         ...
 
     async def chat(self, chat_id: int, user_id: int | None) -> Chat | None:
-        """The chat with all read positions, or None if this user may not see it; anyone may see a public chat.
+        """The chat with the read positions of up to 1,000 members, the user among them; None if they may not see it.
 
-        A service (None) sees every chat.
+        Anyone may see a public chat, and a service (None) every chat.
         """
         ...
 

@@ -6,8 +6,7 @@ number of chats or members.
 """
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from tortoise.exceptions import IntegrityError
 from tortoise.expressions import F
@@ -16,10 +15,9 @@ from storage.database.coalescer import Coalescer
 from storage.database.database import Database
 from storage.database.epoch import epoch_of
 from storage.errors import Barred, InvalidMembers, NoSuchChat, NotAllowed, StaffOnly, UnknownUser
-from storage.log.event_rows import person_of
 from storage.models import Bar, ChatRoom, FormerMember, Membership
 from storage.records import (
-    MAX_UNREAD,
+    BIGINT_MAX,
     QUEUE_SENDER,
     STAFF_ROLES,
     Admission,
@@ -28,44 +26,20 @@ from storage.records import (
     ChatPosition,
     Member,
     NewMember,
+    Page,
     PublicChat,
     ReadPosition,
-    Role,
     are_ids,
     clamped,
     is_id,
 )
+from storage.repositories.chat_pages import UNREAD, ChatPages, member_of
 from storage.repositories.members import assign_roles, find_people, resolve, role_in
 from storage.repositories.owners import owner_among, set_owner, settle_owner
 from storage.repositories.quotas import NO_QUOTAS, Quotas
 
-_MEMBERS = """
-SELECT m.chat_id, m.role, m.read_seq, u.id AS user_id, u.login, u.first_name, u.last_name
-FROM memberships m JOIN users u ON u.id = m.user_id
-"""
-_MEMBERS_OF_MY_CHATS = (
-    _MEMBERS + "WHERE m.chat_id IN (SELECT chat_id FROM memberships WHERE user_id = $1) ORDER BY m.id"
-)
-READ_AHEAD = 1000
-"""If more events than this follow a read position, the unread ones are not counted, which bounds the cost."""
-_UNREAD = f"""
-CASE WHEN c.last_seq > m.read_seq + {READ_AHEAD} THEN {MAX_UNREAD} ELSE (
-    SELECT count(*) FROM (
-        SELECT 1 FROM chat_log e
-        WHERE e.chat_id = m.chat_id AND e.seq > m.read_seq
-            AND e.kind = 'message' AND e.sender_id <> m.user_id AND NOT e.is_deleted
-        LIMIT {MAX_UNREAD}) AS others
-) END AS unread"""
-_MY_CHATS = f"""
-SELECT c.id, c.kind, c.title, c.last_seq, c.creator_id, {_UNREAD}
-FROM memberships m JOIN chats c ON c.id = m.chat_id WHERE m.user_id = $1 ORDER BY c.id
-"""
-_ONE_CHAT = """
-SELECT c.id, c.kind, c.title, c.last_seq, c.creator_id,
-    m.role, m.read_seq, u.id AS user_id, u.login, u.first_name, u.last_name
-FROM chats c LEFT JOIN memberships m ON m.chat_id = c.id LEFT JOIN users u ON u.id = m.user_id
-WHERE c.id = $1 ORDER BY m.id
-"""
+LISTED = 1_000
+"""The chats in a list without pages."""
 _MARK_READ = """
 UPDATE memberships SET read_seq = c.reach
 FROM (SELECT CASE WHEN last_seq < $3 THEN last_seq ELSE $3 END AS reach FROM chats WHERE id = $1) c
@@ -85,6 +59,7 @@ class Chats:
     def __init__(self, database: Database, quotas: Quotas = NO_QUOTAS) -> None:
         self._database = database
         self._quotas = quotas
+        self._pages = ChatPages(database)
         self._admit = f"""
             SELECT m.chat_id, c.kind, c.last_seq, c.members_version, m.role, m.read_seq,
                 u.id AS user_id, u.login, u.first_name, u.last_name, {database.epoch_sql} AS epoch
@@ -96,7 +71,7 @@ class Chats:
             SELECT c.last_seq, {database.epoch_sql} AS epoch FROM chats c, store_identity s WHERE c.id = $1"""
         self._public = f"{self._position} AND c.kind = '{ChatKind.PUBLIC}'"
         self._read_positions = f"""
-            SELECT m.chat_id, m.user_id, m.read_seq, {_UNREAD}
+            SELECT m.chat_id, m.user_id, m.read_seq, {UNREAD}
             FROM {database.pairs_table()} JOIN memberships m ON m.chat_id = p.a AND m.user_id = p.b
             JOIN chats c ON c.id = m.chat_id"""
         self._still_members = f"""
@@ -112,7 +87,7 @@ class Chats:
         for row in await self._database.fetch(self._admit, *self._database.pairs(pairs)):
             position = ChatPosition(row["last_seq"], row["members_version"])
             admissions[row["chat_id"], row["user_id"]] = Admission(
-                row["chat_id"], ChatKind(row["kind"]), _member(row), position, epoch_of(row["epoch"])
+                row["chat_id"], ChatKind(row["kind"]), member_of(row), position, epoch_of(row["epoch"])
             )
         return admissions
 
@@ -185,7 +160,7 @@ class Chats:
             if (first := await self._direct_chat(direct_key, creator_id)) is not None:
                 return first, False
             raise
-        return Chat(room.id, kind, title, 0, owner_among(kind, owner_id, places), tuple(places)), True
+        return Chat(room.id, kind, title, 0, owner_among(kind, owner_id, places), tuple(places), 0, len(places)), True
 
     async def direct_chat(self, user_id: int, other: NewMember) -> Chat | None:
         """The direct chat of these two users, if there is one.
@@ -199,27 +174,23 @@ class Chats:
         return await self._direct_chat(_direct_key_of(user_id, person.id), user_id)
 
     async def chats_of(self, user_id: int) -> list[Chat]:
-        """The user's chats with their unread counts (messages by others after the read position)."""
+        """The LISTED newest of the user's chats, the oldest first, with their unread counts."""
+        page = await self.chat_page(user_id, None, LISTED)
+        return list(reversed(page.items))
+
+    async def chat_page(self, user_id: int, before: int | None, limit: int) -> Page[Chat]:
+        """The user's chats before this one, the newest first, with their unread counts."""
         if not is_id(user_id):
-            return []
-        rows = await self._database.fetch(_MY_CHATS, user_id)
-        members: defaultdict[int, list[Member]] = defaultdict(list)
-        for row in await self._database.fetch(_MEMBERS_OF_MY_CHATS, user_id):
-            members[row["chat_id"]].append(_member(row))
-        return [_chat(row, members[row["id"]], row["unread"]) for row in rows]
+            return Page((), None)
+        return await self._pages.of_user(user_id, BIGINT_MAX if before is None else clamped(before), limit)
 
     async def chat(self, chat_id: int, user_id: int | None) -> Chat | None:
-        """One chat with all read positions, if this user may see it (as a member; anyone, if it is public)."""
-        if not is_id(chat_id):
-            return None
-        rows = await self._database.fetch(_ONE_CHAT, chat_id)
-        members = [_member(row) for row in rows if row["user_id"] is not None]
-        if not rows:
-            return None
-        sees_all = user_id is None or rows[0]["kind"] == ChatKind.PUBLIC
-        if not sees_all and all(member.person.id != user_id for member in members):
-            return None
-        return _chat(rows[0], members)
+        """One chat with the read positions of SHOWN_MEMBERS, if this user may see it (anyone, if it is public)."""
+        return await self._pages.one(chat_id, user_id) if is_id(chat_id) else None
+
+    async def member_page(self, chat_id: int, after: int | None, limit: int) -> Page[Member]:
+        """The chat's members after this user, by ascending id."""
+        return await self._pages.members(chat_id, clamped(after or 0), limit) if is_id(chat_id) else Page((), None)
 
     async def check_owner(self, chat_id: int, user_id: int) -> None:
         """Check that the user owns the chat now.
@@ -361,13 +332,3 @@ async def _locked(chat_id: int, actor_id: int | None) -> ChatRoom:
 
 async def _count_change(chat_id: int) -> None:
     await ChatRoom.filter(id=chat_id).update(members_version=F("members_version") + 1)
-
-
-def _member(row: Mapping[str, Any]) -> Member:
-    return Member(person_of(row, "user_id"), Role(row["role"]), row["read_seq"])
-
-
-def _chat(row: Mapping[str, Any], members: Sequence[Member], unread: int = 0) -> Chat:
-    kind = ChatKind(row["kind"])
-    owner_id = owner_among(kind, row["creator_id"], members)
-    return Chat(row["id"], kind, row["title"], row["last_seq"], owner_id, tuple(members), unread)

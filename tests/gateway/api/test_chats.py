@@ -27,6 +27,7 @@ async def test_new_chat_has_creator_and_listed_members(ann: User, bob: User, eve
         "title": "Tea ☕",
         "owner_id": ann.id,
         "members": [member(ann), member(bob), member(eve)],
+        "member_count": 3,
         "last_seq": 0,
     }
     for user in (ann, bob, eve):
@@ -112,7 +113,7 @@ async def test_own_chats_are_listed_with_unread_counts(world: World, ann: User, 
 
     chats = (await ann.http.get("/api/v1/chats")).json()["chats"]
     assert [(chat["id"], chat["unread"], chat["last_seq"]) for chat in chats] == [(first, 2, 4), (second, 0, 0)]
-    assert set(chats[0]) == {"id", "kind", "title", "owner_id", "members", "last_seq", "unread"}
+    assert set(chats[0]) == {"id", "kind", "title", "owner_id", "members", "member_count", "last_seq", "unread"}
 
 
 async def test_chat_shows_read_position_of_every_member(world: World, ann: User, bob: User) -> None:

@@ -19,7 +19,7 @@ from storage.records import (
     ReadPosition,
     Role,
 )
-from storage.repositories.chats import READ_AHEAD
+from storage.repositories.chat_pages import READ_AHEAD
 from tests.storage.nodes import Node, deletion, edit, message, outcomes
 
 

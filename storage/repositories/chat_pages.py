@@ -1,0 +1,137 @@
+"""Lists of a user's chats and of a chat's members, page by page. `Chats` hands them out.
+
+Keeps: a page costs the same wherever it is in the list and however large the chats in it are. It begins after a key and
+not at a number of rows, so that rows which come and go meanwhile move no others between pages.
+"""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from storage.database.database import Database, Row
+from storage.log.event_rows import person_of
+from storage.records import (
+    BIGINT_MAX,
+    MAX_COUNTED_MEMBERS,
+    MAX_UNREAD,
+    QUEUE_SENDER,
+    Chat,
+    ChatKind,
+    Member,
+    Page,
+    Role,
+)
+
+LISTED_MEMBERS: Final = 10
+"""The members of a chat that a list of chats shows."""
+SHOWN_MEMBERS: Final = 1_000
+"""The members that one chat shows."""
+READ_AHEAD: Final = 1_000
+"""If more events than this follow a read position, the unread ones are not counted, which bounds the cost."""
+
+UNREAD: Final = f"""
+CASE WHEN c.last_seq > m.read_seq + {READ_AHEAD} THEN {MAX_UNREAD} ELSE (
+    SELECT count(*) FROM (
+        SELECT 1 FROM chat_log e
+        WHERE e.chat_id = m.chat_id AND e.seq > m.read_seq
+            AND e.kind = 'message' AND e.sender_id <> m.user_id AND NOT e.is_deleted
+        LIMIT {MAX_UNREAD}) AS others
+) END AS unread"""
+_PERSON: Final = "u.id AS user_id, u.login, u.first_name, u.last_name"
+# The owner as in `owners.settle_owner`: a creator who has left without a successor is replaced by the oldest member.
+# No EXISTS: PostgreSQL may hash all memberships for it.
+_CHAT: Final = f"""
+c.id, c.kind, c.title, c.last_seq,
+CASE WHEN c.kind = '{ChatKind.DIRECT}' OR c.creator_id = {QUEUE_SENDER.id} THEN NULL ELSE COALESCE(
+    (SELECT o.user_id FROM memberships o WHERE o.chat_id = c.id AND o.user_id = c.creator_id),
+    (SELECT o.user_id FROM memberships o WHERE o.chat_id = c.id
+        ORDER BY CASE WHEN o.role = '{Role.CLIENT}' THEN 1 ELSE 0 END, o.id LIMIT 1)
+) END AS owner_id,
+(SELECT count(*) FROM (
+    SELECT 1 FROM memberships o WHERE o.chat_id = c.id LIMIT {MAX_COUNTED_MEMBERS}) AS counted) AS member_count
+"""
+# Both sides of a join have the condition of the key: PostgreSQL may merge them, and would read one from its beginning.
+_CHATS_OF_USER: Final = f"""
+SELECT {_CHAT}, {UNREAD}, m.id AS place, m.role, m.read_seq, {_PERSON}
+FROM memberships m JOIN chats c ON c.id = m.chat_id JOIN users u ON u.id = m.user_id
+WHERE m.user_id = $1 AND m.chat_id < $2 AND c.id < $2 ORDER BY m.chat_id DESC LIMIT $3
+"""
+_ONE_CHAT: Final = f"""
+SELECT {_CHAT}, m.id AS place, m.role, m.read_seq, {_PERSON}
+FROM chats c LEFT JOIN memberships m ON m.chat_id = c.id AND m.user_id = $2 LEFT JOIN users u ON u.id = m.user_id
+WHERE c.id = $1
+"""
+_MEMBERS_OF_CHAT: Final = f"""
+SELECT m.role, m.read_seq, {_PERSON} FROM memberships m JOIN users u ON u.id = m.user_id
+WHERE m.chat_id = $1 AND m.user_id > $2 AND u.id > $2 ORDER BY m.user_id LIMIT $3
+"""
+# Of each chat the $2 members with the lowest ids, so that the scan of the index of (chat, user) ends early.
+_FIRST_OF_EACH_IN_POSTGRES: Final = """
+FROM (SELECT c.id FROM chats c WHERE {is_listed}) c CROSS JOIN LATERAL (
+    SELECT * FROM memberships o WHERE o.chat_id = c.id ORDER BY o.user_id LIMIT $2) m"""
+_FIRST_OF_EACH_IN_SQLITE: Final = f"""
+FROM (SELECT c.id, (SELECT o.user_id FROM memberships o WHERE o.chat_id = c.id
+    ORDER BY o.user_id LIMIT 1 OFFSET $2 - 1) AS last FROM chats c WHERE {{is_listed}}) c
+JOIN memberships m ON m.chat_id = c.id AND m.user_id <= COALESCE(c.last, {BIGINT_MAX})"""
+
+
+class ChatPages:
+    """Every method raises StorageUnavailable if the database does not respond in time."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        first = _FIRST_OF_EACH_IN_POSTGRES if database.postgres is not None else _FIRST_OF_EACH_IN_SQLITE
+        self._first_members = f"""
+            SELECT m.chat_id, m.id AS place, m.role, m.read_seq, {_PERSON}
+            {first.format(is_listed=f"c.id {database.among('$1')}")} JOIN users u ON u.id = m.user_id"""
+
+    async def of_user(self, user_id: int, before: int, limit: int) -> Page[Chat]:
+        """The user's chats with ids below `before`, the newest first; each with LISTED_MEMBERS of its members."""
+        rows = await self._database.fetch(_CHATS_OF_USER, user_id, before, limit + 1)
+        shown = rows[:limit]
+        members = await self._members([row["id"] for row in shown], LISTED_MEMBERS)
+        chats = tuple(_chat(row, _with_reader(row, members[row["id"]], LISTED_MEMBERS)) for row in shown)
+        return Page(chats, shown[-1]["id"] if len(rows) > limit else None)
+
+    async def one(self, chat_id: int, user_id: int | None) -> Chat | None:
+        """The chat with SHOWN_MEMBERS of its members, if this user may see it; None sees every chat."""
+        rows = await self._database.fetch(_ONE_CHAT, chat_id, user_id or 0)
+        if not rows:
+            return None
+        (row,) = rows
+        is_open = user_id is None or row["kind"] == ChatKind.PUBLIC
+        if not is_open and row["user_id"] is None:
+            return None
+        members = (await self._members([chat_id], SHOWN_MEMBERS))[chat_id]
+        return _chat(row, _with_reader(row, members, SHOWN_MEMBERS))
+
+    async def members(self, chat_id: int, after: int, limit: int) -> Page[Member]:
+        """The chat's members with user ids above `after`, ascending."""
+        rows = await self._database.fetch(_MEMBERS_OF_CHAT, chat_id, after, limit + 1)
+        shown = tuple(map(member_of, rows[:limit]))
+        return Page(shown, shown[-1].person.id if len(rows) > limit else None)
+
+    async def _members(self, chat_ids: Sequence[int], most: int) -> defaultdict[int, list[Row]]:
+        rows = await self._database.fetch(self._first_members, self._database.ids(chat_ids), most)
+        members: defaultdict[int, list[Row]] = defaultdict(list)
+        for row in rows:
+            members[row["chat_id"]].append(row)
+        return members
+
+
+def _with_reader(row: Row, members: list[Row], most: int) -> tuple[Member, ...]:
+    """The members, the oldest first; the user who reads, whose membership the chat's row has, is among them."""
+    reader = row["user_id"]
+    if reader is not None and all(member["user_id"] != reader for member in members):
+        members = [*members[: most - 1], row]
+    return tuple(map(member_of, sorted(members, key=lambda member: member["place"])))
+
+
+def member_of(row: Mapping[str, Any]) -> Member:
+    """The member in a row."""
+    return Member(person_of(row, "user_id"), Role(row["role"]), row["read_seq"])
+
+
+def _chat(row: Row, members: tuple[Member, ...]) -> Chat:
+    kind, unread = ChatKind(row["kind"]), row.get("unread", 0)
+    return Chat(row["id"], kind, row["title"], row["last_seq"], row["owner_id"], members, unread, row["member_count"])
