@@ -3,7 +3,7 @@
 from tortoise import fields, models
 from tortoise.indexes import Index
 
-from storage.records import ChatKind, Direction, EventKind, RevocationKind, Role
+from storage.records import ChatKind, Direction, EventKind, Role
 
 
 class User(models.Model):
@@ -41,33 +41,6 @@ class OutsideIdentity(models.Model):
 
         table = "identities"
         unique_together = (("issuer", "subject"),)
-
-
-class SigningKeyPair(models.Model):
-    """A key pair that signs tokens, shared by every process of the auth service."""
-
-    # Its private part is encrypted, by `auth.encryption`.
-    kid = fields.CharField(max_length=64, primary_key=True)
-    private_jwk = fields.TextField()
-    created_at = fields.DatetimeField()
-
-    class Meta:
-        """Where it lives."""
-
-        table = "signing_keys"
-
-
-class StoredDataKey(models.Model):
-    """The key that encrypts private keys and secrets of logins, wrapped by KEYS_SECRET."""
-
-    id = fields.CharField(max_length=16, primary_key=True)
-    wrapped = fields.CharField(max_length=255)
-    created_at = fields.DatetimeField()
-
-    class Meta:
-        """Where it lives."""
-
-        table = "data_keys"
 
 
 class ChatRoom(models.Model):
@@ -271,50 +244,6 @@ class TranscriptSize(models.Model):
         table = "transcript_sizes"
 
 
-class Revocation(models.Model):
-    """A log of revoked tokens and bans: rows are appended, and deleted once they have no effect.
-
-    `moment`, `created_at` and `expires_at` are in Unix seconds; `storage.records.RevocationKind` says what `moment` is.
-    """
-
-    id = fields.BigIntField(primary_key=True)
-    user_id = fields.BigIntField(db_index=True)
-    kind = fields.CharEnumField(RevocationKind, max_length=16)
-    digest = fields.CharField(max_length=64, default="")
-    moment = fields.BigIntField(null=True)
-    reason = fields.TextField(default="")
-    created_at = fields.BigIntField()
-    expires_at = fields.BigIntField(null=True, db_index=True)
-
-    class Meta:
-        """Where it lives."""
-
-        table = "revocations"
-
-
-class LoginSession(models.Model):
-    """A login that can be renewed. Its refresh token is stored as a digest.
-
-    `secret` derives each token's successor, and is encrypted. Times are in Unix seconds.
-    """
-
-    id = fields.CharField(max_length=32, primary_key=True)
-    user: fields.ForeignKeyRelation[User] = fields.ForeignKeyField(
-        "storage.User", related_name=False, on_delete=fields.CASCADE, db_index=True
-    )
-    secret = fields.CharField(max_length=255)
-    digest = fields.CharField(max_length=64)
-    previous_digest = fields.CharField(max_length=64, default="")
-    created_at = fields.BigIntField()
-    rotated_at = fields.BigIntField()
-    expires_at = fields.BigIntField(db_index=True)
-
-    class Meta:
-        """Where it lives."""
-
-        table = "login_sessions"
-
-
 class AuditRecord(models.Model):
     """An entry of the audit log (`docs/audit.md`). Rows are appended, and deleted once they have expired.
 
@@ -350,72 +279,6 @@ class AuditRecord(models.Model):
             ("user_id", "created_at", "id"),
             ("chat_id", "created_at", "id"),
         )
-
-
-class Invitation(models.Model):
-    """An invitation that has not been used, by the digest of its token.
-
-    `login_folded` is the only login that may be registered with it, unless it is empty. Times are in Unix seconds.
-    """
-
-    digest = fields.CharField(max_length=64, primary_key=True)
-    login_folded = fields.CharField(max_length=255, default="")
-    expires_at = fields.BigIntField(db_index=True)
-
-    class Meta:
-        """Where it lives."""
-
-        table = "invitations"
-
-
-class ResetToken(models.Model):
-    """A token to reset a user's password that has not been used, by its digest. Times are in Unix seconds."""
-
-    digest = fields.CharField(max_length=64, primary_key=True)
-    user: fields.ForeignKeyRelation[User] = fields.ForeignKeyField(
-        "storage.User", related_name=False, on_delete=fields.CASCADE, db_index=True
-    )
-    expires_at = fields.BigIntField(db_index=True)
-
-    user_id: int
-
-    class Meta:
-        """Where it lives."""
-
-        table = "password_resets"
-
-
-class TotpFactor(models.Model):
-    """The secret of a user's one-time codes, encrypted. Codes up to `last_step` (of 30 s) are used up."""
-
-    id = fields.BigIntField(primary_key=True)
-    user: fields.OneToOneRelation[User] = fields.OneToOneField(
-        "storage.User", related_name=False, on_delete=fields.CASCADE
-    )
-    secret = fields.CharField(max_length=255)
-    is_confirmed = fields.BooleanField(default=False)
-    last_step = fields.BigIntField(default=0)
-
-    class Meta:
-        """Where it lives."""
-
-        table = "second_factors"
-
-
-class RecoveryCode(models.Model):
-    """A code that replaces a one-time code once, by its digest."""
-
-    id = fields.BigIntField(primary_key=True)
-    user: fields.ForeignKeyRelation[User] = fields.ForeignKeyField(
-        "storage.User", related_name=False, on_delete=fields.CASCADE
-    )
-    digest = fields.CharField(max_length=64)
-
-    class Meta:
-        """Where it lives."""
-
-        table = "recovery_codes"
-        unique_together = (("user", "digest"),)
 
 
 class StoreIdentity(models.Model):

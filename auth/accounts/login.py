@@ -14,8 +14,8 @@ from auth.accounts.store import AccountStore
 from auth.errors import Overloaded
 from auth.events import LoginResult
 from httpapi.audit.facts import note, note_user
+from storage.auth_records import Account
 from storage.errors import StorageUnavailable
-from storage.records import Account
 
 log = logging.getLogger("auth")
 

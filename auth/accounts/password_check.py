@@ -15,8 +15,8 @@ from auth.errors import Overloaded
 from httpapi.audit.facts import note
 from httpapi.caller_turns import CallerTurns
 from httpapi.errors import TooManyAtOnce
+from storage.auth_records import Account
 from storage.errors import StorageUnavailable
-from storage.records import Account
 
 log = logging.getLogger("auth")
 

@@ -21,7 +21,8 @@ from auth.tokens.access_tokens import Claims, Issuer
 from auth.tokens.jws import LEEWAY_S
 from auth.tokens.key_ring import KeyRing
 from httpapi.audit.facts import note, note_user
-from storage.records import Person, RenewableLogin
+from storage.auth_records import RenewableLogin
+from storage.records import Person
 
 log = logging.getLogger("auth")
 

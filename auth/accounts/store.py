@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from typing import Protocol
 
-from storage.records import Account, Person, SecondFactor
+from storage.auth_records import Account, SecondFactor
+from storage.records import Person
 
 
 class InvitationStore(Protocol):

@@ -15,7 +15,7 @@ from auth.accounts.store import AccountStore
 from auth.events import PasswordResult
 from auth.tokens.access_tokens import Claims
 from httpapi.errors import BrokenRule
-from storage.records import Account
+from storage.auth_records import Account
 
 log = logging.getLogger("auth")
 

@@ -24,8 +24,8 @@ from auth.errors import HookFailed, Overloaded
 from auth.events import SILENT, AuthEvents
 from httpapi.client_address import networks_of
 from httpapi.errors import BrokenRule
+from storage.auth_records import Account
 from storage.errors import StorageUnavailable
-from storage.records import Account
 
 log = logging.getLogger("auth")
 

@@ -18,7 +18,7 @@ from auth.accounts.second_factor import (
 )
 from auth.accounts.store import AccountStore
 from auth.tokens.access_tokens import Claims
-from storage.records import Account
+from storage.auth_records import Account
 
 log = logging.getLogger("auth")
 

@@ -10,7 +10,7 @@ from typing import Final, Protocol
 
 from auth.encryption.secret_box import KEY_LENGTH, SecretBox, box_of_secret
 from auth.errors import CannotDecrypt, WrongKeysSecret
-from storage.records import WrappedDataKey
+from storage.auth_records import WrappedDataKey
 
 log = logging.getLogger("auth")
 

@@ -4,8 +4,8 @@ import logging
 from dataclasses import replace
 
 from auth.encryption.secret_box import SecretBox, is_sealed
+from storage.auth_records import RenewableLogin
 from storage.database.database import Database
-from storage.records import RenewableLogin
 from storage.repositories.auth.login_sessions import LoginSessions
 
 log = logging.getLogger("auth")

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 from auth.encryption.secret_box import SecretBox
+from storage.auth_records import SecondFactor
 from storage.database.database import Database
-from storage.records import SecondFactor
 from storage.repositories.auth.second_factors import SecondFactors
 
 

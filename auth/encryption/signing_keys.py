@@ -12,7 +12,7 @@ from typing import Any, Final
 import orjson
 
 from auth.encryption.secret_box import SecretBox
-from storage.records import SigningKey
+from storage.auth_records import SigningKey
 from storage.repositories.auth.keys import SigningKeys
 
 log = logging.getLogger("auth")

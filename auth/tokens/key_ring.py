@@ -17,7 +17,7 @@ from joserfc.jwk import ECKey
 
 from auth.tokens.access_tokens import ALGORITHM
 from auth.tokens.published_keys import PUBLISH_AHEAD_S, published
-from storage.records import SigningKey
+from storage.auth_records import SigningKey
 
 REREAD_S: Final = 5.0  # how far the ring may lag behind the database
 

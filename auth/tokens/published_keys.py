@@ -8,7 +8,7 @@ import orjson
 
 from auth.tokens.jws import LEEWAY_S
 from auth.tokens.key_cache import KEYS_MAX_AGE_S
-from storage.records import PublicSigningKey
+from storage.auth_records import PublicSigningKey
 
 PUBLISH_AHEAD_S: Final = 2 * KEYS_MAX_AGE_S
 """How long a key is published before it signs."""

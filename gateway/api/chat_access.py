@@ -16,7 +16,8 @@ from gateway.protocol.codes import Close
 from gateway.protocol.ids import id_in
 from httpapi.operation import ON_BEHALF_OF
 from httpapi.service_keys import ServiceKeys
-from storage.records import Credential, Person
+from storage.auth_records import Credential
+from storage.records import Person
 
 MAX_SUBJECT: Final = 255
 _SUBJECT: Final = "sub:"

@@ -23,7 +23,7 @@ from httpapi.body import read_json
 from httpapi.operation import Audience, Scope, operation
 from httpapi.resource import api_resource
 from httpapi.service_keys import ServiceKeys
-from storage.records import RevocationEntry
+from storage.auth_records import RevocationEntry
 
 logger = logging.getLogger("gateway.http")
 

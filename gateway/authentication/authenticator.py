@@ -14,7 +14,8 @@ from gateway.authentication.origins import Origins
 from gateway.http.problems import Problem, forbidden, unauthorized
 from httpapi.audit.facts import note_user
 from httpapi.errors import forbidden_origin
-from storage.records import Admission, Credential, Person
+from storage.auth_records import Credential
+from storage.records import Admission, Person
 
 T = TypeVar("T")
 

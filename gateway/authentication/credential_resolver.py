@@ -13,8 +13,9 @@ from gateway.interfaces.revocations import RevocationCheck
 from gateway.interfaces.tickets import Tickets, is_ticket
 from gateway.protocol.codes import Close
 from httpapi.audit.facts import note
+from storage.auth_records import Credential, name_digest
 from storage.errors import StorageUnavailable
-from storage.records import Credential, Person, name_digest
+from storage.records import Person
 
 T = TypeVar("T")
 

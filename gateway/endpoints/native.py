@@ -14,7 +14,8 @@ from gateway.endpoints.connection_limits import network_of
 from gateway.http.parameters import path_segment
 from gateway.sessions.context import Peer, SessionContext
 from gateway.sessions.native import NativeSession
-from storage.records import Credential, Person
+from storage.auth_records import Credential
+from storage.records import Person
 
 
 @dataclass(frozen=True, slots=True)

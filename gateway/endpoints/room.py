@@ -20,7 +20,7 @@ from gateway.protocol.codes import ErrorCode
 from gateway.protocol.ids import Since, read_since
 from gateway.sessions.context import Peer, SessionContext
 from gateway.sessions.single_chat import RoomSession
-from storage.records import Credential
+from storage.auth_records import Credential
 
 CAPACITY: Final = 2
 """Maximum number of different usernames connected at once, across all nodes (seed 002)."""

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from gateway.protocol.codes import Disconnect
-from storage.records import Credential, RevocationEntry
+from storage.auth_records import Credential, RevocationEntry
 
 
 class RevocationLog(Protocol):

@@ -11,7 +11,8 @@ from gateway.dialects.base import Dialect
 from gateway.protocol.codes import Disconnect
 from gateway.protocol.frames import FrameSink
 from gateway.protocol.replies import Reply
-from storage.records import Credential, Person
+from storage.auth_records import Credential
+from storage.records import Person
 
 
 class OpenSession(Protocol):

@@ -6,7 +6,7 @@ expires.
 
 from typing import Final, Protocol
 
-from storage.records import Credential
+from storage.auth_records import Credential
 
 PREFIX: Final = "tkt_"
 """The prefix of every ticket and of no token: a JWT starts with `ey`, the base64url encoding of `{"`."""

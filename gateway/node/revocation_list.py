@@ -18,8 +18,8 @@ from typing import Final
 from gateway.interfaces.revocations import RevocationLog
 from gateway.interfaces.session import OpenSession
 from gateway.protocol.codes import Close, Disconnect
+from storage.auth_records import Credential, RevocationEntry, RevocationKind
 from storage.errors import StorageUnavailable
-from storage.records import Credential, RevocationEntry, RevocationKind
 
 logger = logging.getLogger("gateway.sessions")
 

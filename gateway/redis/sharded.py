@@ -26,7 +26,7 @@ from gateway.redis.presence.presence import RedisPresence
 from gateway.redis.pubsub.broker import ServerBroker
 from gateway.redis.rate_limits import RedisRateLimits
 from gateway.redis.tickets import RedisTickets
-from storage.records import Credential
+from storage.auth_records import Credential
 
 _FACTOR = 2862933555777941757
 _MASK = (1 << 64) - 1

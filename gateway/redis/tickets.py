@@ -9,7 +9,7 @@ import secrets
 
 from gateway.interfaces.tickets import LIFETIME_S, PREFIX
 from gateway.redis.connection.command_client import CommandExecutor
-from storage.records import Credential
+from storage.auth_records import Credential
 
 RANDOM_BYTES = 24
 _ABSENT = ("0", "", "")

@@ -14,7 +14,8 @@ from gateway.node.user_feed import UserFeed
 from gateway.sessions.command_limits import CommandLimits
 from gateway.tasks import Tasks
 from httpapi.client_address import UNKNOWN
-from storage.records import Credential, Person
+from storage.auth_records import Credential
+from storage.records import Person
 
 Renew = Callable[[str], Awaitable[Credential | None]]
 """What a token says about itself; None for one that is not accepted.

@@ -21,7 +21,8 @@ from gateway.sessions.echo_transcript import WINDOW_BYTES, Conversation, Message
 from gateway.sessions.echo_upstream import Upstream, UpstreamLink
 from gateway.sessions.outbox import Outbox
 from gateway.tasks import Tasks
-from storage.records import Credential, Direction, Quota
+from storage.auth_records import Credential
+from storage.records import Direction, Quota
 
 logger = logging.getLogger("gateway.echo")
 

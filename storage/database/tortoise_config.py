@@ -38,5 +38,9 @@ def migrating_config(url: str) -> dict[str, Any]:
 def _config(dialect: str, engine: str, credentials: dict[str, Any]) -> dict[str, Any]:
     # The connection is named after its dialect because Tortoise caches statements by that name for the whole process.
     connection = {"engine": engine, "credentials": credentials}
-    app = {"models": ["storage.models"], "default_connection": dialect, "migrations": "storage.migrations"}
+    app = {
+        "models": ["storage.models", "storage.auth_models"],
+        "default_connection": dialect,
+        "migrations": "storage.migrations",
+    }
     return {"connections": {dialect: connection}, "apps": {"storage": app}}

@@ -1,7 +1,7 @@
 from tortoise import fields, migrations
 from tortoise.migrations import operations as ops
 
-from storage.records import RevocationKind
+from storage.auth_records import RevocationKind
 
 
 class Migration(migrations.Migration):

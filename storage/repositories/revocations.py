@@ -7,9 +7,10 @@ import time
 from collections.abc import Callable
 from typing import Final
 
+from storage.auth_models import Revocation
+from storage.auth_records import RevocationEntry, RevocationKind, name_digest
 from storage.database.database import Database, Row
-from storage.models import Revocation, StoreIdentity
-from storage.records import RevocationEntry, RevocationKind, name_digest
+from storage.models import StoreIdentity
 
 KEPT_S: Final = 30 * 24 * 3600
 """How long a revoked token is remembered whose expiry is not known: no token may live longer."""

@@ -4,8 +4,9 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from storage.auth_records import Account, RenewableLogin, SigningKey
 from storage.errors import LoginTaken
-from storage.records import Account, Person, RenewableLogin, SigningKey
+from storage.records import Person
 
 
 class MemoryAccounts:

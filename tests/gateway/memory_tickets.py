@@ -4,7 +4,7 @@ import itertools
 
 from gateway.errors import RedisUnavailable
 from gateway.interfaces.tickets import PREFIX
-from storage.records import Credential
+from storage.auth_records import Credential
 
 
 class MemoryTickets:

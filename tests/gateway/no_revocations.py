@@ -1,7 +1,7 @@
 """Revocations of tests in which nothing is revoked."""
 
 from gateway.protocol.codes import Disconnect
-from storage.records import Credential
+from storage.auth_records import Credential
 
 
 class NoRevocations:

@@ -5,12 +5,13 @@ from time import time
 
 from tortoise.exceptions import IntegrityError
 
+from storage.auth_records import Account
 from storage.database.coalescer import Coalescer
 from storage.database.database import Database
 from storage.errors import LoginTaken, UnknownInvitation
 from storage.log.event_rows import person_of
 from storage.models import User
-from storage.records import Account, Person, is_id
+from storage.records import Person, is_id
 from storage.repositories.auth.login_sessions import end_sessions
 from storage.repositories.auth.one_use_tokens import Invitations, ResetTokens, use_invitation, use_reset_token
 from storage.repositories.auth.second_factors import SecondFactors

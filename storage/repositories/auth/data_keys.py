@@ -3,9 +3,10 @@
 from collections.abc import Callable
 from datetime import UTC, datetime
 
+from storage.auth_models import StoredDataKey
+from storage.auth_records import WrappedDataKey
 from storage.database.database import Database
-from storage.models import StoredDataKey, StoreIdentity
-from storage.records import WrappedDataKey
+from storage.models import StoreIdentity
 
 
 class DataKeys:

@@ -3,9 +3,10 @@
 from collections.abc import Callable
 from datetime import UTC, datetime
 
+from storage.auth_models import SigningKeyPair
+from storage.auth_records import PublicSigningKey, SigningKey
 from storage.database.database import Database
-from storage.models import SigningKeyPair, StoreIdentity
-from storage.records import PublicSigningKey, SigningKey
+from storage.models import StoreIdentity
 
 
 class SigningKeys:

@@ -4,10 +4,11 @@ from collections.abc import Callable
 from time import time
 from typing import Final
 
+from storage.auth_models import LoginSession
+from storage.auth_records import RenewableLogin, RevocationKind, name_digest
 from storage.database.database import Database
 from storage.log.event_rows import person_of
-from storage.models import LoginSession, StoreIdentity
-from storage.records import RenewableLogin, RevocationKind, name_digest
+from storage.models import StoreIdentity
 from storage.repositories.revocations import KEPT_S, Revocations, append_entry
 
 MAX_A_USER: Final = 50

@@ -7,10 +7,10 @@ from collections.abc import Callable
 from time import time
 from typing import Final
 
+from storage.auth_models import Invitation, ResetToken
+from storage.auth_records import Account
 from storage.database.database import Database
 from storage.log.event_rows import person_of
-from storage.models import Invitation, ResetToken
-from storage.records import Account
 
 RESETS_A_USER: Final = 5
 _ACCOUNT: Final = """

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from typing import Final
 
+from storage.auth_models import RecoveryCode, TotpFactor
+from storage.auth_records import SecondFactor
 from storage.database.database import Database
-from storage.models import RecoveryCode, TotpFactor
-from storage.records import SecondFactor
 
 _START: Final = """
     INSERT INTO second_factors (user_id, secret, is_confirmed, last_step) VALUES ($1, $2, false, 0)

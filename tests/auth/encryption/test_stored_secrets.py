@@ -16,8 +16,8 @@ from auth.encryption.second_factors import EncryptedFactors
 from auth.errors import CannotDecrypt, WrongKeysSecret
 from auth.tokens.key_ring import KeyRing
 from auth.tokens.published_keys import PublishedKeys
+from storage.auth_records import SecondFactor, SigningKey
 from storage.database.database import Database, open_database
-from storage.records import SecondFactor, SigningKey
 from storage.repositories.auth.accounts import Accounts
 from storage.repositories.auth.data_keys import DataKeys
 from storage.repositories.auth.keys import PublicSigningKeys, SigningKeys

@@ -24,7 +24,7 @@ from gateway.redis.peers import KEY, SCRIPT
 from gateway.redis.presence.table import SeatTable
 from gateway.redis.rate_limits import RedisRateLimits
 from gateway.redis.tickets import RedisTickets
-from storage.records import Credential
+from storage.auth_records import Credential
 from tests.fuzz.case import Case
 from tests.support.servers import RedisServer, temporary_folder
 

@@ -16,9 +16,10 @@ from gateway.errors import RedisUnavailable
 from gateway.http.problems import Problem, unavailable
 from gateway.protocol.codes import Close, Disconnect
 from httpapi.errors import FORBIDDEN_ORIGIN
+from storage.auth_records import Credential, name_digest
 from storage.database.database import open_database
 from storage.errors import StorageUnavailable
-from storage.records import Credential, Person, name_digest
+from storage.records import Person
 from storage.repositories.auth.accounts import Accounts
 from storage.repositories.identities import Identities
 from tests.auth.forgery import new_key, public

@@ -8,8 +8,8 @@ import pytest
 from gateway.node import revocation_list
 from gateway.node.revocation_list import RevocationList
 from gateway.protocol.codes import Close, Disconnect
+from storage.auth_records import Credential, RevocationEntry, RevocationKind, name_digest
 from storage.errors import StorageUnavailable
-from storage.records import Credential, RevocationEntry, RevocationKind, name_digest
 
 NOW = 1_000_000.0
 JTI = name_digest("one")

@@ -11,7 +11,7 @@ from gateway.interfaces.client_registry import ClientConnection
 from gateway.interfaces.presence import Seat
 from gateway.interfaces.rate_limits import RateLimited
 from gateway.redis.connection.redis_py import open_vendor_clients
-from storage.records import Credential
+from storage.auth_records import Credential
 from tests.gateway.redis.layout_nodes import LIMIT, Half, node
 from tests.gateway.redis.nodes import NAMES
 from tests.support.waiting import eventually, eventually_async

@@ -8,7 +8,7 @@ from gateway.interfaces.client_registry import ClientConnection
 from gateway.interfaces.presence import Seat
 from gateway.redis.backend import RedisEvents, open_redis
 from gateway.redis.namespace import Namespace
-from storage.records import Credential
+from storage.auth_records import Credential
 from tests.gateway.redis.nodes import Ear
 from tests.support.servers import RedisServer
 from tests.support.waiting import eventually

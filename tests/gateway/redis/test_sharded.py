@@ -8,7 +8,7 @@ import pytest
 from gateway.errors import RedisUnavailable
 from gateway.interfaces.presence import Seat
 from gateway.redis.sharded import number_of, shard_of
-from storage.records import Credential
+from storage.auth_records import Credential
 from tests.gateway.redis.layout_nodes import node
 from tests.support.servers import RedisServer
 from tests.support.waiting import eventually, eventually_async

@@ -12,7 +12,7 @@ from gateway.interfaces.tickets import LIFETIME_S, PREFIX, is_ticket
 from gateway.redis.connection.command_client import CommandClient
 from gateway.redis.tickets import RedisTickets, _key
 from gateway.tasks import Tasks
-from storage.records import Credential
+from storage.auth_records import Credential
 from tests.support.servers import RedisServer
 from tests.support.waiting import eventually
 

@@ -26,8 +26,9 @@ from gateway.sessions.context import Peer, SessionContext
 from gateway.sessions.native import NativeSession
 from gateway.sessions.single_chat import ChatSession
 from gateway.tasks import Tasks
+from storage.auth_records import Credential
 from storage.errors import StorageUnavailable
-from storage.records import Admission, ChatKind, ChatPosition, Credential, Member, Person, PublicChat, Role
+from storage.records import Admission, ChatKind, ChatPosition, Member, Person, PublicChat, Role
 from tests.support.waiting import eventually
 
 ANN = Person(1, "ann")

@@ -36,7 +36,8 @@ from gateway.protocol.replies import (
 )
 from gateway.sessions.context import Peer
 from gateway.sessions.native import MAX_SUBSCRIPTIONS, NativeSession
-from storage.records import Admission, ChatKind, ChatPosition, Credential, Member, Person, PublicChat, Role
+from storage.auth_records import Credential
+from storage.records import Admission, ChatKind, ChatPosition, Member, Person, PublicChat, Role
 from tests.gateway.sessions.stand_ins import Connection, Counts, Dialect, Node, context_of
 
 ANN = Person(1, "ann")

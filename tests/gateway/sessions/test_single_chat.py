@@ -27,8 +27,9 @@ from gateway.protocol.replies import Done, ErrorReply, Established, HistoryPage,
 from gateway.sessions.context import Peer
 from gateway.sessions.session import MAX_REFUSALS, MAX_WAITING
 from gateway.sessions.single_chat import ChatSession
+from storage.auth_records import Credential
 from storage.errors import StorageUnavailable
-from storage.records import Credential, Person
+from storage.records import Person
 from tests.gateway.sessions.stand_ins import Connection, Counts, Dialect, Node, context_of
 
 ANN = Person(1, "ann")

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from storage.records import RevocationKind, name_digest
+from storage.auth_records import RevocationKind, name_digest
 from storage.repositories.revocations import KEPT_S, Revocations
 from tests.storage.nodes import Node
 

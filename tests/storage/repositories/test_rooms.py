@@ -7,8 +7,9 @@ import pytest
 from auth.accounts.passwords import Passwords
 from auth.accounts.rules import is_login
 from gateway.interfaces.rooms import MAX_ROOM_NAME, Rooms, is_room_name
+from storage.auth_records import Account
 from storage.errors import InvalidMembers, UnknownUser
-from storage.records import QUEUE_SENDER, Account, ChatKind, ChatPosition, NewMember, Refusal, Room
+from storage.records import QUEUE_SENDER, ChatKind, ChatPosition, NewMember, Refusal, Room
 from storage.repositories import rooms
 from tests.storage.nodes import Node, message, outcomes
 

@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from storage.auth_records import Account, SigningKey
 from storage.errors import LoginTaken
-from storage.records import Account, SigningKey
 from storage.repositories.auth.keys import SigningKeys
 from tests.storage.nodes import Node
 
