@@ -8,7 +8,7 @@ from auth.accounts.sessions import Sessions
 from auth.api import problems
 from auth.errors import InvalidToken
 from auth.tokens.access_tokens import Claims, Verifier
-from httpapi.audit.facts import note_user
+from httpapi.audit.facts import note, note_user
 from httpapi.errors import Problem, forbidden_origin
 from httpapi.operation import TOKEN_PARAMETER
 from httpapi.token_cookie import COOKIE, cookies_named, token_cookies
@@ -48,6 +48,7 @@ class Callers:
         if await self._sessions.is_banned(claims.user_id):
             raise problems.banned()
         note_user(claims.user_id)
+        note(user_id=claims.user_id)
         return claims
 
 

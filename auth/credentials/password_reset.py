@@ -22,6 +22,7 @@ from auth.accounts.store import AccountStore
 from auth.credentials.password_change import Changed
 from auth.errors import HookFailed, Overloaded
 from auth.events import SILENT, AuthEvents
+from httpapi.audit.facts import note
 from httpapi.client_address import networks_of
 from httpapi.errors import BrokenRule
 from storage.auth_records import Account
@@ -119,6 +120,7 @@ class PasswordReset:
         account = await self._accounts.resets.account_of(digest)
         if account is None:
             return UnknownToken()
+        note(user_id=account.person.id)
         if broken := list(broken_by_password(password, account.person.username, "new_password")):
             return broken
         if not await self._accounts.reset_password(digest, await self._passwords.hash(password)):

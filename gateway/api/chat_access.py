@@ -14,6 +14,7 @@ from gateway.interfaces.membership import ChatAccess, Memberships, access_to
 from gateway.interfaces.revocations import RevocationCheck
 from gateway.protocol.codes import Close
 from gateway.protocol.ids import id_in
+from httpapi.audit.facts import note_user
 from httpapi.operation import ON_BEHALF_OF
 from httpapi.service_keys import ServiceKeys
 from storage.auth_records import Credential
@@ -116,6 +117,7 @@ class Actors:
         refusal = self._revocations.refusal(Credential(person.id, expires_at=time.time(), issued_at=int(time.time())))
         if refusal is not None and refusal.code is Close.BANNED:
             raise banned(refusal.reason)
+        note_user(person.id)
         return person
 
 

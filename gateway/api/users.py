@@ -19,6 +19,7 @@ from gateway.http.parameters import ANY_TEXT, path_id, path_segment
 from gateway.http.problems import Problem, invalid_field, not_found
 from gateway.protocol.codes import ErrorCode
 from gateway.protocol.ids import id_in
+from httpapi.audit.facts import note
 from httpapi.body import read_json
 from httpapi.bounded_json import to_json
 from httpapi.operation import Audience, Parameter, Scope, operation
@@ -221,6 +222,7 @@ class UserRoutes:
             raise Problem(HTTPStatus.CONFLICT, ErrorCode.CONFLICT, "Another user has this username.") from None
         if profile is None:
             raise not_found()
+        note(user_id=profile.person.id)
         return _profile_object(profile)
 
     def _required_issuer(self) -> str:

@@ -12,6 +12,13 @@ class Event(StrEnum):
     LOGIN_RENEWED = "login_renewed"
     LOGOUT = "logout"
     ACCOUNT_CREATED = "account_created"
+    INVITATION_CREATED = "invitation_created"
+    PASSWORD_CHANGED = "password_changed"  # noqa: S105 - an event, not a password
+    PASSWORD_RESET_ASKED = "password_reset_asked"  # noqa: S105
+    PASSWORD_RESET = "password_reset"  # noqa: S105
+    SECOND_FACTOR_ADDED = "second_factor_added"
+    SECOND_FACTOR_REMOVED = "second_factor_removed"
+    USER_CHANGED = "user_changed"
     GUEST_TOKEN_ISSUED = "guest_token_issued"  # noqa: S105 - an event, not a token
     USER_DISCONNECTED = "user_disconnected"
     TOKENS_REVOKED = "tokens_revoked"
@@ -53,6 +60,14 @@ OPERATIONS: Final[Mapping[str, Event]] = {
     "POST /api/v1/login/refresh": Event.LOGIN_RENEWED,
     "POST /api/v1/logout": Event.LOGOUT,
     "POST /register": Event.ACCOUNT_CREATED,
+    "POST /api/v1/invitations": Event.INVITATION_CREATED,
+    "POST /api/v1/password": Event.PASSWORD_CHANGED,
+    "POST /api/v1/password/reset": Event.PASSWORD_RESET_ASKED,
+    "POST /api/v1/password/reset/confirm": Event.PASSWORD_RESET,
+    "POST /api/v1/totp/confirm": Event.SECOND_FACTOR_ADDED,
+    "DELETE /api/v1/totp": Event.SECOND_FACTOR_REMOVED,
+    "PUT /api/v1/users/sub:{sub}": Event.USER_CHANGED,
+    "PATCH /api/v1/users/{user_id}": Event.USER_CHANGED,
     "POST /generate-token": Event.GUEST_TOKEN_ISSUED,
     "POST /api/v1/users/{user_id}/disconnect": Event.USER_DISCONNECTED,
     "POST /api/v1/users/{user_id}/revoke": Event.TOKENS_REVOKED,

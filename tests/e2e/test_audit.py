@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -16,12 +17,14 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
+from auth.accounts.second_factor import STEP_S, code_at
 from httpapi.audit.events import Event
 from httpapi.audit.sampling import REFUSALS_OF_ADDRESS
 from storage.database.database import open_database
 from storage.records import ChatKind
 from tests.support.auth_node import AuthNode
 from tests.support.cluster import Cluster, User, run_cluster
+from tests.support.keys import KEYS_SECRET
 from tests.support.servers import PostgresServer
 from tests.support.waiting import eventually_async
 
@@ -90,6 +93,7 @@ class World:
 async def run_world(folder: Path, redis_url: str, database_url: str) -> AsyncIterator[World]:
     settings = {"SERVICE_KEYS": KEYS, "LOG_FORMAT": "json", "STAFF_CHATS": "service", "ALLOW_GUESTS": "false"}
     environ = {"REDIS_URL": redis_url, "DATABASE_URL": database_url, "APP_ENV": "development"} | settings
+    environ |= {"KEYS_SECRET": KEYS_SECRET}
     async with (
         run_cluster(folder / "nodes", redis_url, database_url, nodes=1, **settings) as cluster,
         httpx.AsyncClient(timeout=20) as http,
@@ -140,6 +144,7 @@ async def cause_auth_events(world: World) -> set[Event]:
     await world.record(Event.LOGOUT, result="ok", actor=f"user:{user_id}", session=login["facts"]["session"])
     assert (await world.ask_auth("/api/v1/logout")).status_code == 204  # ends nothing
 
+    await cause_credential_events(world, user_id)
     guest = {"username": "g", "email": "g@example.com", "room_id": "room1"}
     assert (await world.ask_auth("/generate-token", guest, **BANK)).status_code == 200
     await world.record(Event.GUEST_TOKEN_ISSUED, result="ok", actor="service:bank", room_id="room1")
@@ -156,9 +161,49 @@ async def cause_auth_events(world: World) -> set[Event]:
         Event.LOGIN_RENEWED,
         Event.LOGOUT,
         Event.GUEST_TOKEN_ISSUED,
+        *CREDENTIAL_EVENTS,
         Event.KEY_ROTATED,
         Event.STORE_RESTORED,
     }
+
+
+CREDENTIAL_EVENTS = {
+    Event.INVITATION_CREATED,
+    Event.PASSWORD_CHANGED,
+    Event.PASSWORD_RESET_ASKED,
+    Event.PASSWORD_RESET,
+    Event.SECOND_FACTOR_ADDED,
+    Event.SECOND_FACTOR_REMOVED,
+}
+
+
+async def cause_credential_events(world: World, user_id: int) -> None:
+    """What users do to their passwords and second factors, and invitations."""
+    place: dict[str, Any] = {"actor": f"user:{user_id}", "user_id": user_id}
+    assert (await world.ask_auth("/api/v1/invitations", {}, **BANK)).status_code == 201
+    await world.record(Event.INVITATION_CREATED, result="ok", actor="service:bank")
+    granted = (await world.ask_auth("/login", {"login": "audited", "password": PASSWORD})).json()
+    own = {"Authorization": f"Bearer {granted['access_token']}"}
+    change = {"current_password": PASSWORD, "new_password": PASSWORD}
+    assert (await world.ask_auth("/api/v1/password", change, **own)).status_code == 204
+    await world.record(Event.PASSWORD_CHANGED, result="ok", **place)
+    wrong = change | {"current_password": "wrong"}
+    assert (await world.ask_auth("/api/v1/password", wrong, **own)).status_code == 403
+    await world.record(Event.PASSWORD_CHANGED, result="denied", reason="wrong_password", **place)
+    assert (await world.ask_auth("/api/v1/password/reset", {"login": "audited"})).status_code == 403  # no hook
+    await world.record(Event.PASSWORD_RESET_ASKED, result="denied", actor="anonymous")
+    confirmed = {"token": "pwr_none", "new_password": PASSWORD}
+    assert (await world.ask_auth("/api/v1/password/reset/confirm", confirmed)).status_code == 403
+    await world.record(Event.PASSWORD_RESET, result="denied", actor="anonymous")
+    factor = (await world.ask_auth("/api/v1/totp", {"current_password": PASSWORD}, **own)).json()
+    step = int(time.time()) // STEP_S
+    otp = {"otp": code_at(factor["secret"], step - 1).decode()}
+    assert (await world.ask_auth("/api/v1/totp/confirm", otp, **own)).status_code == 200
+    await world.record(Event.SECOND_FACTOR_ADDED, result="ok", **place)
+    removed = {"current_password": PASSWORD, "otp": code_at(factor["secret"], step + 1).decode()}
+    answer = await world.http.request("DELETE", f"{world.auth.url}/api/v1/totp", json=removed, headers=own)
+    assert answer.status_code == 204, answer.text
+    await world.record(Event.SECOND_FACTOR_REMOVED, result="ok", **place)
 
 
 async def cause_moderation_events(world: World) -> set[Event]:
@@ -166,6 +211,7 @@ async def cause_moderation_events(world: World) -> set[Event]:
     user = await world.cluster.user()
     path = f"/api/v1/users/{user.id}"
     calls: list[tuple[Event, str, str, Any, dict[str, Any]]] = [
+        (Event.USER_CHANGED, "PATCH", path, {"display_name": "Ann"}, {}),
         (Event.USER_DISCONNECTED, "POST", f"{path}/disconnect", {"client_id": "phone"}, {"client_id": "phone"}),
         (Event.TOKENS_REVOKED, "POST", f"{path}/revoke", {"jti": "j-1"}, {"jti": "j-1"}),
         (Event.USER_BANNED, "PUT", f"{path}/ban", {"reason": "spam"}, {"reason": "spam"}),
