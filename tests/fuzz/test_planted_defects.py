@@ -16,7 +16,9 @@ from auth.errors import InvalidToken, InvalidTokenReason
 from auth.tokens.jws import Required, SignedToken
 from gateway.protocol import validation
 from gateway.redis.connection.prefixed import Prefixed
+from gateway.transport.direct_connection import DirectConnection
 from gateway.transport.http_protocol import HttpProtocol
+from gateway.transport.incoming import Incoming
 from tests.fuzz.campaign import run
 from tests.fuzz.target_list import TARGETS
 
@@ -65,6 +67,14 @@ def _message_size_check(patch: pytest.MonkeyPatch) -> None:
 def _order_of_portions(patch: pytest.MonkeyPatch) -> None:
     sound = frame_reader.FrameReader.messages
     patch.setattr(frame_reader.FrameReader, "messages", lambda *args: (sound(*args) or [])[::-1] or None)
+
+
+def _delivery_of_held_messages(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(DirectConnection, "deliver_held", lambda connection: None)
+
+
+def _resumption_of_reading(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Incoming, "resume_after_queueing", lambda incoming: None)
 
 
 def _depth_check(patch: pytest.MonkeyPatch) -> None:
@@ -140,6 +150,8 @@ DEFECTS: list[tuple[str, Plant]] = [
     ("frames", _minimal_length_check),
     ("frames", _message_size_check),
     ("frames", _order_of_portions),
+    ("paused-frames", _delivery_of_held_messages),
+    ("queued-frames", _resumption_of_reading),
     ("dialects", _depth_check),
     ("dialects", _linear_search),
     ("dialects", _nul_check),

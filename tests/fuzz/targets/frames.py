@@ -1,8 +1,8 @@
-"""The frames of one WebSocket, through gateway/transport on a transport that records."""
+"""The frames of one WebSocket, through gateway/transport on a transport that records, with three applications."""
 
 import asyncio
 import math
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Sequence, Set
 from contextlib import asynccontextmanager
 from random import Random
 from typing import Any, Final
@@ -17,9 +17,9 @@ from gateway.transport.fragments import MAX_FRAGMENTS
 from gateway.transport.http_protocol import HttpProtocol
 from gateway.transport.phase import Phase
 from gateway.transport.websocket_protocol import WebSocketProtocol
-from tests.fuzz.case import Case
+from tests.fuzz.case import Case, OpenTarget
 from tests.fuzz.targets.frame_grammar import reads
-from tests.fuzz.targets.frame_model import NO_CODE, OPEN, Model
+from tests.fuzz.targets.frame_model import NO_CODE, OPEN, Expected, Model
 from tests.gateway.transport.wire import BINARY, CLOSE, PONG, TEXT, handshake
 from tests.support.recorded_transport import Transport, settle
 from tests.support.socket_phases import check as check_flags
@@ -47,14 +47,23 @@ class Frames:
         )
         self._config.load()
         self._state = ServerState()
+        self._messages: list[tuple[bytes, bool]] = []
         self._listener: Listener | None = None
 
     async def _app(self, scope: Scope, receive: Receive, send: Send) -> None:
         await receive()
         await send({"type": "websocket.accept"})
         connection = scope["extensions"][CONNECTION]
-        self._listener = Listener(connection, echo)
+        self._listener = Listener(connection, self._act)
+        self._messages = self._listener.messages
         connection.attach(self._listener)
+
+    def _act(self, listener: Listener, payload: bytes, is_text: bool) -> None:
+        echo(listener, payload, is_text)
+
+    def _may_stop_early(self, codes: Set[int]) -> bool:
+        """Whether messages before such an end may be dropped."""
+        return False
 
     def case(self, random: Random) -> Case:
         """The reads of one socket after its handshake."""
@@ -69,17 +78,67 @@ class Frames:
         http.data_received(_REQUEST)
         await settle()
         assert transport.take().startswith(b"HTTP/1.1 101 ")
-        socket, listener = transport.protocol, self._listener
-        assert listener is not None
+        socket = transport.protocol
         try:
             socket._incoming.allowance = math.inf  # the rate of frames is tested elsewhere, and would take time
             await _feed(socket, transport, case)
-            _compare(listener, transport, expected)
+            await settle()
+            self._compare(transport, expected)
         finally:
             if socket.phase is not Phase.CLOSED:
                 socket.connection_lost(None)
         check_flags(socket)
-        assert len(listener.closes) == 1, listener.closes
+        if self._listener is not None:
+            assert len(self._listener.closes) == 1, self._listener.closes
+
+    def _compare(self, transport: Transport, expected: Expected) -> None:
+        frames = list(_parsed(transport.take()))
+        echoes = [(payload, opcode == TEXT) for opcode, payload in frames if opcode in (TEXT, BINARY)]
+        wanted = expected.messages
+        if self._may_stop_early(expected.codes):
+            wanted = wanted[: len(self._messages)]
+        assert self._messages == wanted, f"delivered {self._messages}, expected {expected.messages}"
+        if self._may_stop_early(expected.codes):
+            wanted = wanted[: len(echoes)]
+        assert echoes == wanted, "not every message is sent back"
+        _check_ending(frames, transport, expected)
+
+
+class PausedFrames(Frames):
+    """A socket whose session pauses at every message, for one or two turns of the event loop."""
+
+    name = "paused-frames"
+
+    def _act(self, listener: Listener, payload: bytes, is_text: bool) -> None:
+        echo(listener, payload, is_text)
+        listener.lane.pause_reading()
+        loop = asyncio.get_running_loop()
+        resume = listener.lane.resume_reading
+        loop.call_soon(*((resume,) if is_text else (loop.call_soon, resume)))
+
+    def _may_stop_early(self, codes: Set[int]) -> bool:
+        """What is held when a frame is invalid is dropped."""
+        return bool(codes & {1002, 1007, 1009})
+
+
+class QueuedFrames(Frames):
+    """A socket whose application receives and sends as ASGI says, as Starlette does."""
+
+    name = "queued-frames"
+
+    async def _app(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await receive()
+        self._messages = messages = []
+        await send({"type": "websocket.accept"})
+        while (event := await receive())["type"] == "websocket.receive":
+            text = event.get("text")
+            message = (event.get("bytes") or b"", False) if text is None else (text.encode(), True)
+            messages.append(message)
+            await send({"type": "websocket.send", "text": text, "bytes": None if text is not None else message[0]})
+
+    def _may_stop_early(self, codes: Set[int]) -> bool:
+        """The application cannot send any more."""
+        return codes != {OPEN}
 
 
 async def _feed(socket: Any, transport: Transport, case: Case) -> None:
@@ -111,11 +170,7 @@ def _check_memory(socket: Any, size: int) -> None:
     assert kept <= size + 2 * MAX_FRAME_BYTES + 100, f"{kept} bytes are kept after a read of {size}"
 
 
-def _compare(listener: Listener, transport: Transport, expected: Any) -> None:
-    frames = list(_parsed(transport.take()))
-    assert listener.messages == expected.messages, f"delivered {listener.messages}, expected {expected.messages}"
-    echoes = [(payload, opcode == TEXT) for opcode, payload in frames if opcode in (TEXT, BINARY)]
-    assert echoes == expected.messages, "not every message is sent back"
+def _check_ending(frames: Sequence[tuple[int, bytes]], transport: Transport, expected: Expected) -> None:
     code = OPEN
     if CLOSE in [opcode for opcode, _ in frames]:
         opcode, payload = frames[-1]
@@ -149,7 +204,11 @@ def _parsed(data: bytes) -> Sequence[tuple[int, bytes]]:
     return frames
 
 
-@asynccontextmanager
-async def open_frames() -> AsyncIterator[Frames]:
-    """The target."""
-    yield Frames()
+def open_frames(target: type[Frames]) -> OpenTarget:
+    """How to open one of the three targets."""
+
+    @asynccontextmanager
+    async def opened() -> AsyncIterator[Frames]:
+        yield target()
+
+    return opened
