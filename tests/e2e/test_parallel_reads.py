@@ -13,7 +13,7 @@ import pytest
 from storage.records import NewMember
 from tests.support.cluster import Cluster, User, run_cluster
 
-CHATS, MEMBERS = 40, 150
+CHATS, MEMBERS = 500, 12
 PARALLEL = 30
 
 
