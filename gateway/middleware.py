@@ -43,7 +43,7 @@ _PREFLIGHT = {
 _PROBES = frozenset((LIVEZ, READYZ, METRICS))
 """Polled by machines, `up` among them; not logged, so that they do not hide the requests of people."""
 _REQUEST_METHOD = "access-control-request-method"
-_READABLE = "Retry-After, X-Gateway-Node"
+_READABLE = "Retry-After, X-Gateway-Node, X-Request-Id"
 
 
 class Edge:

@@ -15,6 +15,7 @@ import pytest
 from tests.deploy.balancer import Balancer
 from tests.support.chat_client import ChatClient
 from tests.support.cluster import Cluster, run_cluster
+from tests.support.servers import wait_until
 
 AUTH_PATHS = (
     "/register",
@@ -67,7 +68,9 @@ _OPEN = re.compile(r"^chat_gateway_connections\{[^}]*\} (\d+)", re.MULTILINE)
 
 @pytest.fixture
 async def cluster(tmp_path: Path, redis_url: str, sqlite_url: str) -> AsyncIterator[Cluster]:
-    async with run_cluster(tmp_path / "nodes", redis_url, sqlite_url, nodes=2) as cluster:
+    async with run_cluster(
+        tmp_path / "nodes", redis_url, sqlite_url, nodes=2, TRUSTED_PROXIES="127.0.0.0/8"
+    ) as cluster:
         yield cluster
 
 
@@ -169,3 +172,10 @@ def test_auth_gets_its_urls_with_real_client_address(
     assert asked == [f"{path} 127.0.0.1 http" for path in AUTH_PATHS]
     assert httpx.post(f"http://{balancer.url}/login/x").status_code in (404, 405)
     assert len(asked) == len(AUTH_PATHS)
+
+
+def test_request_has_one_id_in_both_logs(balancer: Balancer) -> None:
+    answer = httpx.get(f"http://{balancer.url}/livez", headers={"X-Request-Id": "of-the-client"})
+    request_id = answer.headers["X-Request-Id"]
+    wait_until(lambda: request_id in balancer.log, "nginx has logged it")
+    assert "of-the-client" not in balancer.log

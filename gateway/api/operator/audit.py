@@ -55,7 +55,7 @@ class AuditObject(TypedDict):
 
     id: str
     time: _Milliseconds
-    event: Event
+    event: str
     result: str
     actor: str
     on_behalf_of: str
@@ -183,7 +183,7 @@ def _object(entry: AuditEntry) -> AuditObject:
     return {
         "id": entry.uid,
         "time": (_EPOCH + entry.created_at * _MS).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
-        "event": Event(entry.event),
+        "event": entry.event,
         "result": entry.result,
         "actor": entry.actor,
         "on_behalf_of": entry.on_behalf_of,
