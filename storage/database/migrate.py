@@ -16,6 +16,7 @@ from storage.database.tortoise_config import migrating_config
 from storage.errors import StorageUnavailable
 
 MIGRATE_S = 120.0  # including the wait for another process
+GRANTS = Path(__file__).with_name("grants.sql")
 ADVISORY_LOCK = 0x63686174  # any number that no other program takes in the same database ("chat")
 
 _Apps = dict[str, dict[str, Any]]
@@ -49,6 +50,14 @@ async def _migrate_postgres(apps: _Apps) -> None:
         # the executor reads this table before it creates it, and a failed query would abort our transaction
         await executor.recorder.ensure_schema(AsyncpgSchemaEditor(transaction, atomic=False))
         await executor.migrate()
+        await _grant(transaction)
+
+
+async def _grant(transaction: BaseDBAsyncClient) -> None:
+    """Give the roles that serve their rights, where an operator has created both (docs/deploy.md)."""
+    roles = "SELECT rolname FROM pg_roles WHERE rolname IN ('chat_gateway', 'chat_auth')"
+    if len(await transaction.execute_query_dict(roles)) == 2:
+        await transaction.execute_script(GRANTS.read_text(encoding="utf-8"))
 
 
 async def _migrate_sqlite(client: BaseDBAsyncClient, apps: _Apps) -> None:

@@ -24,7 +24,8 @@ class Quotas:
         """
         if not self.chats_of_user:
             return
-        await User.select_for_update(no_key=True).get_or_none(id=user_id)  # concurrent calls wait for this one
+        user = User.filter(id=user_id).only("id")  # a gateway's role may not read every column
+        await user.select_for_update(no_key=True).first()  # concurrent calls wait for this one
         if await ChatRoom.filter(created_by=user_id).count() >= self.chats_of_user:
             raise self._exceeded(Quota.CHATS, self.chats_of_user)
 

@@ -73,6 +73,8 @@ def test_one_value_mounts_the_ca_of_the_stores_in_every_pod() -> None:
         ({"credentials": {"REDIS_URL": None}}, "credentials.REDIS_URL is missing: gateways communicate through Redis"),
         ({"credentials": {"DATABASE_URL": None}}, "credentials.DATABASE_URL is missing"),
         ({"credentials": {"KEYS_SECRET": None}}, "credentials.KEYS_SECRET is missing: it encrypts the keys"),
+        ({"auth": {"databaseUrl": {"value": "postgres://a:b@c/d"}}}, "auth.databaseUrl: set either a value, or"),
+        ({"migration": {"databaseUrl": {"secret": None}}}, "migration.databaseUrl: the Secret's name is missing"),
         ({"credentials": {"AMQP_URL": {"key": "x"}}}, "credentials.AMQP_URL: the Secret's name is missing"),
         ({"credentials": {"REDIS_URL": {"value": "redis://r"}}}, "credentials.REDIS_URL: set either a value, or"),
         ({"httpRoute": {"enabled": True}}, "httpRoute.parentRefs is missing"),
@@ -117,6 +119,36 @@ def test_each_part_gets_only_credentials_it_needs() -> None:
     assert names("Deployment", "demo-chat-gateway") == both | {"AMQP_URL"}
     assert names("Deployment", "demo-chat-gateway-auth") == both | {"KEYS_SECRET"}
     assert names("Job", "demo-chat-gateway-migrate") == {"DATABASE_URL"}
+
+
+@pytest.mark.parametrize(
+    ("values", "keys"),
+    [
+        ({}, {"gateway": "DATABASE_URL", "auth": "AUTH_DATABASE_URL", "migration": "MIGRATION_DATABASE_URL"}),
+        (
+            {"auth": {"databaseUrl": None}, "migration": {"databaseUrl": None}},
+            {"gateway": "DATABASE_URL", "auth": "DATABASE_URL", "migration": "DATABASE_URL"},
+        ),
+        (
+            {"credentials": {"DATABASE_URL": {"secret": "a"}}, "auth": {"databaseUrl": {"secret": "b", "key": "uri"}}},
+            {"gateway": "DATABASE_URL", "auth": "uri", "migration": "MIGRATION_DATABASE_URL"},
+        ),
+        (VALUES["PostgreSQL part by part"], {"gateway": None, "auth": None, "migration": None}),
+    ],
+)
+def test_each_part_has_a_database_url_of_its_own(values: dict[str, Any], keys: dict[str, str | None]) -> None:
+    built = charted(values)
+    found: dict[str, str | None] = {}
+    parts = (("gateway", "Deployment", ""), ("auth", "Deployment", "-auth"), ("migration", "Job", "-migrate"))
+    for part, kind, suffix in parts:
+        (container,) = one(built, kind, f"demo-chat-gateway{suffix}")["spec"]["template"]["spec"]["containers"]
+        names = [each["name"] for each in container["env"]]
+        assert len(names) == len(set(names))
+        secrets = [each for each in container["env"] if "valueFrom" in each]
+        given = {each["name"]: each["valueFrom"]["secretKeyRef"]["key"] for each in secrets}
+        assert given.get("DATABASE_URL") or given["POSTGRES_PASSWORD"]
+        found[part] = given.get("DATABASE_URL")
+    assert found == keys
 
 
 def test_migration_hook_runs_first_and_needs_no_release_object() -> None:
@@ -195,6 +227,7 @@ def test_autoscaler_scales_up_at_once_and_down_slowly() -> None:
 def test_notes_name_the_next_step() -> None:
     notes = _notes(VALUES["defaults"])
     assert "DATABASE_URL from key DATABASE_URL of Secret chat-gateway" in notes
+    assert "DATABASE_URL of auth from key AUTH_DATABASE_URL of Secret chat-gateway" in notes
     assert "test demo" in notes
     assert "port-forward service/demo-chat-gateway 8000:80" in notes
     assert "port-forward service/demo-chat-gateway-auth 8001:80" in notes, "there people register"

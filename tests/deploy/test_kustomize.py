@@ -61,8 +61,10 @@ def test_development_overlay_is_self_contained() -> None:
     kinds = {each["kind"] for each in built}
     assert not {"HorizontalPodAutoscaler", "PodDisruptionBudget"} & kinds
     (secret,) = [each for each in built if each["kind"] == "Secret"]
-    (container,) = one(built, "Deployment", "chat-gateway")["spec"]["template"]["spec"]["containers"]
-    wanted = [each["valueFrom"]["secretKeyRef"] for each in container["env"]]
+    kinds_and_names = (("Deployment", "chat-gateway"), ("Deployment", "chat-auth"), ("Job", "chat-gateway-migrate"))
+    pods = [one(built, kind, name)["spec"]["template"]["spec"] for kind, name in kinds_and_names]
+    wanted = [each["valueFrom"]["secretKeyRef"] for pod in pods for each in pod["containers"][0]["env"]]
+    container = pods[0]["containers"][0]
     assert {each["name"] for each in wanted} == {secret["metadata"]["name"]}  # the hash of its content is in its name
     assert {each["key"] for each in wanted if not each.get("optional")} == set(secret["data"])
     assert container["args"] == ["gateway", "--with-auth"], "no ingress leads to auth, and the page registers people"
@@ -119,6 +121,14 @@ def test_base_and_chart_agree() -> None:
             pods[-1]["envFrom"] = len(container["envFrom"])
             pods[-1]["spread"] = _spread(one(built, "Deployment", name))
         assert pods[0] == pods[1]
+        sources = [
+            {each["name"]: each["valueFrom"]["secretKeyRef"] for each in container["env"]}
+            for container in (
+                one(built, "Deployment", name)["spec"]["template"]["spec"]["containers"][0]
+                for built, name in ((base, ours), (chart, theirs))
+            )
+        ]
+        assert {name: key for name, key in sources[0].items() if "optional" not in key} == sources[1]
     scalers = [one(base, "HorizontalPodAutoscaler", "chat-gateway"), one(chart, "HorizontalPodAutoscaler", theirs[:17])]
     for part in ("metrics", "behavior", "minReplicas", "maxReplicas"):
         assert scalers[0]["spec"][part] == scalers[1]["spec"][part]

@@ -65,7 +65,7 @@ def test_requests_are_shown_in_the_terminal(up: Up) -> None:
 def test_only_database_remains_after_stop(up: Up, tmp_path: Path) -> None:
     assert up.end() == 0
     assert up.left_behind() == set()
-    assert {path.name for path in tmp_path.rglob("*")} == {"up.log", ".data", "chat.db", "chat.db.lock"}
+    assert {path.name for path in tmp_path.rglob("*")} == {"up.log", ".data", "chat.db", "chat.db.lock", "keys.secret"}
     assert "Traceback" not in up.output()
 
 

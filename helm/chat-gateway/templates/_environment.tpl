@@ -9,16 +9,17 @@
 {{- end -}}
 {{- end -}}
 
-{{/* One environment variable from a credential. Takes (list NAME CREDENTIAL). */}}
+{{/* One environment variable from a credential. Takes (list NAME CREDENTIAL VALUE), where VALUE is its place in the values. */}}
 {{- define "chat.credential" -}}
 {{- $name := index . 0 -}}
 {{- $from := index . 1 -}}
+{{- $value := index . 2 -}}
 {{- if hasKey $from "value" -}}
 {{- if or $from.secret $from.key -}}
-{{- fail (printf "credentials.%s: set either a value, or a secret and its key" $name) -}}
+{{- fail (printf "%s: set either a value, or a secret and its key" $value) -}}
 {{- end -}}
 {{- if or (not (hasSuffix "_URL" $name)) (contains "@" $from.value) -}}
-{{- fail (printf "credentials.%s: anyone who may read the pod could read this value; put it into a Secret, and set its name and key" $name) -}}
+{{- fail (printf "%s: anyone who may read the pod could read this value; put it into a Secret, and set its name and key" $value) -}}
 {{- end -}}
 {{- end -}}
 - name: {{ $name }}
@@ -27,7 +28,7 @@
 {{- else }}
   valueFrom:
     secretKeyRef:
-      name: {{ required (printf "credentials.%s: the Secret's name is missing (secret)" $name) $from.secret | quote }}
+      name: {{ required (printf "%s: the Secret's name is missing (secret)" $value) $from.secret | quote }}
       key: {{ default $name $from.key | quote }}
 {{- end }}
 {{- end -}}
@@ -51,6 +52,16 @@
 {{- end -}}
 {{- end -}}
 
+{{/* The DATABASE_URL of auth or of the migration, which have roles of their own; empty if they share credentials.DATABASE_URL
+(or POSTGRES_HOST and its user). Takes (list ROOT COMPONENT). */}}
+{{- define "chat.ownDatabaseUrl" -}}
+{{- $root := index . 0 -}}
+{{- $own := (get $root.Values (index . 1)).databaseUrl -}}
+{{- if and $own $root.Values.credentials.DATABASE_URL -}}
+{{ include "chat.credential" (list "DATABASE_URL" $own (printf "%s.databaseUrl" (index . 1))) }}
+{{- end -}}
+{{- end -}}
+
 {{/* The credentials as environment variables, except those in a list of names. Takes (list ROOT NAMES). */}}
 {{- define "chat.credentials" -}}
 {{- $root := index . 0 -}}
@@ -67,7 +78,7 @@
 {{- end -}}
 {{- range $name, $from := $given }}
 {{- if and $from (not (has $name $without)) }}
-{{ include "chat.credential" (list $name $from) }}
+{{ include "chat.credential" (list $name $from (printf "credentials.%s" $name)) }}
 {{- end }}
 {{- end }}
 {{- end -}}

@@ -1,0 +1,196 @@
+"""The rights of the roles `chat_gateway` and `chat_auth`, on a PostgreSQL where an operator has created them."""
+
+import os
+import shutil
+import subprocess
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import asyncpg
+import httpx
+import pytest
+
+from storage.database.database import open_database
+from storage.database.migrate import migrate
+from storage.records import ChatKind, NewMember
+from storage.repositories.auth.accounts import Accounts
+from storage.repositories.chats import Chats
+from storage.repositories.identities import Identities
+from storage.repositories.staff import StaffRepository
+from tests.support.auth_node import AuthNode
+from tests.support.chat_client import ChatClient
+from tests.support.cluster import GatewayNode
+from tests.support.servers import PostgresServer, find_binary, temporary_folder
+
+ROLES = Path(__file__).parents[3] / "deploy/postgres/roles.sql"
+SECRET_TABLES = {
+    "signing_keys",
+    "data_keys",
+    "login_sessions",
+    "invitations",
+    "password_resets",
+    "second_factors",
+    "recovery_codes",
+}
+"""That the gateway must not read."""
+NOT_SERVED = {"tortoise_migrations"}
+ANN = {"login": "ann", "password": "correct horse battery"}
+BOB = {"login": "bob", "password": "staple correct horse"}
+PASSWORDS = {"GATEWAY_DB_PASSWORD": 'it\'s "mine" $1 \\', "AUTH_DB_PASSWORD": "and mine"}
+
+
+def create_roles(server: PostgresServer) -> None:
+    """Run the script as the operator does."""
+    psql = find_binary("psql", "/usr/lib/postgresql/*/bin", "/usr/local/pgsql/bin")
+    url = f"postgres://postgres@127.0.0.1:{server.port}/postgres"
+    command = [psql, url, "-Xq", "-v", "ON_ERROR_STOP=1", "-f", str(ROLES)]
+    ended = subprocess.run(command, env=os.environ | PASSWORDS, capture_output=True, text=True)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[PostgresServer]:
+    """A PostgreSQL of its own: roles belong to all databases of a server."""
+    folder = temporary_folder()
+    try:
+        with PostgresServer(folder, fsync="off") as server:
+            server.query("postgres", "CREATE ROLE chat_owner LOGIN")
+            create_roles(server)
+            create_roles(server)  # again, for new passwords
+            yield server
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+async def url_of(server: PostgresServer) -> AsyncIterator[Callable[[str], str]]:
+    """The URL of a migrated database for a role."""
+    url = server.create_database()
+    name = urlsplit(url).path[1:]
+    server.query("postgres", f"ALTER DATABASE {name} OWNER TO chat_owner")
+
+    def for_role(role: str) -> str:
+        return url.replace("postgres@", f"{role}@")
+
+    await migrate(for_role("chat_owner"))
+    await migrate(for_role("chat_owner"))
+    yield for_role
+    server.drop_database(url)
+
+
+async def refused(url: str, sql: str) -> bool:
+    """Whether this role may not run the statement."""
+    connection = await asyncpg.connect(url)
+    try:
+        await connection.execute(sql)
+    except asyncpg.InsufficientPrivilegeError:
+        return True
+    finally:
+        await connection.close()
+    return False
+
+
+async def granted(url: str, role: str, right: str) -> set[str]:
+    """The tables and columns for which a role has a right: `table` or `table.column`."""
+    connection = await asyncpg.connect(url)
+    try:
+        rows = await connection.fetch(
+            """SELECT c.relname, a.attname, has_table_privilege($1, c.oid, $2) AS is_whole,
+                has_column_privilege($1, c.oid, a.attnum, $2) AS is_column
+            FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+            WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'v')""",
+            role,
+            right,
+        )
+    finally:
+        await connection.close()
+    return {f"{row['relname']}.{row['attname']}" for row in rows if row["is_whole"] or row["is_column"]}
+
+
+async def test_gateway_reads_everything_but_secrets(url_of: Callable[[str], str]) -> None:
+    """If this fails for a new table or column: add it to storage/database/grants.sql."""
+    owner = url_of("chat_owner")
+    every = await granted(owner, "chat_owner", "SELECT")
+    readable = await granted(owner, "chat_gateway", "SELECT")
+    hidden = {name for name in every if name.partition(".")[0] in SECRET_TABLES | NOT_SERVED}
+    assert every - readable == hidden | {"users.password_hash"}
+    changeable = await granted(owner, "chat_gateway", "UPDATE")
+    assert "users.password_hash" not in changeable
+    assert {name for name in changeable if name.partition(".")[0] in SECRET_TABLES | {"public_signing_keys"}} == set()
+
+
+async def test_auth_reads_accounts_and_keys_only(url_of: Callable[[str], str]) -> None:
+    readable = {name.partition(".")[0] for name in await granted(url_of("chat_owner"), "chat_auth", "SELECT")}
+    others = {"users", "revocations", "audit_records", "store_identity", "public_signing_keys"}
+    assert readable == SECRET_TABLES | others
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT * FROM signing_keys",
+        "SELECT private_jwk FROM signing_keys",
+        "SELECT wrapped FROM data_keys",
+        "SELECT secret FROM login_sessions",
+        "SELECT password_hash FROM users",
+        "UPDATE users SET password_hash = ''",
+        "INSERT INTO signing_keys VALUES ('k', '{}', now())",
+        "DELETE FROM signing_keys",
+        "DROP TABLE chats",
+        "CREATE OR REPLACE VIEW public_signing_keys AS SELECT 'k' AS kid, '{}' AS jwk, now() AS created_at",
+    ],
+)
+async def test_gateway_role_is_refused(url_of: Callable[[str], str], sql: str) -> None:
+    assert await refused(url_of("chat_gateway"), sql)
+    assert not await refused(url_of("chat_gateway"), "SELECT jwk FROM public_signing_keys")
+
+
+async def test_chat_works_with_separate_roles(tmp_path: Path, redis_url: str, url_of: Callable[[str], str]) -> None:
+    gateway_settings = {"REDIS_URL": redis_url, "DATABASE_URL": url_of("chat_gateway")}
+    auth_settings = {"REDIS_URL": redis_url, "DATABASE_URL": url_of("chat_auth")}
+    with (
+        AuthNode(tmp_path / "auth", **auth_settings) as auth,
+        GatewayNode(tmp_path / "one", **gateway_settings) as one,
+        GatewayNode(tmp_path / "two", **gateway_settings) as two,
+    ):
+        tokens = []
+        for who in (ANN, BOB):
+            httpx.post(f"{auth.url}/register", json=who).raise_for_status()
+            answer = httpx.post(f"{auth.url}/login", json=who | {"refresh": "body"}).raise_for_status().json()
+            body = {"refresh_token": answer["refresh_token"]}
+            answer = httpx.post(f"{auth.url}/api/v1/login/refresh", json=body).raise_for_status().json()
+            tokens.append(answer["access_token"])
+        headers = {"Authorization": f"Bearer {tokens[0]}"}
+        chat = {"kind": "group", "title": "x", "members": [{"login": "bob"}]}
+        made = httpx.post(f"{one.url}/api/v1/chats", json=chat, headers=headers)
+        assert made.status_code == 201, made.text
+        chat_id = made.json()["id"]
+        async with (
+            await ChatClient.connect(one.chat_url(chat_id), tokens[0]) as ann,
+            await ChatClient.connect(two.chat_url(chat_id), tokens[1]) as bob,
+        ):
+            for client in (ann, bob):
+                await client.next("connection_established")
+            await ann.say("hello")
+            assert (await bob.next("message"))["data"]["text"] == "hello"
+        logout = httpx.post(f"{auth.url}/api/v1/logout", json={"everywhere": True}, headers=headers)
+        assert logout.status_code == 204
+        assert "InsufficientPrivilege" not in auth.log + one.log + two.log
+        assert "permission denied" not in auth.log + one.log + two.log
+
+
+async def test_gateway_role_does_what_nodes_do(url_of: Callable[[str], str]) -> None:
+    async with open_database(url_of("chat_auth")) as database:
+        ann = await Accounts(database).create("ann", "hash")
+    async with open_database(url_of("chat_gateway")) as database:
+        outside = await Identities(database).person("https://id.example", "1", "Bob")
+        chats = Chats(database)
+        chat, _ = await chats.create_chat(ann.id, ChatKind.GROUP, "x", [NewMember(user_id=outside.id)])
+        await chats.remove_member(chat.id, outside.id, outside.id)
+        await StaffRepository(database).set_staff(ann.id, True)
+
+
+def test_script_gives_both_roles_a_password(server: PostgresServer) -> None:
+    count = "SELECT count(*) FROM pg_authid WHERE rolname ~ '^chat_(gateway|auth)$' AND rolpassword ^@ 'SCRAM-SHA-256$'"
+    assert server.query("postgres", count) == "2"
