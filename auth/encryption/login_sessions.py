@@ -4,6 +4,7 @@ import logging
 from dataclasses import replace
 
 from auth.encryption.secret_box import SecretBox, is_sealed
+from auth.errors import CannotDecrypt
 from storage.auth_records import RenewableLogin
 from storage.database.database import Database
 from storage.repositories.auth.login_sessions import LoginSessions
@@ -25,14 +26,16 @@ class EncryptedSessions(LoginSessions):
         await super().add(user_id, session_id, self._sealed(session_id, secret), digest, created_at, expires_at)
 
     async def find(self, session_id: str) -> RenewableLogin | None:
-        """The session; None if it has ended.
-
-        Raises: CannotDecrypt.
-        """
+        """The session; None if it has ended, or its secret cannot be read."""
         session = await super().find(session_id)
         if session is None or not is_sealed(session.secret):
             return session
-        return replace(session, secret=self._box.open(session.secret, _context(session_id)).hex())
+        try:
+            secret = self._box.open(session.secret, _context(session_id))
+        except CannotDecrypt:
+            log.warning("login_secret_unreadable", extra={"fields": {"user_id": session.person.id}})
+            return None
+        return replace(session, secret=secret.hex())
 
     async def encrypt_plain(self) -> None:
         """Encrypt the secrets that a version without encryption has stored."""

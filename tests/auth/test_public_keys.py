@@ -51,6 +51,15 @@ async def test_rotated_key_is_known_in_a_minute_despite_unknown_kids(world: Worl
     await world.verifier.verify(world.issue(rotated))
 
 
+async def test_first_key_is_known_soon_despite_unknown_kids(world: World) -> None:
+    world.published = public()
+    assert await world.refusal(world.forge({"kid": "stranger"})) is InvalidTokenReason.UNKNOWN_KEY
+    assert world.reads == 1
+    world.published = public(world.key)
+    world.clock.advance(RETRY_INTERVAL_S)
+    await world.verifier.verify(world.issue())
+
+
 async def test_retired_key_is_rejected_within_a_minute(world: World) -> None:
     token = world.issue()
     await world.verifier.verify(token)
