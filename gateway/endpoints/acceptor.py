@@ -141,7 +141,7 @@ class Acceptor:
             result_of(problem.status),
             ANONYMOUS if user is None else user,
             operation=operation_of(websocket.scope),
-            address=client_address(websocket, self._trusted_proxies),
+            address=lambda: client_address(websocket, self._trusted_proxies),
             chat_id=id_in(str(path_ids.get("chat_id", ""))),
             facts={"dialect": endpoint.name, "code": problem.code, "status": problem.status.value},
         )

@@ -4,6 +4,7 @@ import logging
 import re
 import secrets
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any, Final
 
 from starlette.datastructures import MutableHeaders
@@ -83,7 +84,7 @@ class Audit:
             notes.actor,
             operation=operation,
             on_behalf_of=notes.on_behalf_of,
-            address=client_address(request, self._trusted),
+            address=lambda: client_address(request, self._trusted),
             request_id=request_id,
             user_id=_id_in(path_ids, "user_id") if notes.user_id is None else notes.user_id,
             chat_id=_id_in(path_ids, "chat_id") if notes.chat_id is None else notes.chat_id,
@@ -97,11 +98,14 @@ class Audit:
 
 def operation_of(scope: Scope) -> str:
     """The method and the route; without the route if the request was rejected before, or the URL is unknown."""
-    method = scope.get("method", "GET")  # a handshake has none
-    method = "GET" if method == "HEAD" else method
     route = scope.get("route")
-    path = "" if route is None else _CONVERTOR.sub("}", route.path)
-    return f"{facts.clean(method, 20)} {path}".rstrip()[:MAX_OPERATION]
+    return _operation(scope.get("method", "GET"), "" if route is None else route.path)  # a handshake has no method
+
+
+@lru_cache(maxsize=512)
+def _operation(method: str, path: str) -> str:
+    method = "GET" if method == "HEAD" else facts.clean(method, 20)
+    return f"{method} {_CONVERTOR.sub('}', path)}".rstrip()[:MAX_OPERATION]
 
 
 def _id_in(parameters: dict[str, Any], name: str) -> int | None:

@@ -89,13 +89,16 @@ class Recorder:
         *,
         operation: str = "",
         on_behalf_of: str = "",
-        address: str = "",
+        address: Callable[[], str] = lambda: "",
         request_id: str = "",
         user_id: int | None = None,
         chat_id: int | None = None,
         facts: Mapping[str, str | int] | None = None,
     ) -> None:
-        """Record an event now, unless its caller has caused too many."""
+        """Record an event now, unless its caller has caused too many; `address` is called only if it is needed."""
+        if not self._sampler.admits(event, result, actor, operation, address):
+            self._on_outcome("skipped", 1)
+            return
         entry = AuditEntry(
             uid=secrets.token_hex(8),
             created_at=int(self._now() * 1000),
@@ -104,17 +107,14 @@ class Recorder:
             actor=actor,
             operation=operation,
             on_behalf_of=on_behalf_of,
-            address=address,
+            address=address(),
             request_id=request_id,
             user_id=user_id,
             chat_id=chat_id,
             facts=facts or {},
             node=self._node,
         )
-        if self._sampler.admits(entry):
-            self._write(entry)
-        else:
-            self._on_outcome("skipped", 1)
+        self._write(entry)
 
     async def run(self) -> None:
         """Store what is recorded, summarise what is not, and purge what has expired, until cancelled."""
@@ -158,10 +158,12 @@ class Recorder:
         for summary, count in self._sampler.summaries(is_last=is_last):
             self._write(self._counted(*summary, count))
 
-    def _counted(self, event: str, result: str, actor: str, operation: str, count: int) -> AuditEntry:
+    def _counted(self, event: Event, result: Result, actor: str, operation: str, count: int) -> AuditEntry:
         uid, created_at = secrets.token_hex(8), int(self._now() * 1000)
         facts = {"within_s": int(WINDOW_S)}
-        return AuditEntry(uid, created_at, event, result, actor, operation, facts=facts, count=count, node=self._node)
+        return AuditEntry(
+            uid, created_at, event.value, result.value, actor, operation, facts=facts, count=count, node=self._node
+        )
 
     async def _store_waiting(self, *, waits: bool = True) -> None:
         """Store all batches; on an outage, wait TICK_S if `waits`."""

@@ -1,8 +1,8 @@
 """Bounds the audit records that clients can cause. What is not recorded is counted, and recorded as a summary.
 
 Refusals and failures: 10 a minute of an event and address, 600 of an event. What users do: 120 a minute of an event and
-caller, 6,000 of an event. Reading and sending by services: 60 a minute of a service and operation. What services and
-operators change is always recorded.
+caller, 6,000 of an event. Reading and sending by services: 60 a minute of a service and operation. What services
+change: 6,000 a minute of an event and service, which only a defect or a stolen key reaches.
 """
 
 import time
@@ -12,7 +12,6 @@ from typing import Final, NamedTuple
 
 from httpapi.audit.events import Event, Result
 from httpapi.client_address import networks_of
-from storage.audit_entry import AuditEntry
 
 WINDOW_S: Final = 60.0
 REFUSALS_OF_ADDRESS: Final = 10
@@ -20,6 +19,7 @@ REFUSALS: Final = 600
 ACTS_OF_CALLER: Final = 120
 ACTS: Final = 6_000
 CALLS_OF_SERVICE: Final = 60
+CHANGES_OF_SERVICE: Final = 6_000
 _READS: Final = frozenset({Event.SERVICE_CALL, Event.AUDIT_READ})
 SEVERAL: Final = "several"
 """The actor of a summary."""
@@ -28,8 +28,8 @@ SEVERAL: Final = "several"
 class Summary(NamedTuple):
     """What was not recorded in a window. `operation` and `actor` are those of a service, else of several."""
 
-    event: str
-    result: str
+    event: Event
+    result: Result
     actor: str
     operation: str
 
@@ -46,16 +46,16 @@ class Sampler:
         self._recorded = Counter[tuple[str, ...]]()
         self._skipped = Counter[Summary]()
 
-    def admits(self, entry: AuditEntry) -> bool:
-        """Whether the entry is recorded by itself."""
-        limits = _limits_of(entry)
+    def admits(self, event: Event, result: Result, actor: str, operation: str, address: Callable[[], str]) -> bool:
+        """Whether this event is recorded by itself; `address` is called only if it matters."""
+        limits = _limits_of(event, result, actor, operation, address)
         if all(self._recorded[key] < most for key, most in limits):
             for key, _ in limits:
                 self._recorded[key] += 1
             return True
-        is_call = entry.event in _READS and entry.result == Result.OK
-        actor, operation = (entry.actor, entry.operation) if is_call else (SEVERAL, "")
-        self._skipped[Summary(entry.event, entry.result, actor, operation)] += 1
+        if result is not Result.OK or not _is_trusted(actor):
+            actor, operation = SEVERAL, ""
+        self._skipped[Summary(event, result, actor, operation)] += 1
         return False
 
     def summaries(self, *, is_last: bool = False) -> Iterator[tuple[Summary, int]]:
@@ -69,14 +69,24 @@ class Sampler:
         yield from skipped.items()
 
 
-def _limits_of(entry: AuditEntry) -> list[tuple[tuple[str, ...], int]]:
-    """The counters of the entry and their limits; `Counter` does not store a key that is only read."""
-    if entry.result != Result.OK:
-        network = networks_of(entry.address)[0]
-        return [(("refused", entry.event), REFUSALS), (("refused", entry.event, network), REFUSALS_OF_ADDRESS)]
-    if entry.event in _READS:
-        return [(("call", entry.actor, entry.operation), CALLS_OF_SERVICE)]
-    if entry.actor.startswith(("service:", "operator")):
-        return []
-    caller = entry.actor if entry.actor.startswith("user:") else networks_of(entry.address)[0]
-    return [(("act", entry.event), ACTS), (("act", entry.event, caller), ACTS_OF_CALLER)]
+def _limits_of(
+    event: Event, result: Result, actor: str, operation: str, address: Callable[[], str]
+) -> list[tuple[tuple[str, ...], int]]:
+    """The counters of the event and their limits; `Counter` does not store a key that is only read."""
+    if result is not Result.OK:
+        return [(("refused", event), REFUSALS), (("refused", event, _network(address())), REFUSALS_OF_ADDRESS)]
+    if event in _READS:
+        return [(("call", actor, operation), CALLS_OF_SERVICE)]
+    if _is_trusted(actor):
+        return [(("change", event, actor), CHANGES_OF_SERVICE)]
+    caller = actor if actor.startswith("user:") else _network(address())
+    return [(("act", event), ACTS), (("act", event, caller), ACTS_OF_CALLER)]
+
+
+def _network(address: str) -> str:
+    return networks_of(address)[0]
+
+
+def _is_trusted(actor: str) -> bool:
+    """Whether a service or a command caused it; there are few of them, so that summaries can name each."""
+    return actor.startswith(("service:", "operator"))

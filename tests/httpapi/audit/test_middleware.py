@@ -29,7 +29,7 @@ class FakeRecorder:
     def record(self, event: Event, result: Result, actor: str, **fields: Any) -> None:
         if self.fails:
             raise RuntimeError("a bug")
-        self.records.append((event, result, actor, fields))
+        self.records.append((event, result, actor, fields | {"address": fields["address"]()}))
 
 
 async def ban(request: Request) -> Response:

@@ -48,7 +48,12 @@ async def test_record_is_a_line_at_once_and_a_row_soon(caplog: pytest.LogCapture
     recorder = Recorder(store, "node-1", now=lambda: 12.5)
     async with running(recorder):
         recorder.record(
-            Event.USER_BANNED, Result.OK, "service:bank", address="10.0.0.1", user_id=7, facts={"reason": "spam"}
+            Event.USER_BANNED,
+            Result.OK,
+            "service:bank",
+            address=lambda: "10.0.0.1",
+            user_id=7,
+            facts={"reason": "spam"},
         )
         (line,) = lines(caplog)
         assert (line["action"], line["result"], line["actor"], line["user_id"]) == (
@@ -117,7 +122,7 @@ async def test_skipped_records_are_summarised(caplog: pytest.LogCaptureFixture) 
     )
     async with running(recorder):
         for _ in range(1000):
-            recorder.record(Event.LOGIN, Result.DENIED, "anonymous", address="10.0.0.1")
+            recorder.record(Event.LOGIN, Result.DENIED, "anonymous", address=lambda: "10.0.0.1")
         assert len(lines(caplog)) == 10
         now = 61.0
         await eventually(lambda: len(store.entries) == 11)

@@ -1,6 +1,4 @@
-"""What clients can cause is bounded, counted, and summarised; what services change is always recorded."""
-
-from typing import Any
+"""What callers can cause is bounded, counted, and summarised."""
 
 import pytest
 
@@ -9,13 +7,13 @@ from httpapi.audit.sampling import (
     ACTS,
     ACTS_OF_CALLER,
     CALLS_OF_SERVICE,
+    CHANGES_OF_SERVICE,
     REFUSALS,
     REFUSALS_OF_ADDRESS,
     WINDOW_S,
     Sampler,
     Summary,
 )
-from storage.audit_entry import AuditEntry
 
 
 class Clock:
@@ -34,12 +32,18 @@ def sampler(clock: Clock) -> Sampler:
     return Sampler(lambda: clock.seconds)
 
 
-def entry(event: Event, result: Result, actor: str = "anonymous", **fields: Any) -> AuditEntry:
-    return AuditEntry("u", 0, event.value, result.value, actor, **fields)
-
-
-def admitted(sampler: Sampler, number: int, *arguments: Any, **fields: Any) -> int:
-    return sum(sampler.admits(entry(*arguments, **fields)) for _ in range(number))
+def admitted(
+    sampler: Sampler,
+    number: int,
+    event: Event,
+    result: Result,
+    actor: str = "anonymous",
+    *,
+    operation: str = "",
+    address: str = "",
+) -> int:
+    """How many of a number of equal events are recorded one by one."""
+    return sum(sampler.admits(event, result, actor, operation, lambda: address) for _ in range(number))
 
 
 def test_refusals_of_an_address_are_sampled(sampler: Sampler) -> None:
@@ -52,12 +56,12 @@ def test_refusals_of_an_address_are_sampled(sampler: Sampler) -> None:
 
 
 def test_refusals_of_an_event_are_bounded_over_addresses(sampler: Sampler) -> None:
-    events = [
-        sampler.admits(entry(Event.LOGIN, Result.DENIED, address=f"10.1.{n // 250}.{n % 250}")) for n in range(2000)
-    ]
-    assert sum(events) == REFUSALS
+    addresses = [f"10.1.{number // 250}.{number % 250}" for number in range(2000)]
+    taken = [admitted(sampler, 1, Event.LOGIN, Result.DENIED, address=address) for address in addresses]
+    assert sum(taken) == REFUSALS
     assert len(sampler._recorded) <= REFUSALS + 1
-    assert list(sampler.summaries(is_last=True)) == [(Summary("login", "denied", "several", ""), 2000 - REFUSALS)]
+    expected = Summary(Event.LOGIN, Result.DENIED, "several", "")
+    assert list(sampler.summaries(is_last=True)) == [(expected, 2000 - REFUSALS)]
 
 
 def test_acts_of_users_are_bounded_by_caller_and_event(sampler: Sampler) -> None:
@@ -66,9 +70,13 @@ def test_acts_of_users_are_bounded_by_caller_and_event(sampler: Sampler) -> None
     assert others == ACTS - ACTS_OF_CALLER
 
 
-def test_changes_by_services_and_operators_are_all_recorded(sampler: Sampler) -> None:
-    assert admitted(sampler, 9000, Event.USER_BANNED, Result.OK, "service:bank") == 9000
+def test_changes_by_services_have_a_limit_of_their_own(sampler: Sampler) -> None:
+    change = (Event.USER_BANNED, Result.OK)
+    assert admitted(sampler, 9000, *change, "service:bank", operation="PUT") == CHANGES_OF_SERVICE
+    assert admitted(sampler, 200, *change, "service:shop") == 200
     assert admitted(sampler, 200, Event.KEY_ROTATED, Result.OK, "operator") == 200
+    expected = Summary(*change, "service:bank", "PUT")
+    assert list(sampler.summaries(is_last=True)) == [(expected, 9000 - CHANGES_OF_SERVICE)]
     assert admitted(sampler, 200, Event.USER_BANNED, Result.DENIED, "service:bank") == REFUSALS_OF_ADDRESS
 
 
@@ -78,9 +86,9 @@ def test_other_calls_of_a_service_are_counted_by_operation(sampler: Sampler) -> 
         assert taken == CALLS_OF_SERVICE
     assert admitted(sampler, 70, Event.AUDIT_READ, Result.OK, "service:bank") == CALLS_OF_SERVICE
     assert dict(sampler.summaries(is_last=True)) == {
-        Summary("audit_read", "ok", "service:bank", ""): 10,
-        Summary("service_call", "ok", "service:bank", "POST /message"): 40,
-        Summary("service_call", "ok", "service:bank", "GET /a"): 40,
+        Summary(Event.AUDIT_READ, Result.OK, "service:bank", ""): 10,
+        Summary(Event.SERVICE_CALL, Result.OK, "service:bank", "POST /message"): 40,
+        Summary(Event.SERVICE_CALL, Result.OK, "service:bank", "GET /a"): 40,
     }
 
 
