@@ -107,6 +107,10 @@ CAUSES: dict[str, tuple[Series, Expected]] = {
         gauge("chat_gateway_auth_logins_total", lately(0, 3, 2), 'outcome="overloaded"'),
         {"warning": ["ChatGatewayAuthOverloaded"]},
     ),
+    "audit records are lost": (
+        gauge("chat_gateway_audit_records_total", lately(0, 3, 2), 'outcome="lost"'),
+        {"warning": ["ChatGatewayAuditLost"]},
+    ),
 }
 BOTH = ("critical", "warning")
 OBJECTIVES: dict[str, tuple[Series, Expected]] = {
