@@ -11,7 +11,7 @@ import asyncio
 import sys
 from typing import Final
 
-from httptools import HttpParserUpgrade
+from httptools import HttpParserUpgrade, HttpRequestParser
 from uvicorn._types import ASGI3Application
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
@@ -65,7 +65,10 @@ class HttpProtocol(HttpToolsProtocol):
     _request_timer: asyncio.TimerHandle | None = None
     _response_timer: asyncio.TimerHandle | None = None
     _head_bytes = 0
+    _portion = b""
+    """What is being parsed."""
     _rest_bytes = 0
+    """Its bytes, and those of the same read that follow it."""
     _is_head = True
     _has_bad_host = False
     _unread = b""
@@ -107,7 +110,7 @@ class HttpProtocol(HttpToolsProtocol):
                 self._hold(data, at)
                 return
             portion = data[at : at + PORTION_BYTES]
-            self._rest_bytes = len(data) - at
+            self._portion, self._rest_bytes = portion, len(data) - at
             if self._is_head:
                 self._head_bytes += len(portion)
             super().data_received(portion)
@@ -157,12 +160,36 @@ class HttpProtocol(HttpToolsProtocol):
         if is_missing or len(hosts) > 1 or (hosts and hosts[0].strip(b" \t").strip(_IN_HOST)):
             self._has_bad_host = True
             raise BadHost
-        super().on_headers_complete()
+        if not self._is_upgrade_ignored():
+            super().on_headers_complete()
 
     def on_message_complete(self) -> None:
         """Cancel the timeout of the request: it is complete."""
         self._cancel_request_timer()
-        super().on_message_complete()
+        if not self._is_upgrade_ignored():
+            super().on_message_complete()
+
+    def _is_upgrade_ignored(self) -> bool:
+        """Whether httptools takes the request for one that changes the protocol, to anything but a WebSocket."""
+        return self.parser.should_upgrade() and not self._should_upgrade()
+
+    def _unsupported_upgrade_warning(self) -> None:
+        """Ignore the Upgrade header (RFC 9110 §7.8), as of clients that offer HTTP/2: parse the request without it.
+
+        With it httptools ends the request at its headers, and would take the body for the next request.
+        """
+        upgrade, method = sys.exception(), self.parser.get_method()
+        if method == b"CONNECT" or not isinstance(upgrade, HttpParserUpgrade):
+            self.send_400_response("This server is no proxy.")
+            return
+        lines = [b"%b %b HTTP/%b" % (method, self.url, self.parser.get_http_version().encode())]
+        lines += [b"%b: %b" % header for header in self.headers if header[0] != b"upgrade"]
+        following = self._rest_bytes - len(self._portion)
+        self._portion = b"\r\n".join([*lines, b"", self._portion[upgrade.args[0] :]])
+        self._rest_bytes = len(self._portion) + following
+        self.parser = HttpRequestParser(self)
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as in the base class
+        super().data_received(self._portion)
 
     def handle_websocket_upgrade(self) -> None:
         """Hand the socket to the WebSocket protocol, with its default write buffer limits and no request timeout."""

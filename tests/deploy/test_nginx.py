@@ -116,6 +116,17 @@ async def test_sockets_go_to_gateway_with_fewest(cluster: Cluster, balancer: Bal
     assert [node(client) for client in came] == [node(leaving[0])] * 4
 
 
+async def test_no_request_is_smuggled_past_nginx(balancer: Balancer) -> None:
+    """In a body: a parser that ends a request with an Upgrade at its headers takes the body for the next request."""
+    body = b"\r\n" * 1500 + b"GET /smuggled HTTP/1.1\r\nX-Next: "  # and what the next client sends
+    headers = {"Upgrade": "h2c", "Connection": "Upgrade"}
+    async with httpx.AsyncClient(base_url=f"http://{balancer.url}") as client:
+        for _ in range(5):
+            assert (await client.post("/api/v1/chats", content=body, headers=headers)).status_code == 401
+            statuses = [(await client.get("/livez")).status_code for _ in range(4)]
+            assert statuses == [200] * 4
+
+
 async def test_client_gets_other_gateway_if_one_is_down_or_draining(cluster: Cluster, balancer: Balancer) -> None:
     cluster.nodes[0].kill()
     for number in range(4):

@@ -67,6 +67,8 @@ _ODD_HEADERS: Final = (
     b"Connection: close",
     b"Connection: keep-alive, Transfer-Encoding",
     b"Connection: upgrade\r\nUpgrade: h2c",
+    b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAoAAAAAIAAAAA",
+    b"Upgrade: anything\r\nConnection: upgrade",
     b"Connection: upgrade\r\nUpgrade: websocket",
     b"Expect: 100-continue",
     b"X: " + b"x" * 9000,

@@ -91,7 +91,7 @@ class HttpModel:
         self._check_fields(fields, names, is_new=is_new)
         body = self._body(fields)
         connection = fields.get(b"connection", b"").lower()
-        if connection not in (b"", b"close", b"keep-alive"):
+        if connection not in (b"", b"close", b"keep-alive", b"upgrade", b"upgrade, http2-settings"):
             raise _Ended(Rest.UNSURE)
         is_last = connection == b"close" or not is_new
         return HttpRequest(line[1], line[2], body), is_last
@@ -103,7 +103,8 @@ class HttpModel:
             raise _Ended(Rest.BAD)
         if not _HOST.fullmatch(fields.get(b"host", b"" if not is_new else b" ")):
             raise _Ended(Rest.BAD)
-        if names.count(b"connection") > 1 or {b"upgrade", b"expect"} & set(names):
+        is_websocket = b"websocket" in fields.get(b"upgrade", b"").lower()  # any other is ignored (RFC 9110 §7.8)
+        if names.count(b"connection") > 1 or is_websocket or b"expect" in names:
             raise _Ended(Rest.UNSURE)
         if not is_new and b"transfer-encoding" in fields:
             raise _Ended(Rest.UNSURE)

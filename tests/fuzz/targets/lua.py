@@ -116,7 +116,7 @@ class Lua:
         for key in keys:
             if key != FOREIGN:
                 assert key.startswith(NAMES.prefix.encode()), f"{key!r} is outside of the namespace"
-                assert await self._redis.pttl(key) > 0, f"{key!r} never expires"
+                assert await self._redis.pttl(key) != -1, f"{key!r} never expires"
 
     async def _enter(
         self, chat: int, user: int, name: str, connection: str, node: str, exclusive: bool, claim: int | None, more: int

@@ -269,6 +269,46 @@ async def test_malformed_body_is_its_requests_only_response(client: Client) -> N
     assert client.messages == [{"type": "http.disconnect"}]
 
 
+UPGRADE = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n"
+
+
+@pytest.mark.parametrize("size", [1, 7, 10_000])
+async def test_other_upgrade_is_ignored_and_body_read(client: Client, size: int) -> None:
+    client.may_answer.set()
+    body = b"\r\n" * 2000 + GET
+    request = b"POST / HTTP/1.1\r\nHost: x\r\n" + UPGRADE + b"Content-Length: %d\r\n\r\n" % len(body) + body
+    for at in range(0, len(request), size):
+        client.http.data_received(request[at : at + size])
+    assert await client.answers() == 1
+    client.http.data_received(GET)
+    assert await client.answers() == 2
+    assert client.transport.ends == []
+
+
+async def test_request_behind_ignored_upgrade_is_answered(client: Client) -> None:
+    client.may_answer.set()
+    client.http.data_received((b"GET / HTTP/1.1\r\nHost: x\r\n" + UPGRADE + b"\r\n" + GET) * 5)
+    for _ in range(20):
+        await settle()
+    assert await client.answers() == 10
+
+
+async def test_frames_behind_ignored_upgrade_are_rejected(client: Client) -> None:
+    client.may_answer.set()
+    client.http.data_received(b"GET / HTTP/1.1\r\nHost: x\r\n" + UPGRADE + b"\r\n")
+    assert await client.answers() == 1
+    client.transport.take()
+    client.http.data_received(handshake() + b"x")
+    assert client.transport.written.endswith(b"Nothing may follow the request for a WebSocket until it is answered.")
+
+
+@pytest.mark.parametrize("target", [b"a:1", b"/"])
+async def test_connect_is_rejected(client: Client, target: bytes) -> None:
+    client.http.data_received(b"CONNECT " + target + b" HTTP/1.1\r\nHost: a:1\r\n\r\n" + GET)
+    assert client.transport.written.startswith(b"HTTP/1.1 400 ")
+    assert (client.transport.ends, client.messages) == (["close"], [])
+
+
 @pytest.mark.parametrize("method", ["POST / HTTP/1.1", "GET / HTTP/1.0"])
 async def test_upgrade_of_other_request_is_not_plain(client: Client, method: str) -> None:
     client.http.data_received(handshake().replace(b"GET / HTTP/1.1", method.encode()))
