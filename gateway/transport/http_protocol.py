@@ -115,13 +115,13 @@ class HttpProtocol(HttpToolsProtocol):
                 self._head_bytes += len(portion)
             super().data_received(portion)
             if self._is_head and self._head_bytes > MAX_HEAD_BYTES:
-                self.transport.abort()
+                self._abort()
             if self.transport.is_closing():
                 return
 
     def _hold(self, data: bytes, at: int) -> None:
         if len(data) - at > MAX_UNREAD_BYTES:
-            self.transport.abort()
+            self._abort()
             return
         self.flow.pause_reading()
         self.flow.is_held, self._unread, self._at = True, data, at
@@ -199,7 +199,7 @@ class HttpProtocol(HttpToolsProtocol):
             self.send_400_response("Nothing may follow the request for a WebSocket until it is answered.")
             return
         if self.flow.write_paused or not (self.cycle is None or self.cycle.response_complete):
-            self.transport.abort()  # the response to an earlier request would be sent between frames
+            self._abort()  # the response to an earlier request would be sent between frames
             return
         self.transport.set_write_buffer_limits()
         is_get = self.parser.get_method() == b"GET" and self.parser.get_http_version() == "1.1"
@@ -219,14 +219,19 @@ class HttpProtocol(HttpToolsProtocol):
         """
         cycle = self.cycle
         if cycle is not None and not cycle.response_complete:
-            self._disconnect_application()
             if self.pipeline or cycle.response_started or not cycle.more_body:
-                self.transport.abort()
-                return  # else its own body is malformed, and this is its response
+                self._abort()
+                return
+            self._disconnect_application()  # its own body is malformed, and this is its response
         if self._has_bad_host:
             msg = "The request needs exactly one valid Host header."
         self.transport.write(_BAD_REQUEST % (len(msg), msg.encode()))
         self.transport.close()
+
+    def _abort(self) -> None:
+        """Disconnect the client without a response."""
+        self._disconnect_application()
+        self.transport.abort()
 
     def _disconnect_application(self) -> None:
         """Discard what the application still sends: it would write on, and uvloop raise."""
@@ -237,7 +242,7 @@ class HttpProtocol(HttpToolsProtocol):
     def pause_writing(self) -> None:
         """Start the timeout of a response that the kernel did not take at once."""
         super().pause_writing()
-        self._response_timer = self.loop.call_later(STALL_S, self.transport.abort)
+        self._response_timer = self.loop.call_later(STALL_S, self._abort)
 
     def resume_writing(self) -> None:
         """Cancel the timeout of the response: the kernel has taken all of it."""
@@ -252,7 +257,7 @@ class HttpProtocol(HttpToolsProtocol):
         if self.flow.read_paused:  # we have paused reading: an earlier request has no response yet
             self._expect_request_within(BODY_S)
         else:
-            self.transport.abort()
+            self._abort()
 
     def _cancel_request_timer(self) -> None:
         if self._request_timer is not None:

@@ -21,4 +21,11 @@ REGRESSIONS: Final[Mapping[str, tuple[str, *tuple[bytes, ...]]]] = {
         "http",
         b"GET / HTTP/1.1\r\nHost: a\r\n\r\nPOST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nx\r\n",
     ),
+    "a handshake behind a request that is being handled": (
+        "http",
+        b"PUT / HTTP/1.1\r\nHOST:\r\nContent-Length:3\r\n\r\na00PATCH / HTTP/1.1\r\nHOST:\r\n\r\nGET / HTTP/1.1\r\n"
+        b"Host:\r\n\r\nDELETE / HTTP/1.1\r\nhost:\r\n\r\nPATCH / HTTP/1.1\r\nContent-Length:3\r\nHOST:\r\n\r\na00"
+        b"POST / HTTP/1.1\r\nHOST:\r\n\r\nGET /\nUpgrade:websocket\r\nConnection:Upgrade\r",
+        b"\n\r\n",
+    ),
 }
