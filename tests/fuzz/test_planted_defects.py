@@ -144,6 +144,11 @@ def _order_of_errors(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(HttpProtocol, "send_400_response", send)
 
 
+def _ignored_upgrades(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(HttpProtocol, "_is_upgrade_ignored", lambda http: False)
+    patch.setattr(HttpProtocol, "_unsupported_upgrade_warning", lambda http: None)
+
+
 DEFECTS: list[tuple[str, Plant]] = [
     ("frames", _final_utf8_check),
     ("frames", _utf8_check_of_whole_messages),
@@ -163,6 +168,7 @@ DEFECTS: list[tuple[str, Plant]] = [
     ("lua", _expiry_of_seats),
     ("http", _host_check),
     ("http", _order_of_errors),
+    ("http", _ignored_upgrades),
 ]
 
 
