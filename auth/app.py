@@ -77,7 +77,7 @@ class AuthService:
         issuer = Issuer(names, settings.token_lifetime_s)
         check = PasswordCheck(accounts, self._login_passwords, LoginLimits(counters))
         sessions = Sessions(session_store, self.key_ring, issuer, settings.refresh_lifetime_s, events.refreshed)
-        factors = SecondFactorCheck(accounts.factors, counters)
+        factors = SecondFactorCheck(accounts.factors, counters, events.code_limited)
         login = Login(accounts, check, factors, devices, sessions, events.login)
         self._token_endpoint = TokenEndpoint(login)
         registration_limits = RegistrationLimits(counters, settings.registrations_per_minute)

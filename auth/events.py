@@ -21,6 +21,7 @@ class AuthEvents:
     guest: Callable[[], None] = lambda: None
     hashed: Callable[[float], None] = lambda _: None
     password: Callable[[PasswordResult], None] = lambda _: None
+    code_limited: Callable[[], None] = lambda: None
     reset: Callable[[ResetResult], None] = lambda _: None
 
 

@@ -69,6 +69,7 @@ async def open_auth(settings: Settings, database: Database, registry: Registry) 
         metrics.guest,
         metrics.hashed,
         metrics.password,
+        metrics.code_limited,
         metrics.reset,
     )
     tasks = Tasks()

@@ -52,9 +52,16 @@ FactorOutcome = Passed | OtpRequired | WrongOtp | Limited
 class SecondFactorCheck:
     """Checks codes."""
 
-    def __init__(self, store: FactorStore, counters: Counters, now: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        store: FactorStore,
+        counters: Counters,
+        on_limited: Callable[[], None] = lambda: None,
+        now: Callable[[], float] = time.time,
+    ) -> None:
         self._store = store
         self._counters = counters
+        self._on_limited = on_limited
         self._now = now
 
     async def check(self, user_id: int, otp: str) -> FactorOutcome:
@@ -78,7 +85,10 @@ class SecondFactorCheck:
 
     async def count(self, user_id: int) -> float:
         """Count an attempt; the seconds to wait if it is refused, else 0.0."""
-        return await self._counters.count(Limit(f"otp:user:{user_id}", ATTEMPTS_PER_HOUR, 3600))
+        wait_s = await self._counters.count(Limit(f"otp:user:{user_id}", ATTEMPTS_PER_HOUR, 3600))
+        if wait_s:
+            self._on_limited()
+        return wait_s
 
     def step_of(self, secret: str, otp: str) -> int | None:
         """The time step, around the current one, whose code this is."""

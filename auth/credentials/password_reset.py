@@ -115,6 +115,7 @@ class PasswordReset:
         Raises: StorageUnavailable, Overloaded.
         """
         if wait_s := await self._counters.count(Limit(f"reset:confirm:{networks_of(address)[0]}", CONFIRMS)):
+            self._events.password("limited")
             return Limited(wait_s)
         digest = _digest(token)
         account = await self._accounts.resets.account_of(digest)

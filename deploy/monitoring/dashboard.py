@@ -246,6 +246,7 @@ ROWS: dict[str, list[Panel]] = {
                 "registered": _rate("chat_gateway_auth_registrations_total"),
                 "registrations refused": _rate("chat_gateway_auth_registrations_limited_total"),
                 "guest tokens": _rate("chat_gateway_auth_guest_tokens_total"),
+                "codes refused": _rate("chat_gateway_auth_codes_limited_total"),
                 "password changes: {{outcome}}": _rate("chat_gateway_auth_password_changes_total", "outcome"),
                 "requested resets: {{outcome}}": _rate("chat_gateway_auth_password_resets_total", "outcome"),
             },

@@ -54,6 +54,11 @@ class AuthMetrics:
             "Registrations refused because one network sent too many.",
             registry=registry,
         ).inc
+        self.code_limited: Callable[[], None] = Counter(
+            "chat_gateway_auth_codes_limited_total",
+            "Codes of second factors that were not checked because the user had sent too many.",
+            registry=registry,
+        ).inc
         self.guest: Callable[[], None] = Counter(
             "chat_gateway_auth_guest_tokens_total", "Guest tokens issued.", registry=registry
         ).inc
