@@ -47,7 +47,7 @@ class NewAccount(msgspec.Struct):
     password: Annotated[str, _text(minLength=rules.MIN_PASSWORD, maxLength=rules.MAX_PASSWORD)]
     first_name: Name = ""
     last_name: Name = ""
-    invitation: Annotated[str, _text(maxLength=128)] = ""
+    invitation: Annotated[str, msgspec.Meta(max_length=128)] = ""
 
 
 class LoginRequest(msgspec.Struct):

@@ -1,5 +1,6 @@
 """The call of the operator's hook."""
 
+import asyncio
 import hmac
 import time
 from collections.abc import AsyncIterator
@@ -55,7 +56,8 @@ async def test_redirect_slow_and_failing_hooks_fail(
     hook.responses = [response]
     async with open_reset_hook(hook.url, "the secret") as deliver:
         with pytest.raises(HookFailed, match=reason):
-            await deliver(MAIL)
+            async with asyncio.timeout(5):
+                await deliver(MAIL)
     assert len(hook.calls) == 1
 
 
