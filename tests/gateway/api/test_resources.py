@@ -11,7 +11,7 @@ from tests.gateway.api.world import World, problem
         ("/api/v1/chats", {"GET", "HEAD", "POST"}),
         ("/api/v1/chats/1", {"GET", "HEAD"}),
         ("/api/v1/chats/1/messages", {"GET", "HEAD", "POST"}),
-        ("/api/v1/chats/1/members", {"POST"}),
+        ("/api/v1/chats/1/members", {"GET", "HEAD", "POST"}),
         ("/api/v1/chats/1/members/1", {"DELETE"}),
         ("/api/v1/chats/1/presence", {"GET", "HEAD"}),
     ],
