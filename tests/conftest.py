@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.log_secrets import fail_on_secrets
+from tests.support.log_secrets import pytest_runtest_teardown as pytest_runtest_teardown
 from tests.support.pgbouncer import PgBouncer
 from tests.support.rabbitmq import RabbitServer
 from tests.support.redis_layouts import layout_url as layout_url
@@ -50,6 +52,7 @@ def postgres_server() -> Iterator[PostgresServer]:
             yield server
         finally:
             server.stop()
+        fail_on_secrets(folder)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -106,6 +109,7 @@ def rabbitmq_server() -> Iterator[RabbitServer]:
             yield server
         finally:
             server.stop()
+        fail_on_secrets(folder)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

@@ -21,13 +21,27 @@ _OURS: Final = ("gateway", "auth", "httpapi", "storage", "audit")
 _SECRETS: Final = re.compile(
     r"(?-i:eyJ)[\w-]{12,}(?:\.[\w-]*)*"  # a JWT; no boundary before it, since an escape like \n ends in a letter
     r"|(?-i:tkt_|inv_|pwr_)[\w-]{16,}"  # a one-use ticket, an invitation, a token to reset a password
+    r"|(?-i:rt_)[0-9a-f]{32}_[\w-]{43}"  # a refresh token
     r"|(?P<query>(?:token|ticket|password|secret|service-key)(?:=\"?|\\?[\"']: ?\\?[\"']))[^&\s\"'\\]+"  # also as a key
     r"|(?P<header>bearer[ ,]+)[\w.~+/-]{8,}=*"
     r"|(?P<url>://)[^/?#@\s\"'\\]+(?=@)",  # the user and password of a database's URL
     re.IGNORECASE,
 )
 _UNQUOTED: Final = re.compile(r'[\s"=]')
-_SIGNS: Final = ("eyj", "tkt_", "inv_", "pwr_", "token", "ticket", "password", "secret", "service-key", "bearer", "://")
+_SIGNS: Final = (
+    "eyj",
+    "tkt_",
+    "inv_",
+    "pwr_",
+    "rt_",
+    "token",
+    "ticket",
+    "password",
+    "secret",
+    "service-key",
+    "bearer",
+    "://",
+)
 """A text without any of these (in any letter case) has nothing to redact. Without this check, the regular expression
 took most of the time of a record."""
 _COLOURS: Final = {"WARNING": "33", "ERROR": "31", "CRITICAL": "31"}

@@ -11,6 +11,7 @@ import orjson
 import pytest
 
 from tests.e2e.system import System, run_system
+from tests.support.log_secrets import fail_on_secrets
 
 KEY = "a service key of this test"
 SETTINGS = {"SERVICE_KEYS": KEY, "MESSAGES_PER_MINUTE": "0"}
@@ -26,6 +27,7 @@ def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
     folder = tmp_path_factory.mktemp("system")
     with run_system(folder, SETTINGS) as running:
         yield running
+    fail_on_secrets(folder)
 
 
 @pytest.fixture(scope="module")

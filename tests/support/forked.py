@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import ClassVar, Final
 
 from tests.support.keys import KEYS_SECRET
+from tests.support.log_secrets import note_secrets
 from tests.support.servers import Process, Server
 
 ROOT: Final = Path(__file__).parents[2]
@@ -101,6 +102,7 @@ class ProgramServer(Server):
     def __init__(self, command: str, folder: Path, settings: Mapping[str, object]) -> None:
         self._program = command
         self._settings = {name: str(value) for name, value in {"KEYS_SECRET": KEYS_SECRET, **settings}.items()}
+        note_secrets(folder, self._settings)
         words = [f"{name}={value}" for name, value in self._settings.items()]
         super().__init__(["/usr/bin/env", *words, sys.executable, "-m", "gateway.cli", command], folder)
 

@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 
 from gateway.up.ports import free_port
+from tests.support.log_secrets import note_secrets
 from tests.support.servers import wait_until
 from tests.up.process_tree import descendants, is_alive
 
@@ -34,6 +35,7 @@ class Up:
         kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
         self._environ = {**kept, "PYTHONPATH": str(REPOSITORY), "PYTHONWARNINGS": "error", **(environ or {})}
         self._folder = folder
+        note_secrets(folder, environ or {})
         self._everybody: set[int] = set()
 
     def start(self, *, until_ready: bool = True) -> "Up":

@@ -14,6 +14,7 @@ from redis.exceptions import AuthenticationError
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from gateway.up.ports import free_port
+from tests.support.log_secrets import fail_on_secrets
 from tests.support.machine_speed import slowness
 from tests.support.servers import wait_until
 from tests.up.process_tree import command_of, listening_sockets
@@ -43,11 +44,13 @@ def make_up(tmp_path: Path) -> Iterator[MakeUp]:
 @pytest.fixture(scope="module")
 def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
     """A run for those tests that change nothing."""
-    run = Up(tmp_path_factory.mktemp("up"), "--replicas", "3")
+    folder = tmp_path_factory.mktemp("up")
+    run = Up(folder, "--replicas", "3")
     try:
         yield run.start()
     finally:
         run.stop()
+    fail_on_secrets(folder)
 
 
 def test_replicas_serve_own_ports_and_share_the_public_one(up: Up) -> None:

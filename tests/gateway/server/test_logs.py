@@ -148,6 +148,7 @@ def test_tokens_are_redacted(lines_of: SetUp, log_format: LogFormat, text: str) 
     [
         ("Bearer abcdefgh.ijkl", "Bearer [redacted]"),
         ("wss://a/b tkt_AbC-0123_456789xyz", "wss://a/b [redacted]"),
+        (f"used rt_{'0a' * 16}_{'A-_z' * 10}abc again", "used [redacted] again"),
         ("?ticket=abc123&x=1", "?ticket=[redacted]&x=1"),
         ("refresh_token=abc", "refresh_token=[redacted]"),
         ("password=hunter2 next", "password=[redacted] next"),
