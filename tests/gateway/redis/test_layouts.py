@@ -7,6 +7,7 @@ import pytest
 from auth.accounts.counters import Limit
 from auth.accounts.redis_counters import TIMEOUT_S, RedisCounters
 from gateway.config.redis_url import split, whereabouts
+from gateway.interfaces.caller_buckets import Exhausted, Take
 from gateway.interfaces.client_registry import ClientConnection
 from gateway.interfaces.presence import Seat
 from gateway.interfaces.rate_limits import RateLimited
@@ -27,6 +28,7 @@ async def test_every_redis_service_works_between_two_nodes(layout_url: str) -> N
         await presence_is_shared(a, b)
         await limits_and_tickets_hold_over_both(a, b)
         await clients_are_found(a, b)
+        await buckets_of_callers_hold_over_both(a, b)
         await failed_logins_are_counted_over_all_processes(layout_url)
         assert a.happened == b.happened == []
         assert a.rooms.broker.unpublished == 0
@@ -96,6 +98,15 @@ async def clients_are_found(a: Half, b: Half) -> None:
         return await b.rooms.clients.where_user(3) == {} == await b.rooms.clients.where_client("phone-3", 3)
 
     await eventually_async(is_gone)
+
+
+async def buckets_of_callers_hold_over_both(a: Half, b: Half) -> None:
+    takes = [Take("requests", 1, 100), Take("members", 4, 10)]
+    for number in range(20):
+        answers = [await half.rooms.caller_buckets.take(f"user:{number}", takes) for half in (a, b, a)]
+        assert answers[:2] == [None, None]
+        assert isinstance(answers[2], Exhausted)
+        assert answers[2].bucket == "members"
 
 
 async def failed_logins_are_counted_over_all_processes(url: str) -> None:
