@@ -191,6 +191,26 @@ async def test_gateway_role_does_what_nodes_do(url_of: Callable[[str], str]) -> 
         await StaffRepository(database).set_staff(ann.id, True)
 
 
+async def test_restored_backup_keeps_the_rights(
+    server: PostgresServer, url_of: Callable[[str], str], tmp_path: Path
+) -> None:
+    """By the commands of docs/operations.md, as the owner."""
+    programs = ("/usr/lib/postgresql/*/bin", "/usr/local/pgsql/bin")
+    backup = [find_binary("pg_dump", *programs), "--format=custom", "--no-owner", f"--file={tmp_path}/chat.dump"]
+    subprocess.run([*backup, url_of("chat_owner")], check=True)
+    restored = server.create_database()
+    try:
+        server.query("postgres", f"ALTER DATABASE {urlsplit(restored).path[1:]} OWNER TO chat_owner")
+        owner, gateway = (restored.replace("postgres@", f"{role}@") for role in ("chat_owner", "chat_gateway"))
+        restore = [find_binary("pg_restore", *programs), "--exit-on-error", "--no-owner", f"--dbname={owner}"]
+        subprocess.run([*restore, f"{tmp_path}/chat.dump"], check=True)
+        await migrate(owner)
+        assert await refused(gateway, "SELECT * FROM signing_keys")
+        assert not await refused(gateway, "SELECT jwk FROM public_signing_keys")
+    finally:
+        server.drop_database(restored)
+
+
 def test_script_gives_both_roles_a_password(server: PostgresServer) -> None:
     count = "SELECT count(*) FROM pg_authid WHERE rolname ~ '^chat_(gateway|auth)$' AND rolpassword ^@ 'SCRAM-SHA-256$'"
     assert server.query("postgres", count) == "2"
