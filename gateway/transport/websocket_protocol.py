@@ -70,8 +70,7 @@ class WebSocketProtocol(UvicornSocket):
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
         self._queues = queues_of(server_state, config)
-        self._handshake: FastHandshake | None = None
-        """A plain handshake that awaits its response."""
+        self._handshake: FastHandshake | None = None  # a plain handshake that awaits its response
         self._reads = FrameReader(config.ws_max_size)
         self._fragments = Fragments(config.ws_max_size)
         self._our_code: int | None = None
@@ -98,8 +97,7 @@ class WebSocketProtocol(UvicornSocket):
         self.start_application()
 
     def _take_over(self, transport: BaseTransport) -> None:
-        self._transport: Any = transport
-        """The event loop's own, for calls that neither write nor close."""
+        self._transport: Any = transport  # the event loop's own, for calls that neither write nor close
         self.transport = self.writer = SocketWriter(transport)
         self._incoming = Incoming(self, transport, self._queues)
         self._connection = DirectConnection(self, self.writer, self._incoming)
@@ -203,11 +201,13 @@ class WebSocketProtocol(UvicornSocket):
 
     def handle_parser_exception(self) -> None:
         """Send the CLOSE that websockets has prepared for a failed connection."""
-        close_frame = self.prepared_close()
+        conn, close_frame = self.ensure_conn(), self.prepared_close()
         if not self.close_sent:
+            if conn.close_rcvd is not None:  # within a message
+                self._connection.deliver_held()
+            elif conn.close_sent is not None:
+                self._our_code = conn.close_sent.code
             self.close_sent = True
-            if self.conn is not None and self.conn.close_rcvd is None and self.conn.close_sent is not None:
-                self._our_code = self.conn.close_sent.code
             self.queue.put_nowait({"type": "websocket.disconnect", "code": self.close_code(), "reason": ""})
             self.transport.write(close_frame)
         self._half_close()

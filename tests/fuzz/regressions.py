@@ -28,4 +28,9 @@ REGRESSIONS: Final[Mapping[str, tuple[str, *tuple[bytes, ...]]]] = {
         b"POST / HTTP/1.1\r\nHOST:\r\n\r\nGET /\nUpgrade:websocket\r\nConnection:Upgrade\r",
         b"\n\r\n",
     ),
+    "a close within a message, while the session has paused": (
+        "paused-frames",
+        b"\x81\x81\0\0\0\0a\x81\x81\0\0\0\0b\x01\x81\0\0\0\0c\x88\x82\0\0\0\0\x03\xe8",
+    ),
+    "an empty query": ("http", b"POST /? HTTP/1.0\r\n\r\n"),
 }

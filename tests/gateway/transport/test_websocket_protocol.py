@@ -11,7 +11,7 @@ from gateway.protocol.frames import text_frame
 from gateway.transport.incoming import LONG_READ_BYTES
 from gateway.transport.phase import Phase
 from gateway.transport.websocket_protocol import ABORT_S, MAX_UNREAD_PONGS
-from tests.gateway.transport.wire import CONT, PING, PONG, TEXT, frame, handshake
+from tests.gateway.transport.wire import CONT, PING, PONG, TEXT, close, frame, handshake
 from tests.support.recorded_transport import Peer, sent_close, settle
 
 HI = frame(TEXT, b"hi")
@@ -252,3 +252,13 @@ async def test_send_after_denial_pauses_nothing(peer: Peer, caplog: pytest.LogCa
     await peer.request()
     assert peer.transport.take().endswith(b"\r\n\r\nnope")
     assert (peer.transport.ends[0], peer.socket.handshake_complete, caplog.messages) == ("close", True, [])
+
+
+async def test_close_within_message_delivers_what_is_held(peer: Peer) -> None:
+    await peer.open()
+    peer.lanes[0].pause_reading()
+    peer.socket.data_received(frame(TEXT, b"held") + frame(TEXT, b"begun", fin=False) + close(1000))
+    assert (peer.listener.messages, peer.listener.closes) == ([(b"held", True)], [])
+    assert peer.transport.take().endswith(sent_close(1000))
+    peer.socket.connection_lost(None)
+    assert peer.listener.closes == [1000]
