@@ -156,7 +156,7 @@ class MessageRoutes:
         {
             403: "forbidden",
             404: "not_found",
-            409: "id_reused",
+            409: "id_reused, edit_limit",
             422: "empty_text, text_too_long, invalid_text",
             429: "rate_limited",
         },

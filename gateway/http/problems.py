@@ -74,6 +74,7 @@ _STATUSES: Final = {
     ErrorCode.FORBIDDEN: HTTPStatus.FORBIDDEN,
     ErrorCode.NOT_FOUND: HTTPStatus.NOT_FOUND,
     ErrorCode.ID_REUSED: HTTPStatus.CONFLICT,
+    ErrorCode.EDIT_LIMIT: HTTPStatus.CONFLICT,
 }
 
 

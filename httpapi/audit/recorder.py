@@ -25,6 +25,8 @@ logger = logging.getLogger("httpapi")
 MAX_WAITING: Final = 10_000
 """Rows that wait for the database; a few MB."""
 BATCH: Final = 200
+MAX_ADDRESS: Final = 45
+"""An IPv6 address with an embedded IPv4 address."""
 GATHER_S: Final = 0.2
 """How long the writer lets rows gather, so that many share a transaction."""
 TICK_S: Final = 1.0
@@ -72,6 +74,8 @@ class Recorder:
         self._now = now
         self._waiting: deque[AuditEntry] = deque()
         self._arrived = asyncio.Event()
+        self._one_by_one = 0
+        """How many of the next rows are stored alone, because the database rejected them together."""
         self._lost = 0
         self._is_down = False
         self._purge_at = time.monotonic()
@@ -107,7 +111,7 @@ class Recorder:
             actor=actor,
             operation=operation,
             on_behalf_of=on_behalf_of,
-            address=address(),
+            address=address()[:MAX_ADDRESS],
             request_id=request_id,
             user_id=user_id,
             chat_id=chat_id,
@@ -168,7 +172,8 @@ class Recorder:
     async def _store_waiting(self, *, waits: bool = True) -> None:
         """Store all batches; on an outage, wait TICK_S if `waits`."""
         while self._store is not None and self._waiting:
-            batch = list(islice(self._waiting, BATCH))  # removed once stored: a cancellation loses none
+            size = 1 if self._one_by_one else BATCH
+            batch = list(islice(self._waiting, size))  # removed once stored: a cancellation loses none
             try:
                 await self._store.add(batch)
             except StorageUnavailable as error:
@@ -179,8 +184,11 @@ class Recorder:
                     await asyncio.sleep(TICK_S)
                     self._arrived.set()
                 return
-            except Exception:  # a batch that the database never takes must not hold up the others
-                logger.exception("audit_batch_rejected")
+            except Exception:  # a row that the database never takes must not hold up the others
+                if len(batch) > 1:
+                    self._one_by_one = len(batch)
+                    continue
+                logger.exception("audit_row_rejected")
                 self._drop(batch, "lost")
                 continue
             self._is_down = False
@@ -192,6 +200,7 @@ class Recorder:
     def _drop(self, batch: Sequence[AuditEntry], outcome: str) -> None:
         for _ in batch:
             self._waiting.popleft()
+        self._one_by_one = max(0, self._one_by_one - len(batch))
         self._on_outcome(outcome, len(batch))
 
     async def _purge_when_due(self) -> None:

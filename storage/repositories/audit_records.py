@@ -8,15 +8,37 @@ import orjson
 from storage.audit_entry import AuditCursor, AuditEntry, AuditFilter, AuditPage
 from storage.database.audit_triggers import POSTGRES_NOW, SQLITE_NOW
 from storage.database.database import Database, Row
-from storage.models import AuditRecord
 
 PURGED: Final = 1000
 """Rows that one call of `purge` deletes at most."""
 
-_COLUMNS: Final = (
-    "id, uid, created_at, event, result, actor, operation, on_behalf_of, address, request_id, user_id, chat_id, facts,"
-    " count, node"
-)
+_TYPES: Final = {
+    "uid": "text",
+    "created_at": "bigint",
+    "expires_at": "bigint",
+    "event": "text",
+    "result": "text",
+    "actor": "text",
+    "operation": "text",
+    "on_behalf_of": "text",
+    "address": "text",
+    "request_id": "text",
+    "user_id": "bigint",
+    "chat_id": "bigint",
+    "facts": "text",
+    "count": "bigint",
+    "node": "text",
+}
+_NAMES: Final = ", ".join(_TYPES)
+_COLUMNS: Final = f"id, {', '.join(name for name in _TYPES if name != 'expires_at')}"
+_RECORD: Final = ", ".join(f"{name} {kind}" for name, kind in _TYPES.items())
+_INSERT_SQLITE: Final = f"""
+    INSERT OR IGNORE INTO audit_records ({_NAMES})
+    SELECT {", ".join(f"json_extract(value, '$.{name}')" for name in _TYPES)} FROM json_each($1)"""
+_INSERT_POSTGRES: Final = f"""
+    INSERT INTO audit_records ({_NAMES})
+    SELECT {_NAMES} FROM jsonb_to_recordset($1::jsonb) AS r ({_RECORD})
+    ON CONFLICT (uid) DO NOTHING"""
 
 
 class AuditRecords:
@@ -28,29 +50,11 @@ class AuditRecords:
         self._retention_s = retention_s
 
     async def add(self, entries: Sequence[AuditEntry]) -> None:
-        """Store entries in one transaction; those that are stored already are skipped."""
-        rows = [
-            AuditRecord(
-                uid=entry.uid,
-                created_at=entry.created_at,
-                expires_at=entry.created_at // 1000 + self._retention_s,
-                event=entry.event,
-                result=entry.result,
-                actor=entry.actor,
-                operation=entry.operation,
-                on_behalf_of=entry.on_behalf_of,
-                address=entry.address,
-                request_id=entry.request_id,
-                user_id=entry.user_id,
-                chat_id=entry.chat_id,
-                facts=orjson.dumps(dict(entry.facts)).decode(),
-                count=entry.count,
-                node=entry.node,
-            )
-            for entry in entries
-        ]
-        async with self._database.transaction():
-            await AuditRecord.bulk_create(rows, ignore_conflicts=True)
+        """Store entries by one statement; those that are stored already are skipped."""
+        if not entries:
+            return
+        rows = orjson.dumps([self._row(entry) for entry in entries]).decode()
+        await self._database.write(_INSERT_SQLITE if self._database.postgres is None else _INSERT_POSTGRES, rows)
 
     async def page(self, wanted: AuditFilter, after: AuditCursor | None, limit: int) -> AuditPage:
         """Up to `limit` entries that match, newest first, after the cursor's."""
@@ -86,6 +90,25 @@ class AuditRecords:
             RETURNING id"""
         )
         return len(rows)
+
+    def _row(self, entry: AuditEntry) -> dict[str, object]:
+        return {
+            "uid": entry.uid,
+            "created_at": entry.created_at,
+            "expires_at": entry.created_at // 1000 + self._retention_s,
+            "event": entry.event,
+            "result": entry.result,
+            "actor": entry.actor,
+            "operation": entry.operation,
+            "on_behalf_of": entry.on_behalf_of,
+            "address": entry.address,
+            "request_id": entry.request_id,
+            "user_id": entry.user_id,
+            "chat_id": entry.chat_id,
+            "facts": orjson.dumps(dict(entry.facts)).decode(),
+            "count": entry.count,
+            "node": entry.node,
+        }
 
 
 def _entry(row: Row) -> AuditEntry:

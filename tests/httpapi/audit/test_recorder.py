@@ -131,15 +131,18 @@ async def test_skipped_records_are_summarised(caplog: pytest.LogCaptureFixture) 
     assert counted == {"skipped": 990, "stored": 11}
 
 
-async def test_bad_batch_does_not_hold_up_others(caplog: pytest.LogCaptureFixture) -> None:
-    store = MemoryStore()
+async def test_row_that_is_never_accepted_costs_no_other(caplog: pytest.LogCaptureFixture) -> None:
+    store, counted = MemoryStore(), Counter[str]()
     store.poison = "service:bad"
-    async with running(recorder := Recorder(store, "n")):
-        ban(recorder, 1, "service:bad")
+    recorder = Recorder(store, "n", on_outcome=lambda outcome, number: counted.update({outcome: number}))
+    async with running(recorder):
+        for number in range(300):
+            ban(recorder, number, "service:bad" if number == 7 else "service:bank")
         await eventually(lambda: recorder.waiting == 0)
-        ban(recorder, 2)
-        await eventually(lambda: len(store.entries) == 1)
-    assert "audit_batch_rejected" in caplog.text
+    assert [entry.user_id for entry in store.entries] == [number for number in range(300) if number != 7]
+    assert store.batches == [1] * 199 + [100]
+    assert counted == {"stored": 299, "lost": 1}
+    assert sum(record.msg == "audit_row_rejected" for record in caplog.records) == 1
 
 
 async def test_end_stores_what_waits_and_the_last_summary() -> None:
