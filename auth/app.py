@@ -28,6 +28,7 @@ from auth.api.answers import RouteGroup
 from auth.api.callers import Callers
 from auth.api.invitations import InvitationRoutes
 from auth.api.oauth2 import TokenEndpoint
+from auth.api.own_sessions import OwnSessionRoutes
 from auth.api.passwords import PasswordRoutes
 from auth.api.routes import AuthRoutes
 from auth.api.sessions import SessionRoutes
@@ -76,7 +77,14 @@ class AuthService:
         devices = Devices(self.key_ring, DeviceIssuer(names), verifier)
         issuer = Issuer(names, settings.token_lifetime_s)
         check = PasswordCheck(accounts, self._login_passwords, LoginLimits(counters))
-        sessions = Sessions(session_store, self.key_ring, issuer, settings.refresh_lifetime_s, events.refreshed)
+        sessions = Sessions(
+            session_store,
+            self.key_ring,
+            issuer,
+            settings.refresh_lifetime_s,
+            events.refreshed,
+            longest_s=settings.longest_session_s,
+        )
         factors = SecondFactorCheck(accounts.factors, counters, events.code_limited)
         login = Login(accounts, check, factors, devices, sessions, events.login)
         self._token_endpoint = TokenEndpoint(login)
@@ -93,6 +101,7 @@ class AuthService:
             SessionRoutes(sessions, callers, counters, settings.site, settings.trusted_proxies),
             PasswordRoutes(callers, change, self._reset, settings.trusted_proxies),
             TotpRoutes(callers, Totp(accounts, check, factors, devices, settings.site.name), settings.trusted_proxies),
+            OwnSessionRoutes(sessions, callers),
             InvitationRoutes(InvitationIssuer(accounts.invitations), service_keys, settings.site),
         ]
         self._routes = AuthRoutes(

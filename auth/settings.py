@@ -18,6 +18,7 @@ class AuthSettings:
 
     token_lifetime_s: int = 30 * 60
     refresh_lifetime_s: int = 30 * 24 * 3600
+    longest_session_s: int = 180 * 24 * 3600
     token_names: TokenNames = field(default_factory=TokenNames)
     trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = ()
     allow_guests: bool = False

@@ -189,6 +189,7 @@ def _auth_settings(settings: Settings) -> AuthSettings:
     return AuthSettings(
         token_lifetime_s=settings.access_token_expire_minutes * 60,
         refresh_lifetime_s=settings.refresh_token_expire_days * 24 * 3600,
+        longest_session_s=settings.session_max_days * 24 * 3600,
         trusted_proxies=settings.trusted_proxies,
         allow_guests=settings.allow_guests,
         registration_is_open=settings.registration is not RegistrationPolicy.CLOSED,

@@ -70,6 +70,7 @@ class LoginSession(models.Model):
     created_at = fields.BigIntField()
     rotated_at = fields.BigIntField()
     expires_at = fields.BigIntField(db_index=True)
+    user_agent = fields.CharField(max_length=200, db_default="")
 
     class Meta:
         """Where it lives."""

@@ -68,6 +68,16 @@ class RenewableLogin:
     expires_at: int
 
 
+class LoginListing(Struct, frozen=True, gc=False):
+    """A login as its user sees it; `user_agent` is the client's own word. Times are in Unix seconds."""
+
+    session_id: str
+    created_at: int
+    used_at: int
+    expires_at: int
+    user_agent: str
+
+
 class Account(Struct, frozen=True, gc=False):
     """A user as the auth service sees it."""
 

@@ -68,6 +68,7 @@ class Login:
         *,
         renewable: bool = False,
         otp: str = "",
+        user_agent: str = "",
     ) -> LoginOutcome:
         """Check the password and, of a user with a second factor, the code; and issue tokens if both are right.
 
@@ -78,7 +79,7 @@ class Login:
         try:
             attempt = Attempt(login, address, await self._devices.id_of(device_token, login))
             async with self._check.turn(attempt):
-                outcome = await self._attempt(attempt, password, otp, renewable)
+                outcome = await self._attempt(attempt, password, otp, renewable, user_agent)
         except StorageUnavailable:
             self._on_result("unavailable")
             raise
@@ -88,7 +89,9 @@ class Login:
         self._on_result(_RESULTS[type(outcome)])
         return outcome
 
-    async def _attempt(self, attempt: Attempt, password: str, otp: str, renewable: bool) -> LoginOutcome:
+    async def _attempt(
+        self, attempt: Attempt, password: str, otp: str, renewable: bool, user_agent: str
+    ) -> LoginOutcome:
         account = await self._check.check(attempt, password, lambda: self._account(attempt.login))
         if not isinstance(account, Account):
             return account
@@ -99,7 +102,7 @@ class Login:
         if not isinstance(outcome, Passed):
             return outcome
         fields = {"user_id": account.person.id, "address": attempt.address}
-        tokens = await self._sessions.start(account.person, renewable=renewable)
+        tokens = await self._sessions.start(account.person, renewable=renewable, user_agent=user_agent)
         if isinstance(tokens, Banned):
             note(reason="banned")
             log.info("login_banned", extra={"fields": fields})

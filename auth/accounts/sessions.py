@@ -13,7 +13,7 @@ import secrets
 import time
 from base64 import urlsafe_b64encode
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
 from auth.events import RefreshResult
@@ -21,7 +21,7 @@ from auth.tokens.access_tokens import Claims, Issuer
 from auth.tokens.jws import LEEWAY_S
 from auth.tokens.key_ring import KeyRing
 from httpapi.audit.facts import note, note_user
-from storage.auth_records import RenewableLogin
+from storage.auth_records import LoginListing, RenewableLogin
 from storage.records import Person
 
 log = logging.getLogger("auth")
@@ -38,9 +38,16 @@ class SessionStore(Protocol):
     """Implemented by `storage.repositories.auth`; every method raises StorageUnavailable. Times are in Unix seconds."""
 
     async def add(
-        self, user_id: int, session_id: str, secret: str, digest: str, created_at: int, expires_at: int
+        self,
+        user_id: int,
+        session_id: str,
+        secret: str,
+        digest: str,
+        created_at: int,
+        expires_at: int,
+        user_agent: str = "",
     ) -> None:
-        """Store a new session."""
+        """Store a new session; a long `user_agent` is cut."""
         ...
 
     async def find(self, session_id: str) -> RenewableLogin | None:
@@ -55,8 +62,16 @@ class SessionStore(Protocol):
         """End the user's session, and revoke its access tokens, which expire by `access_expires_at`."""
         ...
 
+    async def end_existing(self, user_id: int, session_id: str, access_expires_at: float) -> bool:
+        """As `end`; False, and nothing changes, if the user has no such session."""
+        ...
+
     async def end_all(self, user_id: int) -> None:
         """End every session of the user, and revoke all tokens so far."""
+        ...
+
+    async def of_user(self, user_id: int) -> list[LoginListing]:
+        """The user's sessions, the last used first; bounded."""
         ...
 
     async def revoke_token(self, user_id: int, jti: str, expires_at: float) -> None:
@@ -107,30 +122,34 @@ class Sessions:
         lifetime_s: int,
         on_refresh: Callable[[RefreshResult], None] = lambda _: None,
         now: Callable[[], float] = time.time,
+        *,
+        longest_s: int = 180 * 24 * 3600,
     ) -> None:
-        """A session that is not renewed for `lifetime_s` ends."""
+        """A session that is not renewed for `lifetime_s` ends; every session ends after `longest_s`."""
         self._store = store
         self._keys = keys
         self._issuer = issuer
         self._lifetime_s = lifetime_s
+        self._longest_s = longest_s
         self._on_refresh = on_refresh
         self._now = now
 
-    async def start(self, person: Person, *, renewable: bool) -> Tokens | Banned:
-        """The tokens of a new login of this user."""
+    async def start(self, person: Person, *, renewable: bool, user_agent: str = "") -> Tokens | Banned:
+        """The tokens of a new login of this user, from a client that calls itself `user_agent`."""
         if await self._store.is_banned(person.id):
             return Banned()
         earliest_iat = await self._store.earliest_iat(person.id)
         if not renewable:
-            return await self._tokens(person, "", "", earliest_iat)
+            return await self._tokens(person, "", "", earliest_iat, 0)
         part = secrets.token_hex(16)
         session_id = _session_id(part)
         note(session=session_id)
         refresh_token = f"rt_{part}_{secrets.token_urlsafe(32)}"
         created_at = max(int(self._now()), earliest_iat)
         secret, digest = secrets.token_hex(32), _digest(refresh_token)
-        await self._store.add(person.id, session_id, secret, digest, created_at, created_at + self._lifetime_s)
-        return await self._tokens(person, session_id, refresh_token, earliest_iat)
+        expires_at = self._expires_at(created_at)
+        await self._store.add(person.id, session_id, secret, digest, created_at, expires_at, user_agent)
+        return await self._tokens(person, session_id, refresh_token, earliest_iat, expires_at)
 
     async def refresh(self, refresh_token: str) -> Tokens | Banned | Ended:
         """New tokens for a refresh token, which cannot be used again (but see GRACE_S)."""
@@ -175,6 +194,20 @@ class Sessions:
         """End every session of the user, and revoke all tokens so far."""
         await self._store.end_all(user_id)
 
+    async def of_user(self, user_id: int) -> list[LoginListing]:
+        """The sessions of the user that can be renewed, the last used first."""
+        earliest_iat = await self._store.earliest_iat(user_id)
+        listed = await self._store.of_user(user_id)
+        return [
+            replace(each, expires_at=min(each.expires_at, each.created_at + self._longest_s))
+            for each in listed
+            if self._is_alive(each, earliest_iat)
+        ]
+
+    async def end_one(self, user_id: int, session_id: str) -> bool:
+        """End this session of the user and revoke its access tokens; False if there is none."""
+        return await self._store.end_existing(user_id, session_id, self._access_expires_at())
+
     async def user_of(self, refresh_token: str) -> int | None:
         """The id of the user whose latest refresh token this is; None if it is not valid."""
         session = await self._latest(refresh_token)
@@ -190,11 +223,11 @@ class Sessions:
             return Banned(), "banned"
         # read before the rotation: of a logout in between, the new access token is revoked too
         earliest_iat = await self._store.earliest_iat(user_id)
-        if session.expires_at <= self._now() or session.created_at < earliest_iat:
+        if not self._is_alive(session, earliest_iat):
             await self._end(session)
             return Ended(), "ended"
         digest, successor = _digest(refresh_token), _successor(session, refresh_token)
-        expires_at = int(self._now()) + self._lifetime_s
+        expires_at = self._expires_at(session.created_at)
         is_latest = hmac.compare_digest(session.digest, digest)
         if not (is_latest and await self._store.rotate(session.session_id, digest, _digest(successor), expires_at)):
             # an earlier token, or another request was faster
@@ -207,7 +240,8 @@ class Sessions:
                 log.warning("refresh_token_reused", extra={"fields": {"user_id": user_id}})
                 return Ended(), "reused"
         note_user(user_id)
-        return await self._tokens(session.person, session.session_id, successor, earliest_iat), "granted"
+        tokens = await self._tokens(session.person, session.session_id, successor, earliest_iat, expires_at)
+        return tokens, "granted"
 
     async def _latest(self, refresh_token: str) -> RenewableLogin | None:
         session = await self._find(refresh_token)
@@ -220,12 +254,21 @@ class Sessions:
             return None
         return await self._store.find(_session_id(parts[1]))
 
-    async def _tokens(self, person: Person, session_id: str, refresh_token: str, earliest_iat: int) -> Tokens:
+    def _expires_at(self, created_at: int) -> int:
+        return min(int(self._now()) + self._lifetime_s, created_at + self._longest_s)
+
+    def _is_alive(self, session: RenewableLogin | LoginListing, earliest_iat: int) -> bool:
+        expires_at = min(session.expires_at, session.created_at + self._longest_s)
+        return expires_at > self._now() and session.created_at >= earliest_iat
+
+    async def _tokens(
+        self, person: Person, session_id: str, refresh_token: str, earliest_iat: int, expires_at: int
+    ) -> Tokens:
         key = await self._keys.signing_key()
         access_token = self._issuer.issue(
             key, person.id, person.username, session_id=session_id, earliest_iat=earliest_iat
         )
-        refresh_s = self._lifetime_s if refresh_token else 0
+        refresh_s = expires_at - int(self._now()) if refresh_token else 0
         return Tokens(access_token, self._issuer.lifetime_s, refresh_token, refresh_s)
 
     async def _end(self, session: RenewableLogin) -> None:

@@ -105,6 +105,11 @@ def not_logged_in() -> Problem:
     return Problem(HTTPStatus.UNAUTHORIZED, "unauthorized", "A valid token is needed.")
 
 
+def no_such_session() -> Problem:
+    """The user has no session with this id."""
+    return Problem(HTTPStatus.NOT_FOUND, "not_found", "There is no such session.")
+
+
 def too_many_refreshes(wait_s: float) -> Problem:
     """Too many renewals from one network; `wait_s` is rounded up to whole seconds."""
     return _later(HTTPStatus.TOO_MANY_REQUESTS, "rate_limited", "Too many renewals from this network.", wait_s)

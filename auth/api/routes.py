@@ -18,6 +18,7 @@ from auth.accounts.second_factor import OtpRequired, WrongOtp
 from auth.accounts.sessions import Banned
 from auth.api import oauth2, problems
 from auth.api.answers import RouteGroup, RouteHandler, answers_problems, json_answer, outcome_of
+from auth.api.own_sessions import user_agent
 from auth.api.sessions import DEVICE_COOKIE, AccessToken, Cookies, Delivery
 from auth.api.totp import Otp
 from auth.settings import AuthSettings
@@ -176,9 +177,14 @@ class AuthRoutes:
         """A token, in the body and as a cookie."""
         given = await read_json(request, LoginRequest, SMALL_BODY_BYTES)
         device_token = next(iter(cookies_named(request, DEVICE_COOKIE)), None)
-        renewable = given.refresh is not None
         outcome = await self._login.attempt(
-            given.login, given.password, self._address(request), device_token, renewable=renewable, otp=given.otp
+            given.login,
+            given.password,
+            self._address(request),
+            device_token,
+            renewable=given.refresh is not None,
+            otp=given.otp,
+            user_agent=user_agent(request),
         )
         match outcome:
             case Limited(wait_s):

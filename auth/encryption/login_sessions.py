@@ -20,10 +20,19 @@ class EncryptedSessions(LoginSessions):
         self._box = box
 
     async def add(
-        self, user_id: int, session_id: str, secret: str, digest: str, created_at: int, expires_at: int
+        self,
+        user_id: int,
+        session_id: str,
+        secret: str,
+        digest: str,
+        created_at: int,
+        expires_at: int,
+        user_agent: str = "",
     ) -> None:
         """Store a new session; beyond MAX_A_USER the oldest of the user ends."""
-        await super().add(user_id, session_id, self._sealed(session_id, secret), digest, created_at, expires_at)
+        await super().add(
+            user_id, session_id, self._sealed(session_id, secret), digest, created_at, expires_at, user_agent
+        )
 
     async def find(self, session_id: str) -> RenewableLogin | None:
         """The session; None if it has ended, or its secret cannot be read."""

@@ -128,6 +128,9 @@ class Settings:
         values.whole(1, 60 * 24 * 30), 30, "the lifetime of an access token, in minutes"
     )
     refresh_token_expire_days: int = _setting(values.whole(1, 365), 30, "the days until a login must be renewed")
+    session_max_days: int = _setting(
+        values.whole(1, 3650), 180, "the days after which a login ends, however often it is renewed"
+    )
     jwks_url: str = _setting(
         values.url("http", "https"),
         "",

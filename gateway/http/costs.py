@@ -65,6 +65,8 @@ COSTS: Final[Mapping[str, Cost]] = {
     "POST /api/v1/login/access-token": Cost.UNCOUNTED,
     "POST /api/v1/login/refresh": Cost.UNCOUNTED,
     "POST /api/v1/logout": Cost.UNCOUNTED,
+    "GET /api/v1/me/sessions": Cost.UNCOUNTED,
+    "DELETE /api/v1/me/sessions/{session_id}": Cost.UNCOUNTED,
     "POST /api/v1/invitations": Cost.UNCOUNTED,
     "POST /api/v1/password": Cost.UNCOUNTED,
     "POST /api/v1/password/reset": Cost.UNCOUNTED,

@@ -64,6 +64,8 @@ HTTP: Final[Mapping[str, Rule]] = {
     "POST /api/v1/chats/{chat_id}/typing": Rule(_MEMBERS, Scope.MESSAGES, for_users=True),
     "GET /api/v1/chats/{chat_id}/presence": Rule(_READERS, Scope.CHATS),
     "GET /api/v1/me": Rule(USERS),
+    "GET /api/v1/me/sessions": Rule(USERS),
+    "DELETE /api/v1/me/sessions/{session_id}": Rule(USERS),
     "GET /api/v1/me/blocks": Rule(USERS),
     "PUT /api/v1/me/blocks/{user_id}": Rule(USERS),
     "DELETE /api/v1/me/blocks/{user_id}": Rule(USERS),

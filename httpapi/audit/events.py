@@ -59,6 +59,7 @@ OPERATIONS: Final[Mapping[str, Event]] = {
     "POST /api/v1/login/access-token": Event.LOGIN,
     "POST /api/v1/login/refresh": Event.LOGIN_RENEWED,
     "POST /api/v1/logout": Event.LOGOUT,
+    "DELETE /api/v1/me/sessions/{session_id}": Event.LOGOUT,
     "POST /register": Event.ACCOUNT_CREATED,
     "POST /api/v1/invitations": Event.INVITATION_CREATED,
     "POST /api/v1/password": Event.PASSWORD_CHANGED,

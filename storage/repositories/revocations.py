@@ -50,8 +50,13 @@ class Revocations:
 
     async def revoke_session(self, user_id: int, session_id: str, expires_at: float) -> RevocationEntry:
         """Revoke the access tokens of a login, the last of which expires at `expires_at`."""
-        kind = RevocationKind.SESSION
-        return await self._append(user_id, kind, digest=name_digest(session_id), expires_at=int(expires_at) + 1)
+        async with self._database.transaction():
+            return await self.add_session(user_id, session_id, expires_at)
+
+    async def add_session(self, user_id: int, session_id: str, expires_at: float) -> RevocationEntry:
+        """As `revoke_session`, in the caller's transaction."""
+        kind, expires = RevocationKind.SESSION, int(expires_at) + 1
+        return await append_entry(user_id, kind, self._now(), digest=name_digest(session_id), expires_at=expires)
 
     async def revoke_issued_before(self, user_id: int, moment: float | None = None) -> RevocationEntry:
         """Revoke the user's tokens that were issued before `moment`, by default now.
@@ -59,9 +64,15 @@ class Revocations:
         Tokens have whole seconds, so those of the current second are revoked too; `issued_before` says from when on new
         ones are valid.
         """
-        whole = int(self._now()) + 1 if moment is None else int(moment)
-        kind = RevocationKind.ISSUED_BEFORE
-        return await self._append(user_id, kind, moment=whole, expires_at=int(self._now()) + KEPT_S)
+        async with self._database.transaction():
+            return await self.add_issued_before(user_id, moment)
+
+    async def add_issued_before(self, user_id: int, moment: float | None = None) -> RevocationEntry:
+        """As `revoke_issued_before`, in the caller's transaction."""
+        now = self._now()
+        whole = int(now) + 1 if moment is None else int(moment)
+        kind, expires = RevocationKind.ISSUED_BEFORE, int(now) + KEPT_S
+        return await append_entry(user_id, kind, now, moment=whole, expires_at=expires)
 
     async def ban(self, user_id: int, until: float | None, reason: str) -> RevocationEntry:
         """Ban the user until this time, or until `unban`; it replaces an earlier ban."""

@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from storage.auth_records import Account, RenewableLogin, SigningKey
+from storage.auth_records import Account, LoginListing, RenewableLogin, SigningKey
 from storage.errors import LoginTaken
 from storage.records import Person
 
@@ -104,6 +104,7 @@ class MemorySessions:
 
     def __init__(self, accounts: MemoryAccounts, clock: Clock) -> None:
         self.sessions: dict[str, RenewableLogin] = {}
+        self.user_agents: dict[str, str] = {}
         self.ended: list[tuple[int, str, float]] = []
         self.revoked: list[str] = []
         self.earliest: dict[int, int] = {}
@@ -112,8 +113,16 @@ class MemorySessions:
         self._clock = clock
 
     async def add(
-        self, user_id: int, session_id: str, secret: str, digest: str, created_at: int, expires_at: int
+        self,
+        user_id: int,
+        session_id: str,
+        secret: str,
+        digest: str,
+        created_at: int,
+        expires_at: int,
+        user_agent: str = "",
     ) -> None:
+        self.user_agents[session_id] = user_agent
         person = next(each.person for each in self._accounts.accounts.values() if each.person.id == user_id)
         now = int(self._clock.seconds)
         self.sessions[session_id] = RenewableLogin(session_id, person, secret, digest, "", created_at, now, expires_at)
@@ -137,6 +146,20 @@ class MemorySessions:
     async def end(self, user_id: int, session_id: str, access_expires_at: float) -> None:
         self.ended.append((user_id, session_id, access_expires_at))
         self.sessions.pop(session_id, None)
+
+    async def end_existing(self, user_id: int, session_id: str, access_expires_at: float) -> bool:
+        session = self.sessions.get(session_id)
+        if session is None or session.person.id != user_id:
+            return False
+        await self.end(user_id, session_id, access_expires_at)
+        return True
+
+    async def of_user(self, user_id: int) -> list[LoginListing]:
+        return [
+            LoginListing(key, each.created_at, each.rotated_at, each.expires_at, self.user_agents[key])
+            for key, each in self.sessions.items()
+            if each.person.id == user_id
+        ]
 
     async def end_all(self, user_id: int) -> None:
         self.earliest[user_id] = int(self._clock.seconds) + 1

@@ -9,6 +9,7 @@ from starlette.routing import Route
 
 from auth.api.answers import RouteGroup
 from auth.api.invitations import InvitationRoutes
+from auth.api.own_sessions import OwnSessionRoutes
 from auth.api.passwords import PasswordRoutes
 from auth.api.routes import AuthRoutes
 from auth.api.sessions import SessionRoutes
@@ -22,6 +23,10 @@ HOST = {
 }
 
 
+BELOW = "/*"
+"""Ends a URL that has others below it, as in docs/deploy.md."""
+
+
 def _served() -> set[str]:
     nothing = cast(Any, None)  # making the routes asks nothing of what answers them
     settings = AuthSettings()
@@ -29,26 +34,31 @@ def _served() -> set[str]:
         SessionRoutes(nothing, nothing, nothing, settings.site, ()),
         PasswordRoutes(nothing, nothing, nothing, ()),
         TotpRoutes(nothing, nothing, ()),
+        OwnSessionRoutes(nothing, nothing),
         InvitationRoutes(nothing, nothing, nothing),
     ]
     routes = AuthRoutes(nothing, nothing, groups, nothing, nothing, nothing, nothing, settings).routes()
-    return {route.path for route in routes if isinstance(route, Route)}
+    paths = {route.path for route in routes if isinstance(route, Route)}
+    prefixes = {path.partition("/{")[0] for path in paths if "{" in path}
+    return {path for path in paths if "{" not in path} - prefixes | {path + BELOW for path in prefixes}
 
 
 def _of_ingress(ingress: Object) -> set[str]:
     (rule,) = ingress["spec"]["rules"]
-    return {each["path"] for each in rule["http"]["paths"] if each["backend"]["service"]["name"].endswith("-auth")}
+    paths = [each for each in rule["http"]["paths"] if each["backend"]["service"]["name"].endswith("-auth")]
+    return {each["path"] + BELOW * (each["pathType"] == "Prefix") for each in paths}
 
 
 def _of_route(route: Object) -> set[str]:
     rule, _ = route["spec"]["rules"]
-    return {match["path"]["value"] for match in rule["matches"]}
+    paths = [match["path"] for match in rule["matches"]]
+    return {each["value"] + BELOW * (each["type"] == "PathPrefix") for each in paths}
 
 
 def _of_nginx() -> set[str]:
     config = (ROOT / "deploy/nginx/chat.conf.template").read_text()
     (words,) = re.findall(r"location ~ \^/\((.*?)\)\$ \{\s+proxy_pass http://auth;", config)
-    return {"/" + word.replace("\\", "") for word in words.split("|")}
+    return {"/" + word.replace("(?:/[^/]+)?", BELOW).replace("\\", "") for word in words.split("|")}
 
 
 def _of_the_page() -> set[str]:

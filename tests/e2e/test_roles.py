@@ -27,6 +27,8 @@ AUTH = {
     "POST /api/v1/login/access-token",
     "POST /api/v1/login/refresh",
     "POST /api/v1/logout",
+    "GET /api/v1/me/sessions",
+    "DELETE /api/v1/me/sessions/{session_id}",
     "POST /api/v1/password",
     "POST /api/v1/totp",
     "POST /api/v1/totp/confirm",

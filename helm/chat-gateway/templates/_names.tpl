@@ -52,7 +52,11 @@ default
 {{- end -}}
 {{- end -}}
 
-{{/* The paths of auth; all others go to the gateways. */}}
+{{/* The paths of auth, the first ones with everything below them; all others go to the gateways. */}}
+{{- define "chat.authPrefixes" -}}
+["/api/v1/me/sessions"]
+{{- end -}}
+
 {{- define "chat.authPaths" -}}
 ["/register", "/login", "/generate-token", "/api/v1/login/access-token", "/api/v1/login/refresh", "/api/v1/logout", "/api/v1/password", "/api/v1/totp", "/api/v1/totp/confirm", "/api/v1/password/reset", "/api/v1/password/reset/confirm", "/api/v1/invitations", "/.well-known/jwks.json"]
 {{- end -}}

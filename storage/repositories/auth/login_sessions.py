@@ -5,7 +5,7 @@ from time import time
 from typing import Final
 
 from storage.auth_models import LoginSession
-from storage.auth_records import RenewableLogin, RevocationKind, name_digest
+from storage.auth_records import LoginListing, RenewableLogin, RevocationKind, name_digest
 from storage.database.database import Database
 from storage.log.event_rows import person_of
 from storage.models import StoreIdentity
@@ -13,6 +13,7 @@ from storage.repositories.revocations import KEPT_S, Revocations, append_entry
 
 MAX_A_USER: Final = 50
 """Sessions of one user; a further login ends the oldest."""
+MAX_USER_AGENT: Final = 200
 PURGED: Final = 500
 """Expired rows that one login deletes at most."""
 ENCRYPTED_AT_ONCE: Final = 500
@@ -22,6 +23,9 @@ _FIND: Final = """
     SELECT s.id AS session_id, s.secret, s.digest, s.previous_digest, s.created_at, s.rotated_at, s.expires_at,
         u.id, u.login, u.first_name, u.last_name
     FROM login_sessions s JOIN users u ON u.id = s.user_id WHERE s.id = $1"""
+_OF_USER: Final = f"""
+    SELECT id AS session_id, created_at, rotated_at AS used_at, expires_at, user_agent FROM login_sessions
+    WHERE user_id = $1 ORDER BY rotated_at DESC, id LIMIT {MAX_A_USER}"""
 _ROTATE: Final = """
     UPDATE login_sessions SET digest = $3, previous_digest = $2, rotated_at = $4, expires_at = $5
     WHERE id = $1 AND digest = $2 RETURNING id"""
@@ -36,7 +40,14 @@ class LoginSessions:
         self._revocations = Revocations(database, now)
 
     async def add(
-        self, user_id: int, session_id: str, secret: str, digest: str, created_at: int, expires_at: int
+        self,
+        user_id: int,
+        session_id: str,
+        secret: str,
+        digest: str,
+        created_at: int,
+        expires_at: int,
+        user_agent: str = "",
     ) -> None:
         """Store a new session; beyond MAX_A_USER the oldest of the user ends."""
         now = int(self._now())
@@ -49,6 +60,7 @@ class LoginSessions:
                 created_at=created_at,
                 rotated_at=now,
                 expires_at=expires_at,
+                user_agent=user_agent[:MAX_USER_AGENT],
             )
             older = LoginSession.filter(user_id=user_id).order_by("-created_at", "id").offset(MAX_A_USER)
             needless = await older.limit(PURGED).values_list("id", flat=True)
@@ -94,14 +106,27 @@ class LoginSessions:
 
     async def end(self, user_id: int, session_id: str, access_expires_at: float) -> None:
         """End the user's session, and revoke its access tokens, which expire by `access_expires_at`."""
-        await self._revocations.revoke_session(user_id, session_id, access_expires_at)
         async with self._database.transaction():
+            await self._revocations.add_session(user_id, session_id, access_expires_at)
             await LoginSession.filter(id=session_id, user_id=user_id).delete()
+
+    async def end_existing(self, user_id: int, session_id: str, access_expires_at: float) -> bool:
+        """As `end`; False, and nothing changes, if the user has no such session."""
+        async with self._database.transaction():
+            if not await LoginSession.filter(id=session_id, user_id=user_id).delete():
+                return False
+            await self._revocations.add_session(user_id, session_id, access_expires_at)
+        return True
+
+    async def of_user(self, user_id: int) -> list[LoginListing]:
+        """The user's sessions, at most MAX_A_USER, the last used first."""
+        rows = await self._database.fetch(_OF_USER, user_id)
+        return [LoginListing(**row) for row in rows]
 
     async def end_all(self, user_id: int) -> None:
         """End every session of the user, and revoke all tokens so far."""
-        await self._revocations.revoke_issued_before(user_id)
         async with self._database.transaction():
+            await self._revocations.add_issued_before(user_id)
             await LoginSession.filter(user_id=user_id).delete()
 
     async def revoke_token(self, user_id: int, jti: str, expires_at: float) -> None:

@@ -1,5 +1,6 @@
 """Logins that are renewed and ended, over memory and a hand-moved clock."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from auth.tokens.key_ring import KeyRing
 from storage.records import Person
 from tests.auth.fakes import Clock, MemoryAccounts, MemoryKeys, MemorySessions
 
-ACCESS_S, REFRESH_S = 60, 3600
+ACCESS_S, REFRESH_S, LONGEST_S = 60, 3600, 36_000
 
 
 class World:
@@ -25,7 +26,9 @@ class World:
         issuer = Issuer(names, ACCESS_S, self.clock.unix)
         self.verifier = Verifier(keys.jwks, names, now=self.clock.unix)
         self.results: list[str] = []
-        self.sessions = Sessions(self.store, keys, issuer, REFRESH_S, self.results.append, self.clock.unix)
+        self.sessions = Sessions(
+            self.store, keys, issuer, REFRESH_S, self.results.append, self.clock.unix, longest_s=LONGEST_S
+        )
 
     async def log_in(self) -> Tokens:
         ann = await self.person()
@@ -100,6 +103,27 @@ async def test_session_ends_when_it_is_not_renewed(world: World) -> None:
     world.clock.advance(REFRESH_S)
     assert await world.sessions.refresh(tokens.refresh_token) == Ended()
     assert world.store.sessions == {}
+
+
+async def test_session_ends_however_often_it_is_renewed(world: World) -> None:
+    tokens = await world.log_in()
+    for _ in range(LONGEST_S // REFRESH_S * 2 - 1):
+        world.clock.advance(REFRESH_S // 2)
+        tokens = await world.refresh(tokens.refresh_token)
+    assert tokens.refresh_expires_in_s == REFRESH_S // 2, "until the end of the session"
+    assert [each.expires_at for each in await world.sessions.of_user(1)] == [world.clock.seconds + REFRESH_S // 2]
+    world.clock.advance(REFRESH_S // 2)
+    assert await world.sessions.of_user(1) == []
+    assert await world.sessions.refresh(tokens.refresh_token) == Ended()
+    assert world.results[-1] == "ended"
+
+
+async def test_session_of_before_a_shorter_limit_ends_too(world: World) -> None:
+    tokens = await world.log_in()
+    ((session_id, session),) = world.store.sessions.items()
+    world.store.sessions[session_id] = replace(session, created_at=session.created_at - LONGEST_S)
+    assert await world.sessions.of_user(1) == []
+    assert await world.sessions.refresh(tokens.refresh_token) == Ended()
 
 
 async def test_logout_ends_session_by_either_token(world: World) -> None:
