@@ -31,6 +31,7 @@ const at = (id) => document.getElementById(id);
 const base = new URL("..", import.meta.url).href; // the URL of the server, possibly with a path prefix
 const api = new Api({ base });
 const conversation = new Conversation(api, (chatId) => markListed(chatId));
+const renewals = new BroadcastChannel("chat-renewals"); // from any tab of this origin to the others
 const chats = new Map(); // chat id → Chat, kept so that a reopened chat is shown at once and resumes
 let me = null; // {id, username}
 let list = null; // the `ChatList` of the user
@@ -117,15 +118,12 @@ async function renew(sentence) {
   if (!api.refreshToken || performance.now() - renewedAt < RENEWAL_MS) return end(sentence);
   isRenewing = true;
   const asker = me;
+  const from = api.refreshToken;
   try {
     await api.refresh();
-    renewedAt = performance.now();
     if (me !== asker) return;
-    keepTokens();
-    for (const chat of chats.values()) {
-      chat.token = api.token;
-      if (chat.closeCode === 4401) chat.open();
-    }
+    renewals.postMessage({ from, token: api.token, refreshToken: api.refreshToken });
+    useRenewed();
   } catch (error) {
     const isRefused = error.status >= 400 && error.status < 500 && error.status !== 429;
     if (isRefused && me === asker) end(error.status === 403 ? error.message : sentence);
@@ -133,6 +131,23 @@ async function renew(sentence) {
     isRenewing = false; // after an outage, the next refresh of the list tries again
   }
 }
+
+function useRenewed() {
+  renewedAt = performance.now();
+  keepTokens();
+  for (const chat of chats.values()) {
+    chat.token = api.token;
+    if (chat.closeCode === 4401) chat.open();
+  }
+}
+
+/** A copy of this tab has its refresh token, which is used once: a tab that renews passes the new one on to the others. */
+renewals.onmessage = ({ data }) => {
+  if (!api.refreshToken || data.from !== api.refreshToken) return;
+  api.token = data.token;
+  api.refreshToken = data.refreshToken;
+  useRenewed();
+};
 
 /** Returns to the login. Unsent messages stay in this window for the next login of the same user. */
 function end(sentence) {

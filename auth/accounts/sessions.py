@@ -13,8 +13,10 @@ import secrets
 import time
 from base64 import urlsafe_b64encode
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final, Protocol
+
+from msgspec.structs import replace
 
 from auth.events import RefreshResult
 from auth.tokens.access_tokens import Claims, Issuer

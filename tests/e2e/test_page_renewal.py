@@ -1,5 +1,6 @@
 """The page renews its login when the server refuses the token, and shows the login form when that is refused too."""
 
+import asyncio
 from typing import Any
 
 import httpx
@@ -39,3 +40,26 @@ async def test_session_ended_elsewhere_shows_the_login(chromium: Browser, system
     httpx.post(f"{system.url}/api/v1/logout", json=body).raise_for_status()
     await expect(alice.page.locator("#login-error")).to_contain_text("Your session has ended.", timeout=20_000)
     assert await stored(alice.page, RENEWAL) == "None"
+
+
+async def renewed(*pages: Page, before: str) -> str:
+    """The refresh token of these pages, once it is another one and the same in all."""
+    async with asyncio.timeout(20):
+        while len(tokens := {await stored(page, RENEWAL) for page in pages}) > 1 or before in tokens:
+            await asyncio.sleep(0.05)
+    return tokens.pop()
+
+
+async def test_duplicated_tab_follows_renewals_of_the_other(chromium: Browser, system: Any) -> None:
+    alice, _ = await two_in_a_chat(chromium, system.url)
+    async with alice.page.expect_popup() as opening:
+        await alice.page.evaluate("window.open(location.href)")  # copies sessionStorage, as to duplicate the tab does
+    copy = await opening.value
+    await expect(copy.locator("#my-name")).to_have_text(await alice.page.locator("#my-name").inner_text())
+    token = await stored(copy, RENEWAL)
+    for _ in range(2):  # after two renewals, the first token would end the session
+        await spoil_token(alice.page)
+        token = await renewed(alice.page, copy, before=token)
+    await spoil_token(copy)
+    assert await renewed(alice.page, copy, before=token) != "None"
+    await expect(copy.locator("body")).to_have_attribute("data-view", "list")
