@@ -13,7 +13,7 @@ from websockets.exceptions import ConnectionClosed
 from gateway.interfaces.connection import CONNECTION, Connection
 from gateway.interfaces.rate_limits import RateLimited
 from gateway.metrics import Metrics
-from gateway.redis.byte_quotas import LocalBuckets
+from gateway.redis.byte_quotas import LocalByteBuckets
 from gateway.sessions.echo import EchoService, EchoSession
 from gateway.sessions.echo_quota import EchoLimits, EchoQuota
 from gateway.sessions.echo_upstream import Upstream
@@ -67,7 +67,7 @@ class FakeTranscripts:
         return sum(len(lines[0].payload) for lines, _ in self.waiting)
 
 
-class LocalQuotas(LocalBuckets):
+class LocalQuotas(LocalByteBuckets):
     """The buckets of a node without Redis, as `ByteQuotas`; they refill by a clock that stands still."""
 
     def __init__(self) -> None:
