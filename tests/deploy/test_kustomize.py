@@ -21,7 +21,7 @@ from tests.deploy.variants import COMPONENTS
 def test_each_component_builds_with_the_base(component: str, age: str, tmp_path: Path) -> None:
     built = _with_base(component, age, tmp_path)
     added = {each["kind"] for each in built} - {each["kind"] for each in kustomized("k8s/base", age)}
-    expected = {"httproute": {"HTTPRoute"}, "monitoring": {"ServiceMonitor", "PrometheusRule"}}
+    expected = {"httproute": {"HTTPRoute"}, "monitoring": {"ServiceMonitor", "PrometheusRule"}, "stores-ca": set()}
     assert added == expected.get(component, {"Ingress"})
     for each in built:
         check(each, AGES[age])
@@ -39,13 +39,26 @@ def _with_base(component: str, age: str, folder: Path) -> list[Object]:
 
 def test_every_file_is_one_object_and_used() -> None:
     for folder in sorted({path.parent for path in (ROOT / "k8s").rglob("kustomization.yaml")}):
-        listed = set(yaml.safe_load((folder / "kustomization.yaml").read_text())["resources"])
+        listed = set(yaml.safe_load((folder / "kustomization.yaml").read_text()).get("resources", []))
         there = {path.name for path in folder.glob("*.yaml")} - {"kustomization.yaml"}
         assert there == {name for name in listed if not name.startswith("..")}
         for name in there:
             (found,) = yaml.safe_load_all((folder / name).read_text())
             kind = name.removesuffix(".yaml").rpartition("-")[2]
             assert found["kind"].lower().endswith({"hpa": "autoscaler", "pdb": "budget"}.get(kind, kind)), name
+
+
+def test_one_component_mounts_the_ca_of_the_stores_in_every_pod(tmp_path: Path) -> None:
+    built = _with_base("stores-ca", "newest", tmp_path)
+    pods = [each["spec"]["template"]["spec"] for each in built if each["kind"] in ("Deployment", "Job")]
+    assert len(pods) == 3
+    items = [{"key": "ca.crt", "path": "ca.crt"}]
+    for pod in pods:
+        assert {"name": "stores-ca", "secret": {"secretName": "chat-gateway-stores-ca", "items": items}} in pod[
+            "volumes"
+        ]
+        mount = {"name": "stores-ca", "mountPath": "/etc/chat-gateway/tls", "readOnly": True}
+        assert mount in pod["containers"][0]["volumeMounts"]
 
 
 def test_production_overlay_has_no_secret() -> None:

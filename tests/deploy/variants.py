@@ -5,7 +5,7 @@ from typing import Any
 from tests.deploy.programs import Object, charted, kustomized
 
 FOLDERS = ("k8s/base", "k8s/overlays/development", "k8s/overlays/production")
-COMPONENTS = ("ingress-nginx", "ingress-haproxy", "httproute", "monitoring")
+COMPONENTS = ("ingress-nginx", "ingress-haproxy", "httproute", "monitoring", "stores-ca")
 
 _PART: dict[str, Any] = {
     "resources": {"requests": {"cpu": "1", "memory": "1Gi"}, "limits": {"cpu": 2, "memory": "2Gi"}},
