@@ -9,6 +9,7 @@ from starlette.requests import Request
 
 from gateway.authentication.authenticator import Authenticator
 from gateway.authentication.credential_resolver import People
+from gateway.authentication.credentials import NoCredentials, find_credentials
 from gateway.http.problems import banned, invalid_field, not_found
 from gateway.interfaces.membership import ChatAccess, Memberships, access_to
 from gateway.interfaces.revocations import RevocationCheck
@@ -81,9 +82,10 @@ class Actors:
         RedisUnavailable.
         """
         if "x-service-key" not in request.headers:
+            actor = Actor(person=(await self._identity.caller(request)).person)
             if ON_BEHALF_OF.name in request.headers:
                 raise invalid_field(f"{ON_BEHALF_OF.name} needs a service key (X-Service-Key).")
-            return Actor(person=(await self._identity.caller(request)).person)
+            return actor
         service = self._service_keys.require(request, endpoint).name
         represented = request.headers.get(ON_BEHALF_OF.name)
         return Actor(None if represented is None else await self._represented(represented), service)
@@ -91,8 +93,12 @@ class Actors:
     async def user(self, request: Request, endpoint: Callable[..., Any]) -> tuple[Person, Actor]:
         """The user who acts, in an operation that a service has no part in as itself.
 
+        A token counts, also beside a service key, unless the request names the user for whom the service acts.
         Raises: as `of`; Problem (422) if a service names no user.
         """
+        if ON_BEHALF_OF.name not in request.headers and not isinstance(find_credentials(request), NoCredentials):
+            person = (await self._identity.caller(request)).person
+            return person, Actor(person)
         actor = await self.of(request, endpoint)
         if actor.person is None:
             raise invalid_field(f"A service must name the user for whom it acts ({ON_BEHALF_OF.name}).")

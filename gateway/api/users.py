@@ -158,8 +158,10 @@ class UserRoutes:
         "Get users by their ids or by the external issuer's subjects.",
         Audience.SERVICE,
         {200: ProfileList},
+        {409: "conflict"},
         parameters=(_IDS, _SUBS),
-        details=f"At most {MAX_LISTED} in one call. Those that do not exist are left out.",
+        details=f"At most {MAX_LISTED} in one call. Those that do not exist are left out. 409: there are "
+        "no subjects, since `JWT_ISSUER` is not set.",
         scope=Scope.USERS,
     )
     async def _list(self, request: Request) -> Response:

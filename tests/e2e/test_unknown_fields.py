@@ -93,7 +93,7 @@ async def test_seed_calls_ignore_unknown_fields(cluster: Cluster) -> None:
 async def test_unknown_parameters_are_rejected_by_the_api_alone(cluster: Cluster) -> None:
     ann = await cluster.user("ann")
     chat = await cluster.chat(ann)
-    ids = {"chat_id": chat, "user_id": ann.id, "client_id": "c"}
+    ids = {"chat_id": chat, "user_id": ann.id, "client_id": "c", "message_id": 1, "sub": "u7", "session_id": "0" * 32}
     async with httpx.AsyncClient(headers=ann.headers | {"X-Service-Key": KEY}) as http:
         paths = (await http.get(cluster.nodes[0].url + "/openapi.json")).json()["paths"]
         operations = [(path, method, one) for path, methods in paths.items() for method, one in methods.items()]

@@ -109,7 +109,7 @@ def test_missing_python_gives_clear_error(script: str, tmp_path: Path) -> None:
     assert "needs Python 3.11 or newer" in run.stderr
 
 
-SCRIPTS = sorted(path.name for path in (ROOT / "scripts").iterdir() if path.is_file())
+SCRIPTS = sorted(path.name for path in (ROOT / "scripts").iterdir() if path.is_file() and not path.suffix)
 
 
 def _tools(folder: Path, *names: str, **stubs: str) -> dict[str, str]:

@@ -3,7 +3,6 @@
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import fields as fields_of
 from random import Random
 from typing import Any, Final
 
@@ -130,8 +129,8 @@ def _check_request(dialect: Dialect, request: Request, value: Any, payload: byte
     if request.chat_id is not None:
         assert request.chat_id == value["chat_id"] and 0 < request.chat_id <= MAX_ID, request.chat_id
     command = request.command
-    for field in fields_of(command):
-        _check_field(field.name, getattr(command, field.name), value)
+    for name in type(command).__match_args__:
+        _check_field(name, getattr(command, name), value)
 
 
 def _check_field(name: str, content: Any, value: dict[str, Any]) -> None:

@@ -25,7 +25,7 @@ from gateway.protocol.commands import (
 from gateway.protocol.refusals import REFUSALS
 from gateway.protocol.replies import Done, ErrorReply, HistoryPage, PresenceState, Present, Stored
 from gateway.sessions.command_handler import CommandHandler
-from storage.records import ChatEvent, Committed, EventKind, NewEvent, Outcome, Person, Refusal
+from storage.records import ChatEvent, Committed, EventKind, NewEvent, Outcome, Person, Quota, Refusal
 
 ANN = Person(1, "ann")
 CHAT = 7
@@ -197,7 +197,8 @@ async def test_refusal_of_the_store_is_the_reply(handler: Handler, refusal: Refu
 
 
 def rejections(handler: Handler) -> dict[str, float]:
-    return {name: counter._value.get() for name, counter in handler.metrics._quotas.items() if "edits" in name}
+    quotas = (Quota.EDITS, Quota.MESSAGE_EDITS)
+    return {quota: handler.metrics._quota_rejections.labels(quota)._value.get() for quota in quotas}
 
 
 async def test_typing_is_published_for_each_chat(handler: Handler) -> None:
