@@ -84,8 +84,9 @@ def _own_options(query: str) -> tuple[dict[str, str], str]:
 
 def _with_port(host: str) -> str:
     """Raises: ValueError."""
+    host = host.removesuffix(":")  # an empty port (RFC 3986 §3.2.3)
     parts = urlsplit(f"//{host}")
-    if not parts.hostname or parts.port == 0 or parts.netloc != host:
+    if not parts.hostname or parts.port == 0 or parts.netloc != host or host.endswith(":"):
         raise ValueError
     return host if parts.port else f"{host}:{PORT}"
 

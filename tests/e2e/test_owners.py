@@ -56,6 +56,7 @@ async def test_rejoined_member_keeps_read_position(cluster: Cluster) -> None:
     writer, reader = await cluster.enter(0, chat, ann), await cluster.enter(1, chat, bob)
     for _ in range(3):
         await writer.say("x")
+        await reader.next("message")
     await reader.send(type="read_messages", seq=2)
     await writer.next("messages_read")
     assert (await call(cluster, 0, ann, "DELETE", f"{chat}/members/{bob.id}")).status_code == 204

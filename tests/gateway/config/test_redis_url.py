@@ -20,6 +20,14 @@ def test_sentinels_get_password_without_user() -> None:
     assert "pw" not in repr(url)
 
 
+def test_empty_port_of_a_sentinel_is_the_default() -> None:
+    url = SentinelUrl.parse("redis+sentinel://a:,b/chat")
+    assert url is not None
+    assert url.hosts == ("a:26379", "b:26379")
+    with pytest.raises(ValueError, match="like redis"):
+        SentinelUrl.parse("redis+sentinel://a::/chat")
+
+
 def test_url_without_password_sends_none() -> None:
     url = SentinelUrl.parse("redis+sentinel://a/chat")
     assert url is not None
