@@ -68,6 +68,10 @@ class RenewableLogin:
     expires_at: int
 
 
+MAX_USER_AGENT = 200
+"""In characters, as the column has them."""
+
+
 class LoginListing(Struct, frozen=True, gc=False):
     """A login as its user sees it; `user_agent` is the client's own word. Times are in Unix seconds."""
 

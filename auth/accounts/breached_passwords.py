@@ -1,7 +1,7 @@
 """Passwords from breaches: a Bloom filter of the most used ones, in a file that a script makes.
 
 `scripts/generators/breached_passwords.py` says where they come from. A password that is not among them is taken for one
-with a probability of about 1:100,000. A lookup takes some microseconds and asks nobody.
+with a probability of about 1:100,000. A lookup takes some microseconds and sends no request.
 """
 
 import hashlib

@@ -65,7 +65,7 @@ class PasswordCheck:
     ) -> Account | WrongCredentials | Limited:
         """The account, if the password is right; `find` looks it up and is called within the limits only.
 
-        Its hash may have been replaced meanwhile: whoever goes by the result compares it once more.
+        Its hash may have been replaced meanwhile: a caller that acts on the result compares it once more.
 
         The limits are checked again after the password: guesses that were all sent at once learn nothing beyond them.
 

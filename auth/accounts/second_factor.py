@@ -1,7 +1,7 @@
 """One-time codes as a second factor (TOTP, RFC 6238: SHA-1, 6 digits, 30 s), and recovery codes in their place.
 
 A code is accepted within the step before or after the current one, and once: with it, it and all earlier ones are used
-up. Only who knows the password gets to the code, so a limit per user locks nobody out by strangers.
+up. The code is checked after the password, so strangers cannot use up the limit of a user's attempts.
 """
 
 import base64

@@ -58,8 +58,8 @@ class InvitationRoutes:
         {503: "unavailable"},
         body=NewInvitation,
         example={"login": "ann", "expires_in_s": 86400},
-        details="For one `login`, or without one for any. `POST /register` uses it up, once; where REGISTRATION=invite "
-        "nobody can register without one.",
+        details="For one `login`, or without one for any. `POST /register` uses it up, once; with REGISTRATION=invite "
+        "every registration needs one.",
         scope=Scope.USERS,
     )
     async def create(self, request: Request) -> Response:

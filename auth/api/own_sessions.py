@@ -16,8 +16,8 @@ from auth.api.answers import api_route, json_answer
 from auth.api.callers import Callers
 from httpapi.audit.facts import note
 from httpapi.operation import Audience, operation
+from storage.auth_records import MAX_USER_AGENT
 
-MAX_USER_AGENT: Final = 200
 _ID: Final = re.compile("[0-9a-f]{32}")
 
 

@@ -37,7 +37,7 @@ WORKERS: Final = 4
 ATTEMPTS: Final = 5
 LONGEST_PAUSE_S: Final = 20.0
 PER_ACCOUNT_AND_HOUR: Final = 5
-"""Requests for one login, whether or not an account has it: nobody gets more mails than that."""
+"""Requests for one login, whether or not an account has it: the limit of mails to one owner."""
 CONFIRMS: Final = 30
 """Attempts of one client to use a token, in a minute."""
 

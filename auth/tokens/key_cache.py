@@ -84,7 +84,7 @@ class KeyCache(Generic[K]):
             log.warning("keys_unreadable", extra={"fields": {"error": type(error).__name__}})
         else:
             self._last_failed = False
-            # before the issuer has a key, whoever asks must not delay the first one
+            # while the issuer has no key, a request must not delay the reading of its first one
             self._next_read = self._monotonic() + (KEYS_MAX_AGE_S if self._keys else RETRY_INTERVAL_S)
         finally:
             self._reading = None

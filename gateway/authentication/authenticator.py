@@ -27,7 +27,7 @@ OnCaller = Callable[[HTTPConnection, int | None], Awaitable[None]]
 
 
 async def _no_more(_: HTTPConnection, __: int | None) -> None:
-    """Rejects nobody."""
+    """Accepts every caller."""
 
 
 @dataclass(frozen=True, slots=True)

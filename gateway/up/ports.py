@@ -30,7 +30,7 @@ def free_port(host: str = "127.0.0.1") -> int:
 
 
 def _reserve(host: str, port: int) -> bool:
-    """Whether nobody has the port, not even reserved: a bind without SO_REUSEADDR is exclusive."""
+    """Whether the port was free, and not reserved either: a bind without SO_REUSEADDR is exclusive."""
     try:
         probe = _socket(host, port)
     except OSError:

@@ -5,7 +5,7 @@ from time import time
 from typing import Final
 
 from storage.auth_models import LoginSession
-from storage.auth_records import LoginListing, RenewableLogin, RevocationKind, name_digest
+from storage.auth_records import MAX_USER_AGENT, LoginListing, RenewableLogin, RevocationKind, name_digest
 from storage.database.database import Database
 from storage.log.event_rows import person_of
 from storage.models import StoreIdentity
@@ -13,7 +13,6 @@ from storage.repositories.revocations import KEPT_S, Revocations, append_entry
 
 MAX_A_USER: Final = 50
 """Sessions of one user; a further login ends the oldest."""
-MAX_USER_AGENT: Final = 200
 PURGED: Final = 500
 """Expired rows that one login deletes at most."""
 ENCRYPTED_AT_ONCE: Final = 500
