@@ -32,7 +32,7 @@ from gateway.redis.connection.command_client import CommandClient
 from gateway.redis.connection.connection import ServerConnection, pack
 from gateway.redis.namespace import Namespace
 from gateway.redis.rate_limits import RedisRateLimits
-from gateway.sessions.outbox import Outbox
+from gateway.sessions.send_queue import SendQueue
 from gateway.transport.websocket_protocol import WebSocketProtocol
 from storage.database.database import open_database
 from storage.log.chat_log import open_chat_log
@@ -265,13 +265,13 @@ def _encodings(rounds: int) -> list[Step]:
 async def _write(socket: Socket, rounds: int) -> Step:
     """A write to a real socket, whose client reads between the measurements: a delivery including the system call."""
     frame = text_frame(ChatDialect().push(EVENT) or b"")
-    outbox = Outbox(socket.lane, on_slow=lambda: None)
+    send_queue = SendQueue(socket.lane, on_slow=lambda: None)
 
     async def write(frames: bytes, count: int, times: int) -> Figure:
         costs = []
         for _ in range(RUNS * times):
             begun = time.thread_time_ns()
-            if write_to_all([outbox] * count, frames) != count:
+            if write_to_all([send_queue] * count, frames) != count:
                 raise RuntimeError("the socket takes no more")
             costs.append((time.thread_time_ns() - begun) / count / 1000)
             await socket.client.readexactly(len(frames) * count)

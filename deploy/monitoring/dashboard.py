@@ -128,7 +128,7 @@ ROWS: dict[str, list[Panel]] = {
             "Delivery lag",
             "s",
             _quantiles("chat_gateway_delivery_lag_seconds"),
-            "From the store's timestamp of a message to the outboxes. Includes the difference of the hosts' clocks.",
+            "From the store's timestamp of a message to the send queues. Includes the difference of the hosts' clocks.",
         ),
         Panel("Commit time", "s", _quantiles("chat_gateway_commit_seconds")),
         Panel(
@@ -210,7 +210,7 @@ ROWS: dict[str, list[Panel]] = {
         Panel("Wait for a database connection", "s", _worst("chat_gateway_database_wait_seconds"), "p99, by node."),
         Panel("Events waiting for a commit", "short", {"{{instance}}": _now("chat_gateway_commit_waiting_events")}),
         Panel(
-            "Outboxes",
+            "Send queues",
             "bytes",
             {
                 "all {{instance}}": _now("chat_gateway_outbox_bytes"),

@@ -1,4 +1,4 @@
-"""Pages of a chat's log: read from memory where it reaches far enough, and never larger than an outbox.
+"""Pages of a chat's log: read from memory where it reaches far enough, and never larger than a send queue.
 
 Invariant: a page holds at most about PAGE_BYTES of JSON, or a single event. So a page may be shorter than the requested
 limit; only an empty page means that there are no more events.
@@ -14,7 +14,7 @@ from httpapi.bounded_json import to_json
 from storage.records import ChatEvent
 
 PAGE_BYTES = 512 * 1024
-"""Half of an outbox (200 texts of 1,000 control characters would be 1.2 MB: JSON escapes each as six bytes)."""
+"""Half of a send queue (200 texts of 1,000 control characters would be 1.2 MB: JSON escapes each as six bytes)."""
 _CHARACTER_BYTES = 6
 _EVENT_BYTES = 1_000
 """Upper bound of an event's JSON without its text."""

@@ -1,7 +1,7 @@
 """Brings a session from its last position to the live stream of a chat.
 
 Keeps invariant 4: until its position equals the node's, a session gets pages of missed events at the pace of its own
-outbox; it joins in the turn of the event loop in which nothing is missing. There is no await between check and join.
+send queue; it joins in the turn of the event loop in which nothing is missing. No await is between check and join.
 """
 
 from gateway.delivery.hub import Hub
@@ -14,7 +14,7 @@ from gateway.protocol.replies import CaughtUp, Established, Reset
 from storage.records import ChatEvent
 
 WRITE_BYTES = 128 * 1024
-"""A write ends with the event that exceeds this; an event has at most some 60 KB, so a write is far below an outbox."""
+"""A write ends with the event that exceeds this; an event has at most some 60 KB, so it is far below a send queue."""
 
 
 class Resume:
@@ -57,7 +57,7 @@ class Resume:
         self._join(subscription)
 
     async def _page(self, subscription: Subscription) -> bool:
-        """Write the next events once the outbox has room; False if the session is closed.
+        """Write the next events once the send queue has room; False if the session is closed.
 
         One write per page: the events after the write are requested again, as they may be edited or deleted meanwhile.
         """

@@ -124,7 +124,7 @@ class Subscription:
 
     @property
     def outlet(self) -> FrameSink:
-        """The outbox of the session itself, so that a delivery has no extra call."""
+        """The send queue of the session itself, so that a delivery has no extra call."""
         return self.session.outlet
 
     def reset(self, last_seq: int, epoch: str) -> None:

@@ -72,7 +72,7 @@ class Recipient(Protocol):
         ...
 
     async def wait_writable(self) -> bool:
-        """Return once its outbox has room for another page; False if it is closed."""
+        """Return once its send queue has room for another page; False if it is closed."""
         ...
 
     def close(self, disconnect: Disconnect) -> None:

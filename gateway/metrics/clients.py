@@ -71,7 +71,7 @@ class ClientMetrics:
             buckets=FAST,
         )
         self.slow_consumers = Counter(
-            "chat_gateway_slow_consumers_total", "Clients closed because their outbox was full.", registry=registry
+            "chat_gateway_slow_consumers_total", "Clients closed because their send queue was full.", registry=registry
         )
         self.input_slowed = Counter(
             "chat_gateway_input_slowed_total",
@@ -133,7 +133,7 @@ class ClientMetrics:
         )
 
     def watch(self, clients: Collection[OpenSession], seats: Callable[[], int]) -> None:
-        """Add gauges that read at every scrape the outboxes of these clients and the number of this node's seats."""
+        """Add gauges that read at every scrape the send queues of these clients and the number of this node's seats."""
 
         def buffered() -> float:
             return sum(client.buffered for client in clients)
@@ -141,8 +141,8 @@ class ClientMetrics:
         def most() -> float:
             return max((client.buffered for client in clients), default=0)
 
-        self._registry.watch("chat_gateway_outbox_bytes", "Bytes in all outboxes.", buffered)
-        self._registry.watch("chat_gateway_outbox_largest_bytes", "Bytes in the largest outbox.", most)
+        self._registry.watch("chat_gateway_outbox_bytes", "Bytes in all send queues.", buffered)
+        self._registry.watch("chat_gateway_outbox_largest_bytes", "Bytes in the largest send queue.", most)
         self._registry.watch(
             "chat_gateway_seats", "Members present in chats by a socket on this node.", lambda: float(seats())
         )

@@ -52,11 +52,11 @@ class DeliveryMetrics:
             registry=registry,
         )
         self._bytes = Counter(
-            "chat_gateway_broadcast_bytes_total", "Bytes of frames passed to outboxes.", registry=registry
+            "chat_gateway_broadcast_bytes_total", "Bytes of frames passed to send queues.", registry=registry
         )
         self._lag = Histogram(
             "chat_gateway_delivery_lag_seconds",
-            "Time from a message's timestamp in the store to this node's outboxes, by the clocks of both hosts.",
+            "Time from a message's timestamp in the store to this node's send queues, by the clocks of both hosts.",
             registry=registry,
             buckets=SLOW,
         )

@@ -115,7 +115,7 @@ class CommandHandler:
         self._session.done(request)
 
     async def history(self, request: Request, access: ChatAccess, command: GetHistory) -> None:
-        """Reply with a page of stored events or messages, once the outbox has room for it.
+        """Reply with a page of stored events or messages, once the send queue has room for it.
 
         Raises: StorageUnavailable.
         """

@@ -19,7 +19,7 @@ from gateway.protocol.frames import binary_frame, text_frame
 from gateway.sessions.echo_quota import Allowance, EchoQuota
 from gateway.sessions.echo_transcript import WINDOW_BYTES, Conversation, Message
 from gateway.sessions.echo_upstream import Upstream, UpstreamLink
-from gateway.sessions.outbox import Outbox
+from gateway.sessions.send_queue import SendQueue
 from gateway.tasks import Tasks
 from storage.auth_records import Credential
 from storage.records import Direction, Quota
@@ -55,7 +55,7 @@ class EchoSession:
         self._connection = connection
         self._user_id = user_id
         self._on_closed = on_closed
-        self._outbox = Outbox(connection, on_slow=self._on_slow)
+        self._send_queue = SendQueue(connection, on_slow=self._on_slow)
         self._allowance = allowance
         self._conversation = Conversation(
             echo.transcripts, user_id, allowance, on_lost=self._on_lost, on_exceeded=self._on_exceeded
@@ -127,13 +127,13 @@ class EchoSession:
     # --- private
 
     def _answer(self, message: Message) -> None:
-        self._outbox.offer(text_frame(message.payload) if message.is_text else binary_frame(message.payload))
+        self._send_queue.offer(text_frame(message.payload) if message.is_text else binary_frame(message.payload))
 
     async def _wait_client_ready(self) -> bool:
         """Wait until the client has read most of its responses; close it and return False after TAKE_S."""
         try:
             async with asyncio.timeout(TAKE_S):
-                return await self._outbox.wait_writable()
+                return await self._send_queue.wait_writable()
         except TimeoutError:
             self._on_slow()
             return False

@@ -65,7 +65,7 @@ class NativeSession(Session):
         self._subscriptions: dict[int, NativeSubscription] = {}
         self._is_over = False
         self._replay_lock = asyncio.Lock()
-        """Allows one replay at a time, so that replays hold one page in memory and never overfill the outbox."""
+        """Allows one replay at a time, so that replays hold one page in memory and never overfill the send queue."""
 
     def _begin(self) -> None:
         self._context.local_clients.add(self)

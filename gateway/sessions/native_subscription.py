@@ -36,7 +36,7 @@ class NativeSubscription:
 
     @property
     def outlet(self) -> FrameSink:
-        """The outbox of the session."""
+        """The send queue of the session."""
         return self._session.outlet
 
     async def wait_writable(self) -> bool:

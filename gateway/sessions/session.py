@@ -22,7 +22,7 @@ from gateway.protocol.frames import text_frame
 from gateway.protocol.refusals import NOT_REFRESHED, REFRESHED_TOO_OFTEN, UNAVAILABLE, commands_limited
 from gateway.protocol.replies import ErrorReply, Refreshed, Reply, TokenExpiring
 from gateway.sessions.context import Peer, SessionContext
-from gateway.sessions.outbox import Outbox
+from gateway.sessions.send_queue import SendQueue
 from storage.errors import StorageUnavailable
 
 logger = logging.getLogger("gateway.session")
@@ -58,7 +58,7 @@ class Session(ABC):
         self._node = context.node
         self._metrics = context.metrics
         self._connection = connection
-        self.outlet = Outbox(connection, on_slow=self._on_slow)
+        self.outlet = SendQueue(connection, on_slow=self._on_slow)
         """The send queue; when it is full, this session is closed as a slow consumer."""
         self._on_closed = on_closed
         self._limits = context.limits.of_socket(peer.network if peer.person is None else peer.person.id)
@@ -131,7 +131,7 @@ class Session(ABC):
     # --- output
 
     async def wait_writable(self) -> bool:
-        """Wait until the outbox has room for a page; False if the socket is closed."""
+        """Wait until the send queue has room for a page; False if the socket is closed."""
         return await self.outlet.wait_writable()
 
     def tell(self, reply: Reply) -> None:

@@ -14,7 +14,7 @@ from tests.support.cluster import Cluster, run_cluster
 
 COUNT = 200
 CONTROL = "x" + "\x01" * 999
-"""Six bytes of JSON each: all of them together would be 1.2 MB, more than an outbox takes."""
+"""Six bytes of JSON each: all of them together would be 1.2 MB, more than a send queue takes."""
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from gateway.protocol.commands import MAX_HISTORY
 from gateway.protocol.validation import MAX_CLIENT_MSG_ID
 from gateway.server.serve import MAX_FRAME_BYTES
 from gateway.sessions.native import MAX_SUBSCRIPTIONS
-from gateway.sessions.outbox import DEFAULT_LIMIT
+from gateway.sessions.send_queue import DEFAULT_LIMIT
 from gateway.sessions.session import MAX_REFUSALS, MAX_WAITING, REFUSAL_WINDOW_S
 from gateway.sessions.typing_throttle import TYPING_INTERVAL_S
 from gateway.transport import incoming

@@ -9,7 +9,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from statistics import quantiles
 
-from gateway.sessions.outbox import DEFAULT_LIMIT
+from gateway.sessions.send_queue import DEFAULT_LIMIT
 from tests.support.chat_client import ChatClient
 from tests.support.cluster import Cluster, User, run_cluster
 

@@ -43,7 +43,7 @@ async def test_session_that_left_during_open_does_not_join() -> None:
 
 
 class SlowReader:
-    """A session whose outbox has room for a write whenever the test says so."""
+    """A session whose send queue has room for a write whenever the test says so."""
 
     dialect = ChatDialect()
 

@@ -31,7 +31,7 @@ CHAT = 1
 
 @dataclass(eq=False)
 class Session:
-    """A session with room in its outbox until it is closed."""
+    """A session with room in its send queue until it is closed."""
 
     dialect: Dialect = field(default_factory=ChatDialect)
     is_open: bool = True

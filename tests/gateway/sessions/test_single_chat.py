@@ -77,7 +77,7 @@ async def world() -> AsyncIterator[World]:
     await world.node.tasks.close()
 
 
-async def test_outbox_is_served_by_the_socket(world: World) -> None:
+async def test_send_queue_is_served_by_the_socket(world: World) -> None:
     assert world.connection.served is world.session.outlet
 
 

@@ -52,7 +52,7 @@ class Kernel:
 
 
 class Outlet:
-    """Passes what is queued to the writer, as an outbox does."""
+    """Passes what is queued to the writer, as a send queue does."""
 
     def __init__(self, writer: SocketWriter) -> None:
         self.writer = writer

@@ -1,9 +1,9 @@
 """The send queue of one session: bounded, and never blocking.
 
 Keeps invariant 2: a write that does not fit closes this client as a slow consumer. Nothing is dropped silently, and no
-other client waits. The bytes are in the transport's own buffer, so that an idle outbox costs nothing. A client is slow
-only if earlier bytes are pending: an empty outbox accepts one write of any size (a commit of 200 of the longest texts
-is 1.2 MB).
+other client waits. The bytes are in the transport's own buffer, so that an idle queue costs nothing. A client is slow
+only if earlier bytes are pending: an empty queue accepts one write of any size (a commit of 200 of the longest texts is
+1.2 MB).
 """
 
 from collections.abc import Callable
@@ -15,7 +15,7 @@ DEFAULT_LIMIT = 1024 * 1024
 """Bytes that the kernel has not accepted yet."""
 
 
-class Outbox:
+class SendQueue:
     """Frames for one client over its connection. `on_slow` is called once, when the limit is exceeded."""
 
     __slots__ = ("_connection", "_is_slow", "_limit", "_on_slow", "write")
