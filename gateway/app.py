@@ -13,21 +13,21 @@ from starlette.routing import BaseRoute
 from auth.tokens.access_tokens import PublicKeys, Verifier
 from auth.tokens.external_issuer import ExternalIssuerVerifier
 from gateway.api.chat_access import Actors
-from gateway.api.chat_activity import ChatActivityRoutes
-from gateway.api.chats import ChatRoutes
-from gateway.api.clients import ClientRoutes
-from gateway.api.links import LinkRoutes
-from gateway.api.members import MemberRoutes, NamedMembers
+from gateway.api.chats.activity import ChatActivityRoutes
+from gateway.api.chats.chats import ChatRoutes
+from gateway.api.chats.links import LinkRoutes
+from gateway.api.chats.members import MemberRoutes, NamedMembers
+from gateway.api.chats.presence import PresenceRoutes
 from gateway.api.messages import MessageRoutes
 from gateway.api.operator.audit import AuditLog, AuditRoutes
 from gateway.api.operator.metrics import MetricsRoutes
 from gateway.api.operator.probes import ProbeRoutes
-from gateway.api.people import PeopleRoutes
-from gateway.api.presence import PresenceRoutes
 from gateway.api.room_messages import RoomMessageRoutes
 from gateway.api.transcripts import TranscriptRoutes
-from gateway.api.user_sessions import UserSessionRoutes
-from gateway.api.users import UserRoutes
+from gateway.api.users.clients import ClientRoutes
+from gateway.api.users.people import PeopleRoutes
+from gateway.api.users.sessions import UserSessionRoutes
+from gateway.api.users.users import UserRoutes
 from gateway.asyncapi.document import document
 from gateway.asyncapi.routes import web_socket_pages
 from gateway.audit import audit_records
@@ -51,7 +51,7 @@ from gateway.endpoints.room import RoomEndpoint
 from gateway.endpoints.service import ServiceEndpoint
 from gateway.http.call_limits import CallLimits, CallRates
 from gateway.http.problems import HANDLERS
-from gateway.interfaces.public_channel import PublicChannel
+from gateway.interfaces.rooms import PublicChannel
 from gateway.interfaces.session import OpenSession
 from gateway.metrics import Metrics
 from gateway.middleware import ABOUT, REFUSALS, Edge

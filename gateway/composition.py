@@ -18,10 +18,9 @@ from gateway.delivery.repair import INTERVAL_S, Repair
 from gateway.delivery.replay_cache import ReplayCache
 from gateway.delivery.subscription import SubscriptionRegistry
 from gateway.interfaces.broker import Broker
-from gateway.interfaces.caller_buckets import CallerBuckets
 from gateway.interfaces.client_registry import ClientRegistry
 from gateway.interfaces.presence import Presence
-from gateway.interfaces.rate_limits import ByteQuotas
+from gateway.interfaces.rate_limits import ByteQuotas, CallerBuckets
 from gateway.interfaces.revocations import RevocationLog
 from gateway.interfaces.rooms import RoomInbox, Store
 from gateway.interfaces.session import OpenSession
@@ -30,15 +29,15 @@ from gateway.interfaces.transcripts import Transcripts
 from gateway.metrics import Metrics
 from gateway.metrics.process import measure_loop_lag
 from gateway.node.broker_listener import BrokerHandler
-from gateway.node.chat_policy import ChatPolicy
 from gateway.node.evictions import Evictions, expire
 from gateway.node.leave_queue import LeaveQueue
 from gateway.node.local_clients import LocalClients
 from gateway.node.member_changes import MemberChanges
 from gateway.node.node import Node
+from gateway.node.policy.chat_policy import ChatPolicy
+from gateway.node.policy.revocation_list import RevocationList
 from gateway.node.presence_publisher import PresencePublisher
 from gateway.node.read_positions import ReadPositions
-from gateway.node.revocation_list import RevocationList
 from gateway.node.room_inbox import StoreInbox
 from gateway.node.user_feed import UserFeed
 from gateway.node.user_sessions import UserSessions

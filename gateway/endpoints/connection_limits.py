@@ -17,7 +17,7 @@ from typing import Final
 from starlette.requests import HTTPConnection
 
 from gateway.http.problems import Problem, unavailable
-from gateway.interfaces.caller_buckets import CallerBuckets, Take
+from gateway.interfaces.rate_limits import CallerBuckets, Take
 from httpapi.client_address import UNKNOWN, networks_of
 from httpapi.errors import retry_later
 

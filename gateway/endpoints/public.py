@@ -11,7 +11,7 @@ from gateway.delivery.subscription import PendingSubscription
 from gateway.dialects.base import Dialect
 from gateway.endpoints.base import PendingSession, asks_for_warning
 from gateway.interfaces.presence import Seat
-from gateway.interfaces.public_channel import PublicChannel
+from gateway.interfaces.rooms import PublicChannel
 from gateway.node.member_changes import MemberChanges
 from gateway.protocol.ids import Since, read_since
 from gateway.sessions.context import Peer, SessionContext

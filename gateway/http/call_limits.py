@@ -17,7 +17,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from gateway.http.costs import COSTS, Cost
-from gateway.interfaces.caller_buckets import CallerBuckets, Exhausted, Take
+from gateway.interfaces.rate_limits import CallerBuckets, Exhausted, Take
 from gateway.protocol.codes import ErrorCode
 from httpapi.client_address import Network, client_address, networks_of
 from httpapi.errors import Problem, retry_later

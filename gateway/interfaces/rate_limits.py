@@ -1,5 +1,10 @@
-"""The limits of what a user stores in a minute, across all nodes. Implemented by `gateway.redis.rate_limits`."""
+"""Limits across all nodes: of what a user stores, and of what each caller asks for.
 
+Implemented by `gateway.redis.rate_limits`, `gateway.redis.byte_quotas` and `gateway.redis.caller_buckets`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final, Protocol
 
 from msgspec import Struct
@@ -51,4 +56,32 @@ class ByteQuotas(Protocol):
 
     async def give_back(self, key: str, unused: int, size: int) -> None:
         """Put bytes back that were taken and not used. Never raises."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Take:
+    """What a request takes from a bucket, which holds `per_minute` (at least 1) and refills evenly over a minute."""
+
+    bucket: str
+    amount: int
+    per_minute: int
+
+
+@dataclass(frozen=True, slots=True)
+class Exhausted:
+    """The bucket holds less than was asked for; it will hold enough in `retry_after_s`."""
+
+    bucket: str
+    retry_after_s: float
+
+
+class CallerBuckets(Protocol):
+    """The buckets of each caller; a new caller's are full."""
+
+    async def take(self, caller: str, takes: Sequence[Take]) -> Exhausted | None:
+        """Take from several buckets of a caller, from all or from none; None if they held enough.
+
+        Never raises, and takes at most 0.25 s: while Redis does not respond, buckets of this node decide.
+        """
         ...

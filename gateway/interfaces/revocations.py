@@ -43,7 +43,7 @@ class RevocationLog(Protocol):
 
 
 class RevocationCheck(Protocol):
-    """What this node knows: everything older than a few seconds. Implemented by `gateway.node.revocation_list`."""
+    """What this node knows, but for the last seconds. Implemented by `gateway.node.policy.revocation_list`."""
 
     def refusal(self, credential: Credential) -> Disconnect | None:
         """Why a session with this credential must end; None if it may go on. Does not wait."""

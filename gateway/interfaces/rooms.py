@@ -1,10 +1,13 @@
-"""The named rooms of seed 002, implemented by `storage.repositories.rooms`, and the inbox for their messages."""
+"""The rooms of seed 002, with the inbox for their messages, and the public channel of seed 003.
+
+Implemented by `storage.repositories.rooms` and `storage.repositories.public_channel`.
+"""
 
 from dataclasses import dataclass
 from typing import Protocol, TypeGuard
 
 from gateway.protocol.validation import check_text
-from storage.records import QUEUE_SENDER, EventKind, NewEvent, OnOutcome, Refusal, Room, RoomEntry
+from storage.records import QUEUE_SENDER, Admission, EventKind, NewEvent, OnOutcome, Refusal, Room, RoomEntry
 
 
 class Store(Protocol):
@@ -64,5 +67,17 @@ class RoomInbox(Protocol):
 
         Raises: StorageUnavailable, QueueUnavailable. The message may have been accepted nevertheless, so a retry
         should have the same `client_msg_id`.
+        """
+        ...
+
+
+class PublicChannel(Protocol):
+    """A chat in which every user who enters becomes a member."""
+
+    async def enter(self, user_id: int) -> tuple[Admission, bool]:
+        """The user's membership and the channel's position, and whether the membership is new; one query if it is not.
+
+        The first call creates the channel; concurrent first calls on any number of nodes create one.
+        Raises: StorageUnavailable.
         """
         ...

@@ -9,7 +9,10 @@ from gateway.protocol.publications import MemberRemoved, encode
 
 
 class MemberChanges:
-    """Called after the commit of each change; never blocks. Implements `gateway.api.members.MembershipListener`."""
+    """Called after the commit of each change; never blocks.
+
+    Implements `gateway.api.chats.members.MembershipListener`.
+    """
 
     def __init__(self, feed: UserFeed, evictions: Evictions, broker: Broker) -> None:
         self._feed = feed

@@ -6,7 +6,7 @@ from gateway.delivery.subscription import SubscriptionRegistry
 from gateway.interfaces.broker import Broker
 from gateway.interfaces.session import OpenSession
 from gateway.node.local_clients import LocalClients
-from gateway.node.revocation_list import RevocationList
+from gateway.node.policy.revocation_list import RevocationList
 from gateway.protocol.codes import Close, Disconnect
 from gateway.protocol.control import RevocationsAdded, UserDisconnected, encode
 

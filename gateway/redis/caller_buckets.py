@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from gateway.errors import RedisUnavailable
-from gateway.interfaces.caller_buckets import Exhausted, Take
+from gateway.interfaces.rate_limits import Exhausted, Take
 from gateway.redis.connection.command_client import CommandExecutor, Script
 
 WINDOW_US: Final = 60_000_000

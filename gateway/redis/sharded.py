@@ -13,10 +13,9 @@ from typing import Generic, Protocol, TypeVar
 
 from gateway.errors import RedisUnavailable
 from gateway.interfaces.broker import BrokerListener
-from gateway.interfaces.caller_buckets import Exhausted, Take
 from gateway.interfaces.client_registry import ClientConnection, ConnectedClient
 from gateway.interfaces.presence import Entered, Left, PresenceListener, Seat
-from gateway.interfaces.rate_limits import Admitted, RateLimited
+from gateway.interfaces.rate_limits import Admitted, Exhausted, RateLimited, Take
 from gateway.protocol.replies import Present
 from gateway.redis.byte_quotas import RedisByteQuotas
 from gateway.redis.caller_buckets import RedisBuckets
@@ -251,7 +250,7 @@ class ShardedLimits(_Sharded[RedisRateLimits]):
 
 
 class ShardedBuckets(_Sharded[RedisBuckets]):
-    """Implements `gateway.interfaces.caller_buckets.CallerBuckets`."""
+    """Implements `gateway.interfaces.rate_limits.CallerBuckets`."""
 
     async def take(self, caller: str, takes: Sequence[Take]) -> Exhausted | None:
         """Implement `CallerBuckets.take`."""

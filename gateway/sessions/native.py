@@ -12,7 +12,7 @@ from gateway.interfaces.connection import Connection
 from gateway.interfaces.membership import ChatAccess, access_to
 from gateway.interfaces.presence import Seat
 from gateway.interfaces.session import OnClosed
-from gateway.node.roles import COMMANDS, Party
+from gateway.node.policy.roles import COMMANDS, Party
 from gateway.protocol.codes import ErrorCode
 from gateway.protocol.commands import (
     DeleteMessage,
@@ -238,7 +238,7 @@ class NativeSession(Session):
 
 
 class _Rule:
-    """The handler of a command; `gateway.node.roles` says who may use it.
+    """The handler of a command; `gateway.node.policy.roles` says who may use it.
 
     The handler gets the session, the request, the command, and the id of its chat, if it has one; `in_chat`, where the
     access to the chat is checked before, it gets the `ChatAccess` in place of the id. Other handlers check it

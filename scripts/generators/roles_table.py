@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from gateway.node.roles import COMMANDS, HTTP, SOCKETS, Party, Rule
+from gateway.node.policy.roles import COMMANDS, HTTP, SOCKETS, Party, Rule
 from scripts.generators.marked import ROOT, with_part
 
 

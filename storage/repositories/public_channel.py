@@ -1,4 +1,4 @@
-"""The one public chat of the whole system (seed 003). Implements `gateway.interfaces.public_channel`.
+"""The one public chat of the whole system (seed 003). Implements `gateway.interfaces.rooms`.
 
 Invariant: there is exactly one, created at the first use, also if several nodes use it first at the same time. Its
 `direct_key`, which is unique and different from that of any direct chat, guarantees that.

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from websockets.exceptions import InvalidStatus
 
-from gateway.node.roles import COMMANDS, HTTP, SOCKETS, Party, Rule
+from gateway.node.policy.roles import COMMANDS, HTTP, SOCKETS, Party, Rule
 from httpapi.operation import Scope
 from storage.database.database import Database, open_database
 from storage.records import ChatKind, NewMember, Role

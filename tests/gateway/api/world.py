@@ -14,13 +14,13 @@ from starlette.types import ASGIApp
 from auth.tokens.access_tokens import Issuer, TokenNames, Verifier
 from auth.tokens.key_ring import KeyRing
 from gateway.api.chat_access import Actors
-from gateway.api.chat_activity import ChatActivityRoutes
-from gateway.api.chats import ChatRoutes
-from gateway.api.members import MemberRoutes, NamedMembers
+from gateway.api.chats.activity import ChatActivityRoutes
+from gateway.api.chats.chats import ChatRoutes
+from gateway.api.chats.members import MemberRoutes, NamedMembers
+from gateway.api.chats.presence import PresenceRoutes
 from gateway.api.messages import MessageRoutes
-from gateway.api.people import PeopleRoutes
-from gateway.api.presence import PresenceRoutes
-from gateway.api.users import UserRoutes
+from gateway.api.users.people import PeopleRoutes
+from gateway.api.users.users import UserRoutes
 from gateway.authentication.authenticator import Authenticator
 from gateway.authentication.credential_resolver import CredentialResolver
 from gateway.authentication.origins import Origins
@@ -34,7 +34,7 @@ from gateway.interfaces.presence import Entered, Left, Seat
 from gateway.interfaces.rate_limits import Admitted, RateLimited
 from gateway.metrics import Metrics
 from gateway.middleware import Edge
-from gateway.node.chat_policy import ChatPolicy
+from gateway.node.policy.chat_policy import ChatPolicy
 from gateway.protocol.replies import Present
 from gateway.redis.rate_limits import LocalWindows
 from gateway.sessions.command_limits import CommandLimits, CommandRates

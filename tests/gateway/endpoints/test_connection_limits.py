@@ -15,7 +15,7 @@ from gateway.endpoints.connection_limits import (
     descriptor_limit,
 )
 from gateway.http.problems import unauthorized, unavailable
-from gateway.interfaces.caller_buckets import Exhausted, Take
+from gateway.interfaces.rate_limits import Exhausted, Take
 from httpapi.errors import Problem
 from tests.auth.fakes import Clock
 

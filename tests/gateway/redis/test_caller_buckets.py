@@ -6,7 +6,7 @@ import time
 
 import redis
 
-from gateway.interfaces.caller_buckets import Exhausted, Take
+from gateway.interfaces.rate_limits import Exhausted, Take
 from gateway.redis.caller_buckets import MAX_LOCAL_CALLERS, LocalBuckets, RedisBuckets
 from tests.gateway.redis.layout_nodes import node as layout_node
 from tests.gateway.redis.nodes import open_node

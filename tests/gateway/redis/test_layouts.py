@@ -7,10 +7,9 @@ import pytest
 from auth.accounts.counters import Limit
 from auth.accounts.redis_counters import TIMEOUT_S, RedisCounters
 from gateway.config.redis_url import split, whereabouts
-from gateway.interfaces.caller_buckets import Exhausted, Take
 from gateway.interfaces.client_registry import ClientConnection
 from gateway.interfaces.presence import Seat
-from gateway.interfaces.rate_limits import RateLimited
+from gateway.interfaces.rate_limits import Exhausted, RateLimited, Take
 from gateway.redis.connection.redis_py import open_vendor_clients
 from storage.auth_records import Credential
 from tests.gateway.redis.layout_nodes import LIMIT, Half, node

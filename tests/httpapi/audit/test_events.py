@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from gateway.node.roles import HTTP
+from gateway.node.policy.roles import HTTP
 from httpapi.audit.events import OPERATIONS, UNRECORDED, Event
 
 PAGE = Path(__file__).parents[3] / "docs/audit.md"

@@ -11,13 +11,13 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute
 
 from gateway.api.chat_access import Actor, Actors
-from gateway.api.members import LIMIT, MAX_PAGE, MemberBody, MembershipListener, NamedMembers, unknown_user
+from gateway.api.chats.members import LIMIT, MAX_PAGE, MemberBody, MembershipListener, NamedMembers, unknown_user
 from gateway.api.schemas import ChatList, ChatObject, OwnChatObject, answer, chat_object
 from gateway.http.call_limits import count_rows
 from gateway.http.parameters import QueryCursor, path_id
 from gateway.http.problems import invalid_field, not_found, sentence
 from gateway.interfaces.membership import Memberships
-from gateway.node.chat_policy import ChatPolicy
+from gateway.node.policy.chat_policy import ChatPolicy
 from httpapi.audit.facts import note, note_unchanged
 from httpapi.body import read_json
 from httpapi.caller_turns import CallerTurns

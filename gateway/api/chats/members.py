@@ -17,7 +17,7 @@ from gateway.http.call_limits import count_rows
 from gateway.http.parameters import QueryCursor, QueryNumber, path_id
 from gateway.http.problems import Problem, forbidden, invalid_field, not_found
 from gateway.interfaces.membership import Memberships
-from gateway.node.chat_policy import ChatPolicy
+from gateway.node.policy.chat_policy import ChatPolicy
 from gateway.protocol.ids import MAX_ID
 from httpapi.audit.facts import note, note_unchanged
 from httpapi.body import read_json

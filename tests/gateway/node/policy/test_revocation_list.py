@@ -5,8 +5,8 @@ from collections.abc import Sequence
 
 import pytest
 
-from gateway.node import revocation_list
-from gateway.node.revocation_list import RevocationList
+from gateway.node.policy import revocation_list
+from gateway.node.policy.revocation_list import RevocationList
 from gateway.protocol.codes import Close, Disconnect
 from storage.auth_records import Credential, RevocationEntry, RevocationKind, name_digest
 from storage.errors import StorageUnavailable

@@ -1,0 +1,1 @@
+"""Users over HTTP: their profiles, blocks, connected clients and sessions."""
