@@ -1,4 +1,4 @@
-"""Limits the input of one socket: a portion per turn of the event loop, and a rate over time.
+"""Limits the input of one socket: a portion per turn of the event loop while others wait, and a rate over time.
 
 Input beyond that waits: the rest of the current read here, everything after it in the kernel. A socket that has used up
 its allowance is not read for SLOW_S. It is closed with 4429 when that has happened FLOOD_ROUNDS times with input left
@@ -39,8 +39,8 @@ class LimitedSocket(Protocol):
     disconnected: bool
     close_sent: bool
 
-    def handle_input(self, data: bytes, at: int) -> None:
-        """Handle the portion of a read that begins at `at`, take its cost off the allowance, and `hold_rest`."""
+    def handle_input(self, data: bytes, at: int) -> int:
+        """Handle the portion of a read that begins at `at`, take its cost off the allowance, and return its end."""
         ...
 
     def close_flood(self) -> None:
@@ -74,9 +74,28 @@ class Incoming:
         self._refilled_at = monotonic()
         self._flood_rounds = 0
 
+    def handle(self, data: bytes, at: int) -> None:
+        """Handle a read from `at`: a portion, and more while no other socket waits for its turn. The rest waits.
+
+        So the messages that a client sends together are committed together, and delivered in one write per socket.
+        """
+        at = self._socket.handle_input(data, at)
+        while at < len(data) and self._may_continue():
+            at = self._socket.handle_input(data, at)
+        if at < len(data) or self.allowance <= 0:
+            self.hold_rest(data, at)
+
+    def _may_continue(self) -> bool:
+        if self.allowance <= 0 or self.is_paused or self._socket.read_paused or self._is_ended():
+            return False
+        return self._queues.turns.has_time()
+
+    def _is_ended(self) -> bool:
+        return self._socket.disconnected or self._transport.is_closing()
+
     def hold_rest(self, data: bytes, end: int) -> None:
         """Hold the rest of a read, after a portion that used up the allowance or was not the whole read."""
-        if self._socket.disconnected or self._transport.is_closing():
+        if self._is_ended():
             return
         if self.allowance <= 0 and monotonic() - self._refilled_at >= SLOW_S:
             self._grant()
@@ -143,10 +162,10 @@ class Incoming:
             return  # the end of the pause calls `resume_if_free`
         data, at = self._unread, self._at
         self.drop_unread()
-        if self._socket.disconnected or self._transport.is_closing():
+        if self._is_ended():
             return
         if at < len(data):
-            self._socket.handle_input(data, at)
+            self.handle(data, at)
         self.resume_if_free()
 
     def refill(self) -> None:

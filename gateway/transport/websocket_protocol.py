@@ -138,7 +138,7 @@ class WebSocketProtocol(UvicornSocket):
         elif len(data) > LONG_READ_BYTES:
             self._incoming.hold_rest(data, 0)  # `turns` bounds what all long reads take of a turn of the loop together
         else:
-            self.handle_input(data, 0)
+            self._incoming.handle(data, 0)
 
     def eof_received(self) -> None:
         """Bound the close: the peer has ended its side, and asyncio closes the transport once its buffer is written."""
@@ -299,11 +299,11 @@ class WebSocketProtocol(UvicornSocket):
 
     # --- internal
 
-    def handle_input(self, data: bytes, at: int) -> None:
-        """Handle the portion of a read that begins at `at`; the rest waits."""
-        reads, incoming, conn = self._reads, self._incoming, self.conn
+    def handle_input(self, data: bytes, at: int) -> int:
+        """Handle the portion of a read that begins at `at`, and return its end."""
+        reads, conn = self._reads, self.conn
         messages = reads.messages(data, at)
-        incoming.allowance = allowance = incoming.allowance - reads.cost
+        self._incoming.allowance -= reads.cost
         end = reads.end
         if messages is not None and (conn is None or conn.current_size is None):  # else within fragments
             for payload, is_text in messages:
@@ -312,8 +312,7 @@ class WebSocketProtocol(UvicornSocket):
             self._queues.keepalive.on_pong(self, pong)
         else:
             self._parse(data[at:end])
-        if end < len(data) or allowance <= 0:
-            incoming.hold_rest(data, end)
+        return end
 
     def _parse(self, data: bytes) -> None:
         """Parse this with websockets' state machine."""

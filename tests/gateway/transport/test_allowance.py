@@ -1,6 +1,6 @@
 """The allowance of a socket and the flags that stop its reading, with a socket that records and a clock that is set."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 from typing import Any
 
@@ -21,6 +21,12 @@ class Waiting:
 
     def __init__(self) -> None:
         self.items: list[Any] = []
+        self.time_for = 0
+        """How often `has_time` is still true."""
+
+    def has_time(self) -> bool:
+        self.time_for -= 1
+        return not self.items and self.time_for >= 0
 
     def add(self, one: Any) -> None:
         if one not in self.items:
@@ -41,6 +47,8 @@ class Socket:
         self.is_read = True
         self.turns, self.slowed = Waiting(), Waiting()
         self.handled: list[tuple[bytes, int]] = []
+        self.portion, self.cost = 100, 0
+        self.on_portion: Callable[[], None] | None = None
         self.counts = {"slowed": 0, "flood": 0, "closed": 0, "resumed": 0}
         limits = InputLimits(lambda: self.count("slowed"), lambda: self.count("flood"))
         queues: Any = SimpleNamespace(turns=self.turns, slowed=self.slowed, limits=limits)
@@ -60,8 +68,12 @@ class Socket:
         self.slowed.discard(self.incoming)
         self.incoming.refill()
 
-    def handle_input(self, data: bytes, at: int) -> None:
+    def handle_input(self, data: bytes, at: int) -> int:
         self.handled.append((data, at))
+        self.incoming.allowance -= self.cost
+        if self.on_portion is not None:
+            self.on_portion()
+        return min(at + self.portion, len(data))
 
     def close_flood(self) -> None:
         self.count("closed")
@@ -94,6 +106,35 @@ def test_rest_of_read_waits_for_turn(socket: Socket) -> None:
     assert socket.handled == [(b"abcd", 2)]
     assert (socket.incoming.is_held, socket.is_read, socket.waits) == (False, True, (0, 0))
     assert (socket.incoming.allowance, socket.counts["slowed"]) == (1, 0)
+
+
+@pytest.mark.parametrize(("time_for", "handled"), [(0, [0]), (1, [0, 2]), (9, [0, 2, 4])])
+def test_read_continues_while_there_is_time(socket: Socket, time_for: int, handled: list[int]) -> None:
+    socket.portion, socket.turns.time_for = 2, time_for
+    socket.incoming.handle(b"abcdef", 0)
+    assert [at for _, at in socket.handled] == handled
+    assert (socket.incoming.is_held, socket.waits) == (len(handled) < 3, (int(len(handled) < 3), 0))
+
+
+def test_read_waits_behind_other_sockets(socket: Socket) -> None:
+    socket.portion, socket.turns.time_for = 2, 9
+    socket.turns.add("another socket")
+    socket.incoming.handle(b"abcdef", 0)
+    assert (len(socket.handled), socket.waits) == (1, (2, 0))
+
+
+@pytest.mark.parametrize("name", ["is_paused", "read_paused", "disconnected", "closing"])
+def test_read_stops_when_a_portion_stops_it(socket: Socket, name: str) -> None:
+    socket.portion, socket.turns.time_for = 2, 9
+    socket.on_portion = lambda: setattr(socket.incoming if name == "is_paused" else socket, name, True)
+    socket.incoming.handle(b"abcdef", 0)
+    assert (len(socket.handled), socket.waits) == (1, (0, 0))
+
+
+def test_read_stops_when_the_allowance_is_used_up(socket: Socket) -> None:
+    socket.portion, socket.cost, socket.turns.time_for = 2, BURST // 2, 9
+    socket.incoming.handle(b"abcdef", 0)
+    assert (len(socket.handled), socket.incoming.is_held, socket.waits) == (2, True, (0, 1))
 
 
 @pytest.mark.parametrize("allowance", [0, -5])

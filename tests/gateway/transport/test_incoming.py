@@ -12,6 +12,7 @@ from websockets.asyncio.client import connect
 
 from gateway.protocol.codes import Close
 from gateway.transport import incoming
+from gateway.transport import turns as turns_module
 from gateway.transport.frame_reader import PORTION
 from gateway.transport.server_queues import InputLimits, queues_of
 from tests.gateway.transport.wire import (
@@ -49,7 +50,19 @@ def waiting(server: Server) -> int:
     return len(queues.turns) + len(queues.slowed)
 
 
-async def test_long_read_is_handled_in_several_loop_turns() -> None:
+async def test_burst_is_handled_in_one_loop_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(turns_module, "SLICE_S", 60.0)
+    app = LaneApp(lambda listener, *_: seen.append(listener))
+    seen: list[Listener] = []
+    async with running(app) as server, await RawClient.open(server.port):
+        await until(lambda: server.sockets)
+        (socket,) = server.sockets
+        socket.data_received(frame(TEXT, b"x") * 50)  # as one read
+        assert (len(seen), waiting(server)) == (50, 0)
+
+
+async def test_long_read_is_handled_in_several_loop_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(turns_module, "SLICE_S", -1.0)  # used up before it begins
     turns = 0
 
     def note(listener: Listener, *_: object) -> None:

@@ -43,6 +43,37 @@ async def test_turns_slice_used_up_continues_next_turn(monkeypatch: pytest.Monke
         assert called == list(range(count))
 
 
+async def test_turns_has_time_until_slice_ends_and_in_next_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 5.0
+    monkeypatch.setattr(turns, "perf_counter", lambda: now)
+    waiting: Turns[str] = Turns(lambda _: None)
+    assert waiting.has_time()
+    now += SLICE_S / 2
+    assert waiting.has_time()
+    now += SLICE_S / 2
+    assert not waiting.has_time()
+    await asyncio.sleep(0)
+    assert waiting.has_time()
+    waiting.add("one")
+    assert not waiting.has_time()
+
+
+async def test_turns_items_and_callers_share_one_slice(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 5.0
+    monkeypatch.setattr(turns, "perf_counter", lambda: now)
+    had_time: list[bool] = []
+
+    def call(_: str) -> None:
+        nonlocal now
+        now += SLICE_S
+        had_time.append(waiting.has_time())
+
+    waiting: Turns[str] = Turns(call)
+    waiting.add("one")
+    await asyncio.sleep(0)
+    assert had_time == [False]
+
+
 async def test_turns_item_added_by_its_own_call_waits() -> None:
     called: list[str] = []
     waiting: Turns[str] = Turns(lambda name: (called.append(name), len(called) < 3 and waiting.add("again"))[0])
