@@ -41,7 +41,7 @@ def read_json(payload: bytes) -> Any:
         if error.msg.startswith("depth limit exceeded"):
             raise TooDeep from None
         raise InvalidJson(error.msg) from None
-    if _may_be_too_deep(payload) and _is_too_deep(payload):
+    if _may_be_too_deep(payload) and is_deeper(payload, MAX_DEPTH):
         raise TooDeep
     return value
 
@@ -74,11 +74,14 @@ def _may_be_too_deep(payload: bytes) -> bool:
     return has_nested and payload.count(_ARRAY) + payload.count(_OBJECT) > MAX_DEPTH
 
 
-def _is_too_deep(payload: bytes) -> bool:
-    """Of valid JSON, from its brackets outside strings: each round removes the innermost level of all of them."""
+def is_deeper(payload: bytes, levels: int) -> bool:
+    """Whether valid JSON nests arrays and objects more than `levels` deep, the outermost included.
+
+    Of its brackets outside strings, each round removes the innermost level.
+    """
     outside = b"".join(payload.replace(b"\\\\", b"").replace(b'\\"', b"").split(b'"')[::2])
     brackets = outside.translate(_AS_ARRAYS, _NO_BRACKETS)
-    for _ in range(MAX_DEPTH):
+    for _ in range(levels):
         if not brackets:
             return False
         brackets = brackets.replace(b"[]", b"")

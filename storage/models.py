@@ -183,10 +183,10 @@ class Bar(models.Model):
 class ChatLogEntry(models.Model):
     """An event of a chat (`docs/message-log.md`).
 
-    A message's text and state live in its own row and nowhere else; the row of an edit or deletion points at it by
-    `message_id` (a message points at itself). `edit_count` is the number of a message's edits. There are no foreign
-    keys: the commit checks the membership of every sender under the chat's lock, which says more, and a key check a
-    row would cost a fifth of the throughput.
+    A message's text, data and state live in its own row and nowhere else; the row of an edit or deletion points at it
+    by `message_id` (a message points at itself). `data` is the JSON of an object. `edit_count` is the number of a
+    message's edits. There are no foreign keys: the commit checks the membership of every sender under the chat's lock,
+    which says more, and a key check a row would cost a fifth of the throughput.
     """
 
     id = fields.BigIntField(primary_key=True)
@@ -198,6 +198,7 @@ class ChatLogEntry(models.Model):
     client_msg_id = fields.CharField(max_length=64)
     digest = fields.BinaryField()
     text = fields.TextField()
+    data = fields.TextField(null=True)
     is_edited = fields.BooleanField(default=False)
     is_deleted = fields.BooleanField(default=False)
     edit_count = fields.IntField(db_default=0)

@@ -104,7 +104,7 @@ class NewEvent(Struct, frozen=True, gc=False):
 
     `client_msg_id` (1–64 characters) is unique per chat and sender, permanently; the node generates one if the client
     did not, so that a commit whose outcome is unknown can be retried. `message_id` names the target of an edit or a
-    deletion. `text` is "" for a deletion.
+    deletion. `text` is "" for a deletion. `data` is the JSON of an object; None in an edit keeps that of the message.
     """
 
     chat_id: int
@@ -113,13 +113,14 @@ class NewEvent(Struct, frozen=True, gc=False):
     kind: EventKind
     text: str
     message_id: int | None = None
+    data: str | None = None
 
 
 class ChatEvent(Struct, frozen=True, gc=False):
     """One entry of a chat's log, with the *present* state of the message it speaks of.
 
     `seq` is the entry's own position (1, 2, 3 … without holes in its chat); `created_at` (UTC, aware) is when the
-    message was first stored. A deleted message has the text "".
+    message was first stored. A deleted message has the text "" and no data. `data` is the JSON of an object.
     """
 
     chat_id: int
@@ -132,6 +133,7 @@ class ChatEvent(Struct, frozen=True, gc=False):
     is_edited: bool
     is_deleted: bool
     client_msg_id: str
+    data: str | None = None
 
 
 class Committed(Struct, frozen=True, gc=False):

@@ -13,7 +13,14 @@ from gateway.api.chat_access import Actors, see_chat
 from gateway.api.schemas import MessageObject, MessagePage, answer
 from gateway.delivery.history import History
 from gateway.dialects.chat import message_object
-from gateway.http.message_input import IDEMPOTENCY_KEY, MessageText, checked_text, idempotency_key
+from gateway.http.message_input import (
+    IDEMPOTENCY_KEY,
+    MessageData,
+    MessageText,
+    checked_data,
+    checked_text,
+    idempotency_key,
+)
 from gateway.http.parameters import QueryNumber, path_id
 from gateway.http.problems import Problem, invalid_field, rate_limited, refused, too_many_commands
 from gateway.interfaces.membership import Memberships
@@ -53,9 +60,17 @@ class Poster(Protocol):
 
 
 class MessageBody(Struct, forbid_unknown_fields=True):
-    """A message's text. `check_text` validates it, as in every dialect."""
+    """A message's text, or data of the application, or both."""
 
-    text: MessageText = ""
+    text: MessageText = None
+    data: MessageData = None
+
+
+class EditBody(Struct, forbid_unknown_fields=True):
+    """The new text, which may be empty if there is data; without data, those of the message stay."""
+
+    text: MessageText = None
+    data: MessageData = None
 
 
 class MessageRoutes:
@@ -143,8 +158,8 @@ class MessageRoutes:
         started = time.perf_counter()
         chat_id = path_id(request, "chat_id")
         key = idempotency_key(request)
-        text = await self._text(request, "message")
-        event = NewEvent(chat_id, person, key or new_client_msg_id(), EventKind.MESSAGE, text)
+        text, data = await self._content(request, MessageBody, "message")
+        event = NewEvent(chat_id, person, key or new_client_msg_id(), EventKind.MESSAGE, text, data=data)
         counts = actor.service is None or request.headers.get(COUNT_LIMIT.name) == "true"
         committed = await self._store(event, "message", started, is_limited=counts)
         return answer(message_object(committed.event), HTTPStatus.OK if committed.duplicate else HTTPStatus.CREATED)
@@ -161,7 +176,7 @@ class MessageRoutes:
             429: "rate_limited",
         },
         parameters=(IDEMPOTENCY_KEY,),
-        body=MessageBody,
+        body=EditBody,
         example={"text": "Привет! Как дела?"},
         details="Everyone in the chat is notified, as of an edit over a WebSocket.",
         scope=Scope.MESSAGES,
@@ -171,8 +186,8 @@ class MessageRoutes:
         started = time.perf_counter()
         chat_id, message_id = path_id(request, "chat_id"), path_id(request, "message_id")
         key = idempotency_key(request)
-        text = await self._text(request, "edit_message")
-        event = NewEvent(chat_id, person, key or new_client_msg_id(), EventKind.EDIT, text, message_id)
+        text, data = await self._content(request, EditBody, "edit_message")
+        event = NewEvent(chat_id, person, key or new_client_msg_id(), EventKind.EDIT, text, message_id, data)
         committed = await self._store(event, "edit_message", started, is_limited=actor.service is None)
         return answer(message_object(committed.event))
 
@@ -194,13 +209,19 @@ class MessageRoutes:
         committed = await self._store(event, "delete_message", started, is_limited=actor.service is None)
         return answer(message_object(committed.event))
 
-    async def _text(self, request: Request, command: str) -> str:
-        """The text in the body; a rejection counts as one of this command.
+    async def _content(
+        self, request: Request, shape: type[MessageBody | EditBody], command: str
+    ) -> tuple[str, str | None]:
+        """The text and the data in the body; a rejection counts as one of this command.
 
         Raises: Problem.
         """
         try:
-            return checked_text((await read_json(request, MessageBody)).text, self._max_text_length)
+            body = await read_json(request, shape)
+            data = checked_data(body.data)
+            if data is not None and body.text is None and shape is MessageBody:
+                return "", data
+            return checked_text(body.text, self._max_text_length, may_be_empty=data is not None), data
         except Problem as problem:
             self._metrics.refused("http", command, problem.code)
             raise

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 from http import HTTPStatus
-from typing import Final, NotRequired, TypedDict
+from typing import Any, Final, NotRequired, TypedDict
 
 from starlette.responses import Response
 
@@ -27,7 +27,10 @@ class PersonObject(TypedDict):
 
 
 class MessageObject(TypedDict):
-    """A message in its current state, as on the WebSockets. `seq` is that of the event that this object reports."""
+    """A message in its current state, as on the WebSockets. `seq` is that of the event that this object reports.
+
+    `data` is the JSON object of the application, absent if the message has none.
+    """
 
     id: int
     text: str
@@ -37,6 +40,7 @@ class MessageObject(TypedDict):
     is_deleted: bool
     seq: int
     client_msg_id: str
+    data: NotRequired[dict[str, Any]]
 
 
 class MessagePage(TypedDict):

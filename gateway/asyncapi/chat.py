@@ -3,8 +3,10 @@
 from datetime import UTC, datetime
 from typing import Final, Literal, NotRequired, TypedDict
 
+from msgspec.structs import replace
+
 from gateway.api.schemas import MessageObject, PresentObject
-from gateway.asyncapi.chat_commands import COMMANDS, PlainText
+from gateway.asyncapi.chat_commands import COMMANDS, DATA, PlainText
 from gateway.asyncapi.family import IN_A_CHAT, Access, Family, Frame, written
 from gateway.asyncapi.fields import Id, Seq
 from gateway.dialects.chat import ChatDialect
@@ -24,6 +26,7 @@ from gateway.protocol.replies import (
     Stored,
     TokenExpiring,
 )
+from httpapi.bounded_json import to_json
 from storage.records import ChatEvent, EventKind, Person
 
 
@@ -45,8 +48,8 @@ class ConnectionEstablished(TypedDict):
 class MessagePush(TypedDict):
     """A message, an edit or a deletion: the message's current state under its own `id`, by which clients upsert.
 
-    `data.seq` is that of the event: 1, 2, 3 … without holes. The text of a deleted message is "". The sender gets it
-    too.
+    `data.seq` is that of the event: 1, 2, 3 … without holes. The text of a deleted message is "", and it has no
+    data. The sender gets it too.
     """
 
     type: Literal["message"]
@@ -179,6 +182,7 @@ MESSAGE: Final = ChatEvent(
     is_deleted=False,
     client_msg_id="c-1",
 )
+WITH_DATA: Final = replace(MESSAGE, seq=58, message_id=124, text="", data=to_json(DATA).decode(), client_msg_id="c-2")
 REFRESHED: Final = Refreshed(1_705_316_400)
 _DIALECT: Final = ChatDialect()
 _push, _reply = _DIALECT.push, _DIALECT.reply
@@ -191,7 +195,7 @@ ERRORS: Final = (
 )
 _FRAMES: Final = (
     Frame(ConnectionEstablished, (written(_reply(Established(1, "node-1", 57, EPOCH), None)),)),
-    Frame(MessagePush, (written(_push(MESSAGE)),)),
+    Frame(MessagePush, (written(_push(MESSAGE)), written(_push(WITH_DATA)))),
     Frame(MessageAgain, (written(_reply(Stored(MESSAGE, duplicate=True, epoch=EPOCH), None)),)),
     Frame(TypingPush, (written(_push(Typing(1, JOHN, is_typing=True))),)),
     Frame(MessagesReadPush, (written(_push(MessagesRead(1, JOHN, 57))),)),

@@ -3,7 +3,7 @@
 from typing import Final, Literal, NotRequired, TypedDict
 
 from gateway.asyncapi.family import Frame
-from gateway.asyncapi.fields import ClientMsgId, HistoryLimit, Id, Seq, TextField, TokenText
+from gateway.asyncapi.fields import AnyTextField, ClientMsgId, DataField, HistoryLimit, Id, Seq, TextField, TokenText
 
 
 class MessageCommand(TypedDict):
@@ -15,15 +15,36 @@ class MessageCommand(TypedDict):
 
     type: Literal["message"]
     text: TextField
+    data: NotRequired[None]
+    client_msg_id: NotRequired[ClientMsgId | None]
+
+
+class DataMessageCommand(TypedDict):
+    """Send a message with data of the application: a JSON object, which every client gets as it is."""
+
+    type: Literal["message"]
+    text: NotRequired[AnyTextField | None]
+    data: DataField
     client_msg_id: NotRequired[ClientMsgId | None]
 
 
 class EditMessageCommand(TypedDict):
-    """Edit one of the user's own messages."""
+    """Edit the text of one of the user's own messages; its data stay."""
 
     type: Literal["edit_message"]
     id: Id
     text: TextField
+    data: NotRequired[None]
+    client_msg_id: NotRequired[ClientMsgId | None]
+
+
+class EditDataCommand(TypedDict):
+    """Edit the text and the data of one of the user's own messages."""
+
+    type: Literal["edit_message"]
+    id: Id
+    text: AnyTextField
+    data: DataField
     client_msg_id: NotRequired[ClientMsgId | None]
 
 
@@ -93,6 +114,7 @@ class PlainText(TextField):
     """Send a message as plain text: a frame that is not a JSON object is a message with that text."""
 
 
+DATA: Final = {"url": "https://example.com/tickets.pdf", "bytes": 48213}
 REFRESH: Final = Frame(RefreshCommand, ({"type": "refresh", "token": "eyJ…"},))
 COMMANDS: Final = (
     Frame(
@@ -102,7 +124,9 @@ COMMANDS: Final = (
             {"type": "message", "text": "Привет, как дела?", "client_msg_id": "c-1"},
         ),
     ),
+    Frame(DataMessageCommand, ({"type": "message", "text": "Билеты", "data": DATA, "client_msg_id": "c-2"},)),
     Frame(EditMessageCommand, ({"type": "edit_message", "id": 123, "text": "Привет!"},)),
+    Frame(EditDataCommand, ({"type": "edit_message", "id": 123, "text": "", "data": DATA},)),
     Frame(DeleteMessageCommand, ({"type": "delete_message", "id": 123},)),
     Frame(TypingCommand, ({"type": "typing", "is_typing": True},)),
     Frame(ReadMessagesCommand, ({"type": "read_messages"}, {"type": "read_messages", "seq": 57})),

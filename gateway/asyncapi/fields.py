@@ -7,6 +7,7 @@ from msgspec import Meta
 from gateway.dialects.command_decoder import MAX_TOKEN_LENGTH
 from gateway.protocol.commands import MAX_HISTORY
 from gateway.protocol.ids import MAX_ID
+from gateway.protocol.message_data import EXPECTED_DATA
 from gateway.protocol.validation import MAX_CLIENT_MSG_ID
 from storage.blank import INVISIBLE
 
@@ -23,6 +24,14 @@ Ref = Annotated[int, Meta(extra_json_schema={"minimum": -(2**63), "maximum": 2**
 
 class TextField:
     """The text of a message, whose maximum length is a setting."""
+
+
+class AnyTextField:
+    """The text of a message with data, which may be empty."""
+
+
+class DataField:
+    """The data of a message: a JSON object of the application."""
 
 
 class EchoText:
@@ -42,6 +51,10 @@ def schema_of(kind: type, max_text_length: int) -> dict[str, object]:
         # At least one visible character, and no NUL, which PostgreSQL cannot store.
         pattern = f"^[{INVISIBLE}]*[^{INVISIBLE}\\u0000][^\\u0000]*$"
         return {"type": "string", "minLength": 1, "maxLength": max_text_length, "pattern": pattern}
+    if issubclass(kind, AnyTextField):
+        return {"type": "string", "maxLength": max_text_length, "pattern": _NO_NUL}
+    if issubclass(kind, DataField):
+        return {"type": "object", "description": EXPECTED_DATA}
     if kind is EchoText:
         return {"type": "string"}
     if kind is EchoBytes:

@@ -277,7 +277,7 @@ _ANSWERS: Final = (
     Frame(NativePresenceAnswer, (_reply(_PRESENT, Request(Ping(), "presence", 1)),)),
 )
 _PUSHES: Final = (
-    Frame(NativeMessagePush, (written(_push(MESSAGE)),)),
+    Frame(NativeMessagePush, (written(_push(MESSAGE)), written(_push(chat.WITH_DATA)))),
     Frame(NativeTypingPush, (written(_push(Typing(1, JOHN, is_typing=True))),)),
     Frame(NativeMessagesReadPush, (written(_push(MessagesRead(1, JOHN, 57))),)),
     Frame(NativePresencePush, (written(_push(PresenceChange(1, JOHN.id, JOHN.username, "join", 2))),)),

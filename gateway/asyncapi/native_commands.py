@@ -9,7 +9,10 @@ from typing import Any, Final, Literal, NotRequired, TypedDict
 
 from gateway.asyncapi.chat import EPOCH
 from gateway.asyncapi.chat_commands import (
+    DATA,
+    DataMessageCommand,
     DeleteMessageCommand,
+    EditDataCommand,
     EditMessageCommand,
     HistoryAfterCommand,
     HistoryBeforeCommand,
@@ -21,7 +24,7 @@ from gateway.asyncapi.chat_commands import (
     TypingCommand,
 )
 from gateway.asyncapi.family import Frame
-from gateway.asyncapi.fields import ClientMsgId, Id, Ref, Seq, TextField
+from gateway.asyncapi.fields import AnyTextField, ClientMsgId, DataField, Id, Ref, Seq, TextField
 
 
 class Numbered(TypedDict):
@@ -76,12 +79,27 @@ class NativeMessageCommand(MessageCommand, AboutChat):
     """
 
 
+class NativeDataMessageCommand(DataMessageCommand, AboutChat):
+    """Send a message with data of the application: a JSON object, which every client gets as it is."""
+
+
 class NativeEditMessageCommand(AboutChat):
-    """Edit one of the user's own messages."""
+    """Edit the text of one of the user's own messages; its data stay."""
 
     type: Literal["edit_message"]
     message_id: Id
     text: TextField
+    data: NotRequired[None]
+    client_msg_id: NotRequired[ClientMsgId | None]
+
+
+class NativeEditDataCommand(AboutChat):
+    """Edit the text and the data of one of the user's own messages."""
+
+    type: Literal["edit_message"]
+    message_id: Id
+    text: AnyTextField
+    data: DataField
     client_msg_id: NotRequired[ClientMsgId | None]
 
 
@@ -94,6 +112,12 @@ class NativeDeleteMessageCommand(AboutChat):
 
 
 class NativeEditByIdCommand(EditMessageCommand):
+    """The form of `/ws/chat/{chat_id}/`: `id` identifies the message and also the command."""
+
+    chat_id: Id
+
+
+class NativeEditDataByIdCommand(EditDataCommand):
     """The form of `/ws/chat/{chat_id}/`: `id` identifies the message and also the command."""
 
     chat_id: Id
@@ -145,6 +169,15 @@ _CLOSED: Final = (
         ({"type": "edit_message", "chat_id": 1, "message_id": 123, "text": "Привет!", "id": 4},),
     ),
     Frame(NativeEditByIdCommand, ({"type": "edit_message", "chat_id": 1, "id": 123, "text": "Привет!"},)),
+    Frame(
+        NativeDataMessageCommand,
+        ({"type": "message", "chat_id": 1, "text": "Билеты", "data": DATA, "client_msg_id": "c-2", "id": 3},),
+    ),
+    Frame(
+        NativeEditDataCommand,
+        ({"type": "edit_message", "chat_id": 1, "message_id": 123, "text": "", "data": DATA, "id": 4},),
+    ),
+    Frame(NativeEditDataByIdCommand, ({"type": "edit_message", "chat_id": 1, "id": 123, "text": "", "data": DATA},)),
     Frame(NativeDeleteMessageCommand, ({"type": "delete_message", "chat_id": 1, "message_id": 123, "id": 5},)),
     Frame(NativeDeleteByIdCommand, ({"type": "delete_message", "chat_id": 1, "id": 123},)),
     Frame(NativeTypingCommand, ({"type": "typing", "chat_id": 1, "is_typing": True},)),

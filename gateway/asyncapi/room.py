@@ -1,11 +1,11 @@
 """Seed 002: `/updates/{room_id}`."""
 
 from datetime import UTC, datetime
-from typing import Final, TypedDict
+from typing import Final, NotRequired, TypedDict
 
 from gateway.asyncapi.chat import EPOCH, CaughtUpPush, ResetPush
 from gateway.asyncapi.family import IN_A_CHAT, Access, Family, Frame, written
-from gateway.asyncapi.fields import Id, Seq
+from gateway.asyncapi.fields import DataField, Id, Seq
 from gateway.dialects.room import RoomDialect
 from gateway.protocol.codes import Close
 from gateway.protocol.replies import CaughtUp, Reset
@@ -21,6 +21,7 @@ class RoomMessageFrame(TypedDict):
     seq: Seq
     created_at: datetime
     client_msg_id: str
+    data: NotRequired[DataField]
 
 
 _MESSAGE: Final = ChatEvent(

@@ -15,9 +15,9 @@ from gateway.asyncapi.chat import (
     ResetPush,
     TokenExpiringPush,
 )
-from gateway.asyncapi.chat_commands import REFRESH, PingCommand
+from gateway.asyncapi.chat_commands import DATA, REFRESH, PingCommand
 from gateway.asyncapi.family import IN_A_CHAT, Access, Family, Frame, written
-from gateway.asyncapi.fields import ClientMsgId, Id, Seq, TextField
+from gateway.asyncapi.fields import AnyTextField, ClientMsgId, DataField, Id, Seq, TextField
 from gateway.dialects.command_decoder import INVALID_JSON
 from gateway.dialects.service import ServiceDialect
 from gateway.protocol.replies import CaughtUp, Pong, Reset, Stored, TokenExpiring
@@ -29,6 +29,16 @@ class ServiceMessageCommand(TypedDict):
 
     type: Literal["message"]
     content: TextField
+    data: NotRequired[None]
+    client_msg_id: NotRequired[ClientMsgId | None]
+
+
+class ServiceDataMessageCommand(TypedDict):
+    """Send a message with data of the application: a JSON object, which every client gets as it is."""
+
+    type: Literal["message"]
+    content: NotRequired[AnyTextField | None]
+    data: DataField
     client_msg_id: NotRequired[ClientMsgId | None]
 
 
@@ -48,6 +58,7 @@ class ServiceMessagePush(TypedDict):
     client_msg_id: str
     is_edited: bool
     is_deleted: bool
+    data: NotRequired[DataField]
 
 
 class ServiceAck(TypedDict):
@@ -98,6 +109,7 @@ def _family(kind: str, role: str) -> Family:
                     {"type": "message", "content": "Текст сообщения", "client_msg_id": "c-1"},
                 ),
             ),
+            Frame(ServiceDataMessageCommand, ({"type": "message", "content": "Билеты", "data": DATA},)),
             Frame(PingCommand, ({"type": "ping"},)),
             REFRESH,
         ),

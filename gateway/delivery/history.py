@@ -10,6 +10,7 @@ from gateway.delivery.hub import Hub
 from gateway.delivery.replay_cache import ReplayCache
 from gateway.dialects.chat import message_object
 from gateway.interfaces.chat_log import ChatLog
+from gateway.protocol.message_data import MAX_DATA_BYTES
 from httpapi.bounded_json import to_json
 from storage.records import ChatEvent
 
@@ -17,7 +18,7 @@ PAGE_BYTES = 512 * 1024
 """Half of a send queue (200 texts of 1,000 control characters would be 1.2 MB: JSON escapes each as six bytes)."""
 _CHARACTER_BYTES = 6
 _EVENT_BYTES = 1_000
-"""Upper bound of an event's JSON without its text."""
+"""Upper bound of an event's JSON without its text and data."""
 
 
 class History:
@@ -64,7 +65,7 @@ class History:
 
 def first_within(events: Sequence[ChatEvent], max_bytes: int = PAGE_BYTES) -> Sequence[ChatEvent]:
     """The longest prefix whose JSON is at most `max_bytes` long, but at least one event."""
-    if sum(_CHARACTER_BYTES * len(event.text) + _EVENT_BYTES for event in events) <= max_bytes:
+    if sum(map(_most_bytes, events)) <= max_bytes:
         return events  # the common case; nothing is encoded
     size = 0
     for count, event in enumerate(events):
@@ -72,6 +73,11 @@ def first_within(events: Sequence[ChatEvent], max_bytes: int = PAGE_BYTES) -> Se
         if size > max_bytes and count:
             return events[:count]
     return events
+
+
+def _most_bytes(event: ChatEvent) -> int:
+    data = 0 if event.data is None else MAX_DATA_BYTES
+    return _CHARACTER_BYTES * len(event.text) + data + _EVENT_BYTES
 
 
 def last_within(events: Sequence[ChatEvent], max_bytes: int = PAGE_BYTES) -> Sequence[ChatEvent]:

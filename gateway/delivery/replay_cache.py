@@ -29,7 +29,7 @@ PAGE = 200
 MAX_BYTES = 64 * 1024 * 1024
 EVENT_BYTES = 500
 FRAME_BYTES = 45
-"""Memory of an event without its text, and of a frame without its bytes (measured with tracemalloc)."""
+"""Memory of an event without its text and data, and of a frame without its bytes (measured with tracemalloc)."""
 
 _Key = tuple[int, int]  # (chat_id, page number)
 OnPage = Callable[[str], None]
@@ -254,11 +254,11 @@ class ReplayCache:
 
 
 def _size(event: ChatEvent) -> int:
-    return EVENT_BYTES + len(event.text)
+    return EVENT_BYTES + len(event.text) + (0 if event.data is None else len(event.data))
 
 
 def _in_new_state(event: ChatEvent, change: ChatEvent | None) -> ChatEvent:
     # The stored state may be newer than this change; a deletion is final.
     if change is None or event.is_deleted:
         return event
-    return replace(event, text=change.text, is_edited=change.is_edited, is_deleted=change.is_deleted)
+    return replace(event, text=change.text, data=change.data, is_edited=change.is_edited, is_deleted=change.is_deleted)

@@ -156,7 +156,7 @@ def reply_object(reply: Reply) -> dict[str, object] | None:
 def message_object(event: ChatEvent) -> dict[str, object]:
     """Seed 004's `data` object of a message, which the HTTP API shares."""
     sender = event.sender
-    return {
+    fields: dict[str, object] = {
         "id": event.message_id,
         "text": event.text,
         "sender": {
@@ -171,6 +171,9 @@ def message_object(event: ChatEvent) -> dict[str, object]:
         "seq": event.seq,
         "client_msg_id": event.client_msg_id,
     }
+    if event.data is not None:
+        fields["data"] = orjson.Fragment(event.data)
+    return fields
 
 
 def present_object(present: Present) -> dict[str, object]:

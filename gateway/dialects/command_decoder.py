@@ -20,6 +20,7 @@ from gateway.protocol.commands import (
     SetTyping,
 )
 from gateway.protocol.ids import is_id, is_seq
+from gateway.protocol.message_data import EXPECTED_DATA, data_text
 from gateway.protocol.replies import ErrorReply
 from gateway.protocol.validation import check_client_msg_id, check_text
 from httpapi.bounded_json import has_lone_surrogate, read_json
@@ -75,15 +76,24 @@ class CommandDecoder:
         return reader(fields) if reader is not None else unknown_type(kind)
 
     def _read_message(self, fields: _Fields) -> Command | ErrorReply:
-        error = self._text_error(fields) or _client_msg_id_error(fields)
-        return error or SendMessage(fields["text"], fields.get("client_msg_id"))
+        data = _read_data(fields)
+        if isinstance(data, ErrorReply):
+            return data
+        text: Any = fields.get("text")
+        if text is None and data is not None:
+            text = ""
+        error = self._text_error(text, data) or _client_msg_id_error(fields)
+        return error or SendMessage(text, fields.get("client_msg_id"), data)
 
     def _read_edit(self, fields: _Fields) -> Command | ErrorReply:
-        error = _id_error(fields) or self._text_error(fields) or _client_msg_id_error(fields)
-        return error or EditMessage(fields["id"], fields["text"], fields.get("client_msg_id"))
+        data = _read_data(fields)
+        if isinstance(data, ErrorReply):
+            return data
+        error = _id_error(fields) or self._text_error(fields.get("text"), data) or _client_msg_id_error(fields)
+        return error or EditMessage(fields["id"], fields["text"], fields.get("client_msg_id"), data)
 
-    def _text_error(self, fields: _Fields) -> ErrorReply | None:
-        code = check_text(fields.get("text"), self._max_text_length)
+    def _text_error(self, text: object, data: str | None) -> ErrorReply | None:
+        code = check_text(text, self._max_text_length, may_be_empty=data is not None)
         match code:
             case None:
                 return None
@@ -93,6 +103,13 @@ class CommandDecoder:
                 return ErrorReply(code, f"Message text is too long (maximum {self._max_text_length} characters)")
             case _:
                 return INVALID_TEXT
+
+
+def _read_data(fields: _Fields) -> str | ErrorReply | None:
+    value = fields.get("data")
+    if value is None:
+        return None
+    return data_text(value) or invalid_field("data", EXPECTED_DATA)
 
 
 def _read_delete(fields: _Fields) -> Command | ErrorReply:

@@ -1,5 +1,7 @@
 """Seed 002: the messages of one room, at /updates/{room_id}. Only the server sends."""
 
+import orjson
+
 from gateway.dialects.base import EchoPolicy, Request
 from gateway.dialects.chat import reply_object
 from gateway.protocol.codes import ErrorCode
@@ -29,16 +31,17 @@ class RoomDialect:
         """The encoding of a stored event; None for every other push."""
         if not isinstance(push, ChatEvent):
             return None
-        return to_json(
-            {
-                "room_id": self._room_name,
-                "content": push.text,
-                "id": push.message_id,
-                "seq": push.seq,
-                "created_at": push.created_at,
-                "client_msg_id": push.client_msg_id,
-            }
-        )
+        fields: dict[str, object] = {
+            "room_id": self._room_name,
+            "content": push.text,
+            "id": push.message_id,
+            "seq": push.seq,
+            "created_at": push.created_at,
+            "client_msg_id": push.client_msg_id,
+        }
+        if push.data is not None:
+            fields["data"] = orjson.Fragment(push.data)
+        return to_json(fields)
 
     def reply(self, reply: Reply, request: Request | None) -> bytes | None:
         """The encoding of CaughtUp or Reset for a client that resumes; None for every other reply."""

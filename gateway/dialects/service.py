@@ -5,6 +5,8 @@ It carries only messages: no greeting, presence, typing or read receipts.
 
 from datetime import UTC
 
+import orjson
+
 from gateway.dialects.base import EchoPolicy, Request
 from gateway.dialects.chat import reply_object
 from gateway.dialects.command_decoder import INVALID_JSON, CommandDecoder, read_object, unknown_type
@@ -75,7 +77,7 @@ def _has_id(request: Request | None) -> bool:
 
 
 def _message_object(event: ChatEvent) -> dict[str, object]:
-    return {
+    fields: dict[str, object] = {
         "type": "message",
         "id": event.message_id,
         "content": event.text,
@@ -87,3 +89,6 @@ def _message_object(event: ChatEvent) -> dict[str, object]:
         "is_edited": event.is_edited,
         "is_deleted": event.is_deleted,
     }
+    if event.data is not None:
+        fields["data"] = orjson.Fragment(event.data)
+    return fields

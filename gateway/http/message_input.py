@@ -9,6 +9,7 @@ from starlette.requests import Request
 
 from gateway.http.problems import Problem, invalid_field
 from gateway.protocol.codes import ErrorCode
+from gateway.protocol.message_data import EXPECTED_DATA, data_text
 from gateway.protocol.validation import MAX_CLIENT_MSG_ID, check_client_msg_id, check_text
 from httpapi.body import invalid_text
 from httpapi.operation import Parameter
@@ -25,12 +26,28 @@ MessageText = Annotated[object, Meta(extra_json_schema={"type": "string"})]
 """Accepts any type, so that `checked_text` can report the specific error; documented as a string."""
 
 
-def checked_text(text: object, max_length: int) -> str:
+MessageData = Annotated[object, Meta(extra_json_schema={"type": ["object", "null"], "description": EXPECTED_DATA})]
+"""Accepts any type, so that `checked_data` can limit its size; documented as an object."""
+
+
+def checked_data(data: object) -> str | None:
+    """The JSON of a message's data, if there is any.
+
+    Raises: Problem (422).
+    """
+    if data is None:
+        return None
+    if (text := data_text(data)) is None:
+        raise invalid_field(f"`data` is {EXPECTED_DATA}.", "data")
+    return text
+
+
+def checked_text(text: object, max_length: int, *, may_be_empty: bool = False) -> str:
     """The text, if it is a valid text of at most `max_length` code points.
 
     Raises: Problem (422).
     """
-    match check_text(text, max_length):
+    match check_text(text, max_length, may_be_empty=may_be_empty):
         case None:
             assert isinstance(text, str)  # noqa: S101 - `check_text` has checked the type
             return text

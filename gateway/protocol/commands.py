@@ -13,18 +13,20 @@ MAX_HISTORY = 200
 
 
 class SendMessage(Struct, frozen=True, gc=False):
-    """Store a message; `text` has been validated."""
+    """Store a message; its content has been validated. `data` is the JSON of an object."""
 
     text: str
     client_msg_id: str | None
+    data: str | None = None
 
 
 class EditMessage(Struct, frozen=True, gc=False):
-    """Replace the text of one of the user's own messages."""
+    """Replace the text of one of the user's own messages, and its `data` unless that is None."""
 
     message_id: int
     text: str
     client_msg_id: str | None
+    data: str | None = None
 
 
 class DeleteMessage(Struct, frozen=True, gc=False):

@@ -57,7 +57,7 @@ def encode(publication: Publication) -> bytes:
 def _fields(publication: Publication) -> list[object]:
     match publication:
         case ChatEvent():
-            return [
+            fields: list[object] = [
                 publication.kind,
                 publication.chat_id,
                 publication.seq,
@@ -69,6 +69,9 @@ def _fields(publication: Publication) -> list[object]:
                 publication.is_deleted,
                 publication.client_msg_id,
             ]
+            if publication.data is not None:
+                fields.append(publication.data)
+            return fields
         case Typing():
             return ["typing", publication.chat_id, _person_fields(publication.person), publication.is_typing]
         case MessagesRead():
@@ -140,6 +143,7 @@ def _publication(fields: list[Any]) -> Publication | None:
                 is_edited=fields[7],
                 is_deleted=fields[8],
                 client_msg_id=fields[9],
+                data=fields[10] if len(fields) > 10 else None,
             )
         case "typing":
             return Typing(fields[1], Person(*fields[2]), fields[3])

@@ -9,12 +9,12 @@ from storage.blank import is_blank
 MAX_CLIENT_MSG_ID = 64
 
 
-def check_text(text: object, max_length: int) -> ErrorCode | None:
+def check_text(text: object, max_length: int, *, may_be_empty: bool = False) -> ErrorCode | None:
     """The error in a message's text, or None; `max_length` is in code points.
 
     NUL is invalid because PostgreSQL cannot store it, a lone surrogate because it has no UTF-8 encoding.
     """
-    if not isinstance(text, str) or is_blank(text):
+    if not isinstance(text, str) or (not may_be_empty and is_blank(text)):
         return ErrorCode.EMPTY_TEXT
     if len(text) > max_length:
         return ErrorCode.TEXT_TOO_LONG

@@ -54,10 +54,11 @@ class CommandHandler:
         client_msg_id = command.client_msg_id or new_client_msg_id()
         match command:
             case SendMessage():
-                return NewEvent(chat_id, self._person, client_msg_id, EventKind.MESSAGE, command.text)
+                message = EventKind.MESSAGE
+                return NewEvent(chat_id, self._person, client_msg_id, message, command.text, data=command.data)
             case EditMessage():
-                edit = EventKind.EDIT
-                return NewEvent(chat_id, self._person, client_msg_id, edit, command.text, command.message_id)
+                edit, target = EventKind.EDIT, command.message_id
+                return NewEvent(chat_id, self._person, client_msg_id, edit, command.text, target, command.data)
             case DeleteMessage():
                 return NewEvent(chat_id, self._person, client_msg_id, EventKind.DELETE, "", command.message_id)
 

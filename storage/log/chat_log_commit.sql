@@ -5,12 +5,24 @@
 -- A batch names a (chat, sender, client_msg_id) at most once. `patient` waits lock_timeout for each chat and then fails
 -- as a whole; otherwise chats that are locked by others are left out ("busy").
 -- One row comes back for each event: its place in the batch, what became of it, and where it is stored.
-CREATE OR REPLACE FUNCTION chat_log_commit(
+-- Its arguments grow at the end, with defaults: during a rolling update nodes of the version before call it with fewer.
+DO $$
+DECLARE
+    former regprocedure;  -- a function with other arguments or results would not be replaced
+BEGIN
+    FOR former IN SELECT p.oid FROM pg_proc p
+        WHERE p.proname = 'chat_log_commit' AND p.pronamespace = current_schema()::regnamespace
+    LOOP
+        EXECUTE 'DROP FUNCTION ' || former;
+    END LOOP;
+END $$;
+
+CREATE FUNCTION chat_log_commit(
     chat_ids bigint[], sender_ids bigint[], client_msg_ids text[], kinds text[], message_ids bigint[],
-    digests bytea[], texts text[], patient boolean
+    digests bytea[], texts text[], patient boolean, datas text[] DEFAULT NULL
 ) RETURNS TABLE (
     place bigint, verdict text, seq bigint, kind text, message_id bigint, text text, created_at timestamptz,
-    is_edited boolean, is_deleted boolean
+    is_edited boolean, is_deleted boolean, data text
 ) LANGUAGE plpgsql VOLATILE
 SET lock_timeout = '500ms'
 -- A connection keeps the plans it made when the tables were small; reading the whole log for each batch was one of them.
@@ -39,8 +51,8 @@ BEGIN
     -- Edits and deletions, one after the other: each must see what the one before did to the same message.
     IF NOT kinds <@ ARRAY['message'] THEN
         FOR change IN
-            SELECT r.* FROM unnest(chat_ids, sender_ids, client_msg_ids, kinds, message_ids, texts) WITH ORDINALITY
-                AS r (chat_id, sender_id, client_msg_id, kind, message_id, text, place)
+            SELECT r.* FROM unnest(chat_ids, sender_ids, client_msg_ids, kinds, message_ids, texts, datas) WITH ORDINALITY
+                AS r (chat_id, sender_id, client_msg_id, kind, message_id, text, data, place)
             JOIN memberships m ON m.chat_id = r.chat_id AND m.user_id = r.sender_id
             WHERE r.kind <> 'message' AND r.chat_id = ANY (held) AND NOT EXISTS (
                 SELECT FROM chat_log e
@@ -58,6 +70,7 @@ BEGIN
             ELSE
                 verdicts[change.place] := 'created';
                 UPDATE chat_log e SET text = CASE WHEN change.kind = 'delete' THEN '' ELSE change.text END,
+                    data = CASE WHEN change.kind = 'edit' THEN coalesce(change.data, e.data) END,
                     is_edited = e.is_edited OR change.kind = 'edit', is_deleted = change.kind = 'delete',
                     edit_count = e.edit_count + (change.kind = 'edit')::int
                     WHERE e.id = change.message_id;
@@ -69,8 +82,8 @@ BEGIN
     WITH events AS (
         SELECT r.*, m.user_id IS NOT NULL AS is_member, r.chat_id = ANY (held) AS is_held,
             e.id AS known_id, e.digest AS known_digest, e.seq AS known_seq, e.message_id AS known_message_id
-        FROM unnest(chat_ids, sender_ids, client_msg_ids, kinds, message_ids, digests, texts) WITH ORDINALITY
-            AS r (chat_id, sender_id, client_msg_id, kind, message_id, digest, text, place)
+        FROM unnest(chat_ids, sender_ids, client_msg_ids, kinds, message_ids, digests, texts, datas) WITH ORDINALITY
+            AS r (chat_id, sender_id, client_msg_id, kind, message_id, digest, text, data, place)
         LEFT JOIN memberships m ON m.chat_id = r.chat_id AND m.user_id = r.sender_id
         LEFT JOIN chat_log e
             ON e.chat_id = r.chat_id AND e.sender_id = r.sender_id AND e.client_msg_id = r.client_msg_id
@@ -90,9 +103,10 @@ BEGIN
         FROM judged j LEFT JOIN chats c ON c.id = j.chat_id
     ), inserted AS (
         INSERT INTO chat_log (id, chat_id, seq, kind, message_id, sender_id, client_msg_id, digest, text,
-            is_edited, is_deleted, created_at)
+            data, is_edited, is_deleted, created_at)
         SELECT n.id, n.chat_id, n.new_seq, n.kind, coalesce(n.message_id, n.id), n.sender_id, n.client_msg_id, n.digest,
-            CASE WHEN n.kind = 'message' THEN n.text ELSE '' END, false, false, stored_at
+            CASE WHEN n.kind = 'message' THEN n.text ELSE '' END,
+            CASE WHEN n.kind = 'message' THEN n.data END, false, false, stored_at
         FROM numbered n WHERE n.verdict = 'created'
     ), moved AS (
         UPDATE chats c SET last_seq = n.seq
@@ -101,7 +115,8 @@ BEGIN
     )
     SELECT n.place, n.verdict, coalesce(n.known_seq, n.new_seq), n.kind, coalesce(n.known_message_id, n.message_id, n.id),
         CASE WHEN n.verdict = 'duplicate' THEN m.text END,  -- what was stored now is known to the caller
-        coalesce(m.created_at, stored_at), coalesce(m.is_edited, false), coalesce(m.is_deleted, false)
+        coalesce(m.created_at, stored_at), coalesce(m.is_edited, false), coalesce(m.is_deleted, false),
+        m.data
     FROM numbered n LEFT JOIN chat_log m ON m.id = coalesce(n.known_message_id, n.message_id)
     ORDER BY n.place;
 END

@@ -34,4 +34,6 @@ class Commit(Protocol):
 def digest_of(event: NewEvent) -> bytes:
     """A digest of the original content: a retry must be recognised although an edit has changed the stored text."""
     content = f"{event.kind}\0{event.message_id}\0{event.text}"
+    if event.data is not None:
+        content += f"\0data\0{event.data}"  # a text has no NUL
     return blake2b(content.encode("utf-8", "surrogatepass"), digest_size=16).digest()

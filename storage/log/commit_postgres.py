@@ -17,7 +17,7 @@ from storage.log.commit import digest_of
 from storage.records import ChatEvent, Committed, EventKind, NewEvent, Outcome, Refusal
 
 SQL: Final = Path(__file__).with_name("chat_log_commit.sql")
-CALL = "SELECT * FROM chat_log_commit($1, $2, $3, $4, $5, $6, $7, $8)"
+CALL = "SELECT * FROM chat_log_commit($1, $2, $3, $4, $5, $6, $7, datas => $8, patient => $9)"
 CALL_S = 3.0  # one attempt; a batch takes milliseconds
 COMMIT_S = 8.0  # all attempts
 PAUSES_S = (0.05, 0.25)  # before the second and the third attempt
@@ -70,7 +70,7 @@ class PostgresCommit:
 def _columns(event: NewEvent) -> tuple[object, ...]:
     sender = event.sender.id
     digest = digest_of(event)
-    return event.chat_id, sender, event.client_msg_id, event.kind, event.message_id, digest, event.text
+    return event.chat_id, sender, event.client_msg_id, event.kind, event.message_id, digest, event.text, event.data
 
 
 def _outcome(event: NewEvent, row: asyncpg.Record) -> Outcome:
@@ -79,6 +79,8 @@ def _outcome(event: NewEvent, row: asyncpg.Record) -> Outcome:
         return Refusal.UNAVAILABLE
     if verdict not in ("created", "duplicate"):
         return Refusal(verdict)
+    is_duplicate, is_deleted = verdict == "duplicate", row["is_deleted"]
+    data = row["data"] if is_duplicate or event.data is None else event.data
     text: str = event.text if row["text"] is None else row["text"]
     stored = ChatEvent(
         chat_id=event.chat_id,
@@ -86,13 +88,14 @@ def _outcome(event: NewEvent, row: asyncpg.Record) -> Outcome:
         kind=EventKind(row["kind"]),
         message_id=row["message_id"],
         sender=event.sender,
-        text="" if row["is_deleted"] else text,
+        text="" if is_deleted else text,
         created_at=row["created_at"],
         is_edited=row["is_edited"],
-        is_deleted=row["is_deleted"],
+        is_deleted=is_deleted,
         client_msg_id=event.client_msg_id,
+        data=None if is_deleted else data,
     )
-    return Committed(stored, duplicate=verdict == "duplicate")
+    return Committed(stored, duplicate=is_duplicate)
 
 
 async def create_function(apps: StateApps, editor: BaseSchemaEditor) -> None:

@@ -15,14 +15,17 @@ _KNOWN = SELECT_EVENT + "WHERE e.chat_id = ? AND e.sender_id = ? AND e.client_ms
 _MEMBER = "SELECT 1 FROM memberships WHERE chat_id = ? AND user_id = ?"
 _LAST_SEQ = "SELECT last_seq FROM chats WHERE id = ?"
 _TARGET = """
-SELECT sender_id, is_deleted, is_edited, edit_count, created_at FROM chat_log
+SELECT sender_id, is_deleted, is_edited, edit_count, data, created_at FROM chat_log
 WHERE id = ? AND chat_id = ? AND kind = 'message'
+"""
+_UPDATE_TARGET = """
+UPDATE chat_log SET text = ?, data = ?, is_edited = ?, is_deleted = ?, edit_count = edit_count + ? WHERE id = ?
 """
 _LAST_ID = "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'chat_log'"
 _INSERT = """
 INSERT INTO chat_log (id, chat_id, seq, kind, message_id, sender_id, client_msg_id, digest, text,
-    is_edited, is_deleted, created_at)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0, ?)
+    data, is_edited, is_deleted, created_at)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0, ?)
 """
 
 
@@ -96,24 +99,23 @@ class _Batch:
         is_deleted = event.kind == EventKind.DELETE
         if not is_deleted and target["edit_count"] >= MAX_EDITS:
             return Refusal.EDIT_LIMIT
-        text = "" if is_deleted else event.text
+        text, data = ("", None) if is_deleted else (event.text, event.data or target["data"])
         is_edited = bool(target["is_edited"]) or not is_deleted
-        self._execute(
-            "UPDATE chat_log SET text = ?, is_edited = ?, is_deleted = ?, edit_count = edit_count + ? WHERE id = ?",
-            (text, is_edited, is_deleted, not is_deleted, event.message_id),
-        )
+        self._execute(_UPDATE_TARGET, (text, data, is_edited, is_deleted, not is_deleted, event.message_id))
         created_at = datetime.fromisoformat(target["created_at"])
         stored = self._append(event, digest, created_at)
-        return Committed(replace(stored, text=text, is_edited=is_edited, is_deleted=is_deleted))
+        return Committed(replace(stored, text=text, data=data, is_edited=is_edited, is_deleted=is_deleted))
 
     def _append(self, event: NewEvent, digest: bytes, created_at: datetime) -> ChatEvent:
-        """Give the event the next seq of its chat. Text and `created_at` are those of the row of its message."""
+        """Give the event the next seq of its chat. Text, data and `created_at` are those of the row of its message."""
         self._last_id += 1
         seq = self._last_seqs[event.chat_id] = self._last_seq(event.chat_id) + 1
-        message_id, text = (self._last_id, event.text) if event.message_id is None else (event.message_id, "")
+        message_id, text, data = event.message_id, "", None
+        if message_id is None:
+            message_id, text, data = self._last_id, event.text, event.data
+        place = self._last_id, event.chat_id, seq, event.kind, message_id
         identity = event.sender.id, event.client_msg_id, digest
-        stored_at = self._stored_at.isoformat(" ")
-        self._execute(_INSERT, (self._last_id, event.chat_id, seq, event.kind, message_id, *identity, text, stored_at))
+        self._execute(_INSERT, (*place, *identity, text, data, self._stored_at.isoformat(" ")))
         return ChatEvent(
             chat_id=event.chat_id,
             seq=seq,
@@ -125,6 +127,7 @@ class _Batch:
             is_edited=False,
             is_deleted=False,
             client_msg_id=event.client_msg_id,
+            data=event.data,
         )
 
     def _last_seq(self, chat_id: int) -> int:

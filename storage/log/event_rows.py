@@ -6,10 +6,10 @@ from typing import Any
 
 from storage.records import ChatEvent, EventKind, Person
 
-# Text and state are the present ones of the message: they are stored only in its own row.
+# Text, data and state are the present ones of the message: they are stored only in its own row.
 SELECT_EVENT = """
 SELECT e.chat_id, e.seq, e.kind, e.client_msg_id, e.digest,
-    m.id AS message_id, m.text, m.created_at, m.is_edited, m.is_deleted,
+    m.id AS message_id, m.text, m.data, m.created_at, m.is_edited, m.is_deleted,
     u.id AS sender_id, u.login, u.first_name, u.last_name
 FROM chat_log e JOIN chat_log m ON m.id = e.message_id JOIN users u ON u.id = e.sender_id
 """
@@ -33,6 +33,7 @@ def event_of(row: Mapping[str, Any]) -> ChatEvent:
         is_edited=bool(row["is_edited"]),
         is_deleted=bool(row["is_deleted"]),
         client_msg_id=row["client_msg_id"],
+        data=row["data"],
     )
 
 

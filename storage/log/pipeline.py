@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from msgspec.structs import replace
 
 from storage.errors import StorageUnavailable
-from storage.log.commit import BATCH_LIMIT, Commit
+from storage.log.commit import BATCH_LIMIT, Commit, digest_of
 from storage.records import Committed, NewEvent, OnOutcome, Outcome, Refusal
 
 QUEUE_LIMIT = 5_000  # waiting submissions per pipeline: one second of work on a slow disk
@@ -121,7 +121,7 @@ def _own_outcome(event: NewEvent, first: NewEvent, outcome: Outcome) -> Outcome:
     """The outcome of an event that shared the place of `first`, which got `outcome`."""
     if event is first or not isinstance(outcome, Committed):
         return outcome
-    if (event.kind, event.message_id, event.text) != (first.kind, first.message_id, first.text):
+    if digest_of(event) != digest_of(first):
         return Refusal.ID_REUSED
     return replace(outcome, duplicate=True)
 

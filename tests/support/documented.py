@@ -78,10 +78,11 @@ def validator(payloads: list[Mapping[str, Any]], *, with_more_keys: bool = False
 
 
 def _closed(schema: Any) -> Any:
-    """The schema, which the document lets have additional keys, without them."""
+    """The schema, which the document lets have additional keys, without them; not of objects with any keys."""
     if isinstance(schema, list):
         return [_closed(part) for part in schema]
     if not isinstance(schema, dict):
         return schema
     closed = {name: _closed(part) for name, part in schema.items()}
-    return closed | {"additionalProperties": False} if schema.get("type") == "object" else closed
+    has_known_keys = schema.get("type") == "object" and "properties" in schema
+    return closed | {"additionalProperties": False} if has_known_keys else closed

@@ -39,6 +39,19 @@ async def test_retried_edit_stores_one_event(world: World, ann: User) -> None:
     problem(await ann.http.patch(url(chat_id, message_id), json={"text": "x"}, headers=headers), 409, "id_reused")
 
 
+async def test_edit_keeps_data_unless_it_has_its_own(world: World, ann: User) -> None:
+    chat_id = await world.chat(ann)
+    posted = await ann.http.post(f"/api/v1/chats/{chat_id}/messages", json={"data": {"n": 1}})
+    message_id = posted.json()["id"]
+    assert (await ann.http.patch(url(chat_id, message_id), json={"text": "new"})).json()["data"] == {"n": 1}
+    edited = (await ann.http.patch(url(chat_id, message_id), json={"text": "", "data": {"n": 2}})).json()
+    assert (edited["text"], edited["data"]) == ("", {"n": 2})
+    problem(await ann.http.patch(url(chat_id, message_id), json={"data": {"n": 3}}), 422, "empty_text")
+    deleted = (await ann.http.delete(url(chat_id, message_id))).json()
+    assert "data" not in deleted
+    assert ["data" in message for message in await history(ann, chat_id)] == [False]
+
+
 async def test_deletion_leaves_empty_message(world: World, ann: User, bob: User) -> None:
     chat_id = await world.chat(ann, bob)
     message_id = await world.say(ann, chat_id, "secret")

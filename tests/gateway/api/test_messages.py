@@ -97,6 +97,34 @@ async def test_invalid_text_is_rejected(small_world: World, body: bytes | str, c
     assert texts(await read(ann, chat_id)) == []
 
 
+async def test_data_are_returned_as_sent(world: World, ann: User, bob: User) -> None:
+    chat_id = await world.chat(ann, bob)
+    data = {"b": [1.5, None, {"я": "\0"}], "a": {}}
+    for body in (
+        {"data": data},
+        {"text": "", "data": data},
+        {"text": "Hi", "data": data},
+        {"text": "Hi", "data": None},
+    ):
+        answer = await ann.http.post(url(chat_id), json=body)
+        assert answer.status_code == 201, answer.text
+        assert answer.json().get("data") == body["data"]
+        assert answer.json()["text"] == body.get("text", "")
+    messages = (await read(bob, chat_id))["messages"]
+    assert [message.get("data") for message in messages] == [data] * 3 + [None]
+    assert [list(message["data"]) for message in messages[:3]] == [["b", "a"]] * 3
+
+
+@pytest.mark.parametrize(
+    "data", [1, "text", [], {"a": "x" * 4096}, {"a": [[[[[[[{}]]]]]]]}, {"a": 2**64}], ids=lambda data: str(data)[:20]
+)
+async def test_invalid_data_is_rejected(small_world: World, data: object) -> None:
+    ann = await small_world.user("ann")
+    chat_id = await small_world.chat(ann)
+    answer = problem(await ann.http.post(url(chat_id), json={"text": "Hi", "data": data}), 422, "invalid_field")
+    assert answer["errors"][0]["field"] == "data"
+
+
 async def test_length_counts_code_points(world: World, ann: User) -> None:
     chat_id = await world.chat(ann)
     assert (await ann.http.post(url(chat_id), json={"text": "👋" * 1000})).status_code == 201

@@ -5,6 +5,7 @@ from typing import get_args
 
 import orjson
 import pytest
+from msgspec.structs import replace
 
 from gateway.asyncapi.document import FAMILIES
 from gateway.dialects.base import Dialect, Request
@@ -54,6 +55,7 @@ ANN = Person(1, "ann")
 EVENT = ChatEvent(5, 7, EventKind.MESSAGE, 123, ANN, "Hi", datetime(2024, 1, 15, tzinfo=UTC), False, False, "c1")
 PUSHES: tuple[Push, ...] = (
     EVENT,
+    replace(EVENT, data='{"data":{"n":[1.5,null]}}'),
     Typing(5, ANN, is_typing=True),
     MessagesRead(5, ANN, 7),
     PresenceChange(5, 1, "ann", "leave", 2),

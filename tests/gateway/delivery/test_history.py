@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
+from msgspec.structs import replace
 
 from gateway.delivery.history import PAGE_BYTES, History, first_within, last_within
 from gateway.delivery.hub import Hub
@@ -47,6 +48,14 @@ def test_backward_page_keeps_last_events() -> None:
     page = list(last_within(events))
     assert 75 < len(page) < 200
     assert page == events[-len(page) :]
+
+
+def test_page_of_longest_data_ends_early() -> None:
+    data = '{"a":"%s"}' % ("x" * 4088)
+    events = [replace(message(seq, "я" * 10), data=data) for seq in range(1, 201)]
+    page = first_within(events)
+    assert 100 < len(page) < 200
+    assert len(to_json([message_object(event) for event in page])) <= PAGE_BYTES + 2
 
 
 def test_long_event_is_a_page_by_itself() -> None:

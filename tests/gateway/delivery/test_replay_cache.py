@@ -103,6 +103,18 @@ async def test_deleted_text_is_not_replayed(tasks: Tasks) -> None:
     assert [orjson.loads(frame[frame.index(b"{") :])["data"]["is_deleted"] for frame in replay.frames] == [True] * 3
 
 
+async def test_deleted_data_are_not_replayed(tasks: Tasks) -> None:
+    secret = replace(message(1, ""), data='{"secret":1}')
+    pages = ReplayCache(SlowLog([]), tasks)
+    pages.add(secret)
+    assert b"secret" in b"".join((await pages.after(CHAT, 0, DIALECT)).frames)
+    pages.add(replace(edit(2, secret, ""), data='{"secret":2}'))
+    replay = await pages.after(CHAT, 0, DIALECT)
+    assert [event.data for event in replay.events] == ['{"secret":2}'] * 2
+    pages.add(deletion(3, replace(secret, data=None)))
+    assert b"secret" not in b"".join((await pages.after(CHAT, 0, DIALECT)).frames)
+
+
 async def test_deletion_in_other_page_clears_text(tasks: Tasks) -> None:
     secret = message(PAGE, "secret")
     pages = ReplayCache(SlowLog([]), tasks)

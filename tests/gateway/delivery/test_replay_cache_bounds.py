@@ -71,6 +71,12 @@ async def test_size_counts_events_and_frames(tasks: Tasks) -> None:
         assert pages.size == events_size(*events) + frames_size(*events)
 
 
+async def test_size_counts_data(tasks: Tasks) -> None:
+    pages = cache_of(tasks)
+    pages.add(replace(event(1), data="{}"))
+    assert pages.size == events_size(event(1)) + 2
+
+
 async def test_size_shrinks_with_a_deleted_text(tasks: Tasks) -> None:
     pages, first = cache_of(tasks), replace(event(1), text="x" * 500)
     pages.add(first)

@@ -1,5 +1,6 @@
 from datetime import UTC, datetime
 
+import orjson
 import pytest
 from msgspec.structs import replace
 
@@ -30,6 +31,7 @@ MESSAGE = ChatEvent(
         MESSAGE,
         replace(MESSAGE, kind=EventKind.MESSAGE, is_edited=False),
         replace(MESSAGE, kind=EventKind.DELETE, text="", is_deleted=True),
+        replace(MESSAGE, text="", data='{"a":[1,null]}'),
         Typing(7, ANN, is_typing=True),
         MessagesRead(7, ANN, 3),
         PresenceChange(7, 1, "ann", "leave", 4),
@@ -41,6 +43,10 @@ MESSAGE = ChatEvent(
 )
 def test_publication_survives_encoding(publication):
     assert publications.decode(publications.encode(publication)) == publication
+
+
+def test_plain_message_is_encoded_as_before():
+    assert len(orjson.loads(publications.encode(MESSAGE))) == 10
 
 
 def test_kind_of_later_version_is_skipped():
