@@ -41,6 +41,7 @@ from gateway.dialects.chat import ChatDialect
 from gateway.dialects.native import NativeDialect
 from gateway.dialects.public import PublicDialect
 from gateway.dialects.service import ServiceDialect
+from gateway.dialects.sse import SseDialect
 from gateway.endpoints.acceptor import Acceptor
 from gateway.endpoints.chat import ChatEndpoint
 from gateway.endpoints.connection_limits import ConnectionLimits, Limits, descriptor_limit
@@ -49,6 +50,7 @@ from gateway.endpoints.native import NativeEndpoint
 from gateway.endpoints.public import PublicEndpoint
 from gateway.endpoints.room import RoomEndpoint
 from gateway.endpoints.service import ServiceEndpoint
+from gateway.endpoints.sse import EventStreams
 from gateway.http.call_limits import CallLimits, CallRates
 from gateway.http.problems import HANDLERS
 from gateway.interfaces.rooms import PublicChannel
@@ -253,6 +255,15 @@ def build(
                     identity, context, PublicDialect(max_length), public_channel, opened.member_changes
                 ),
                 client=NativeEndpoint(identity, context, NativeDialect(max_length)),
+                stream=EventStreams(
+                    identity,
+                    context,
+                    SseDialect(max_length),
+                    clients=sessions,
+                    limits=limits,
+                    trusted_proxies=settings.trusted_proxies,
+                    drain=drain,
+                ),
             ),
             *http,
             *api_pages(http, site, title="chat-gateway", about=ABOUT, everywhere=REFUSALS),

@@ -7,7 +7,7 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 from starlette.routing import BaseRoute, Match, Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
-from starlette.types import Scope
+from starlette.types import ASGIApp, Scope
 from starlette.websockets import WebSocket
 
 from gateway.endpoints.acceptor import Acceptor
@@ -26,12 +26,14 @@ def web_socket_routes(
     room: Endpoint,
     public: Endpoint,
     client: Endpoint,
+    stream: ASGIApp,
 ) -> list[BaseRoute]:
-    """The routes of all URL families, each with and without a trailing slash."""
-    native = f"/ws/{{client_id:{ANY_TEXT}}}"
+    """The routes of all URL families, and of event streams, each with and without a trailing slash."""
+    native, events = f"/ws/{{client_id:{ANY_TEXT}}}", f"/sse/{{client_id:{ANY_TEXT}}}"
     return [
         _OneSegment(native, _handle(client, connections)),
-        _OneSegmentWithoutUpgrade(native, _upgrade_needed, methods=["GET"], include_in_schema=False),
+        _OneSegmentOfHttp(native, _upgrade_needed, methods=["GET"], include_in_schema=False),
+        _OneSegmentOfHttp(events, stream, methods=["GET"], include_in_schema=False),
         *_family("/ws/chat/{chat_id}", chat, connections),
         *_family("/ws/service-chats/{chat_id}", service, connections),
         *_family("/ws/support-chats/{chat_id}", support, connections),
@@ -61,20 +63,21 @@ class _OneSegment(WebSocketRoute):
     """A WebSocket URL that ends in one segment of any text; an encoded slash in it does not start another segment."""
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
-        """Match only if the part after `/ws/` is one segment."""
+        """Match only if the part after the first slashes is one segment."""
         return super().matches(scope) if _is_one_segment(scope) else (Match.NONE, {})
 
 
-class _OneSegmentWithoutUpgrade(Route):
-    """The same URL for a plain HTTP request."""
+class _OneSegmentOfHttp(Route):
+    """The same for a plain HTTP request."""
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
-        """Match only if the part after `/ws/` is one segment."""
+        """Match only if the part after the first slashes is one segment."""
         return super().matches(scope) if _is_one_segment(scope) else (Match.NONE, {})
 
 
 def _is_one_segment(scope: Scope) -> bool:
-    return b"/" not in scope.get("raw_path", b"").removeprefix(b"/ws/").removesuffix(b"/")
+    raw_path: bytes = scope.get("raw_path", b"")
+    return raw_path.removesuffix(b"/").count(b"/") <= 2
 
 
 async def _upgrade_needed(_: Request) -> Response:

@@ -12,6 +12,8 @@ from gateway.protocol.frames import FrameSink
 NO_LIMIT = sys.maxsize
 CONNECTION = "chat_gateway.lane"
 """The name of the ASGI scope extension that holds the connection."""
+HTTP_SOCKET: Final = "chat_gateway.http_socket"
+"""The name of the extension that holds the `HttpSocket` of an HTTP request; absent behind other servers."""
 DECODED_BYTES_PER_COST: Final = 2 * 1024
 """The part of a JSON message that takes as long to decode as a short message takes altogether."""
 RELAYED_BYTES_PER_COST: Final = 32 * 1024
@@ -80,4 +82,16 @@ class Connection(Protocol):
 
         False if the socket is closed already; the callback is then not called. There is one callback at a time.
         """
+        ...
+
+
+class HttpSocket(Protocol):
+    """The socket of an HTTP request whose response is long. Implemented by `gateway.transport.http_protocol`."""
+
+    def expect_acks(self, within_s: float) -> None:
+        """Disconnect a peer whose kernel does not acknowledge sent bytes in time: it is gone without a FIN."""
+        ...
+
+    def abort(self) -> None:
+        """Disconnect at once, and discard what is buffered."""
         ...

@@ -10,7 +10,7 @@ from gateway.metrics.exposition import FAST, Registry
 from gateway.protocol.codes import Close, ErrorCode
 from storage.records import Quota
 
-DIALECTS: Final = ("chat", "service", "support", "room", "echo", "public", "native")
+DIALECTS: Final = ("chat", "service", "support", "room", "echo", "public", "native", "sse")
 """The URL families, by the names of their endpoints."""
 DRAINING: Final = "draining"
 """The outcome of a handshake at a draining node: the load balancer then tries another one."""
@@ -26,7 +26,10 @@ class ClientMetrics:
         self._acks: dict[str, Histogram] = {}
         self._answers: dict[str, Histogram] = {}
         self._connections = Gauge(
-            "chat_gateway_connections", "WebSockets open now, by URL family.", ["dialect"], registry=registry
+            "chat_gateway_connections",
+            "WebSockets and event streams open now, by URL family.",
+            ["dialect"],
+            registry=registry,
         )
         self._handshakes = Counter(
             "chat_gateway_handshakes_total",

@@ -1,6 +1,6 @@
 """Server-to-client WebSocket frames (RFC 6455 §5.2). They are unmasked, so the same bytes serve every subscriber."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Protocol
 
 REFUSED = -1
@@ -54,3 +54,15 @@ def _sized(payload: bytes) -> bytes:
     if size < 65536:
         return b"\x7e" + size.to_bytes(2) + payload
     return b"\x7f" + size.to_bytes(8) + payload
+
+
+def payloads_in(frames: bytes) -> Iterator[bytes]:
+    """The payloads of complete server frames, which `text_frame` has made."""
+    at = 0
+    while at < len(frames):
+        size, at = frames[at + 1], at + 2
+        if size >= 126:
+            width = 2 if size == 126 else 8
+            size, at = int.from_bytes(frames[at : at + width]), at + width
+        yield frames[at : at + size]
+        at += size

@@ -8,6 +8,7 @@ Keeps: no client holds a socket for longer than these bounds by sending or readi
 """
 
 import asyncio
+import socket
 import sys
 from typing import Final
 
@@ -17,6 +18,7 @@ from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from gateway.errors import BadHost
+from gateway.interfaces.connection import HTTP_SOCKET
 from gateway.transport.fast_handshake import plain_handshake
 from gateway.transport.server_queues import queues_of
 from gateway.transport.websocket_protocol import WebSocketProtocol
@@ -141,6 +143,7 @@ class HttpProtocol(HttpToolsProtocol):
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
         self._in_progress = cycle
+        cycle.scope["extensions"] = {HTTP_SOCKET: self}  # type: ignore[dict-item]  # uvicorn's type lacks our extension
         super()._start_asgi_task(cycle, app)
 
     def on_message_begin(self) -> None:
@@ -227,6 +230,17 @@ class HttpProtocol(HttpToolsProtocol):
             msg = "The request needs exactly one valid Host header."
         self.transport.write(_BAD_REQUEST % (len(msg), msg.encode()))
         self.transport.close()
+
+    def expect_acks(self, within_s: float) -> None:
+        """Implement `HttpSocket.expect_acks`; the kernel keeps time (Linux, and TCP only)."""
+        own: socket.socket | None = None if self.transport.is_closing() else self.transport.get_extra_info("socket")
+        is_tcp = own is not None and own.family in (socket.AF_INET, socket.AF_INET6)
+        if own is not None and is_tcp and hasattr(socket, "TCP_USER_TIMEOUT"):
+            own.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, round(within_s * 1000))
+
+    def abort(self) -> None:
+        """Implement `HttpSocket.abort`."""
+        self._abort()
 
     def _abort(self) -> None:
         """Disconnect the client without a response."""

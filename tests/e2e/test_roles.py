@@ -144,6 +144,8 @@ class Node:
     async def connects(self, path: str, case: Case) -> bool:
         """Whether the caller may connect to this URL."""
         url = path.format(client_id="c", chat_id=case.chat_id, room_id=ROOM)
+        if path.startswith("/sse/"):
+            return await self.streams(url, case)
         try:
             client = await NativeClient.connect(self.cluster.nodes[0].ws_url(url), case.token)
         except InvalidStatus as rejected:
@@ -151,6 +153,12 @@ class Node:
             return False
         await client.close()
         return True
+
+    async def streams(self, url: str, case: Case) -> bool:
+        """Whether the caller gets an event stream at this URL."""
+        async with self.http.stream("GET", url, headers=case.headers) as answer:
+            assert answer.status_code in {200, *REFUSALS}, answer
+            return answer.status_code == 200
 
     async def obeys(self, command: str, case: Case) -> bool:
         """Whether the node executes this native command of the caller."""

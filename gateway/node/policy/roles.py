@@ -109,6 +109,7 @@ HTTP: Final[Mapping[str, Rule]] = {
 
 SOCKETS: Final[Mapping[str, Rule]] = {
     "/ws/{client_id}": Rule(_ANYONE),
+    "/sse/{client_id}": Rule(_ANYONE),
     "/ws/chat/{chat_id}": Rule(_MEMBERS),
     "/ws/service-chats/{chat_id}": Rule(frozenset({Party.MASTER, Party.CLIENT})),
     "/ws/support-chats/{chat_id}": Rule(frozenset({Party.SUPPORT, Party.CLIENT})),

@@ -69,7 +69,15 @@ def test_operations_reference_messages_of_their_channel() -> None:
 def test_channels_are_the_websocket_urls_of_a_node() -> None:
     unused = cast("Any", None)
     routes = web_socket_routes(
-        unused, chat=unused, service=unused, support=unused, echo=unused, room=unused, public=unused, client=unused
+        unused,
+        chat=unused,
+        service=unused,
+        support=unused,
+        echo=unused,
+        room=unused,
+        public=unused,
+        client=unused,
+        stream=unused,
     )
     paths = {re.sub(r":\w+}", "}", route.path).rstrip("/") for route in routes if isinstance(route, WebSocketRoute)}
     assert len(paths) == len(FAMILIES)

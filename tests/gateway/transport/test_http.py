@@ -4,6 +4,8 @@ import asyncio
 import socket
 import struct
 from collections.abc import AsyncIterator
+from contextlib import suppress
+from typing import Any
 
 import pytest
 from starlette.applications import Starlette
@@ -12,6 +14,7 @@ from starlette.responses import PlainTextResponse, StreamingResponse
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
+from gateway.interfaces.connection import HTTP_SOCKET
 from gateway.transport.http_protocol import BODY_S, PORTION_BYTES, HttpProtocol
 from httpapi.body import TIMEOUT_S
 from tests.gateway.transport.wire import TEXT, RawClient, Received, frame, handshake
@@ -20,6 +23,7 @@ from tests.support.transport_server import LaneApp, echo, open_files, running, u
 pytestmark = pytest.mark.usefixtures("short_bounds")
 
 KIB = 1024
+ACKS_S = 45.0
 SMALL = 4096
 
 
@@ -338,3 +342,23 @@ async def test_disconnect_with_pending_requests_ends_response_cleanly(
         await until(lambda: not server.server_state.tasks)
     assert ends == ["http.disconnect"]
     assert caplog.messages == []
+
+
+async def test_application_bounds_acks_and_aborts_its_socket() -> None:
+    timeouts: list[int] = []
+
+    async def app(scope: Scope, _: Receive, send: Send) -> None:
+        own: Any = scope["extensions"][HTTP_SOCKET]
+        own.expect_acks(ACKS_S)
+        peer = own.transport.get_extra_info("socket")
+        timeouts.append(peer.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT))
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        own.abort()
+        await send({"type": "http.response.body", "body": b"x" * KIB * KIB, "more_body": True})
+        own.expect_acks(ACKS_S)  # the socket is gone
+
+    async with running(app) as server, await RawClient.connect(server.port) as client:
+        await client.send(GET)
+        with suppress(ConnectionError):
+            assert not (await client.reader.read()).endswith(b"x")
+    assert timeouts == [ACKS_S * 1000]
