@@ -1,4 +1,4 @@
-"""Images by digest: the chart and kustomize use one in place of a tag; images of others have a version in their tag."""
+"""Images by digest: the chart and kustomize use one in place of a tag; images of others have a version and a digest."""
 
 import re
 import shutil
@@ -13,6 +13,7 @@ from tests.deploy.programs import AGES, ROOT, Object, charted, kustomized, objec
 DIGEST = "sha256:" + "0123456789abcdef" * 4
 PINNED = f"r.example/chat-gateway@{DIGEST}"
 VERSIONED = re.compile(r"[\w./-]+:v?\d+(\.\d+)*(-[a-z-]+)?")
+PINNED_VERSION = re.compile(r"[\w./-]+:v?\d+(\.\d+)+(-[a-z]+[\d.]*)?@sha256:[0-9a-f]{64}")
 
 
 def images(built: list[Object]) -> set[str]:
@@ -38,13 +39,13 @@ def test_digest_of_overlay_is_used_in_every_pod(age: str, tmp_path: Path) -> Non
     assert images(objects(run(program("kubectl", age), "kustomize", str(path.parent)))) == {PINNED}
 
 
-def test_images_of_others_have_a_version_in_their_tag() -> None:
+def test_images_of_others_are_pinned_by_digest() -> None:
     compose = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"].values()
     others = {service["image"] for service in compose if "image" in service and "build" not in service}
     others |= images(kustomized("k8s/overlays/development"))
     others = {image for image in others if not image.startswith("chat-gateway")}
     assert len(others) >= 6
-    assert {image for image in others if not VERSIONED.fullmatch(image)} == set()
+    assert {image for image in others if not PINNED_VERSION.fullmatch(image)} == set()
 
 
 def test_base_image_can_be_given_with_its_digest() -> None:
