@@ -222,7 +222,7 @@ def build(
             reads,
         ).routes(),
         *ChatActivityRoutes(actors, opened.members, opened.node, context.limits).routes(),
-        *PresenceRoutes(actors, opened.members, opened.presence).routes(),
+        *PresenceRoutes(actors, opened.members, opened.context.present_people).routes(),
         *ClientRoutes(
             service_keys, opened.client_registry, DirectPusher(opened.client_registry, opened.broker)
         ).routes(),

@@ -37,8 +37,10 @@ from gateway.node.node import Node
 from gateway.node.policy.chat_policy import ChatPolicy
 from gateway.node.policy.revocation_list import RevocationList
 from gateway.node.presence_publisher import PresencePublisher
+from gateway.node.present_people import PresentPeople
 from gateway.node.read_positions import ReadPositions
 from gateway.node.room_inbox import StoreInbox
+from gateway.node.upkeep.people_names import PeopleNames
 from gateway.node.user_feed import UserFeed
 from gateway.node.user_sessions import UserSessions
 from gateway.redis.backend import RedisEvents, open_redis
@@ -55,6 +57,7 @@ from storage.log.transcript_retention import TranscriptRetention
 from storage.log.transcripts import open_transcripts
 from storage.repositories.chats import Chats
 from storage.repositories.contacts import ContactRepository
+from storage.repositories.profiles import Profiles
 from storage.repositories.quotas import Quotas
 from storage.repositories.revocations import Revocations
 from storage.repositories.rooms import RoomRepository
@@ -194,10 +197,11 @@ async def open_node(
             read_positions=read_positions,
             tasks=tasks,
         )
+        profiles = Profiles(database)
         context = SessionContext(
             node=node,
             membership=membership,
-            presence=redis.presence,
+            present_people=PresentPeople(redis.presence, profiles),
             history=History(hub, log, pages),
             local_clients=local_clients,
             feed=feed,
@@ -225,6 +229,7 @@ async def open_node(
         vital.spawn(read_positions.run(), "read positions")
         vital.spawn(_retention(settings, database, metrics).run(), "old transcripts")
         vital.spawn(leave_queue.run(), "departures")
+        vital.spawn(PeopleNames(profiles, sessions, pages.forget_senders).run(), "names")
         vital.spawn(expire(sessions), "token expiry")
         vital.spawn(revocation_list.run(sessions), "revocations")
         vital.spawn(measure_loop_lag(metrics.process.loop_lag), "loop lag")

@@ -7,7 +7,11 @@ from storage.records import ChatKind, Direction, EventKind, Role
 
 
 class User(models.Model):
-    """An account. `login_folded` makes logins unique whatever their letter case."""
+    """An account. `login_folded` makes logins unique whatever their letter case.
+
+    `kept_fields` are the columns, by comma, that a service has set and tokens no longer change. `changed_at` is when
+    the names changed last, in Unix milliseconds, 0 for never.
+    """
 
     id = fields.BigIntField(primary_key=True)
     login = fields.CharField(max_length=255)
@@ -18,6 +22,8 @@ class User(models.Model):
     display_name = fields.TextField(default="", db_default="")
     avatar_url = fields.TextField(default="", db_default="")
     data = fields.TextField(default="", db_default="")
+    kept_fields = fields.TextField(default="", db_default="")
+    changed_at = fields.BigIntField(default=0, db_default=0, db_index=True)
     created_at = fields.DatetimeField(auto_now_add=True)
 
     class Meta:
@@ -27,7 +33,11 @@ class User(models.Model):
 
 
 class OutsideIdentity(models.Model):
-    """Which user of ours somebody is whom another issuer vouches for: its `iss` and `sub`, to the letter."""
+    """Which user of ours somebody is whom another issuer vouches for: its `iss` and `sub`, to the letter.
+
+    `claims_issued_at` is the `iat` of the token whose names the user has, `claims_written_at` when they were written,
+    both in Unix seconds.
+    """
 
     id = fields.BigIntField(primary_key=True)
     issuer = fields.CharField(max_length=255)
@@ -35,6 +45,8 @@ class OutsideIdentity(models.Model):
     user: fields.OneToOneRelation[User] = fields.OneToOneField(
         "storage.User", related_name=False, on_delete=fields.CASCADE
     )
+    claims_issued_at = fields.BigIntField(default=0, db_default=0)
+    claims_written_at = fields.BigIntField(default=0, db_default=0)
 
     class Meta:
         """Where it lives."""

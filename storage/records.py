@@ -75,6 +75,12 @@ class Person(Struct, frozen=True, gc=False):
     username: str
     first_name: str = ""
     last_name: str = ""
+    display_name: str = ""
+
+    @property
+    def shown_name(self) -> str:
+        """What people see: the display name, else the first and last name, else the username; never empty."""
+        return self.display_name or f"{self.first_name} {self.last_name}".strip() or self.username
 
 
 class Profile(Struct, frozen=True, gc=False):
@@ -84,7 +90,6 @@ class Profile(Struct, frozen=True, gc=False):
     """
 
     person: Person
-    display_name: str
     avatar_url: str
     data: str
     issuer: str | None
@@ -179,6 +184,7 @@ class Member(Struct, frozen=True, gc=False):
     person: Person
     role: Role
     read_seq: int
+    avatar_url: str = ""
 
 
 MAX_UNREAD = 100

@@ -145,6 +145,11 @@ export class Conversation {
     return this.#info.members.filter((member) => member.user_id !== this.#chat.me.id);
   }
 
+  /** The name of a message's author; the pushes have no display names, the list of members has. */
+  #authorOf({ sender }) {
+    return nameOf(this.#info.members.find((member) => member.user_id === sender.id) ?? sender);
+  }
+
   #nameOf([id, username]) {
     return nameOf(this.#info.members.find((member) => member.user_id === id) ?? { username });
   }
@@ -178,7 +183,7 @@ export class Conversation {
     const { timeline, me } = this.#chat;
     this.#composer.stopEditingUnless(timeline.entries);
     const wasAtEnd = this.#list.isAtEnd;
-    this.#list.paint(timeline.all, me.id, (entry) => this.#tickOf(entry));
+    this.#list.paint(timeline.all, me.id, (entry) => this.#authorOf(entry), (entry) => this.#tickOf(entry));
     const { entries, complete, lastSeq } = timeline;
     at("log-start").hidden = !complete;
     setText("log-start", entries.length === 0 ? "Nothing here yet. Say hello." : "This is where it began.");

@@ -11,9 +11,9 @@ const NEAR_END_PX = 80;
 const timeFormat = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
 const dayFormat = new Intl.DateTimeFormat(undefined, { weekday: "long", day: "numeric", month: "long" });
 
-/** The displayed name of a person: first and last name, else the login. */
-export function nameOf({ first_name: first = "", last_name: last = "", username }) {
-  return `${first} ${last}`.trim() || username;
+/** The displayed name of a person: the display name, else first and last name, else the login. */
+export function nameOf({ display_name: name = "", first_name: first = "", last_name: last = "", username }) {
+  return name || `${first} ${last}`.trim() || username;
 }
 
 /** Fills an avatar: an initial in a colour that depends only on `id`. */
@@ -71,10 +71,10 @@ export class MessageList {
   }
 
   /**
-   * Shows `entries` as user `myId` sees them; `tickOf(entry)` returns the state of an own message as `[symbol, words]`.
+   * Shows `entries` as user `myId` sees them, with the author's `authorOf(entry)`; `tickOf(entry)` returns the state of an own message as `[symbol, words]`.
    * Visible messages keep their place; at the end of the list the view follows.
    */
-  paint(entries, myId, tickOf) {
+  paint(entries, myId, authorOf, tickOf) {
     const wasAtEnd = this.isAtEnd;
     const anchor = wasAtEnd ? null : this.#firstVisible();
     const anchorTop = anchor?.offsetTop;
@@ -84,7 +84,7 @@ export class MessageList {
       const row = this.#rowFor(entry);
       if (this.#list.children[index] !== row) this.#list.insertBefore(row, this.#list.children[index] ?? null);
       const isMine = entry.sender.id === myId;
-      paintRow(row, entry, entries[index - 1], isMine, isMine ? tickOf(entry) : null);
+      paintRow(row, entry, entries[index - 1], isMine, authorOf(entry), isMine ? tickOf(entry) : null);
     });
     if (wasAtEnd) this.scrollToEnd();
     else if (anchor?.isConnected) this.#scroller.scrollTop += anchor.offsetTop - anchorTop;
@@ -123,18 +123,17 @@ export class MessageList {
   }
 }
 
-function paintRow(row, entry, previous, isMine, tick) {
+function paintRow(row, entry, previous, isMine, name, tick) {
   const at = new Date(entry.timestamp);
   const before = previous && new Date(previous.timestamp);
   const isNewDay = at.toDateString() !== before?.toDateString();
   const isNewGroup = isNewDay || previous.sender.id !== entry.sender.id || at - before > GROUP_GAP_MS;
   const [symbol, words] = tick ?? ["", ""];
-  const look = [entry.version, entry.failure, isNewDay, isNewGroup, symbol, words].join("|");
+  const look = [entry.version, entry.failure, isNewDay, isNewGroup, name, symbol, words].join("|");
   if (row.dataset.look === look) return;
   row.dataset.look = look;
 
   const part = (name) => row.querySelector(name);
-  const name = nameOf(entry.sender);
   row.classList.toggle("mine", isMine);
   row.classList.toggle("new-group", isNewGroup);
   row.classList.toggle("new-day", isNewDay);

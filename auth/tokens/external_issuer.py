@@ -19,6 +19,7 @@ from auth.errors import InvalidToken, InvalidTokenReason
 from auth.tokens.jws import Required, SignedToken, good_until
 from auth.tokens.key_cache import KeyCache, PublicKeys
 from storage.blank import is_blank
+from storage.profile_records import NOTHING_CLAIMED, ClaimedProfile
 
 MAX_NAME_LENGTH: Final = 255  # of `sub` (OpenID Connect Core §2) and of `iss`
 MIN_RSA_BITS: Final = 2048  # RFC 7518 §3.3
@@ -39,6 +40,12 @@ _KINDS: Final = frozenset({"typ", "type", "tokentype", "tokenuse"})
 _NO_ACCESS: Final = frozenset({"rt", "offline", "offlinetoken", "id", "idtoken", "logout", "logouttoken"})
 """Values that exclude an access token, as does any with `refresh` in it; Keycloak calls some refresh tokens offline."""
 _NAMES: Final = ("preferred_username", "username", "email")
+_PROFILE: Final = {
+    "display_name": "name",
+    "first_name": "given_name",
+    "last_name": "family_name",
+    "avatar_url": "picture",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +63,7 @@ class OutsideClaims:
     """Empty without one."""
     issued_at: int
     """In Unix seconds; 0 without `iat`."""
+    profile: ClaimedProfile = NOTHING_CLAIMED
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,14 +117,15 @@ class ExternalIssuerVerifier:
         if not _is_name(issuer):
             raise InvalidToken(InvalidTokenReason.WRONG_ISSUER)
         names = (name for name in map(claims.get, _NAMES) if isinstance(name, str) and not is_blank(name))
-        jti = claims.get("jti")
+        jti, issued_at = claims.get("jti"), int(claims.get("iat", 0))
         return OutsideClaims(
             issuer,
             subject,
             next(names, subject),
             good_until(claims),
             jti if isinstance(jti, str) else "",
-            int(claims.get("iat", 0)),
+            issued_at,
+            _profile(claims, issued_at),
         )
 
     async def _key(self, compact: SignedToken, algorithm: object) -> _Pinned:
@@ -127,6 +136,12 @@ class ExternalIssuerVerifier:
         elif self._keys is not None:
             return await self._keys.get(compact.kid)
         raise InvalidToken(InvalidTokenReason.WRONG_ALGORITHM)
+
+
+def _profile(claims: Mapping[str, Any], issued_at: int) -> ClaimedProfile:
+    """The claims of OpenID Connect Core §5.1 that describe the user; one that is no text says nothing."""
+    said = {field: text for field, name in _PROFILE.items() if isinstance(text := claims.get(name), str)}
+    return ClaimedProfile(issued_at, **said) if said else NOTHING_CLAIMED
 
 
 def _is_no_access(kind: object) -> bool:

@@ -18,12 +18,16 @@ def answer(value: object, status: HTTPStatus = HTTPStatus.OK) -> Response:
 
 
 class PersonObject(TypedDict):
-    """A user, as the sender of a message."""
+    """A user, as the sender of a message.
+
+    People see `display_name`, which is never empty, over HTTP and on the multi-chat WebSocket; the others have none.
+    """
 
     id: int
     username: str
     first_name: str
     last_name: str
+    display_name: NotRequired[str]
 
 
 class MessageObject(TypedDict):
@@ -58,6 +62,8 @@ class MemberObject(TypedDict):
     username: str
     first_name: str
     last_name: str
+    display_name: str
+    avatar_url: str
     role: Role
     read_seq: int
 
@@ -108,10 +114,11 @@ class MemberList(TypedDict):
 
 
 class PresentObject(TypedDict):
-    """A user who is connected."""
+    """A user who is connected; `display_name` as for the sender of a message."""
 
     user_id: int
     username: str
+    display_name: NotRequired[str]
     connected_at: datetime
 
 
@@ -224,6 +231,8 @@ def member_object(member: Member) -> MemberObject:
         "username": person.username,
         "first_name": person.first_name,
         "last_name": person.last_name,
+        "display_name": person.shown_name,
+        "avatar_url": member.avatar_url,
         "role": member.role,
         "read_seq": member.read_seq,
     }

@@ -15,6 +15,7 @@ from gateway.protocol.codes import Close
 from httpapi.audit.facts import note
 from storage.auth_records import Credential, name_digest
 from storage.errors import StorageUnavailable
+from storage.profile_records import NOTHING_CLAIMED, ClaimedProfile
 from storage.records import Person
 
 T = TypeVar("T")
@@ -34,10 +35,10 @@ class People(Protocol):
 class IdentityStore(Protocol):
     """Users with an identity at an external issuer. Implemented in `storage.repositories.identities`."""
 
-    async def person(self, issuer: str, subject: str, name: str) -> Person:
+    async def person(self, issuer: str, subject: str, name: str, claimed: ClaimedProfile = NOTHING_CLAIMED) -> Person:
         """The user with this identity, always the same one; created by the first call.
 
-        The username of a new user may begin with `name`.
+        The username of a new user may begin with `name`; names and picture follow what is `claimed`.
         Raises: StorageUnavailable.
         """
         ...
@@ -166,7 +167,7 @@ class CredentialResolver:
         if self._outside is not None and not self._verifier.is_ours(token):
             claims = await self._outside.verifier.verify(token)
             await before_query(None)
-            person = await self._outside.identities.person(claims.issuer, claims.subject, claims.name)
+            person = await self._outside.identities.person(claims.issuer, claims.subject, claims.name, claims.profile)
             return VerifiedCredential(person.id, _credential(person.id, claims), person)
         ours = await self._verifier.verify(token)
         return VerifiedCredential(ours.user_id, _credential(ours.user_id, ours))

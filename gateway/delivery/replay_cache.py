@@ -13,7 +13,7 @@ the least recently used are dropped first.
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 from msgspec.structs import replace
@@ -47,12 +47,13 @@ class Replay:
 class _Page:
     """Contiguous events of one chat, ascending, with their frames."""
 
-    __slots__ = ("_changes", "_events", "_frames", "_message_ids", "size")
+    __slots__ = ("_changes", "_events", "_frames", "_message_ids", "_sender_ids", "size")
 
     def __init__(self, events: Sequence[ChatEvent]) -> None:
         self._events: list[ChatEvent] = []
         self.size = 0
         self._message_ids: set[int] = set()
+        self._sender_ids: set[int] = set()
         self._changes: dict[int, ChatEvent] = {}
         """By message: the last change that is not applied to `_events` and `_frames` yet."""
         self._frames: dict[str, list[bytes]] = {}
@@ -72,7 +73,12 @@ class _Page:
         """Add the next event; for an edit or deletion, `rewrite` must have been called before."""
         self._events.append(event)
         self._message_ids.add(event.message_id)
+        self._sender_ids.add(event.sender.id)
         self.size += _size(event)
+
+    def has_sender(self, user_ids: Collection[int]) -> bool:
+        """Whether one of these users has sent one of the events."""
+        return not self._sender_ids.isdisjoint(user_ids)
 
     def rewrite(self, change: ChatEvent) -> None:
         """Record the new state of the changed message, if the page contains it."""
@@ -225,6 +231,13 @@ class ReplayCache:
             self._drop(key)
         for key, reading in self._readings.items():
             reading.is_stale |= key[0] == chat_id
+
+    def forget_senders(self, user_ids: Collection[int]) -> None:
+        """Drop the pages with events of these users, whose names have changed."""
+        for key in [key for key, page in self._pages.items() if page.has_sender(user_ids)]:
+            self._drop(key)
+        for reading in self._readings.values():  # it may have read the old names
+            reading.is_stale = True
 
     def _rewrite(self, change: ChatEvent) -> None:
         for key in self._keys.get(change.chat_id, ()):

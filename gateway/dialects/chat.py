@@ -67,11 +67,11 @@ class ChatDialect:
         return to_json(fields)
 
 
-def push_object(push: Push) -> dict[str, object]:
-    """A push in the format of seed 004."""
+def push_object(push: Push, *, is_named: bool = False) -> dict[str, object]:
+    """A push in the format of seed 004; `is_named`: with display names."""
     match push:
         case ChatEvent():
-            return {"type": "message", "data": message_object(push)}
+            return {"type": "message", "data": message_object(push, is_named=is_named)}
         case Typing(person=person):
             return {
                 "type": "typing",
@@ -92,8 +92,8 @@ def push_object(push: Push) -> dict[str, object]:
             return {"type": "presence_count", "count": push.count}
 
 
-def reply_object(reply: Reply) -> dict[str, object] | None:
-    """A reply in the format of seed 004; None if the seed does not send one."""
+def reply_object(reply: Reply, *, is_named: bool = False) -> dict[str, object] | None:
+    """A reply in the format of seed 004; None if the seed does not send one. `is_named`: with display names."""
     match reply:
         case Established():
             return {
@@ -107,15 +107,18 @@ def reply_object(reply: Reply) -> dict[str, object] | None:
         case Stored(duplicate=False) | Done():
             return None
         case Stored():
-            return {"type": "message", "data": message_object(reply.event), "duplicate": True}
+            return {"type": "message", "data": message_object(reply.event, is_named=is_named), "duplicate": True}
         case HistoryPage():
             return {
                 "type": "history",
-                "messages": [message_object(event) for event in reply.events],
+                "messages": [message_object(event, is_named=is_named) for event in reply.events],
                 "last_seq": reply.last_seq,
             }
         case PresenceState():
-            return {"type": "presence_state", "members": [present_object(present) for present in reply.members]}
+            return {
+                "type": "presence_state",
+                "members": [present_object(present, is_named=is_named) for present in reply.members],
+            }
         case CaughtUp():
             return {"type": "caught_up", "chat_id": reply.chat_id, "seq": reply.seq, "epoch": reply.epoch}
         case Reset():
@@ -153,8 +156,8 @@ def reply_object(reply: Reply) -> dict[str, object] | None:
             return {"type": "direct", "data": orjson.Fragment(reply.json)}
 
 
-def message_object(event: ChatEvent) -> dict[str, object]:
-    """Seed 004's `data` object of a message, which the HTTP API shares."""
+def message_object(event: ChatEvent, *, is_named: bool = True) -> dict[str, object]:
+    """Seed 004's `data` object of a message; `is_named`: with the display name, as native and over HTTP."""
     sender = event.sender
     fields: dict[str, object] = {
         "id": event.message_id,
@@ -164,7 +167,8 @@ def message_object(event: ChatEvent) -> dict[str, object]:
             "username": sender.username,
             "first_name": sender.first_name,
             "last_name": sender.last_name,
-        },
+        }
+        | ({"display_name": sender.shown_name} if is_named else {}),
         "timestamp": event.created_at,
         "is_edited": event.is_edited,
         "is_deleted": event.is_deleted,
@@ -176,10 +180,11 @@ def message_object(event: ChatEvent) -> dict[str, object]:
     return fields
 
 
-def present_object(present: Present) -> dict[str, object]:
-    """A connected user in the format of seed 004's dialect and the HTTP API."""
-    return {
+def present_object(present: Present, *, is_named: bool = True) -> dict[str, object]:
+    """A connected user in the format of seed 004; `is_named`: with the display name, as native and over HTTP."""
+    shown: dict[str, object] = {
         "user_id": present.user_id,
         "username": present.username,
         "connected_at": datetime.fromtimestamp(present.connected_at, UTC),
     }
+    return shown | {"display_name": present.display_name or present.username} if is_named else shown

@@ -86,7 +86,7 @@ class NativeDialect:
 
     def push(self, push: Push) -> bytes | None:
         """The encoding of `push` with its `chat_id`; this dialect includes every kind."""
-        return to_json(push_object(push) | {"chat_id": push.chat_id})
+        return to_json(push_object(push, is_named=True) | {"chat_id": push.chat_id})
 
     def reply(self, reply: Reply, request: Request | None) -> bytes | None:
         """The single reply to a command with an `id`; seed 004's reply to a command without one."""
@@ -136,6 +136,6 @@ def _reply_fields(reply: Reply, *, has_ref: bool) -> dict[str, object] | None:
         case MessagesRead():
             return None  # the feed's `chat_read` carries it
         case HistoryPage() | PresenceState() if has_ref:
-            result = reply_object(reply) or {}
+            result = reply_object(reply, is_named=True) or {}
             return {"type": "ack", "result": {name: value for name, value in result.items() if name != "type"}}
-    return reply_object(reply)
+    return reply_object(reply, is_named=True)

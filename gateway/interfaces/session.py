@@ -45,6 +45,10 @@ class OpenSession(Protocol):
         """Warn a client that asked for it, once, if its token expires soon; `now` is in Unix seconds."""
         ...
 
+    def rename(self, person: Person) -> None:
+        """The user has these names from now on."""
+        ...
+
     def close(self, disconnect: Disconnect) -> None:
         """Close the socket, once it is open; earlier frames are written first. Never blocks."""
         ...

@@ -100,7 +100,7 @@ def _fields(publication: Publication) -> list[object]:
 
 
 def _person_fields(person: Person) -> list[object]:
-    return [person.id, person.username, person.first_name, person.last_name]
+    return [person.id, person.username, person.first_name, person.last_name, person.display_name]
 
 
 def decode(payload: bytes) -> Publication | None:

@@ -79,11 +79,12 @@ class HistoryPage(Struct, frozen=True, gc=False):
 
 
 class Present(Struct, frozen=True, gc=False):
-    """A connected user; `connected_at` is in Unix seconds."""
+    """A connected user; `connected_at` is in Unix seconds. `display_name` is "" where it was not looked up."""
 
     user_id: int
     username: str
     connected_at: int
+    display_name: str = ""
 
 
 class PresenceState(Struct, frozen=True, gc=False):

@@ -22,10 +22,15 @@ class CommandHandler:
     def __init__(self, context: SessionContext, person: Person, session: Session) -> None:
         self._context = context
         self._node = context.node
-        self._person = person
+        self._authenticated = person
         self._session = session
         self._throttles: dict[int, TypingThrottle] = {}
         """By chat: the throttles of recent typing notifications."""
+
+    @property
+    def _person(self) -> Person:
+        """The user, with the names of now."""
+        return self._session.person or self._authenticated
 
     async def store(
         self,
@@ -135,6 +140,6 @@ class CommandHandler:
 
         Raises: RedisUnavailable.
         """
-        members = await self._context.presence.members(chat_id)
+        members = await self._context.present_people.members(chat_id)
         self._session.answer(PresenceState(chat_id, members), request)
         self._session.done(request)

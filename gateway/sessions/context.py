@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from gateway.delivery.history import History
 from gateway.dialects.base import Dialect
 from gateway.interfaces.membership import Memberships
-from gateway.interfaces.presence import Presence
 from gateway.metrics.clients import ClientMetrics
 from gateway.node.local_clients import LocalClients
 from gateway.node.node import Node
+from gateway.node.present_people import PresentPeople
 from gateway.node.user_feed import UserFeed
 from gateway.sessions.command_limits import CommandLimits
 from gateway.tasks import Tasks
@@ -35,7 +35,7 @@ class SessionContext:
 
     node: Node
     membership: Memberships
-    presence: Presence
+    present_people: PresentPeople
     history: History
     local_clients: LocalClients
     feed: UserFeed

@@ -22,7 +22,7 @@ from gateway.sessions.echo_upstream import Upstream, UpstreamLink
 from gateway.sessions.send_queue import SendQueue
 from gateway.tasks import Tasks
 from storage.auth_records import Credential
-from storage.records import Direction, Quota
+from storage.records import Direction, Person, Quota
 
 logger = logging.getLogger("gateway.echo")
 
@@ -93,6 +93,9 @@ class EchoSession:
         self._closing = disconnect
         if self._is_attached:
             self._connection.close(disconnect.code, disconnect.reason)
+
+    def rename(self, person: Person) -> None:
+        """Do nothing: an echo socket shows no names."""
 
     def warn_of_expiry(self, now: float) -> None:
         """Do nothing: an echo socket has no messages of ours."""

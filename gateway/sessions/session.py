@@ -24,6 +24,7 @@ from gateway.protocol.replies import ErrorReply, Refreshed, Reply, TokenExpiring
 from gateway.sessions.context import Peer, SessionContext
 from gateway.sessions.send_queue import SendQueue
 from storage.errors import StorageUnavailable
+from storage.records import Person
 
 logger = logging.getLogger("gateway.session")
 
@@ -120,6 +121,10 @@ class Session(ABC):
         self._closing = disconnect
         if self._is_attached:
             self._connection.close(disconnect.code, disconnect.reason)
+
+    def rename(self, person: Person) -> None:
+        """The user has these names from now on."""
+        self.person = person
 
     def warn_of_expiry(self, now: float) -> None:
         """Tell a client that asked for it, once for each token, that the session ends within EXPIRY_WARNING_S."""

@@ -9,8 +9,10 @@ REVOKE ALL ON users, identities, signing_keys, data_keys, public_signing_keys, l
 GRANT SELECT, INSERT, UPDATE, DELETE ON chats, rooms, memberships, former_members, blocks, staff, bars, chat_log, transcripts,
     transcript_sizes, identities, revocations TO chat_gateway;
 GRANT SELECT ON public_signing_keys TO chat_gateway, chat_auth;
-GRANT SELECT (id, login, login_folded, first_name, last_name, display_name, avatar_url, data, created_at),
-    UPDATE (login, login_folded, first_name, last_name, display_name, avatar_url, data), INSERT ON users TO chat_gateway;
+GRANT SELECT (id, login, login_folded, first_name, last_name, display_name, avatar_url, data, kept_fields,
+        changed_at, created_at),
+    UPDATE (login, login_folded, first_name, last_name, display_name, avatar_url, data, kept_fields, changed_at), INSERT
+    ON users TO chat_gateway;
 
 GRANT SELECT, INSERT, UPDATE (password_hash) ON users TO chat_auth;
 GRANT SELECT, INSERT, UPDATE, DELETE ON signing_keys, data_keys, login_sessions, invitations, password_resets, second_factors,

@@ -6,18 +6,20 @@ from typing import Any
 
 from storage.records import ChatEvent, EventKind, Person
 
+PERSON_COLUMNS = "u.id, u.login, u.first_name, u.last_name, u.display_name"
+"""The columns of a user `u` that `person_of` reads."""
 # Text, data and state are the present ones of the message: they are stored only in its own row.
 SELECT_EVENT = """
 SELECT e.chat_id, e.seq, e.kind, e.client_msg_id, e.digest,
     m.id AS message_id, m.text, m.data, m.created_at, m.is_edited, m.is_deleted,
-    u.id AS sender_id, u.login, u.first_name, u.last_name
+    u.id AS sender_id, u.login, u.first_name, u.last_name, u.display_name
 FROM chat_log e JOIN chat_log m ON m.id = e.message_id JOIN users u ON u.id = e.sender_id
 """
 
 
 def person_of(row: Mapping[str, Any], id_column: str) -> Person:
     """The person in a row that has the columns of a user; `id_column` is the name of the id column."""
-    return Person(row[id_column], row["login"], row["first_name"], row["last_name"])
+    return Person(row[id_column], row["login"], row["first_name"], row["last_name"], row["display_name"])
 
 
 def event_of(row: Mapping[str, Any]) -> ChatEvent:

@@ -37,7 +37,7 @@ CASE WHEN c.last_seq > m.read_seq + {READ_AHEAD} THEN {MAX_UNREAD} ELSE (
             AND e.kind = 'message' AND e.sender_id <> m.user_id AND NOT e.is_deleted
         LIMIT {MAX_UNREAD}) AS others
 ) END AS unread"""
-_PERSON: Final = "u.id AS user_id, u.login, u.first_name, u.last_name"
+_PERSON: Final = "u.id AS user_id, u.login, u.first_name, u.last_name, u.display_name, u.avatar_url"
 # The owner as in `owners.settle_owner`: a creator who has left without a successor is replaced by the oldest member.
 # No EXISTS: PostgreSQL may hash all memberships for it.
 _CHAT: Final = f"""
@@ -129,7 +129,7 @@ def _with_reader(row: Row, members: list[Row], most: int) -> tuple[Member, ...]:
 
 def member_of(row: Mapping[str, Any]) -> Member:
     """The member in a row."""
-    return Member(person_of(row, "user_id"), Role(row["role"]), row["read_seq"])
+    return Member(person_of(row, "user_id"), Role(row["role"]), row["read_seq"], row["avatar_url"])
 
 
 def _chat(row: Row, members: tuple[Member, ...]) -> Chat:

@@ -62,7 +62,8 @@ class Chats:
         self._pages = ChatPages(database)
         self._admit = f"""
             SELECT m.chat_id, c.kind, c.last_seq, c.members_version, m.role, m.read_seq,
-                u.id AS user_id, u.login, u.first_name, u.last_name, {database.epoch_sql} AS epoch
+                u.id AS user_id, u.login, u.first_name, u.last_name, u.display_name, u.avatar_url,
+                {database.epoch_sql} AS epoch
             FROM {database.pairs_table()} JOIN memberships m ON m.chat_id = p.a AND m.user_id = p.b
             JOIN chats c ON c.id = m.chat_id JOIN users u ON u.id = m.user_id CROSS JOIN store_identity s"""
         self._admission = Coalescer(self._admit_all)

@@ -3,44 +3,55 @@
 Invariants: an identity always maps to the same user, also if several nodes see it first at the same time. The login of
 such a user ends in a colon and a digest of the identity, so it can be neither registered nor mistaken for a registered
 one. They have no password: no password matches the empty hash.
+
+Names and picture follow the tokens, see `storage.repositories.users.claimed_profiles`.
 """
 
 import hashlib
+from collections.abc import Callable
 from contextlib import suppress
+from time import time
 from typing import Final
 
 from tortoise.exceptions import IntegrityError
 
-from storage.database.database import Database
+from storage.database.database import Database, Row
+from storage.log.event_rows import PERSON_COLUMNS, person_of
 from storage.models import OutsideIdentity, User
 from storage.names import cleaned
+from storage.profile_records import NOTHING_CLAIMED, ClaimedProfile
 from storage.records import Person
+from storage.repositories.users.claimed_profiles import FOLLOWED_COLUMNS, ClaimedProfiles
 
 MAX_NAME: Final = 48  # casefolded it may be three times as long, and the column must hold the digest too
 _DIGEST_LENGTHS: Final = (8, 64)  # short to be readable; complete if the short one collides
 
-_FIND: Final = """
-    SELECT u.id, u.login, u.first_name, u.last_name FROM identities i JOIN users u ON u.id = i.user_id
+_FIND: Final = f"""
+    SELECT {PERSON_COLUMNS}, {FOLLOWED_COLUMNS} FROM identities i JOIN users u ON u.id = i.user_id
     WHERE i.issuer = $1 AND i.subject = $2"""
-_OF_SUBJECT: Final = """
-    SELECT u.id, u.login, u.first_name, u.last_name FROM identities i JOIN users u ON u.id = i.user_id
+_OF_SUBJECT: Final = f"""
+    SELECT {PERSON_COLUMNS} FROM identities i JOIN users u ON u.id = i.user_id
     WHERE i.subject = $1 AND (i.issuer = $2 OR $2 = '') LIMIT 2"""
 
 
 class Identities:
     """Every method raises StorageUnavailable if the database does not respond in time."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, now: Callable[[], float] = time) -> None:
         self._database = database
+        self._claimed = ClaimedProfiles(database, now)
 
-    async def person(self, issuer: str, subject: str, name: str) -> Person:
-        """The user with this identity, created if missing; one query if it exists.
+    async def person(self, issuer: str, subject: str, name: str, claimed: ClaimedProfile = NOTHING_CLAIMED) -> Person:
+        """The user with this identity, created if missing; one query if it exists and `claimed` says nothing new.
 
         Issuer and subject are texts that can be stored, of at most 255 characters. A new user's username begins with
         `name`, which may be anything.
         """
-        if (known := await self._find(issuer, subject)) is not None:
-            return known
+        row = await self._find(issuer, subject) or await self._made(issuer, subject, name)
+        person = person_of(row, "id")
+        return await self._claimed.follow(person, row, claimed)
+
+    async def _made(self, issuer: str, subject: str, name: str) -> Row:
         digest = hashlib.sha256(f"{len(issuer)}:{issuer}{subject}".encode()).hexdigest()
         for length in _DIGEST_LENGTHS:
             login = f"{cleaned(name, MAX_NAME) or 'user'}:{digest[:length]}"
@@ -53,11 +64,11 @@ class Identities:
     async def by_subject(self, subject: str, issuer: str) -> Person | None:
         """The user whom this issuer, or any if it is empty, calls `subject`; None if there is not exactly one."""
         rows = await self._database.fetch(_OF_SUBJECT, subject, issuer)
-        return Person(*rows[0].values()) if len(rows) == 1 else None
+        return person_of(rows[0], "id") if len(rows) == 1 else None
 
-    async def _find(self, issuer: str, subject: str) -> Person | None:
+    async def _find(self, issuer: str, subject: str) -> Row | None:
         rows = await self._database.fetch(_FIND, issuer, subject)
-        return Person(*rows[0].values()) if rows else None
+        return rows[0] if rows else None
 
     async def _make(self, issuer: str, subject: str, login: str) -> None:
         async with self._database.transaction():

@@ -5,6 +5,7 @@ from collections.abc import Collection, Iterable, Sequence
 from tortoise.expressions import Q
 
 from storage.errors import InvalidMembers, UnknownUser
+from storage.log.event_rows import person_of
 from storage.models import User
 from storage.records import QUEUE_SENDER, ChatKind, Member, NewMember, Person, Role, is_id
 
@@ -42,11 +43,11 @@ async def find_people(members: Sequence[NewMember]) -> list[Person | None]:
     logins = [member.login.casefold() for member in members if member.login is not None]
     persons = User.filter(id__gt=QUEUE_SENDER.id)
     rows = await persons.filter(Q(id__in=ids) | Q(login_folded__in=logins)).values(
-        "id", "login", "login_folded", "first_name", "last_name"
+        "id", "login", "login_folded", "first_name", "last_name", "display_name"
     )
     known: dict[int | str, Person] = {}
     for row in rows:
-        person = Person(row["id"], row["login"], row["first_name"], row["last_name"])
+        person = person_of(row, "id")
         known[person.id] = known[row["login_folded"]] = person
     names = map(name_of, members)
     return [known.get(who.casefold() if isinstance(who, str) else who) for who in names]

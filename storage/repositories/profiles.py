@@ -1,26 +1,32 @@
 """What applications keep of users: names, a picture, data of their own."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from time import time
 from typing import Final
 
 from tortoise.exceptions import IntegrityError
 
-from storage.database.database import Database
+from storage.database.database import Database, Row
 from storage.errors import LoginTaken
-from storage.log.event_rows import person_of
+from storage.log.event_rows import PERSON_COLUMNS, person_of
 from storage.models import User
-from storage.records import Profile, are_ids
+from storage.records import Person, Profile, are_ids
 
-_PROFILES: Final = """
-    SELECT u.id, u.login, u.first_name, u.last_name, u.display_name, u.avatar_url, u.data, i.issuer, i.subject
+_PROFILES: Final = f"""
+    SELECT {PERSON_COLUMNS}, u.avatar_url, u.data, i.issuer, i.subject
     FROM users u LEFT JOIN identities i ON i.user_id = u.id"""
+_CHANGED: Final = f"""
+    SELECT {PERSON_COLUMNS}, u.changed_at FROM users u
+    WHERE u.changed_at > $1 OR (u.changed_at = $1 AND u.id > $2) ORDER BY u.changed_at, u.id LIMIT $3"""
+_KEPT: Final = frozenset({"display_name", "first_name", "last_name", "avatar_url"})
 
 
 class Profiles:
     """Every method raises StorageUnavailable if the database does not respond in time."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, now: Callable[[], float] = time) -> None:
         self._database = database
+        self._now = now
         self._by_ids = f"{_PROFILES} WHERE u.id {database.among('$1')}"
 
     async def by_ids(self, user_ids: Sequence[int]) -> list[Profile]:
@@ -33,34 +39,46 @@ class Profiles:
         query = f"{_PROFILES} WHERE i.issuer = $1 AND i.subject IN ({places})"
         return _profiles(await self._database.fetch(query, issuer, *subjects)) if subjects else []
 
+    async def changed_since(self, moment: int, user_id: int, limit: int) -> list[tuple[int, Person]]:
+        """At most `limit` people with the times when their names changed, in Unix milliseconds, in their order.
+
+        It begins after this time and, within its millisecond, this user.
+        """
+        rows = await self._database.fetch(_CHANGED, moment, user_id, limit)
+        return [(row["changed_at"], person_of(row, "id")) for row in rows]
+
     async def change(self, user_id: int, changes: Mapping[str, str]) -> Profile | None:
         """Set these columns of `users` (`login` too), and return the profile; None if there is no such user.
 
+        Names and picture that are set here no longer follow the tokens of an external issuer; "" lets them.
         Raises: LoginTaken.
         """
-        values = dict(changes)
-        if "login" in values:
-            values["login_folded"] = values["login"].casefold()
-        if values and are_ids(user_id):
+        if changes and are_ids(user_id):
             try:
                 async with self._database.transaction():
-                    await User.filter(id=user_id).update(**values)
+                    await self._update(user_id, changes)
             except IntegrityError as error:
-                raise LoginTaken(values.get("login", "")) from error
+                raise LoginTaken(changes.get("login", "")) from error
         found = await self.by_ids([user_id])
         return found[0] if found else None
 
+    async def _update(self, user_id: int, changes: Mapping[str, str]) -> None:
+        known = User.filter(id=user_id).only("id", "kept_fields")
+        user = await known.select_for_update(no_key=True).first()
+        if user is None:
+            return
+        values: dict[str, object] = dict(changes)
+        if "login" in changes:
+            values["login_folded"] = changes["login"].casefold()
+        if named := _KEPT & changes.keys():
+            kept = (set(user.kept_fields.split(",")) - {""} - named) | {field for field in named if changes[field]}
+            values["kept_fields"] = ",".join(sorted(kept))
+        values["changed_at"] = int(self._now() * 1000)
+        await User.filter(id=user_id).update(**values)
 
-def _profiles(rows: Sequence[Mapping[str, object]]) -> list[Profile]:
+
+def _profiles(rows: Sequence[Row]) -> list[Profile]:
     profiles = [
-        Profile(
-            person_of(row, "id"),
-            str(row["display_name"]),
-            str(row["avatar_url"]),
-            str(row["data"]),
-            None if row["issuer"] is None else str(row["issuer"]),
-            None if row["subject"] is None else str(row["subject"]),
-        )
-        for row in rows
+        Profile(person_of(row, "id"), row["avatar_url"], row["data"], row["issuer"], row["subject"]) for row in rows
     ]
     return sorted(profiles, key=lambda profile: profile.person.id)

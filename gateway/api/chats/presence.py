@@ -9,7 +9,7 @@ from gateway.api.schemas import PresentList, answer
 from gateway.dialects.chat import present_object
 from gateway.http.parameters import path_id
 from gateway.interfaces.membership import Memberships
-from gateway.interfaces.presence import Presence
+from gateway.node.present_people import PresentPeople
 from httpapi.operation import Audience, Scope, operation
 from httpapi.resource import api_resource
 
@@ -17,7 +17,7 @@ from httpapi.resource import api_resource
 class PresenceRoutes:
     """`/api/v1/chats/{chat_id}/presence`."""
 
-    def __init__(self, actors: Actors, membership: Memberships, presence: Presence) -> None:
+    def __init__(self, actors: Actors, membership: Memberships, presence: PresentPeople) -> None:
         self._actors = actors
         self._membership = membership
         self._presence = presence

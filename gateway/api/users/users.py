@@ -251,7 +251,7 @@ def _profile_object(profile: Profile) -> ProfileObject:
     shown = ProfileObject(
         user_id=person.id,
         username=person.username,
-        display_name=profile.display_name,
+        display_name=person.display_name,
         first_name=person.first_name,
         last_name=person.last_name,
         avatar_url=profile.avatar_url,

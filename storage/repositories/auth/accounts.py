@@ -9,7 +9,7 @@ from storage.auth_records import Account
 from storage.database.coalescer import Coalescer
 from storage.database.database import Database
 from storage.errors import LoginTaken, UnknownInvitation
-from storage.log.event_rows import person_of
+from storage.log.event_rows import PERSON_COLUMNS, person_of
 from storage.models import User
 from storage.records import Person, is_id
 from storage.repositories.auth.login_sessions import end_sessions
@@ -28,7 +28,7 @@ class Accounts:
         self.invitations = Invitations(database, now)
         self.resets = ResetTokens(database, now)
         self.factors = factors or SecondFactors(database)
-        self._people = f"SELECT id, login, first_name, last_name FROM users WHERE id {database.among('$1')}"
+        self._people = f"SELECT {PERSON_COLUMNS} FROM users u WHERE u.id {database.among('$1')}"
         self._person = Coalescer(self._by_ids)
 
     async def create(
@@ -118,4 +118,4 @@ def _account(user: User) -> Account:
 
 
 def _person(user: User) -> Person:
-    return Person(user.id, user.login, user.first_name, user.last_name)
+    return Person(user.id, user.login, user.first_name, user.last_name, user.display_name)

@@ -7,7 +7,7 @@ from typing import Final
 from storage.auth_models import LoginSession
 from storage.auth_records import MAX_USER_AGENT, LoginListing, RenewableLogin, RevocationKind, name_digest
 from storage.database.database import Database
-from storage.log.event_rows import person_of
+from storage.log.event_rows import PERSON_COLUMNS, person_of
 from storage.models import StoreIdentity
 from storage.repositories.revocations import KEPT_S, Revocations, append_entry
 
@@ -18,9 +18,9 @@ PURGED: Final = 500
 ENCRYPTED_AT_ONCE: Final = 500
 """Sessions whose secrets one transaction encrypts."""
 
-_FIND: Final = """
+_FIND: Final = f"""
     SELECT s.id AS session_id, s.secret, s.digest, s.previous_digest, s.created_at, s.rotated_at, s.expires_at,
-        u.id, u.login, u.first_name, u.last_name
+        {PERSON_COLUMNS}
     FROM login_sessions s JOIN users u ON u.id = s.user_id WHERE s.id = $1"""
 _OF_USER: Final = f"""
     SELECT id AS session_id, created_at, rotated_at AS used_at, expires_at, user_agent FROM login_sessions

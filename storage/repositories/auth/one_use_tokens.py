@@ -10,11 +10,11 @@ from typing import Final
 from storage.auth_models import Invitation, ResetToken
 from storage.auth_records import Account
 from storage.database.database import Database
-from storage.log.event_rows import person_of
+from storage.log.event_rows import PERSON_COLUMNS, person_of
 
 RESETS_A_USER: Final = 5
-_ACCOUNT: Final = """
-    SELECT u.id, u.login, u.first_name, u.last_name, u.password_hash
+_ACCOUNT: Final = f"""
+    SELECT {PERSON_COLUMNS}, u.password_hash
     FROM password_resets r JOIN users u ON u.id = r.user_id WHERE r.digest = $1 AND r.expires_at > $2"""
 PURGED: Final = 500
 """Expired rows that one new token deletes at most."""

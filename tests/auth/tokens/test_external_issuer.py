@@ -12,6 +12,7 @@ from joserfc.jwk import ECKey, Key, OctKey, OKPKey, RSAKey
 from auth.errors import InvalidToken, InvalidTokenReason, KeysUnavailable
 from auth.tokens.external_issuer import ExternalIssuerVerifier, OutsideClaims
 from auth.tokens.jws import LEEWAY_S, SignedToken
+from storage.profile_records import NOTHING_CLAIMED, ClaimedProfile
 from tests.auth.forgery import b64, new_key
 from tests.support.external_tokens import NOW, RSA, SECRET, by_secret, token
 
@@ -62,6 +63,13 @@ async def test_minimal_token_is_accepted_without_configured_issuer() -> None:
     expected = OutsideClaims("", "ann", "ann", NOW + 7200 + LEEWAY_S, "", 0)
     assert await verifier(issuer="", audience="").verify(plain) == expected
     assert await refusal(verifier(), plain) is InvalidTokenReason.MISSING_CLAIM
+
+
+async def test_profile_claims_are_kept_as_they_came() -> None:
+    said = {"name": "Ann Lee", "given_name": "Ann", "family_name": "Lee", "picture": "https://example.com/a.png"}
+    claims = await verifier().verify(by_secret(**said, iat=NOW - 5))
+    assert claims.profile == ClaimedProfile(NOW - 5, "Ann Lee", "Ann", "Lee", "https://example.com/a.png")
+    assert (await verifier().verify(by_secret(name=7, picture=None))).profile == NOTHING_CLAIMED
 
 
 async def test_user_name_is_first_usable_name_claim() -> None:

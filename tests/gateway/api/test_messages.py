@@ -34,7 +34,13 @@ async def test_posted_message_has_format_of_seed_004(world: World, ann: User, bo
     assert message == {
         "id": message["id"],
         "text": "Привет 👋",
-        "sender": {"id": ann.id, "username": "ann", "first_name": "Ann", "last_name": "Test"},
+        "sender": {
+            "id": ann.id,
+            "username": "ann",
+            "first_name": "Ann",
+            "last_name": "Test",
+            "display_name": "Ann Test",
+        },
         "timestamp": message["timestamp"],
         "is_edited": False,
         "is_deleted": False,

@@ -35,6 +35,7 @@ from gateway.interfaces.rate_limits import Admitted, RateLimited
 from gateway.metrics import Metrics
 from gateway.middleware import Edge
 from gateway.node.policy.chat_policy import ChatPolicy
+from gateway.node.present_people import PresentPeople
 from gateway.protocol.replies import Present
 from gateway.redis.rate_limits import LocalWindows
 from gateway.sessions.command_limits import CommandLimits, CommandRates
@@ -253,7 +254,7 @@ async def open_world(
             *MessageRoutes(actors, chats, history, node, metrics.clients, MAX_TEXT, reads).routes(),
             *ChatActivityRoutes(actors, chats, node, command_limits).routes(),
             *UserRoutes(identity, service_keys, Profiles(database), identities, ISSUER).routes(),
-            *PresenceRoutes(actors, chats, presence).routes(),
+            *PresenceRoutes(actors, chats, PresentPeople(presence, Profiles(database))).routes(),
         ]
         app = Edge(Starlette(routes=routes, exception_handlers=HANDLERS), NODE_ID, origins)
         async with client_of(app) as http:

@@ -252,7 +252,7 @@ def test_message_has_the_fields_of_seed_004() -> None:
         is_deleted=False,
         client_msg_id="c1",
     )
-    assert message_object(event) == {
+    assert message_object(event, is_named=False) == {
         "id": 11,
         "text": "hello",
         "sender": {"id": 1, "username": "ann", "first_name": "Ann", "last_name": "Lee"},
@@ -265,5 +265,10 @@ def test_message_has_the_fields_of_seed_004() -> None:
 
 
 def test_present_user_has_an_aware_connection_time() -> None:
-    expected = {"user_id": 1, "username": "ann", "connected_at": datetime(2024, 1, 15, 10, 30, tzinfo=UTC)}
+    expected = {
+        "user_id": 1,
+        "username": "ann",
+        "connected_at": datetime(2024, 1, 15, 10, 30, tzinfo=UTC),
+        "display_name": "ann",
+    }
     assert present_object(Present(1, "ann", 1705314600)) == expected

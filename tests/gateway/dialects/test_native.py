@@ -60,7 +60,7 @@ MESSAGE = ChatEvent(
 DATA = {
     "id": 123,
     "text": "Привет",
-    "sender": {"id": 1, "username": "john_doe", "first_name": "John", "last_name": "Doe"},
+    "sender": {"id": 1, "username": "john_doe", "first_name": "John", "last_name": "Doe", "display_name": "John Doe"},
     "timestamp": "2024-01-15T10:30:00Z",
     "is_edited": False,
     "is_deleted": False,

@@ -133,7 +133,7 @@ def context_of(node: Node, counts: "Counts", local_clients: Any = None, feed: An
     return SessionContext(
         node=core,
         membership=core,
-        presence=core,
+        present_people=core,
         history=core,
         local_clients=local_clients,
         feed=feed,

@@ -76,6 +76,7 @@ class Session:
     """Keeps the replies and counts of its commands."""
 
     connection_id: str = "a"
+    person: Person = ANN
     is_open: bool = True
     replies: list[tuple[object, Request | None]] = field(default_factory=list)
     refusals: list[tuple[ErrorReply, Request | None]] = field(default_factory=list)
@@ -101,7 +102,9 @@ class Handler:
 
     def __init__(self) -> None:
         self.node, self.session, self.metrics = Node(), Session(), Metrics().clients
-        context: Any = SimpleNamespace(node=self.node, history=self.node, presence=self.node, metrics=self.metrics)
+        context: Any = SimpleNamespace(
+            node=self.node, history=self.node, present_people=self.node, metrics=self.metrics
+        )
         session: Any = self.session
         self.commands = CommandHandler(context, ANN, session)
 
@@ -129,6 +132,12 @@ async def test_message_is_admitted_and_submitted(handler: Handler) -> None:
     assert (handler.session.replies, handler.session.counted) == ([], [])
     handler.node.done(Committed(stored()))
     assert handler.session.replies == [(Stored(stored(), False, "e1"), sent)]
+
+
+async def test_message_has_the_present_names_of_its_sender(handler: Handler) -> None:
+    handler.session.person = Person(1, "ann", display_name="Ann Ray")
+    await handler.commands.store(request(None), CHAT, SendMessage("hi", "c1"))
+    assert handler.node.asked[0] == ("admit", NewEvent(CHAT, handler.session.person, "c1", EventKind.MESSAGE, "hi"))
 
 
 async def test_message_without_an_id_is_given_one(handler: Handler) -> None:

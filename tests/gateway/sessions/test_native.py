@@ -160,7 +160,7 @@ def context(node: Any, feed: Any, metrics: Metrics) -> SessionContext:
     return SessionContext(
         node=node,
         membership=node,
-        presence=node,
+        present_people=node,
         history=node,
         local_clients=local_clients_stub,
         feed=feed,

@@ -11,7 +11,8 @@ from tests.gateway.api.world import User, World, problem
 def member(user: User, role: str = "member", read_seq: int = 0) -> dict[str, Any]:
     """The user as a member of a chat."""
     login = user.person.username
-    names = {"username": login, "first_name": login.title(), "last_name": "Test"}
+    shown = {"display_name": f"{login.title()} Test", "avatar_url": ""}
+    names = {"username": login, "first_name": login.title(), "last_name": "Test", **shown}
     return {"user_id": user.id, **names, "role": role, "read_seq": read_seq}
 
 

@@ -15,7 +15,7 @@ async def test_added_member_has_access_and_node_is_notified(
     with caplog.at_level(logging.INFO, "gateway"):
         answer = await ann.http.post(f"/api/v1/chats/{chat_id}/members", json={"user_id": bob.id})
     assert answer.status_code == 201
-    names = {"username": "bob", "first_name": "Bob", "last_name": "Test"}
+    names = {"username": "bob", "first_name": "Bob", "last_name": "Test", "display_name": "Bob Test", "avatar_url": ""}
     assert answer.json() == {"user_id": bob.id, **names, "role": "member", "read_seq": 0}
     assert world.node.changes == [(chat_id, bob.id, False)]
     (record,) = caplog.records

@@ -9,9 +9,8 @@ async def test_connected_members_are_listed(world: World, ann: User, bob: User) 
     chat_id = await world.chat(ann, bob)
     world.presence.present = {chat_id: [Present(bob.id, "bob", 1_700_000_000)]}
     answer = await ann.http.get(f"/api/v1/chats/{chat_id}/presence")
-    assert answer.json() == {
-        "members": [{"user_id": bob.id, "username": "bob", "connected_at": "2023-11-14T22:13:20Z"}]
-    }
+    shown = {"user_id": bob.id, "username": "bob", "display_name": "Bob Test", "connected_at": "2023-11-14T22:13:20Z"}
+    assert answer.json() == {"members": [shown]}
 
 
 async def test_presence_without_redis_is_unavailable(world: World, ann: User) -> None:

@@ -1,0 +1,1 @@
+"""What is kept of users beside their accounts: what tokens say about them, their erasure, their export."""
