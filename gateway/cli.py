@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 from gateway.command_line import CommandLine
 from gateway.config import sources, validation
 from gateway.config.settings import Settings
+from gateway.config.webhooks import read_webhooks
 from gateway.errors import CannotListen, CommandError, SettingsError
 from gateway.server.log_sampling import Sampling
 from gateway.server.startup import NoBarrier, StartupBarrier
@@ -145,6 +146,7 @@ def _up(options: argparse.Namespace) -> int:
     settings = validation.parse(raw)
     validation.require_own_url(settings)
     validation.require_keys_secret(settings)
+    read_webhooks(settings)
     _set_up_logging(settings, "up")
     _warn_of_misspellings()
 
@@ -176,6 +178,7 @@ def _gateway(options: argparse.Namespace) -> int:
     validation.require_own_url(settings)
     if options.with_auth:
         validation.require_keys_secret(settings)
+    read_webhooks(settings)
     own_ports = [port for port in (options.own_port, settings.metrics_port) if port is not None]
     with ExitStack() as stack:
         sockets = [

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gateway.config.settings import Settings
+from gateway.config.webhooks import read_webhooks
 from gateway.delivery.history import History
 from gateway.delivery.hub import Hub
 from gateway.delivery.repair import INTERVAL_S, Repair
@@ -50,11 +51,14 @@ from gateway.server.startup import StartupBarrier
 from gateway.sessions.command_limits import SOCKETS_AN_OWNER, CommandLimits, CommandRates
 from gateway.sessions.context import SessionContext
 from gateway.tasks import Tasks
+from gateway.webhooks.outlet import Outlet, wanted_by
 from storage.database.database import Database
 from storage.database.store_identity import store_id
 from storage.log.chat_log import open_chat_log
+from storage.log.event_ranges import EventRanges
 from storage.log.transcript_retention import TranscriptRetention
 from storage.log.transcripts import open_transcripts
+from storage.outbox.queue import Outbox
 from storage.repositories.chats import Chats
 from storage.repositories.contacts import ContactRepository
 from storage.repositories.profiles import Profiles
@@ -157,7 +161,15 @@ async def open_node(
         )
         health = Health(redis.broker, gate, failures)
         health.watch_peers(redis.differences)
-        log = await stack.enter_async_context(open_chat_log(database, metrics.delivery.committed))
+        webhooks = read_webhooks(settings)
+        outlet = Outlet(Outbox(database), EventRanges(database), metrics.webhooks)
+        await outlet.add_webhooks(stack, webhooks, allows_private=settings.webhook_allow_private)
+
+        def on_batch(size: int, seconds: float) -> None:
+            metrics.delivery.committed(size, seconds)
+            outlet.stir()
+
+        log = await stack.enter_async_context(open_chat_log(database, on_batch, wanted_by(webhooks)))
         transcripts = await stack.enter_async_context(open_transcripts(database, metrics.delivery.transcribed))
         tasks = Tasks()
         stack.push_async_callback(tasks.close)
@@ -224,6 +236,7 @@ async def open_node(
         redis.start(broker_handler, broker_handler)
         vital = Tasks(on_failure=lambda name, _: failures.append(name))
         stack.push_async_callback(vital.close)
+        outlet.start(vital)
         vital.spawn(repair.run(), "position check")
         vital.spawn(feed.run(), "users' feed")
         vital.spawn(read_positions.run(), "read positions")

@@ -7,6 +7,7 @@ GatewayError
 │   └── RedisAccessRefused    because Redis rejects the password or rights
 ├── QueueUnavailable          the durable queue did not confirm in time
 │   └── QueueRefused          RabbitMQ rejects the login, rights or queue
+├── SendFailed                events were not taken by an endpoint; they are sent again
 ├── SeveralOwners             a client_id without a user who is meant, and several have it
 ├── AddingForbidden           users may not add others to chats here
 ├── TooManyStrangers          the limit of strangers whom a user may name as members
@@ -62,6 +63,10 @@ class QueueUnavailable(GatewayError):
 
 class QueueRefused(QueueUnavailable):
     """RabbitMQ rejects the login, rights or queue: a configuration error, which retrying cannot fix."""
+
+
+class SendFailed(GatewayError):
+    """An endpoint did not take the events in time; the text is short and contains neither its URL nor a secret."""
 
 
 class SeveralOwners(GatewayError):

@@ -54,4 +54,4 @@ class Tasks:
 
 def full_jitter(attempt: int, max_s: float = 1.0) -> float:
     """The delay before the next attempt in seconds: random below a bound that doubles, so that retries spread out."""
-    return random.uniform(0, min(max_s, 0.05 * 2 ** min(attempt, 10)))  # noqa: S311 - spreads load
+    return random.uniform(0, min(max_s, 0.05 * 2 ** min(attempt, 16)))  # noqa: S311 - spreads load

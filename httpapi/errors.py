@@ -5,6 +5,7 @@ HttpApiError
 ├── InvalidJson          not JSON, or not JSON that the one reader accepts
 │   └── TooDeep
 ├── InvalidServiceKey    an entry of SERVICE_KEYS that is not `key` or `name:key[:scope+scope]`
+├── PostFailed           a signed POST got no 2xx in time; the text contains neither URL nor secret
 ├── TooManyAtOnce        one caller, or all together, have too many requests under way
 └── UndocumentedRoute    a route whose endpoint does not say what it takes and answers
 """
@@ -23,6 +24,10 @@ FORBIDDEN_ORIGIN: Final = "forbidden_origin"
 
 class HttpApiError(Exception):
     """Base class of this package's exceptions."""
+
+
+class PostFailed(HttpApiError):
+    """A signed POST got no 2xx in time; the text is short and contains neither the URL nor a secret."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -195,6 +195,33 @@ ROWS: dict[str, list[Panel]] = {
             "ops",
             {"{{service}} {{outcome}}": _rate("chat_gateway_service_calls_total", "service, outcome")},
         ),
+        Panel(
+            "Webhook events",
+            "ops",
+            {
+                "delivered to {{endpoint}}": _rate("chat_gateway_webhook_events_delivered_total", "endpoint"),
+                "given up of {{endpoint}}": _rate("chat_gateway_webhook_events_given_up_total", "endpoint"),
+                "failures of {{endpoint}}: {{reason}}": _rate(
+                    "chat_gateway_webhook_failures_total", "endpoint, reason"
+                ),
+            },
+        ),
+        Panel(
+            "Webhook lag",
+            "s",
+            {"{{endpoint}}": _now("chat_gateway_webhook_lag_seconds", "endpoint", "max")},
+            "Age of the oldest event that waits.",
+        ),
+        Panel(
+            "Waiting for webhooks",
+            "short",
+            {
+                "events for {{endpoint}}": _now("chat_gateway_webhook_events_waiting", "endpoint", "max"),
+                "chats for {{endpoint}}": _now("chat_gateway_webhook_chats_waiting", "endpoint", "max"),
+                "failing chats of {{endpoint}}": _now("chat_gateway_webhook_chats_failing", "endpoint", "max"),
+                "dead letters of {{endpoint}}": _now("chat_gateway_webhook_dead_letters", "endpoint", "max"),
+            },
+        ),
     ],
     "What runs out next?": [
         Panel(

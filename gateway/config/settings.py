@@ -215,6 +215,19 @@ class Settings:
         shown="none",
         secret=True,
     )
+    webhooks: str = _setting(
+        values.text,
+        "",
+        "a JSON list of endpoints that get events, `{url,secret,events,name,give_up_h}` (docs/webhooks.md)",
+        shown="none",
+        secret=True,
+    )
+    webhooks_file: Path | None = _setting(
+        values.path, None, "a file with that list, in place of `WEBHOOKS`", shown="none"
+    )
+    webhook_allow_private: bool = _setting(
+        values.flag, False, "allow webhooks at private, loopback and link-local addresses"
+    )
     trusted_proxies: tuple[values.IPNetwork, ...] = _setting(
         values.networks, (), "comma list of the networks whose `X-Forwarded-*` headers are trusted", shown="none"
     )

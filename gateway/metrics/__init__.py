@@ -15,6 +15,7 @@ from gateway.metrics.delivery import DeliveryMetrics
 from gateway.metrics.exposition import Registry
 from gateway.metrics.process import ProcessMetrics
 from gateway.metrics.servers import DatabaseMetrics, QueueMetrics, RedisMetrics, ServerMetrics
+from gateway.metrics.webhooks import WebhookMetrics
 
 
 class Metrics:
@@ -31,6 +32,7 @@ class Metrics:
         self.redis = RedisMetrics(registry)
         self.database = DatabaseMetrics(registry)
         self.queue = QueueMetrics(registry)
+        self.webhooks = WebhookMetrics(registry)
         self.audit = AuditMetrics(registry)
         self.process = ProcessMetrics(registry)
         """The process itself: its version, event loop and logs."""

@@ -16,6 +16,7 @@ from storage.log.commit_postgres import PostgresCommit
 from storage.log.commit_sqlite import SqliteCommit
 from storage.log.event_rows import SELECT_EVENT, event_of
 from storage.log.pipeline import OnBatch, Pipeline
+from storage.outbox_records import NOTHING_WANTED, Wanted
 from storage.records import (
     BIGINT_MAX,
     ChatEvent,
@@ -38,15 +39,18 @@ _BEFORE = SELECT_EVENT + "WHERE e.chat_id = $1 AND e.seq < $2 AND e.kind = 'mess
 
 @asynccontextmanager
 async def open_chat_log(
-    database: Database, on_batch: OnBatch = lambda size, seconds: None
+    database: Database, on_batch: OnBatch = lambda size, seconds: None, wanted: Wanted = NOTHING_WANTED
 ) -> AsyncIterator["StoredChatLog"]:
     """The log in `database`. On exit, submitted events are committed first, for at most FLUSH_S.
 
     `on_batch` is called for every commit with the number of events and the seconds that it took.
+    `wanted` is what the commits write to the outbox.
     Raises: StorageUnavailable.
     """
     commit: Commit = (
-        PostgresCommit(database.postgres) if database.postgres else SqliteCommit(database.sqlite_path or "")
+        PostgresCommit(database.postgres, wanted)
+        if database.postgres
+        else SqliteCommit(database.sqlite_path or "", wanted)
     )
     pipelines = [Pipeline(commit, on_batch) for _ in range(commit.pipelines)]
     tasks = [asyncio.create_task(pipeline.run(), name="chat-log-pipeline") for pipeline in pipelines]

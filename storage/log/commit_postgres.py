@@ -14,6 +14,8 @@ from storage.database.outages import is_outage
 from storage.database.postgres import PostgresClient
 from storage.errors import StorageUnavailable
 from storage.log.commit import digest_of
+from storage.outbox.notes import committing_sql
+from storage.outbox_records import NOTHING_WANTED, Wanted
 from storage.records import ChatEvent, Committed, EventKind, NewEvent, Outcome, Refusal
 
 SQL: Final = Path(__file__).with_name("chat_log_commit.sql")
@@ -26,8 +28,13 @@ PAUSES_S = (0.05, 0.25)  # before the second and the third attempt
 class PostgresCommit:
     """Retries a batch whose outcome is unknown: the ids of its events prevent duplicates."""
 
-    def __init__(self, client: PostgresClient) -> None:
+    def __init__(self, client: PostgresClient, wanted: Wanted = NOTHING_WANTED) -> None:
+        """`wanted`: for which endpoints the same transaction writes to the outbox."""
         self._client = client
+        kinds = wanted.kinds()
+        self._call_sql = committing_sql(CALL, CALL.count("$")) if kinds else CALL
+        self._wanted = tuple(zip(*kinds, strict=True))
+        """Endpoints, and for each the kind of events that it wants; empty if there is no outbox to write."""
 
     @property
     def pipelines(self) -> int:
@@ -64,7 +71,7 @@ class PostgresCommit:
 
     async def _call(self, columns: list[tuple[object, ...]], patient: bool) -> list[asyncpg.Record]:
         async with self._client.acquire_connection() as connection:
-            return await connection.fetch(CALL, *columns, patient, timeout=CALL_S)
+            return await connection.fetch(self._call_sql, *columns, patient, *self._wanted, timeout=CALL_S)
 
 
 def _columns(event: NewEvent) -> tuple[object, ...]:

@@ -9,6 +9,8 @@ from msgspec.structs import replace
 from storage.database.sqlite_writer import SqliteWriter
 from storage.log.commit import MAX_EDITS, digest_of
 from storage.log.event_rows import SELECT_EVENT, event_of
+from storage.outbox.notes import note_logged
+from storage.outbox_records import NOTHING_WANTED, Wanted
 from storage.records import ChatEvent, Committed, EventKind, NewEvent, Outcome, Refusal
 
 _KNOWN = SELECT_EVENT + "WHERE e.chat_id = ? AND e.sender_id = ? AND e.client_msg_id = ?"
@@ -32,8 +34,10 @@ VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0, ?)
 class SqliteCommit:
     """The only writer of the log in this process."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, wanted: Wanted = NOTHING_WANTED) -> None:
+        """`wanted`: for which endpoints the same transaction writes to the outbox."""
         self._writer = SqliteWriter(path, "chat-log")
+        self._wanted = wanted
 
     @property
     def pipelines(self) -> int:
@@ -42,17 +46,20 @@ class SqliteCommit:
 
     async def commit(self, events: Sequence[NewEvent]) -> list[Outcome]:
         """The outcome of each event, as in `Commit`."""
-        return await self._writer.write(lambda connection: _stored(connection, events))
+        return await self._writer.write(lambda connection: _stored(connection, events, self._wanted))
 
     async def close(self) -> None:
         """Close the connection after the running commit has ended."""
         await self._writer.close()
 
 
-def _stored(connection: sqlite3.Connection, events: Sequence[NewEvent]) -> list[Outcome]:
+def _stored(connection: sqlite3.Connection, events: Sequence[NewEvent], wanted: Wanted) -> list[Outcome]:
     batch = _Batch(connection)
     outcomes = [batch.store(event) for event in events]
     batch.finish()
+    if wanted.types:
+        stored = [o.event for o in outcomes if isinstance(o, Committed) and not o.duplicate]
+        note_logged(connection, wanted, [(event.chat_id, event.seq, event.kind) for event in stored])
     return outcomes
 
 

@@ -103,6 +103,14 @@ CAUSES: dict[str, tuple[Series, Expected]] = {
         gauge("chat_gateway_queue_messages_total", lately(0, 1, 5), 'outcome="not_stored"'),
         {"warning": ["ChatGatewayDeadLetters"]},
     ),
+    "events wait for a webhook": (
+        gauge("chat_gateway_webhook_lag_seconds", lately(0, 400, 12), 'endpoint="one"'),
+        {"warning": ["ChatGatewayWebhooksLag"]},
+    ),
+    "a webhook's events are given up": (
+        gauge("chat_gateway_webhook_events_given_up_total", lately(0, 3, 5), 'endpoint="one"'),
+        {"warning": ["ChatGatewayWebhooksGivenUp"]},
+    ),
     "logins are refused": (
         gauge("chat_gateway_auth_logins_total", lately(0, 3, 2), 'outcome="overloaded"'),
         {"warning": ["ChatGatewayAuthOverloaded"]},

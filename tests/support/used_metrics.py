@@ -8,6 +8,7 @@ from gateway.metrics.auth import AuthMetrics
 from gateway.protocol.codes import Close
 from gateway.protocol.pushes import Typing
 from gateway.rabbitmq.queue import OUTCOMES
+from storage.outbox_records import Backlog
 from storage.records import ChatEvent, EventKind, Person
 
 ANN = Person(1, "ann", "", "")
@@ -52,6 +53,11 @@ def used() -> Metrics:
     clients.upstream_ended("closed")
     clients.service_called("bank", True)
     clients.notices("chat_added", 2)
+    hook = metrics.webhooks.of("one")
+    hook.delivered(3)
+    hook.failed("status 500")
+    hook.given_up(1)
+    hook.waits(Backlog(events=5, streams=2, failing=1, dead=1, lag_s=3.0))
     delivery.watch(chats=lambda: 2, gaps=lambda: 1, kept=lambda: 1000, waiting=lambda: 6)
     delivery.committed(12, 0.004)
     delivery.transcribed(8, 0.003)

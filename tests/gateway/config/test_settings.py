@@ -148,6 +148,7 @@ def test_errors_and_repr_hide_passwords(name: str) -> None:
         told = str(error)
     if name not in {"APP_HOST", "POSTGRES_HOST", "POSTGRES_DB", "POSTGRES_USER", "DATA_DIR", "STATIC_PATH"} | {
         "KEYS_SECRET_FILE",
+        "WEBHOOKS_FILE",
         *OUTSIDE,
     }:
         assert "hunter2" not in told  # a URL in the value of another setting is repeated

@@ -1,0 +1,181 @@
+"""Delivers what waits in the outbox to one endpoint: at least once, in order within a chat.
+
+Two tasks share the work. `run_fresh` sends what nobody has tried, many chats together. A chat whose delivery has failed
+is sent alone by `run_late`, after a delay that grows: so no chat waits for another that the endpoint rejects, and no
+endpoint for another.
+
+Invariant: the events of a chat are sent by the holder of its lease only, one delivery after the other, and the next
+ones only after a success.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from typing import Final, Protocol
+
+from gateway.errors import SendFailed
+from gateway.interfaces.outbox import LogRanges, OutboxQueue, Sender
+from gateway.tasks import full_jitter
+from gateway.webhooks.loads import MAX_EVENTS, Load, Loader
+from storage.errors import StorageUnavailable
+from storage.outbox_records import Head
+
+logger = logging.getLogger("gateway.webhooks")
+
+HEADS: Final = 500
+"""Chats that are claimed at a time."""
+AT_ONCE: Final = 4
+"""Deliveries of chats that have not failed."""
+LATE_AT_ONCE: Final = 8
+"""Deliveries of chats that have failed."""
+POLL_S: Final = 1.0
+"""What other nodes left behind is found within this time."""
+PAUSE_S: Final = 0.1
+"""Between two claims, so that what is committed meanwhile is delivered together."""
+MAX_DELAY_S: Final = 600.0
+FIRST_DELAY: Final = 3
+"""The exponent of the first delay: below 0.4 s."""
+SEND_S: Final = 15.0
+"""The most that a sender may take; each has a shorter limit of its own."""
+
+
+class DeliveryEvents(Protocol):
+    """What a delivery tells the metrics. Implemented by `gateway.metrics.webhooks`."""
+
+    def delivered(self, count: int) -> None:
+        """So many events were taken."""
+        ...
+
+    def failed(self, reason: str) -> None:
+        """A delivery was not taken."""
+        ...
+
+    def given_up(self, count: int) -> None:
+        """So many events became dead letters."""
+        ...
+
+
+class Delivery:
+    """The deliveries to one endpoint by this node. `run_fresh` and `run_late` are its owner tasks."""
+
+    def __init__(
+        self,
+        endpoint: str,
+        types: frozenset[str],
+        sender: Sender,
+        outbox: OutboxQueue,
+        log: LogRanges,
+        events: DeliveryEvents,
+        *,
+        give_up_s: float | None = None,
+    ) -> None:
+        self._endpoint = endpoint
+        self._sender = sender
+        self._outbox = outbox
+        self._loader = Loader(endpoint, types, outbox, log)
+        self._events = events
+        self._give_up_s = give_up_s
+        self._stirred = asyncio.Event()
+        self._is_failing = False
+
+    def stir(self) -> None:
+        """Claim soon: this node has committed something. Never blocks."""
+        self._stirred.set()
+
+    async def run_fresh(self) -> None:
+        """Deliver what nobody has tried, until cancelled."""
+        while True:
+            self._stirred.clear()
+            claimed = await self._round(HEADS, late=False)
+            await asyncio.sleep(PAUSE_S)
+            if claimed < HEADS:
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(POLL_S):
+                        await self._stirred.wait()
+
+    async def run_late(self) -> None:
+        """Deliver again what has failed, or what a dead node had claimed, until cancelled."""
+        while True:
+            if not await self._round(LATE_AT_ONCE, late=True):
+                await asyncio.sleep(POLL_S / 2)
+
+    async def _round(self, limit: int, *, late: bool) -> int:
+        """Claim and deliver; the number of claimed chats."""
+        try:
+            heads = await self._outbox.claim(self._endpoint, limit, late=late)
+            loads = await self._loader.read(heads) if heads else []
+            turns = asyncio.Semaphore(LATE_AT_ONCE if late else AT_ONCE)
+            batches = [[load] for load in loads] if late else list(_packed(loads))
+            async with asyncio.TaskGroup() as group:
+                for batch in batches:
+                    group.create_task(self._deliver(batch, turns))
+        except StorageUnavailable as error:  # leases end by themselves
+            logger.warning("outbox_unread", extra={"fields": {"endpoint": self._endpoint, "error": str(error)}})
+            await asyncio.sleep(POLL_S)
+            return 0
+        return len(heads)
+
+    async def _deliver(self, loads: Sequence[Load], turns: asyncio.Semaphore) -> None:
+        try:
+            await self._send(loads, turns)
+        except StorageUnavailable as error:  # the lease ends by itself
+            logger.warning("outbox_unwritten", extra={"fields": {"endpoint": self._endpoint, "error": str(error)}})
+
+    async def _send(self, loads: Sequence[Load], turns: asyncio.Semaphore) -> None:
+        events = [event for load in loads for event in load.events]
+        if events:
+            try:
+                async with turns, asyncio.timeout(SEND_S):
+                    await self._sender.send(events)
+            except (SendFailed, TimeoutError) as error:
+                await self._put_off(loads, str(error) or "timeout")
+                return
+            self._events.delivered(len(events))
+            self._note(is_failing=False)
+        await self._finish(loads)
+
+    async def _finish(self, loads: Sequence[Load]) -> None:
+        extra_ids = [id_ for load in loads for id_ in load.extra_ids]
+        await self._outbox.finish([(load.head, load.seq, load.is_all) for load in loads], extra_ids)
+
+    async def _put_off(self, loads: Sequence[Load], reason: str) -> None:
+        self._events.failed(reason)
+        self._note(is_failing=True, reason=reason)
+        given_up = [load for load in loads if len(loads) == 1 and self._is_given_up(load.head)]
+        for load in given_up:
+            await self._outbox.bury(self._endpoint, load.head, load.logged, load.extra_ids, reason)
+            await self._outbox.finish([(load.head, load.seq, load.is_all)], [])
+            self._events.given_up(len(load.events))
+            fields = {"endpoint": self._endpoint, "stream": load.head.stream, "events": len(load.events)}
+            logger.error("webhook_given_up", extra={"fields": fields})
+        kept = [load.head for load in loads if load not in given_up]
+        delays = [(head, full_jitter(head.attempts + FIRST_DELAY, MAX_DELAY_S)) for head in kept]
+        await self._outbox.put_off(delays, reason)
+
+    def _is_given_up(self, head: Head) -> bool:
+        if self._give_up_s is None or head.failing_since is None:
+            return False
+        return time.time() - head.failing_since / 1000 > self._give_up_s
+
+    def _note(self, *, is_failing: bool, reason: str = "") -> None:
+        """Log when the endpoint begins to fail and when it recovers, not every failure."""
+        if is_failing != self._is_failing:
+            self._is_failing = is_failing
+            fields = {"endpoint": self._endpoint, "reason": reason}
+            logger.warning("webhook_failing" if is_failing else "webhook_recovered", extra={"fields": fields})
+
+
+def _packed(loads: Iterable[Load]) -> Iterable[list[Load]]:
+    """Groups of loads with at most MAX_EVENTS events together."""
+    batch: list[Load] = []
+    size = 0
+    for load in loads:
+        if batch and size + len(load.events) > MAX_EVENTS:
+            yield batch
+            batch, size = [], 0
+        batch.append(load)
+        size += len(load.events)
+    if batch:
+        yield batch

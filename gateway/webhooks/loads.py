@@ -1,0 +1,103 @@
+"""What is sent of a claimed head: its next events, in order, at most MAX_EVENTS."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from msgspec import Struct
+
+from gateway.interfaces.outbox import LogRanges, OutboxQueue, OutsideEvent
+from gateway.webhooks import events
+from storage.outbox_records import EventType, ExtraEvent, Head, LoggedEvent
+
+MAX_EVENTS: Final = 100
+"""Events of a delivery."""
+
+
+class Load(Struct, frozen=True):
+    """The next events of a head. Once they are delivered, it is at `seq`, and empty if `is_all`."""
+
+    head: Head
+    events: tuple[OutsideEvent, ...]
+    seq: int
+    is_all: bool
+    extra_ids: tuple[int, ...]
+    logged: tuple[tuple[int, str], ...]
+    """The seqs and types of the log's events among them."""
+
+
+class Loader:
+    """Reads the loads of an endpoint's heads: two queries for any number of heads."""
+
+    def __init__(self, endpoint: str, types: frozenset[str], outbox: OutboxQueue, log: LogRanges) -> None:
+        self._endpoint = endpoint
+        self._types = types
+        self._outbox = outbox
+        self._log = log
+
+    async def read(self, heads: Sequence[Head]) -> list[Load]:
+        """Raises: StorageUnavailable."""
+        epoch = await self._log.epoch()
+        ranges = [(head.stream, head.from_seq, head.to_seq) for head in heads if head.from_seq <= head.to_seq]
+        logged = await self._log.read(ranges, MAX_EVENTS) if ranges else {}
+        extras: dict[int, list[ExtraEvent]] = {head.stream: [] for head in heads}
+        limits = {head.stream: head.extra_to for head in heads if head.extra_to}
+        for extra in await self._outbox.extras(self._endpoint, list(limits)) if limits else []:
+            if extra.id <= limits[extra.stream]:
+                extras[extra.stream].append(extra)
+        return [
+            await self._load(epoch, head, logged.get(head.stream, []), extras[head.stream], limits) for head in heads
+        ]
+
+    async def _load(
+        self,
+        epoch: str,
+        head: Head,
+        logged: Sequence[LoggedEvent],
+        extras: Sequence[ExtraEvent],
+        limits: dict[int, int],
+    ) -> Load:
+        is_whole = len(logged) < MAX_EVENTS or logged[-1].event.seq >= head.to_seq
+        if not is_whole:  # what comes after events that were not read waits with them
+            extras = [extra for extra in extras if extra.after_seq <= logged[-1].event.seq]
+        entries: list[LoggedEvent | ExtraEvent] = sorted([*logged, *extras], key=_place)
+        taken = entries[:MAX_EVENTS]
+        is_all = is_whole and len(taken) == len(entries)
+        if is_all and extras:
+            is_all = extras[-1].id == limits[head.stream]
+        seqs = [entry.event.seq for entry in taken if isinstance(entry, LoggedEvent)]
+        is_whole = is_whole and len(seqs) == len(logged)
+        sent: list[OutsideEvent] = []
+        of_log: list[tuple[int, str]] = []
+        for entry in taken:
+            event = await self._event(epoch, entry)
+            if event is None:
+                continue
+            sent.append(event)
+            if isinstance(entry, LoggedEvent):
+                of_log.append((entry.event.seq, event.type))
+        return Load(
+            head,
+            tuple(sent),
+            head.to_seq if is_whole else seqs[-1] if seqs else head.from_seq - 1,
+            is_all,
+            tuple(entry.id for entry in taken if isinstance(entry, ExtraEvent)),
+            tuple(of_log),
+        )
+
+    async def _event(self, epoch: str, entry: LoggedEvent | ExtraEvent) -> OutsideEvent | None:
+        """The event as it leaves, unless the endpoint does not want it or it is no longer in the log."""
+        if isinstance(entry, ExtraEvent):
+            if entry.log_seq is None:
+                return events.extra_event(epoch, entry) if entry.type in self._types else None
+            found = await self._log.read([(entry.stream, entry.log_seq, entry.log_seq)], 1)
+            if not found.get(entry.stream):
+                return None
+            entry = found[entry.stream][0]
+        type_: EventType | None = events.type_of(entry.event)
+        return events.logged_event(epoch, entry, type_) if type_ is not None and type_ in self._types else None
+
+
+def _place(entry: LoggedEvent | ExtraEvent) -> tuple[int, int, int]:
+    if isinstance(entry, LoggedEvent):
+        return entry.event.seq, 0, 0
+    return entry.after_seq, 1, entry.id

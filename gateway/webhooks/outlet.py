@@ -1,0 +1,79 @@
+"""All endpoints of a node: their deliveries, and what waits for them."""
+
+import asyncio
+import logging
+import random
+from collections.abc import Mapping, Sequence
+from contextlib import AsyncExitStack
+from typing import Final
+
+from gateway.config.webhooks import Webhook
+from gateway.interfaces.outbox import LogRanges, OutboxQueue, Sender
+from gateway.metrics.webhooks import EndpointMetrics, WebhookMetrics
+from gateway.tasks import Tasks
+from gateway.webhooks.delivery import Delivery
+from gateway.webhooks.webhook import WebhookSender
+from storage.errors import StorageUnavailable
+from storage.outbox_records import Wanted
+
+logger = logging.getLogger("gateway.webhooks")
+
+MEASURE_S: Final = 15.0
+"""Between two measurements of what waits."""
+
+
+def wanted_by(webhooks: Sequence[Webhook]) -> Wanted:
+    """What the commits must write to the outbox."""
+    return Wanted({webhook.name: frozenset(webhook.events) for webhook in webhooks})
+
+
+class Outlet:
+    """The endpoints of this node. Without any it does nothing."""
+
+    def __init__(self, outbox: OutboxQueue, log: LogRanges, metrics: WebhookMetrics) -> None:
+        self._outbox = outbox
+        self._log = log
+        self._metrics = metrics
+        self._deliveries: list[Delivery] = []
+        self._endpoints: dict[str, EndpointMetrics] = {}
+
+    @property
+    def endpoints(self) -> Mapping[str, EndpointMetrics]:
+        """The names of the endpoints."""
+        return self._endpoints
+
+    def add(self, name: str, types: frozenset[str], sender: Sender, *, give_up_s: float | None = None) -> None:
+        """Add an endpoint before `start`."""
+        metrics = self._endpoints[name] = self._metrics.of(name)
+        self._deliveries.append(Delivery(name, types, sender, self._outbox, self._log, metrics, give_up_s=give_up_s))
+
+    async def add_webhooks(self, stack: AsyncExitStack, webhooks: Sequence[Webhook], *, allows_private: bool) -> None:
+        """Add the endpoints of the settings; their connections close with the stack."""
+        for webhook in webhooks:
+            sender = WebhookSender(webhook, allows_private=allows_private)
+            stack.push_async_callback(sender.close)
+            give_up_s = None if webhook.give_up_h is None else webhook.give_up_h * 3600
+            self.add(webhook.name, frozenset(webhook.events), sender, give_up_s=give_up_s)
+
+    def start(self, tasks: Tasks) -> None:
+        """Deliver until the tasks are closed."""
+        for delivery in self._deliveries:
+            tasks.spawn(delivery.run_fresh(), "webhooks")
+            tasks.spawn(delivery.run_late(), "webhooks again")
+        if self._deliveries:
+            tasks.spawn(self._measure(), "webhook backlog")
+
+    def stir(self) -> None:
+        """Deliver soon: this node has committed something."""
+        for delivery in self._deliveries:
+            delivery.stir()
+
+    async def _measure(self) -> None:
+        while True:
+            try:
+                for name, metrics in self._endpoints.items():
+                    metrics.waits(await self._outbox.backlog(name))
+                await self._outbox.purge()
+            except StorageUnavailable:
+                logger.warning("outbox_unmeasured")
+            await asyncio.sleep(MEASURE_S * random.uniform(0.5, 1.5))  # noqa: S311 - spreads the nodes

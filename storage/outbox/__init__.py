@@ -1,0 +1,1 @@
+"""The transactional outbox: written by the commits (`notes`), read by who delivers (`queue`)."""

@@ -1,0 +1,85 @@
+"""What a transaction adds to the outbox, beside its own changes: that log events wait, or an event that is not logged.
+
+Invariant: rows are locked in the order (endpoint, stream), as in `storage.outbox.queue`, so that no two wait for each
+other. `version` moves with every addition: only a row that nobody has added to since it was read is deleted.
+"""
+
+import sqlite3
+from collections.abc import Sequence
+from typing import Final
+
+from tortoise.backends.base.client import BaseDBAsyncClient
+
+from storage.database.database import Database
+from storage.outbox_records import NOTHING_WANTED, EventType, Wanted
+
+POSTGRES_NOW_MS: Final = "(extract(epoch FROM clock_timestamp()) * 1000)::bigint"
+SQLITE_NOW_MS: Final = "CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)"
+
+_COLUMNS: Final = "endpoint, stream, from_seq, to_seq, has_extras, version, due_at, attempts, error, created_at"
+_ADD_RANGE: Final = """
+    ON CONFLICT (endpoint, stream) DO UPDATE SET version = outbox.version + 1, to_seq = excluded.to_seq,
+        from_seq = CASE WHEN outbox.from_seq > outbox.to_seq THEN excluded.from_seq ELSE outbox.from_seq END"""
+
+
+def committing_sql(call: str, arguments: int) -> str:
+    """The statement that calls the commit's function and notes what it has stored, in one transaction.
+
+    `call` selects from the function with `arguments` arguments, the first of which is the chats. Two more follow:
+    endpoints, and for each a kind of event that it wants.
+    """
+    return f"""
+        WITH done AS MATERIALIZED ({call}), noted AS (
+            INSERT INTO outbox ({_COLUMNS})
+            SELECT w.endpoint, c.chat_id, min(d.seq), max(d.seq), false, 1, 0, 0, '', {POSTGRES_NOW_MS}
+            FROM done d JOIN unnest($1::bigint[]) WITH ORDINALITY AS c (chat_id, place) ON c.place = d.place
+            JOIN unnest(${arguments + 1}::text[], ${arguments + 2}::text[]) AS w (endpoint, kind) ON w.kind = d.kind
+            WHERE d.verdict = 'created' GROUP BY w.endpoint, c.chat_id ORDER BY w.endpoint, c.chat_id {_ADD_RANGE}
+        ) SELECT * FROM done ORDER BY place"""
+
+
+_NOTE_SQLITE: Final = f"""
+    INSERT INTO outbox ({_COLUMNS}) VALUES (?, ?, ?, ?, 0, 1, 0, 0, '', {SQLITE_NOW_MS}) {_ADD_RANGE}"""
+
+
+def note_logged(connection: sqlite3.Connection, wanted: Wanted, events: Sequence[tuple[int, int, str]]) -> None:
+    """Note stored events, each (chat, seq, kind) in seq order, in the transaction of SQLite's commit."""
+    ranges: dict[tuple[str, int], tuple[int, int]] = {}
+    for endpoint, kind in wanted.kinds():
+        for chat_id, seq, its_kind in events:
+            if its_kind == kind:
+                first, last = ranges.get((endpoint, chat_id), (seq, seq))
+                ranges[endpoint, chat_id] = min(first, seq), max(last, seq)
+    connection.executemany(_NOTE_SQLITE, [(*key, *range_) for key, range_ in ranges.items()])
+
+
+ADD_EVENT: Final = """
+    INSERT INTO outbox_events (endpoint, stream, after_seq, type, data, created_at, error)
+    VALUES ($1, $2, $3, $4, $5, {now}, '')"""
+TOUCH: Final = f"""
+    INSERT INTO outbox ({_COLUMNS}) VALUES ($1, $2, 1, 0, {{true}}, 1, 0, 0, '', {{now}})
+    ON CONFLICT (endpoint, stream) DO UPDATE SET version = outbox.version + 1, has_extras = {{true}}"""
+
+
+class OutboxNotes:
+    """Adds events that the chat log does not have, within the transactions that make them true."""
+
+    def __init__(self, database: Database, wanted: Wanted = NOTHING_WANTED) -> None:
+        self._wanted = wanted
+        is_postgres = database.postgres is not None
+        words = {"now": POSTGRES_NOW_MS, "true": "true"} if is_postgres else {"now": SQLITE_NOW_MS, "true": "1"}
+        self._add = database.dialect(ADD_EVENT.format(**words))
+        self._touch = database.dialect(TOUCH.format(**words))
+
+    def wants(self, type_: EventType) -> bool:
+        """Whether any endpoint receives this type: otherwise there is nothing to read for it."""
+        return bool(self._wanted.endpoints_of(type_))
+
+    async def add(self, client: BaseDBAsyncClient, type_: EventType, stream: int, after_seq: int, data: bytes) -> None:
+        """Add an event in the transaction of `client`, which holds the lock of the stream's chat.
+
+        `data` is a JSON object; `after_seq` the last seq of the chat.
+        """
+        for endpoint in self._wanted.endpoints_of(type_):
+            await client.execute_query(self._add, [endpoint, stream, after_seq, type_.value, data.decode()])
+            await client.execute_query(self._touch, [endpoint, stream])

@@ -1,0 +1,167 @@
+"""What waits in the outbox: claimed by lease, finished or put off. Any number of processes may do so at once.
+
+Invariants: a claimed row is nobody else's for LEASE_S, and everybody's again after it; a row is deleted only if nothing
+was added to it since the claim; `from_seq` moves forward only. So what is delivered twice after a crash or a stall is
+delivered from the same position on: the order in which a receiver first sees the events of a chat is theirs.
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+from storage.database.database import Database
+from storage.outbox.notes import POSTGRES_NOW_MS, SQLITE_NOW_MS, TOUCH
+from storage.outbox_records import Backlog, DeadLetter, ExtraEvent, Head
+
+LEASE_S: Final = 30.0
+"""Longer than a claim, a read, a delivery and a finish take together."""
+DEAD_KEPT_S: Final = 30 * 24 * 3600
+PURGED: Final = 1000
+"""Dead letters that one call deletes at most."""
+EXTRAS_READ: Final = 100
+"""Extra events of one stream that are read at a time."""
+MAX_ERROR: Final = 100
+
+_EXTRA_TO: Final = """
+    CASE WHEN has_extras THEN (
+        SELECT coalesce(max(e.id), 0) FROM outbox_events e
+        WHERE e.endpoint = $1 AND e.stream = outbox.stream AND e.dead_at IS NULL) ELSE 0 END"""
+# of what was committed before the claim: an event that the log does not have must not overtake one that it has
+_HEAD: Final = f"id, stream, from_seq, to_seq, {_EXTRA_TO} AS extra_to, version, attempts, failing_since, created_at"
+_EXTRA: Final = "id, stream, after_seq, log_seq, type, data, created_at"
+_DEAD: Final = "id, endpoint, stream, after_seq, log_seq, type, error, created_at, dead_at"
+
+
+class Outbox:
+    """Every method raises StorageUnavailable if the database does not respond in time."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        is_postgres = database.postgres is not None
+        self._now = POSTGRES_NOW_MS if is_postgres else SQLITE_NOW_MS
+        self._true = "true" if is_postgres else "1"
+        skip_locked = "FOR UPDATE SKIP LOCKED" if is_postgres else ""
+        in_order = "FOR UPDATE OF o" if is_postgres else ""
+        claim = f"""
+            WITH due AS MATERIALIZED (
+                SELECT id FROM outbox WHERE endpoint = $1 AND {{which}} LIMIT $2 {skip_locked})
+            UPDATE outbox SET due_at = {self._now} + {round(LEASE_S * 1000)} WHERE id IN (SELECT id FROM due)
+            RETURNING {_HEAD}"""
+        self._claim_fresh = claim.format(which="due_at = 0 ORDER BY id")
+        self._claim_late = claim.format(which=f"due_at > 0 AND due_at <= {self._now} ORDER BY due_at")
+        self._delete = f"""
+            WITH held AS MATERIALIZED (
+                SELECT o.id FROM {database.pairs_table()} JOIN outbox o ON o.id = p.a AND o.version = p.b
+                ORDER BY o.stream {in_order})
+            DELETE FROM outbox WHERE id IN (SELECT id FROM held) RETURNING id"""
+        locked = f"SELECT o.id FROM {database.pairs_table()} JOIN outbox o ON o.id = p.a ORDER BY o.stream {in_order}"
+        self._advance = f"""
+            WITH held AS MATERIALIZED ({locked})
+            UPDATE outbox SET due_at = 0, attempts = 0, failing_since = NULL, error = '', created_at = {self._now},
+                from_seq = CASE WHEN outbox.from_seq < p.b THEN p.b ELSE outbox.from_seq END
+            FROM {database.pairs_table()} WHERE outbox.id = p.a AND outbox.id IN (SELECT id FROM held)"""
+        self._put_off = f"""
+            WITH held AS MATERIALIZED ({locked})
+            UPDATE outbox SET due_at = {self._now} + p.b, attempts = attempts + 1, error = $3,
+                failing_since = coalesce(failing_since, {self._now})
+            FROM {database.pairs_table()} WHERE outbox.id = p.a AND outbox.id IN (SELECT id FROM held)"""
+        if not is_postgres:  # its pairs are one value
+            self._put_off = self._put_off.replace("$3", "$2")
+
+    async def claim(self, endpoint: str, limit: int, *, late: bool) -> list[Head]:
+        """Lease up to `limit` rows: those that nobody has tried, or `late`, those whose delay or lease has ended."""
+        rows = await self._database.write(self._claim_late if late else self._claim_fresh, endpoint, limit)
+        return [Head(**row) for row in sorted(rows, key=lambda row: row["id"])]
+
+    async def extras(self, endpoint: str, streams: Sequence[int]) -> list[ExtraEvent]:
+        """The first EXTRAS_READ extra events of each of these streams, in their order."""
+        sql = f"""
+            SELECT {_EXTRA} FROM (
+                SELECT {_EXTRA}, row_number() OVER (PARTITION BY stream ORDER BY id) AS place FROM outbox_events
+                WHERE endpoint = $1 AND dead_at IS NULL AND stream {self._database.among("$2")}) AS e
+            WHERE place <= {EXTRAS_READ} ORDER BY id"""
+        rows = await self._database.fetch(sql, endpoint, self._streams(streams))
+        return [ExtraEvent(**row) for row in rows]
+
+    async def finish(self, delivered: Sequence[tuple[Head, int, bool]], extra_ids: Sequence[int]) -> None:
+        """Record that of each head everything up to this seq is delivered, and whether that is all of it."""
+        if extra_ids:
+            among = self._database.among("$1")
+            sql = f"DELETE FROM outbox_events WHERE id {among} AND dead_at IS NULL"
+            await self._database.write(sql, self._database.ids(extra_ids))
+        whole = [(head.id, head.version) for head, _, is_all in delivered if is_all]
+        rows = await self._database.write(self._delete, *self._database.pairs(whole)) if whole else []
+        gone = {row["id"] for row in rows}
+        rest = [(head.id, seq + 1) for head, seq, _ in delivered if head.id not in gone]
+        if rest:
+            await self._database.write(self._advance, *self._database.pairs(rest))
+
+    async def put_off(self, delays: Sequence[tuple[Head, float]], error: str) -> None:
+        """Try these again after a delay in seconds each; one more attempt has failed with this error."""
+        pairs = [(head.id, max(1, round(delay_s * 1000))) for head, delay_s in delays]
+        if pairs:
+            await self._database.write(self._put_off, *self._database.pairs(pairs), error[:MAX_ERROR])
+
+    async def bury(
+        self, endpoint: str, head: Head, logged: Sequence[tuple[int, str]], extra_ids: Sequence[int], error: str
+    ) -> None:
+        """Make dead letters of log events, each (seq, type), and of extra events; `finish` moves the head on."""
+        add = f"""
+            INSERT INTO outbox_events (endpoint, stream, after_seq, log_seq, type, data, created_at, dead_at, error)
+            VALUES ($1, $2, $3, $3, $4, '', {self._now}, {self._now}, $5)"""
+        among = self._database.among("$1")
+        mark = f"UPDATE outbox_events SET dead_at = {self._now}, error = $2 WHERE id {among}"
+        async with self._database.transaction() as client:
+            for seq, type_ in logged:
+                values = [endpoint, head.stream, seq, type_, error[:MAX_ERROR]]
+                await client.execute_query(self._database.dialect(add), values)
+            if extra_ids:
+                ids = self._database.ids(extra_ids)
+                await client.execute_query(self._database.dialect(mark), [ids, error[:MAX_ERROR]])
+
+    async def dead_letters(self, endpoint: str | None, after: int, limit: int) -> list[DeadLetter]:
+        """The first `limit` dead letters with a higher id, of one endpoint or of all."""
+        sql = f"""
+            SELECT {_DEAD} FROM outbox_events
+            WHERE dead_at IS NOT NULL AND id > $1 AND ($2 = '' OR endpoint = $2) ORDER BY id LIMIT $3"""
+        if self._database.postgres is not None:
+            sql = sql.replace("$2", "$2::text")
+        return [DeadLetter(**row) for row in await self._database.fetch(sql, after, endpoint or "", limit)]
+
+    async def replay(self, letters: Sequence[DeadLetter]) -> int:
+        """Let these wait again, before what waits of their chats; the number of those that were dead letters."""
+        among = self._database.among("$1")
+        revive = f"""
+            UPDATE outbox_events SET dead_at = NULL WHERE id {among} AND dead_at IS NOT NULL
+            RETURNING endpoint, stream"""
+        touch = self._database.dialect(TOUCH.format(now=self._now, true=self._true))
+        async with self._database.transaction() as client:
+            ids = self._database.ids([letter.id for letter in letters])
+            rows = await client.execute_query_dict(self._database.dialect(revive), [ids])
+            for endpoint, stream in sorted({(row["endpoint"], row["stream"]) for row in rows}):
+                await client.execute_query(touch, [endpoint, stream])
+        return len(rows)
+
+    async def purge(self) -> int:
+        """Delete up to PURGED dead letters that are older than DEAD_KEPT_S, and return their number."""
+        sql = f"""
+            DELETE FROM outbox_events WHERE id IN (
+                SELECT id FROM outbox_events WHERE dead_at < {self._now} - {DEAD_KEPT_S * 1000} LIMIT {PURGED})
+            RETURNING id"""
+        return len(await self._database.write(sql))
+
+    async def backlog(self, endpoint: str) -> Backlog:
+        """What waits for the endpoint."""
+        sql = f"""
+            SELECT count(*) AS streams, coalesce(sum(CASE WHEN attempts > 0 THEN 1 ELSE 0 END), 0) AS failing,
+                coalesce(sum(CASE WHEN to_seq < from_seq THEN 0 ELSE to_seq - from_seq + 1 END), 0) AS logged,
+                coalesce({self._now} - min(created_at), 0) AS lag_ms,
+                (SELECT count(*) FROM outbox_events WHERE endpoint = $1 AND dead_at IS NULL) AS extras,
+                (SELECT count(*) FROM outbox_events WHERE endpoint = $1 AND dead_at IS NOT NULL) AS dead
+            FROM outbox WHERE endpoint = $1"""
+        (row,) = await self._database.fetch(sql, endpoint)
+        events = int(row["logged"]) + row["extras"]
+        return Backlog(events, row["streams"], int(row["failing"]), row["dead"], max(0, row["lag_ms"]) / 1000)
+
+    def _streams(self, streams: Sequence[int]) -> object:
+        """As `Database.ids`, which knows positive numbers only."""
+        return list(streams) if self._database.postgres is not None else f"[{','.join(map(str, streams))}]"

@@ -1,0 +1,57 @@
+"""The tables of the transactional outbox (`docs/webhooks.md`). Their rows are written by the commits themselves."""
+
+from tortoise import fields, models
+from tortoise.indexes import Index
+
+
+class OutboxHead(models.Model):
+    """That events of a stream wait for an endpoint, until all are delivered.
+
+    `stream` is a chat, or minus a user. Log events from `from_seq` to `to_seq` wait (none if it is greater), and rows
+    of `outbox_events` if `has_extras`. `due_at` (Unix ms) is 0 for a row that nobody has tried or leased.
+    """
+
+    id = fields.BigIntField(primary_key=True)
+    endpoint = fields.CharField(max_length=40)
+    stream = fields.BigIntField()
+    from_seq = fields.BigIntField()
+    to_seq = fields.BigIntField()
+    has_extras = fields.BooleanField()
+    version = fields.BigIntField()
+    due_at = fields.BigIntField()
+    attempts = fields.IntField()
+    failing_since = fields.BigIntField(null=True)
+    error = fields.CharField(max_length=100)
+    created_at = fields.BigIntField()
+
+    class Meta:
+        """Where it lives."""
+
+        table = "outbox"
+        unique_together = (("endpoint", "stream"),)
+        indexes = (Index(fields=("endpoint", "due_at", "id")),)
+
+
+class OutboxEvent(models.Model):
+    """An event for an endpoint that is not in the chat log, or is sent again, or a dead letter if `dead_at` is set.
+
+    It comes after the log's event `after_seq`. `log_seq` is set in place of `data` for an event of the log, so that a
+    deleted text is in one place. Times are in Unix ms.
+    """
+
+    id = fields.BigIntField(primary_key=True)
+    endpoint = fields.CharField(max_length=40)
+    stream = fields.BigIntField()
+    after_seq = fields.BigIntField()
+    log_seq = fields.BigIntField(null=True)
+    type = fields.CharField(max_length=24)
+    data = fields.TextField()
+    created_at = fields.BigIntField()
+    dead_at = fields.BigIntField(null=True)
+    error = fields.CharField(max_length=100)
+
+    class Meta:
+        """Where it lives."""
+
+        table = "outbox_events"
+        indexes = (Index(fields=("endpoint", "stream", "id")), Index(fields=("dead_at", "id")))

@@ -1,0 +1,113 @@
+"""The values of the transactional outbox: what endpoints want, and what waits for them."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from enum import StrEnum
+from typing import Final
+
+from msgspec import Struct, field
+
+from storage.records import ChatEvent
+
+
+class EventType(StrEnum):
+    """What an event that leaves the system says; `<resource>.<what happened>`."""
+
+    MESSAGE_CREATED = "message.created"
+    MESSAGE_EDITED = "message.edited"
+    MESSAGE_DELETED = "message.deleted"
+
+
+TYPES_OF_KINDS: Final[Mapping[str, tuple[EventType, ...]]] = {
+    "message": (EventType.MESSAGE_CREATED,),
+    "edit": (EventType.MESSAGE_EDITED,),
+    "delete": (EventType.MESSAGE_DELETED,),
+}
+"""The types that the kinds of the chat log's events become (`storage.records.EventKind`)."""
+
+
+class Wanted(Struct, frozen=True):
+    """Which types each endpoint receives, by the name of the endpoint. Without endpoints nothing is written."""
+
+    types: dict[str, frozenset[str]] = field(default_factory=dict)
+
+    def endpoints_of(self, type_: EventType) -> list[str]:
+        """The endpoints that receive this type, in the order in which their rows are locked."""
+        return sorted(name for name, types in self.types.items() if type_ in types)
+
+    def kinds(self) -> list[tuple[str, str]]:
+        """Each endpoint with each kind of the log's events that it may receive."""
+        return [
+            (name, kind)
+            for name, types in sorted(self.types.items())
+            for kind, possible in TYPES_OF_KINDS.items()
+            if types & set(possible)
+        ]
+
+
+NOTHING_WANTED: Final = Wanted()
+
+
+class Head(Struct, frozen=True):
+    """What waits of one stream for one endpoint.
+
+    `stream` is a chat's id, or minus a user's. The log's events from `from_seq` to `to_seq` wait, and events of
+    `outbox_events` up to the id `extra_to` (0: none). `version` counts what was added. `failing_since` and
+    `created_at` (of the oldest) are in Unix milliseconds.
+    """
+
+    id: int
+    stream: int
+    from_seq: int
+    to_seq: int
+    extra_to: int
+    version: int
+    attempts: int
+    failing_since: int | None
+    created_at: int
+
+
+class LoggedEvent(Struct, frozen=True, gc=False):
+    """An event of the chat log, with the time of its own row."""
+
+    event: ChatEvent
+    stored_at: datetime
+
+
+class ExtraEvent(Struct, frozen=True, gc=False):
+    """A row of `outbox_events`: `data` is a JSON object, or empty if the event is at `log_seq` of the chat's log.
+
+    It comes after the log's event `after_seq`; `created_at` is in Unix milliseconds.
+    """
+
+    id: int
+    stream: int
+    after_seq: int
+    log_seq: int | None
+    type: str
+    data: str
+    created_at: int
+
+
+class DeadLetter(Struct, frozen=True, gc=False):
+    """An event whose delivery was given up at `dead_at` (Unix milliseconds); `error` is the last failure."""
+
+    id: int
+    endpoint: str
+    stream: int
+    after_seq: int
+    log_seq: int | None
+    type: str
+    error: str
+    created_at: int
+    dead_at: int
+
+
+class Backlog(Struct, frozen=True, gc=False):
+    """What waits for an endpoint: events, chats (or users) they are of, and the age of the oldest in seconds."""
+
+    events: int
+    streams: int
+    failing: int
+    dead: int
+    lag_s: float

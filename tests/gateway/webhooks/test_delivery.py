@@ -1,0 +1,211 @@
+"""Deliveries over HTTP from a real database: order, isolation of chats, retries, dead letters."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
+
+import pytest
+
+from gateway.config.webhooks import Webhook
+from gateway.metrics import Registry
+from gateway.metrics.webhooks import WebhookMetrics
+from gateway.tasks import Tasks
+from gateway.webhooks import delivery
+from gateway.webhooks.outlet import Outlet, wanted_by
+from storage.database.database import open_database
+from storage.log.chat_log import open_chat_log
+from storage.log.event_ranges import EventRanges
+from storage.outbox.queue import Outbox
+from storage.outbox_records import EventType
+from storage.repositories.auth.accounts import Accounts
+from storage.repositories.chats import Chats
+from tests.storage.nodes import Node, deletion, edit, message, outcomes
+from tests.support.migrated import make_store
+from tests.support.receiver import SECRET, Receiver, run_receiver
+
+
+@pytest.fixture
+async def receiver() -> AsyncIterator[Receiver]:
+    async with run_receiver() as receiver:
+        yield receiver
+
+
+@asynccontextmanager
+async def open_sending(url: str, *webhooks: Webhook) -> AsyncIterator[tuple[Node, Outbox, Registry]]:
+    """A node that delivers what it commits."""
+    registry = Registry()
+    async with open_database(url) as database, AsyncExitStack() as stack:
+        outbox = Outbox(database)
+        outlet = Outlet(outbox, EventRanges(database), WebhookMetrics(registry))
+        await outlet.add_webhooks(stack, webhooks, allows_private=True)
+        log = await stack.enter_async_context(
+            open_chat_log(database, lambda size, seconds: outlet.stir(), wanted_by(webhooks))
+        )
+        tasks = Tasks()
+        outlet.start(tasks)
+        stack.push_async_callback(tasks.close)
+        yield Node(database, log, Chats(database), Accounts(database), []), outbox, registry
+
+
+def hook(receiver: Receiver, name: str = "one", **more: Any) -> Webhook:
+    return Webhook(receiver.url, SECRET, name, **more)
+
+
+async def test_events_of_messages_are_delivered_in_order(database_url: str, receiver: Receiver) -> None:
+    await make_store(database_url)
+    async with open_sending(database_url, hook(receiver)) as (node, _, _):
+        ann = await node.accounts.create("ann", "hash", "Ann", "Smith")
+        chat = await node.group(ann)
+        first = await node.say(message(chat, ann, "hello", "m1"))
+        await receiver.count(1)
+        await node.say(edit(first, "better"))
+        await receiver.count(2)
+        await node.say(deletion(first))
+        created, edited, deleted = await receiver.count(3)
+    epoch = created["id"].partition(":")[0]
+    assert [event["id"] for event in receiver.events] == [f"{epoch}:{chat}:{seq}" for seq in (1, 2, 3)]
+    assert [event["type"] for event in receiver.events] == ["message.created", "message.edited", "message.deleted"]
+    assert (created["chat_id"], created["seq"]) == (chat, 1)
+    data = created["data"]
+    assert (data["id"], data["text"], data["client_msg_id"]) == (first.message_id, "hello", "m1")
+    assert data["sender"]["username"] == "ann"
+    assert (edited["data"]["text"], edited["data"]["is_edited"]) == ("better", True)
+    assert (deleted["data"]["text"], deleted["data"]["is_deleted"]) == ("", True)
+    assert receiver.unsigned == 0
+
+
+async def test_events_of_many_chats_share_deliveries(database_url: str, receiver: Receiver) -> None:
+    await make_store(database_url)
+    async with open_sending(database_url, hook(receiver)) as (node, outbox, _):
+        ann = await node.person("ann")
+        chats = [await node.group(ann) for _ in range(10)]
+        await outcomes([node.submit(message(chat, ann)) for _ in range(50) for chat in chats])
+        await receiver.count(500)
+        assert receiver.seqs() == {chat: list(range(1, 51)) for chat in chats}
+        assert max(map(len, receiver.deliveries)) <= 100
+        assert len(receiver.deliveries) < 100
+        async with asyncio.timeout(5):
+            while (await outbox.backlog("one")).streams:
+                await asyncio.sleep(0.05)
+
+
+async def test_chat_longer_than_a_delivery_keeps_its_order(sqlite_url: str, receiver: Receiver) -> None:
+    await make_store(sqlite_url)
+    receiver.answer = lambda events: 500
+    async with open_sending(sqlite_url, hook(receiver)) as (node, _, _):
+        ann = await node.person("ann")
+        chat = await node.group(ann)
+        await outcomes([node.submit(message(chat, ann)) for _ in range(250)])
+        receiver.answer = lambda events: 204
+        await receiver.count(250)
+    assert receiver.seqs() == {chat: list(range(1, 251))}
+
+
+async def test_failing_chat_holds_up_no_other(database_url: str, receiver: Receiver) -> None:
+    await make_store(database_url)
+    async with open_sending(database_url, hook(receiver)) as (node, _, registry):
+        ann = await node.person("ann")
+        bad, *good = [await node.group(ann) for _ in range(4)]
+        receiver.answer = lambda events: 500 if any(event["chat_id"] == bad for event in events) else 204
+        await outcomes([node.submit(message(chat, ann)) for _ in range(5) for chat in (bad, *good)])
+        await receiver.count(15)
+        assert receiver.seqs() == {chat: [1, 2, 3, 4, 5] for chat in good}
+        receiver.answer = lambda events: 204
+        await receiver.count(20)
+        assert receiver.seqs()[bad] == [1, 2, 3, 4, 5]
+    failures = registry.get_sample_value("chat_gateway_webhook_failures_total", {"endpoint": "one", "reason": "5xx"})
+    assert failures is not None
+    assert failures >= 1
+
+
+async def test_failing_endpoint_holds_up_no_other(database_url: str, receiver: Receiver) -> None:
+    await make_store(database_url)
+    async with run_receiver() as other:
+        other.answer = lambda events: 503
+        async with open_sending(database_url, hook(receiver), hook(other, "two")) as (node, outbox, _):
+            ann = await node.person("ann")
+            chat = await node.group(ann)
+            await outcomes([node.submit(message(chat, ann)) for _ in range(5)])
+            await receiver.count(5)
+            assert (await outbox.backlog("two")).events == 5
+            other.answer = lambda events: 204
+            await other.count(5)
+    assert other.seqs() == {chat: [1, 2, 3, 4, 5]}
+
+
+@pytest.mark.parametrize("status", [301, 302, 307, 400, 500])
+async def test_only_success_moves_a_delivery_on(sqlite_url: str, receiver: Receiver, status: int) -> None:
+    await make_store(sqlite_url)
+    answers = iter([status, status])
+    receiver.answer = lambda events: next(answers, 204)
+    async with open_sending(sqlite_url, hook(receiver)) as (node, _, _):
+        ann = await node.person("ann")
+        await node.say(message(await node.group(ann), ann))
+        await receiver.count(1)
+    assert len(receiver.seen) == 3
+    assert receiver.seen[0] == receiver.seen[2]
+
+
+async def test_slow_endpoint_fails_after_five_seconds(
+    sqlite_url: str, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await make_store(sqlite_url)
+    monkeypatch.setattr("gateway.webhooks.webhook.TIMEOUT_S", 0.3)
+    answers = iter([2.0])
+    receiver.answer = lambda events: next(answers, 204)
+    async with open_sending(sqlite_url, hook(receiver)) as (node, _, registry):
+        ann = await node.person("ann")
+        await node.say(message(await node.group(ann), ann))
+        await receiver.count(1)
+        labels = {"endpoint": "one", "reason": "timeout"}
+        assert registry.get_sample_value("chat_gateway_webhook_failures_total", labels) == 1
+
+
+async def test_endpoint_gets_only_its_types(sqlite_url: str, receiver: Receiver) -> None:
+    await make_store(sqlite_url)
+    async with open_sending(sqlite_url, hook(receiver, events=[EventType.MESSAGE_DELETED])) as (node, _, _):
+        ann = await node.person("ann")
+        first = await node.say(message(await node.group(ann), ann))
+        await node.say(edit(first, "better"))
+        await node.say(deletion(first))
+        (event,) = await receiver.count(1)
+    assert (event["type"], event["seq"]) == ("message.deleted", 3)
+
+
+async def test_given_up_events_are_replayed(database_url: str, receiver: Receiver) -> None:
+    await make_store(database_url)
+    receiver.answer = lambda events: 410
+    async with open_sending(database_url, hook(receiver, give_up_h=0.2 / 3600)) as (node, outbox, _):
+        ann = await node.person("ann")
+        chat = await node.group(ann)
+        await outcomes([node.submit(message(chat, ann)) for _ in range(3)])
+        async with asyncio.timeout(20):
+            while len(await outbox.dead_letters("one", 0, 10)) < 3:
+                await asyncio.sleep(0.05)
+        receiver.answer = lambda events: 204
+        await node.say(message(chat, ann))
+        await receiver.count(1)
+        await outbox.replay(await outbox.dead_letters("one", 0, 10))
+        await receiver.count(4)
+    assert receiver.seqs() == {chat: [4, 1, 2, 3]}
+
+
+async def test_claims_of_a_dead_node_are_delivered(
+    database_url: str, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await make_store(database_url)
+    async with open_sending(database_url) as (node, outbox, _):
+        wanted = wanted_by([hook(receiver)])
+        async with open_chat_log(node.database, wanted=wanted) as log:
+            dying = Node(node.database, log, node.chats, node.accounts, [])
+            ann = await dying.person("ann")
+            chat = await dying.group(ann)
+            await outcomes([dying.submit(message(chat, ann)) for _ in range(3)])
+            assert len(await outbox.claim("one", 10, late=False)) == 1  # and it is killed
+        async with open_sending(database_url, hook(receiver)) as (other, _, _):
+            await asyncio.sleep(delivery.POLL_S * 2)
+            assert receiver.seen == []
+            await other.database.write("UPDATE outbox SET due_at = due_at - 31000 RETURNING id")
+            await receiver.count(3)
+    assert receiver.seqs() == {chat: [1, 2, 3]}
