@@ -13,7 +13,7 @@ import orjson
 from auth.credentials.password_reset import Deliver, ResetMail
 from auth.errors import HookFailed
 from httpapi.errors import PostFailed
-from httpapi.signed_post import SignedPoster
+from httpapi.outgoing.signed_post import SignedPoster
 
 TIMEOUT_S: Final = 5.0
 

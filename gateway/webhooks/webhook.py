@@ -8,7 +8,7 @@ from gateway.errors import SendFailed
 from gateway.interfaces.outbox import OutsideEvent
 from gateway.webhooks.addresses import Target
 from httpapi.errors import PostFailed
-from httpapi.signed_post import SignedPoster
+from httpapi.outgoing.signed_post import SignedPoster
 
 TIMEOUT_S: Final = 5.0
 

@@ -1,0 +1,1 @@
+"""Requests that the services send, to URLs of the operator."""
