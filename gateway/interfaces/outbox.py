@@ -17,7 +17,7 @@ class OutsideEvent(Struct, frozen=True, gc=False):
     json: bytes
 
 
-class Sender(Protocol):
+class EventSender(Protocol):
     """Sends events to one endpoint. Implemented by `gateway.webhooks.webhook`."""
 
     async def send(self, events: Sequence[OutsideEvent]) -> None:

@@ -16,7 +16,7 @@ from contextlib import suppress
 from typing import Final, Protocol
 
 from gateway.errors import SendFailed
-from gateway.interfaces.outbox import LogRanges, OutboxQueue, Sender
+from gateway.interfaces.outbox import EventSender, LogRanges, OutboxQueue
 from gateway.tasks import full_jitter
 from gateway.webhooks.loads import MAX_EVENTS, Load, Loader
 from storage.errors import StorageUnavailable
@@ -57,14 +57,14 @@ class DeliveryEvents(Protocol):
         ...
 
 
-class Delivery:
+class EndpointDelivery:
     """The deliveries to one endpoint by this node. `run_fresh` and `run_late` are its owner tasks."""
 
     def __init__(
         self,
         endpoint: str,
         types: frozenset[str],
-        sender: Sender,
+        sender: EventSender,
         outbox: OutboxQueue,
         log: LogRanges,
         events: DeliveryEvents,

@@ -8,10 +8,10 @@ from contextlib import AsyncExitStack
 from typing import Final
 
 from gateway.config.webhooks import Webhook
-from gateway.interfaces.outbox import LogRanges, OutboxQueue, Sender
+from gateway.interfaces.outbox import EventSender, LogRanges, OutboxQueue
 from gateway.metrics.webhooks import EndpointMetrics, WebhookMetrics
 from gateway.tasks import Tasks
-from gateway.webhooks.delivery import Delivery
+from gateway.webhooks.delivery import EndpointDelivery
 from gateway.webhooks.webhook import WebhookSender
 from storage.errors import StorageUnavailable
 from storage.outbox_records import Wanted
@@ -34,7 +34,7 @@ class Outlet:
         self._outbox = outbox
         self._log = log
         self._metrics = metrics
-        self._deliveries: list[Delivery] = []
+        self._deliveries: list[EndpointDelivery] = []
         self._endpoints: dict[str, EndpointMetrics] = {}
 
     @property
@@ -42,10 +42,12 @@ class Outlet:
         """The names of the endpoints."""
         return self._endpoints
 
-    def add(self, name: str, types: frozenset[str], sender: Sender, *, give_up_s: float | None = None) -> None:
+    def add(self, name: str, types: frozenset[str], sender: EventSender, *, give_up_s: float | None = None) -> None:
         """Add an endpoint before `start`."""
         metrics = self._endpoints[name] = self._metrics.of(name)
-        self._deliveries.append(Delivery(name, types, sender, self._outbox, self._log, metrics, give_up_s=give_up_s))
+        self._deliveries.append(
+            EndpointDelivery(name, types, sender, self._outbox, self._log, metrics, give_up_s=give_up_s)
+        )
 
     async def add_webhooks(self, stack: AsyncExitStack, webhooks: Sequence[Webhook], *, allows_private: bool) -> None:
         """Add the endpoints of the settings; their connections close with the stack."""

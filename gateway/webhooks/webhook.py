@@ -1,4 +1,4 @@
-"""Sends events to a webhook: signed POSTs, with the address checked. Implements `gateway.interfaces.outbox.Sender`."""
+"""Sends events to a webhook: signed POSTs, with the address checked. Implements `interfaces.outbox.EventSender`."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -21,7 +21,7 @@ class WebhookSender:
         self._poster = SignedPoster(webhook.secret, TIMEOUT_S, uses_proxy=False)  # a proxy would resolve the name again
 
     async def send(self, events: Sequence[OutsideEvent]) -> None:
-        """Implement `Sender.send`: `{"events":[…]}`."""
+        """Implement `EventSender.send`: `{"events":[…]}`."""
         body = b'{"events":[' + b",".join(event.json for event in events) + b"]}"
         url = await self._target.url()
         try:

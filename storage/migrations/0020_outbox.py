@@ -20,7 +20,7 @@ async def nothing(apps: StateApps, editor: BaseSchemaEditor) -> None:
 
 
 class Migration(migrations.Migration):
-    dependencies = [("storage", "0018_user_agents")]
+    dependencies = [("storage", "0019_message_data")]
 
     operations = [
         ops.CreateModel(
