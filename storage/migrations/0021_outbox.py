@@ -20,7 +20,7 @@ async def nothing(apps: StateApps, editor: BaseSchemaEditor) -> None:
 
 
 class Migration(migrations.Migration):
-    dependencies = [("storage", "0019_message_data")]
+    dependencies = [("storage", "0020_claimed_profiles")]
 
     operations = [
         ops.CreateModel(
