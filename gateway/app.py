@@ -16,6 +16,7 @@ from gateway.api.chat_access import Actors
 from gateway.api.chats.activity import ChatActivityRoutes
 from gateway.api.chats.chats import ChatRoutes
 from gateway.api.chats.links import LinkRoutes
+from gateway.api.chats.lists import ChatListRoutes
 from gateway.api.chats.members import MemberRoutes, NamedMembers
 from gateway.api.chats.presence import PresenceRoutes
 from gateway.api.messages import MessageRoutes
@@ -208,7 +209,14 @@ def build(
     names = NamedMembers(identities, settings.jwt_issuer)
     reads = CallerTurns(at_once=READS_AT_ONCE, per_caller=READS_PER_CALLER, total=READS)
     http: list[BaseRoute] = [
-        *ChatRoutes(actors, names, opened.chat_policy, opened.members, opened.member_changes, reads).routes(),
+        *ChatRoutes(
+            actors,
+            names,
+            opened.chat_policy,
+            opened.members,
+            opened.member_changes,
+            ChatListRoutes(actors, opened.members, opened.chat_lists, reads),
+        ).routes(),
         *MemberRoutes(actors, names, opened.chat_policy, opened.members, opened.member_changes).routes(),
         *PeopleRoutes(identity, service_keys, opened.contacts, opened.staff).routes(),
         *UserRoutes(identity, service_keys, profiles, identities, settings.jwt_issuer).routes(),

@@ -59,6 +59,7 @@ from storage.log.event_ranges import EventRanges
 from storage.log.transcript_retention import TranscriptRetention
 from storage.log.transcripts import open_transcripts
 from storage.outbox.queue import Outbox
+from storage.repositories.chat_lists import StoredChatLists
 from storage.repositories.chats import Chats
 from storage.repositories.contacts import ContactRepository
 from storage.repositories.profiles import Profiles
@@ -96,6 +97,7 @@ class OpenNode:
     transcripts: Transcripts
     byte_quotas: ByteQuotas
     members: Chats
+    chat_lists: StoredChatLists
     contacts: ContactRepository
     staff: StaffRepository
     chat_policy: ChatPolicy
@@ -284,6 +286,7 @@ async def open_node(
             transcripts=transcripts,
             byte_quotas=redis.byte_quotas,
             members=membership,
+            chat_lists=StoredChatLists(database),
             contacts=contacts,
             staff=staff,
             chat_policy=chat_policy,

@@ -70,6 +70,10 @@ class ChatRoom(models.Model):
         "storage.User", related_name=False, on_delete=fields.RESTRICT
     )
     last_seq = fields.BigIntField(default=0)
+    # When the last message was stored, or the chat was created, in Unix microseconds. In rows of earlier versions 0,
+    # and `last_message_id` NULL, until the next message.
+    last_activity = fields.BigIntField(default=0, db_default=0)
+    last_message_id = fields.BigIntField(null=True)
     members_version = fields.BigIntField(default=1)
     direct_key = fields.CharField(max_length=41, unique=True, null=True)
     created_by = fields.BigIntField(null=True, db_index=True)
@@ -109,6 +113,10 @@ class Membership(models.Model):
     )
     role = fields.CharEnumField(Role, max_length=16, default=Role.MEMBER)
     read_seq = fields.BigIntField(default=0)
+    # How the user's lists show the chat; `silenced_until` is in Unix microseconds.
+    is_pinned = fields.BooleanField(default=False, db_default=False)
+    is_archived = fields.BooleanField(default=False, db_default=False)
+    silenced_until = fields.BigIntField(default=0, db_default=0)
     joined_at = fields.DatetimeField(auto_now_add=True)
 
     user_id: int

@@ -21,6 +21,7 @@ class Cost(Enum):
 COSTS: Final[Mapping[str, Cost]] = {
     "GET /api/v1/chats": Cost.LIST,
     "POST /api/v1/chats": Cost.CREATE_CHAT,
+    "GET /api/v1/unread": Cost.LIST,
     "GET /api/v1/chats/{chat_id}": Cost.LIST,
     "GET /api/v1/chats/{chat_id}/members": Cost.LIST,
     "POST /api/v1/chats/{chat_id}/members": Cost.ADD_MEMBERS,

@@ -1,6 +1,7 @@
 """Parameters in URLs: an impossible id in the path is a 404, a query value out of range is a 422."""
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import unquote_to_bytes
@@ -15,7 +16,7 @@ from httpapi.operation import Parameter
 MAX_LENGTH = 255
 """The longest path segment, in characters (docs/protocol.md, "Limits")."""
 
-_MAX_CURSOR: Final = 64
+_MAX_CURSOR: Final = 96
 """In characters."""
 
 ANY_TEXT: Final = "any_text"
@@ -96,10 +97,41 @@ class QueryNumber:
 
 
 @dataclass(frozen=True, slots=True)
-class QueryCursor:
-    """Where the next page of a list begins, as a text without meaning for clients; another list's is rejected."""
+class QueryChoice:
+    """One of some words in the query."""
+
+    name: str
+    meaning: str
+    choices: tuple[str, ...]
+
+    @property
+    def parameter(self) -> Parameter:
+        """The parameter for the OpenAPI document."""
+        return Parameter(self.name, self.meaning, {"type": "string", "enum": list(self.choices)})
+
+    def read(self, request: Request) -> str | None:
+        """The word; None if the query does not have it.
+
+        Raises: Problem (422 for several values, or for another one).
+        """
+        texts = request.query_params.getlist(self.name)
+        if not texts:
+            return None
+        if len(texts) > 1 or texts[0] not in self.choices:
+            raise invalid_field(f"{self.name} must be {' or '.join(self.choices)}.")
+        return texts[0]
+
+
+@dataclass(frozen=True, slots=True)
+class QueryPlace:
+    """Where the next page of a list begins, as a text without meaning for clients; another list's is rejected.
+
+    It is `parts` numbers, none below `low`.
+    """
 
     list_name: str
+    parts: int
+    low: int = 0
     name: str = "cursor"
 
     @property
@@ -108,28 +140,48 @@ class QueryCursor:
         schema = {"type": "string", "minLength": 1, "maxLength": _MAX_CURSOR}
         return Parameter(self.name, "the `next` of the previous page", schema)
 
-    def text(self, position: int | None) -> str | None:
-        """The cursor of a position; None if there is none."""
-        if position is None:
-            return None
-        return urlsafe_b64encode(f"{self.list_name}:{position}".encode()).decode().rstrip("=")
+    def text(self, place: Sequence[int]) -> str:
+        """The cursor of a place."""
+        return urlsafe_b64encode(":".join([self.list_name, *map(str, place)]).encode()).decode().rstrip("=")
 
-    def read(self, request: Request) -> int | None:
-        """The position; None if the query has no cursor.
+    def read(self, request: Request) -> tuple[int, ...] | None:
+        """The place; None if the query has no cursor.
 
         Raises: Problem (422 for several cursors, or for one that `text` has not made).
         """
         texts = request.query_params.getlist(self.name)
         if not texts:
             return None
-        position = self._position(texts[0]) if len(texts) == 1 and len(texts[0]) <= _MAX_CURSOR else None
-        if position is None or self.text(position) != texts[0]:
+        place = self._place(texts[0]) if len(texts) == 1 and len(texts[0]) <= _MAX_CURSOR else None
+        if place is None or self.text(place) != texts[0]:
             raise invalid_field(f"{self.name} must be the `next` of an earlier page of this list.")
-        return position
+        return place
 
-    def _position(self, text: str) -> int | None:
+    def _place(self, text: str) -> tuple[int, ...] | None:
         try:
             decoded = urlsafe_b64decode(text + "=" * (-len(text) % 4)).decode()
         except ValueError:  # not base64, or not UTF-8
             return None
-        return id_in(decoded.removeprefix(f"{self.list_name}:"))
+        parts = decoded.removeprefix(f"{self.list_name}:").split(":")
+        place = tuple(number for part in parts if (number := seq_in(part)) is not None and number >= self.low)
+        return place if len(place) == len(parts) == self.parts else None
+
+
+class QueryCursor:
+    """A place that is the id of the last entry of the page before."""
+
+    def __init__(self, list_name: str) -> None:
+        self._place = QueryPlace(list_name, parts=1, low=1)
+        self.parameter = self._place.parameter
+
+    def text(self, position: int | None) -> str | None:
+        """The cursor of an id; None if there is none."""
+        return None if position is None else self._place.text([position])
+
+    def read(self, request: Request) -> int | None:
+        """The id; None if the query has no cursor.
+
+        Raises: Problem (422), as `QueryPlace.read`.
+        """
+        place = self._place.read(request)
+        return None if place is None else place[0]

@@ -60,10 +60,6 @@ class Memberships(Protocol):
         """
         ...
 
-    async def chats_of(self, user_id: int) -> list[Chat]:
-        """The user's 1,000 newest chats, as `chat_page`, but the oldest first."""
-        ...
-
     async def chat_page(self, user_id: int, before: int | None, limit: int) -> Page[Chat]:
         """The user's chats before this chat id (None: the newest), each with ten of its members, the user among them.
 

@@ -1,4 +1,4 @@
--- Commit one batch of events; the only writer of chat_log and of chats.last_seq (docs/message-log.md).
+-- Commit one batch of events; the only writer of chat_log and of the end of each chat's log in chats (docs/message-log.md).
 --
 -- Called in autocommit, so that the call is the transaction: a client that freezes or dies cannot hold its locks.
 -- VOLATILE, so that every statement below sees what was committed before the locks were granted.
@@ -109,8 +109,12 @@ BEGIN
             CASE WHEN n.kind = 'message' THEN n.data END, false, false, stored_at
         FROM numbered n WHERE n.verdict = 'created'
     ), moved AS (
-        UPDATE chats c SET last_seq = n.seq
-        FROM (SELECT chat_id, max(new_seq) AS seq FROM numbered WHERE verdict = 'created' GROUP BY chat_id) n
+        -- No index has these columns: with one, the update would no longer stay within its page (HOT).
+        UPDATE chats c SET last_seq = n.seq, last_message_id = coalesce(n.message_id, c.last_message_id),
+            last_activity = CASE WHEN n.message_id IS NULL THEN c.last_activity
+                ELSE (extract(epoch FROM stored_at) * 1000000)::bigint END
+        FROM (SELECT chat_id, max(new_seq) AS seq, max(id) FILTER (WHERE kind = 'message') AS message_id
+            FROM numbered WHERE verdict = 'created' GROUP BY chat_id) n
         WHERE c.id = n.chat_id
     )
     SELECT n.place, n.verdict, coalesce(n.known_seq, n.new_seq), n.kind, coalesce(n.known_message_id, n.message_id, n.id),

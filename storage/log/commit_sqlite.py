@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from storage.database.sqlite_writer import SqliteWriter
 from storage.log.commit import MAX_EDITS, digest_of
-from storage.log.event_rows import SELECT_EVENT, event_of
+from storage.log.event_rows import SELECT_EVENT, event_of, to_microseconds
 from storage.outbox.notes import note_logged
 from storage.outbox_records import NOTHING_WANTED, Wanted
 from storage.records import ChatEvent, Committed, EventKind, NewEvent, Outcome, Refusal
@@ -23,6 +23,8 @@ WHERE id = ? AND chat_id = ? AND kind = 'message'
 _UPDATE_TARGET = """
 UPDATE chat_log SET text = ?, data = ?, is_edited = ?, is_deleted = ?, edit_count = edit_count + ? WHERE id = ?
 """
+_MOVE = "UPDATE chats SET last_seq = ? WHERE id = ?"
+_NOTE_MESSAGE = "UPDATE chats SET last_message_id = ?, last_activity = ? WHERE id = ?"
 _LAST_ID = "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'chat_log'"
 _INSERT = """
 INSERT INTO chat_log (id, chat_id, seq, kind, message_id, sender_id, client_msg_id, digest, text,
@@ -71,6 +73,7 @@ class _Batch:
         self._executemany = connection.executemany
         self._last_id: int = self._execute(_LAST_ID).fetchone()[0]
         self._last_seqs: dict[int, int] = {}
+        self._last_messages: dict[int, int] = {}
         self._members: dict[tuple[int, int], bool] = {}
         self._stored_at = datetime.now(UTC)
 
@@ -84,12 +87,16 @@ class _Batch:
                 return Refusal.ID_REUSED
             return Committed(replace(event_of(known), sender=event.sender), duplicate=True)
         if event.kind == EventKind.MESSAGE:
-            return Committed(self._append(event, digest, self._stored_at))
+            stored = self._append(event, digest, self._stored_at)
+            self._last_messages[event.chat_id] = stored.message_id
+            return Committed(stored)
         return self._change(event, digest)
 
     def finish(self) -> None:
-        """Write the last seqs back."""
-        self._executemany("UPDATE chats SET last_seq = ? WHERE id = ?", ((s, c) for c, s in self._last_seqs.items()))
+        """Write the ends of the chats' logs back."""
+        self._executemany(_MOVE, ((seq, chat_id) for chat_id, seq in self._last_seqs.items()))
+        activity = to_microseconds(self._stored_at)
+        self._executemany(_NOTE_MESSAGE, ((last, activity, chat_id) for chat_id, last in self._last_messages.items()))
 
     def _is_member(self, chat_id: int, user_id: int) -> bool:
         pair = chat_id, user_id

@@ -1,11 +1,12 @@
 """Reading of events from the log: a join of the event's row, its message's row and its sender's row."""
 
 from collections.abc import Mapping
-from datetime import datetime
-from typing import Any
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
 
 from storage.records import ChatEvent, EventKind, Person
 
+_UNIX_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 PERSON_COLUMNS = "u.id, u.login, u.first_name, u.last_name, u.display_name"
 """The columns of a user `u` that `person_of` reads."""
 # Text, data and state are the present ones of the message: they are stored only in its own row.
@@ -42,3 +43,13 @@ def event_of(row: Mapping[str, Any]) -> ChatEvent:
 def moment_of(value: datetime | str) -> datetime:
     """A timestamp of the database (SQLite: ISO 8601 text) as an aware datetime in UTC."""
     return datetime.fromisoformat(value) if isinstance(value, str) else value
+
+
+def to_microseconds(moment: datetime) -> int:
+    """An aware datetime in Unix microseconds."""
+    return (moment - _UNIX_EPOCH) // timedelta(microseconds=1)
+
+
+def from_microseconds(value: int) -> datetime:
+    """Unix microseconds as an aware datetime in UTC."""
+    return _UNIX_EPOCH + timedelta(microseconds=value)

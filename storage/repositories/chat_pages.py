@@ -37,10 +37,10 @@ CASE WHEN c.last_seq > m.read_seq + {READ_AHEAD} THEN {MAX_UNREAD} ELSE (
             AND e.kind = 'message' AND e.sender_id <> m.user_id AND NOT e.is_deleted
         LIMIT {MAX_UNREAD}) AS others
 ) END AS unread"""
-_PERSON: Final = "u.id AS user_id, u.login, u.first_name, u.last_name, u.display_name, u.avatar_url"
+PERSON: Final = "u.id AS user_id, u.login, u.first_name, u.last_name, u.display_name, u.avatar_url"
 # The owner as in `owners.settle_owner`: a creator who has left without a successor is replaced by the oldest member.
 # No EXISTS: PostgreSQL may hash all memberships for it.
-_CHAT: Final = f"""
+CHAT: Final = f"""
 c.id, c.kind, c.title, c.last_seq,
 CASE WHEN c.kind = '{ChatKind.DIRECT}' OR c.creator_id = {QUEUE_SENDER.id} THEN NULL ELSE COALESCE(
     (SELECT o.user_id FROM memberships o WHERE o.chat_id = c.id AND o.user_id = c.creator_id),
@@ -52,17 +52,17 @@ CASE WHEN c.kind = '{ChatKind.DIRECT}' OR c.creator_id = {QUEUE_SENDER.id} THEN 
 """
 # Both sides of a join have the condition of the key: PostgreSQL may merge them, and would read one from its beginning.
 _CHATS_OF_USER: Final = f"""
-SELECT {_CHAT}, {UNREAD}, m.id AS place, m.role, m.read_seq, {_PERSON}
+SELECT {CHAT}, {UNREAD}, m.id AS place, m.role, m.read_seq, {PERSON}
 FROM memberships m JOIN chats c ON c.id = m.chat_id JOIN users u ON u.id = m.user_id
 WHERE m.user_id = $1 AND m.chat_id < $2 AND c.id < $2 ORDER BY m.chat_id DESC LIMIT $3
 """
 _ONE_CHAT: Final = f"""
-SELECT {_CHAT}, m.id AS place, m.role, m.read_seq, {_PERSON}
+SELECT {CHAT}, m.id AS place, m.role, m.read_seq, {PERSON}
 FROM chats c LEFT JOIN memberships m ON m.chat_id = c.id AND m.user_id = $2 LEFT JOIN users u ON u.id = m.user_id
 WHERE c.id = $1
 """
 _MEMBERS_OF_CHAT: Final = f"""
-SELECT m.role, m.read_seq, {_PERSON} FROM memberships m JOIN users u ON u.id = m.user_id
+SELECT m.role, m.read_seq, {PERSON} FROM memberships m JOIN users u ON u.id = m.user_id
 WHERE m.chat_id = $1 AND m.user_id > $2 AND u.id > $2 ORDER BY m.user_id LIMIT $3
 """
 # Of each chat the $2 members with the lowest ids, so that the scan of the index of (chat, user) ends early.
@@ -82,16 +82,19 @@ class ChatPages:
         self._database = database
         first = _FIRST_OF_EACH_IN_POSTGRES if database.postgres is not None else _FIRST_OF_EACH_IN_SQLITE
         self._first_members = f"""
-            SELECT m.chat_id, m.id AS place, m.role, m.read_seq, {_PERSON}
+            SELECT m.chat_id, m.id AS place, m.role, m.read_seq, {PERSON}
             {first.format(is_listed=f"c.id {database.among('$1')}")} JOIN users u ON u.id = m.user_id"""
 
     async def of_user(self, user_id: int, before: int, limit: int) -> Page[Chat]:
         """The user's chats with ids below `before`, the newest first; each with LISTED_MEMBERS of its members."""
         rows = await self._database.fetch(_CHATS_OF_USER, user_id, before, limit + 1)
         shown = rows[:limit]
-        members = await self._members([row["id"] for row in shown], LISTED_MEMBERS)
-        chats = tuple(_chat(row, _with_reader(row, members[row["id"]], LISTED_MEMBERS)) for row in shown)
-        return Page(chats, shown[-1]["id"] if len(rows) > limit else None)
+        return Page(await self.with_members(shown), shown[-1]["id"] if len(rows) > limit else None)
+
+    async def with_members(self, rows: Sequence[Row]) -> tuple[Chat, ...]:
+        """The chat in each row, with LISTED_MEMBERS of its members; a row has CHAT, UNREAD and the reader as member."""
+        members = await self._members([row["id"] for row in rows], LISTED_MEMBERS)
+        return tuple(_chat(row, _with_reader(row, members[row["id"]], LISTED_MEMBERS)) for row in rows)
 
     async def one(self, chat_id: int, user_id: int | None) -> Chat | None:
         """The chat with SHOWN_MEMBERS of its members, if this user may see it; None sees every chat."""
@@ -112,8 +115,10 @@ class ChatPages:
         return Page(shown, shown[-1].person.id if len(rows) > limit else None)
 
     async def _members(self, chat_ids: Sequence[int], most: int) -> defaultdict[int, list[Row]]:
-        rows = await self._database.fetch(self._first_members, self._database.ids(chat_ids), most)
         members: defaultdict[int, list[Row]] = defaultdict(list)
+        if not chat_ids:
+            return members
+        rows = await self._database.fetch(self._first_members, self._database.ids(chat_ids), most)
         for row in rows:
             members[row["chat_id"]].append(row)
         return members

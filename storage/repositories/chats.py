@@ -7,6 +7,7 @@ number of chats or members.
 
 from collections import defaultdict
 from collections.abc import Sequence
+from datetime import UTC, datetime
 
 from tortoise.exceptions import IntegrityError
 from tortoise.expressions import F
@@ -15,6 +16,7 @@ from storage.database.coalescer import Coalescer
 from storage.database.database import Database
 from storage.database.epoch import epoch_of
 from storage.errors import Barred, InvalidMembers, NoSuchChat, NotAllowed, StaffOnly, UnknownUser
+from storage.log.event_rows import to_microseconds
 from storage.models import Bar, ChatRoom, FormerMember, Membership
 from storage.records import (
     BIGINT_MAX,
@@ -38,8 +40,6 @@ from storage.repositories.members import assign_roles, find_people, resolve, rol
 from storage.repositories.owners import owner_among, set_owner, settle_owner
 from storage.repositories.quotas import NO_QUOTAS, Quotas
 
-LISTED = 1_000
-"""The chats in a list without pages."""
 _MARK_READ = """
 UPDATE memberships SET read_seq = c.reach
 FROM (SELECT CASE WHEN last_seq < $3 THEN last_seq ELSE $3 END AS reach FROM chats WHERE id = $1) c
@@ -151,7 +151,12 @@ class Chats:
                 if creator_id is not None:
                     await self._quotas.check_chats(creator_id)
                 room = await ChatRoom.create(
-                    kind=kind, title=title, creator_id=owner_id, created_by=creator_id, direct_key=direct_key
+                    kind=kind,
+                    title=title,
+                    creator_id=owner_id,
+                    created_by=creator_id,
+                    direct_key=direct_key,
+                    last_activity=to_microseconds(datetime.now(UTC)),
                 )
                 await Membership.bulk_create(
                     Membership(chat_id=room.id, user_id=place.person.id, role=place.role) for place in places
@@ -173,11 +178,6 @@ class Chats:
         if person is None:
             return None
         return await self._direct_chat(_direct_key_of(user_id, person.id), user_id)
-
-    async def chats_of(self, user_id: int) -> list[Chat]:
-        """The LISTED newest of the user's chats, the oldest first, with their unread counts."""
-        page = await self.chat_page(user_id, None, LISTED)
-        return list(reversed(page.items))
 
     async def chat_page(self, user_id: int, before: int | None, limit: int) -> Page[Chat]:
         """The user's chats before this one, the newest first, with their unread counts."""

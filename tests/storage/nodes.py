@@ -10,8 +10,9 @@ import pytest
 
 from storage.database.database import Database, open_database
 from storage.log.chat_log import StoredChatLog, open_chat_log
-from storage.records import ChatEvent, ChatKind, Committed, EventKind, NewEvent, NewMember, Outcome, Person
+from storage.records import Chat, ChatEvent, ChatKind, Committed, EventKind, NewEvent, NewMember, Outcome, Person
 from storage.repositories.auth.accounts import Accounts
+from storage.repositories.chat_lists import StoredChatLists
 from storage.repositories.chats import Chats
 
 _ids = itertools.count(1)
@@ -24,6 +25,7 @@ class Node:
     database: Database
     log: StoredChatLog
     chats: Chats
+    lists: StoredChatLists
     accounts: Accounts
     batches: list[int]
 
@@ -61,6 +63,10 @@ class Node:
         assert not outcome.duplicate
         return outcome.event
 
+    async def chats_of(self, user_id: int) -> list[Chat]:
+        """The user's chats, the oldest first."""
+        return list(reversed((await self.chats.chat_page(user_id, None, 1_000)).items))
+
     async def history(self, chat_id: int) -> list[ChatEvent]:
         """The whole log of a chat."""
         return await self.log.events_after(chat_id, 0, 100_000)
@@ -74,7 +80,7 @@ async def open_node(url: str) -> AsyncIterator[Node]:
         open_database(url) as database,
         open_chat_log(database, on_batch=lambda size, _seconds: batches.append(size)) as log,
     ):
-        yield Node(database, log, Chats(database), Accounts(database), batches)
+        yield Node(database, log, Chats(database), StoredChatLists(database), Accounts(database), batches)
 
 
 def message(chat_id: int, sender: Person, text: str = "hello", client_msg_id: str | None = None) -> NewEvent:

@@ -1,4 +1,4 @@
-"""Chats over HTTP: create one, list one's own, get one."""
+"""Chats over HTTP: create one, get one."""
 
 import logging
 from collections.abc import Sequence
@@ -11,16 +11,16 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute
 
 from gateway.api.chat_access import Actor, Actors
-from gateway.api.chats.members import LIMIT, MAX_PAGE, MemberBody, MembershipListener, NamedMembers, unknown_user
-from gateway.api.schemas import ChatList, ChatObject, OwnChatObject, answer, chat_object
+from gateway.api.chats.lists import ChatListRoutes
+from gateway.api.chats.members import MemberBody, MembershipListener, NamedMembers, unknown_user
+from gateway.api.schemas import ChatObject, answer, chat_object
 from gateway.http.call_limits import count_rows
-from gateway.http.parameters import QueryCursor, path_id
+from gateway.http.parameters import path_id
 from gateway.http.problems import invalid_field, not_found, sentence
 from gateway.interfaces.membership import Memberships
 from gateway.node.policy.chat_policy import ChatPolicy
 from httpapi.audit.facts import note, note_unchanged
 from httpapi.body import read_json
-from httpapi.caller_turns import CallerTurns
 from httpapi.operation import Audience, Scope, operation
 from httpapi.resource import api_resource
 from storage.errors import InvalidMembers, StaffOnly, UnknownUser
@@ -32,7 +32,6 @@ logger = logging.getLogger("gateway.http")
 MAX_TITLE: Final = 200
 MAX_MEMBERS: Final = 1000
 """The most members in one call; more can be added later."""
-_CURSOR: Final = QueryCursor("chats")
 
 
 class ChatBody(Struct, forbid_unknown_fields=True):
@@ -53,9 +52,9 @@ class ChatRoutes:
         policy: ChatPolicy,
         membership: Memberships,
         listener: MembershipListener,
-        reads: CallerTurns,
+        lists: ChatListRoutes,
     ) -> None:
-        self._reads = reads
+        self._lists = lists
         self._actors = actors
         self._names = names
         self._policy = policy
@@ -65,29 +64,10 @@ class ChatRoutes:
     def routes(self) -> list[BaseRoute]:
         """The routes."""
         return [
-            api_resource("/api/v1/chats", GET=self._list, POST=self._create),
+            api_resource("/api/v1/chats", GET=self._lists.list_chats, POST=self._create),
             api_resource("/api/v1/chats/{chat_id}", GET=self._show),
+            *self._lists.routes(),
         ]
-
-    @operation(
-        "List the user's chats.",
-        Audience.USER_OR_SERVICE,
-        {200: ChatList},
-        {422: "invalid_field", 429: "rate_limited"},
-        parameters=(LIMIT.parameter, _CURSOR.parameter),
-        details="With `limit` or `cursor` a page of the list, the newest chat first: pass `next` as `cursor` for the "
-        "page after it. Chats that come and go meanwhile repeat or hide no others. Without them the response has the "
-        "1,000 newest chats, the oldest of these first.",
-        scope=Scope.CHATS,
-    )
-    async def _list(self, request: Request) -> Response:
-        person, actor = await self._actors.user(request, self._list)
-        limit, before = LIMIT.read(request), _CURSOR.read(request)
-        async with self._reads.turn(actor.service or actor.user_id):
-            if limit is None and before is None:
-                return answer(ChatList(chats=_own(await self._membership.chats_of(person.id))))
-            page = await self._membership.chat_page(person.id, before, limit or MAX_PAGE)
-            return answer(ChatList(chats=_own(page.items), next=_CURSOR.text(page.next)))
 
     @operation(
         "Create a chat; the user who calls becomes its owner.",
@@ -161,10 +141,6 @@ class ChatRoutes:
         if actor.person is not None and all(member.person.id != actor.person.id for member in chat.members):
             shown["members"] = []  # a public chat must not list thousands of users to a stranger
         return answer(shown)
-
-
-def _own(chats: Sequence[Chat]) -> list[OwnChatObject]:
-    return [{**chat_object(chat), "unread": chat.unread} for chat in chats]
 
 
 def _creator(actor: Actor) -> dict[str, object]:

@@ -49,6 +49,7 @@ HTTP: Final[Mapping[str, Rule]] = {
     "GET /api/v1/chats": Rule(USERS, Scope.CHATS, for_users=True),
     "POST /api/v1/chats": Rule(USERS, Scope.CHATS),
     "POST /api/v1/chats (service or support)": Rule(_STAFF, Scope.CHATS),
+    "GET /api/v1/unread": Rule(USERS, Scope.CHATS, for_users=True),
     "GET /api/v1/chats/{chat_id}": Rule(_READERS, Scope.CHATS),
     "GET /api/v1/chats/{chat_id}/members": Rule(_MEMBERS, Scope.CHATS),
     "POST /api/v1/chats/{chat_id}/members": Rule(_OWNER, Scope.CHATS),

@@ -16,6 +16,7 @@ from auth.tokens.key_ring import KeyRing
 from gateway.api.chat_access import Actors
 from gateway.api.chats.activity import ChatActivityRoutes
 from gateway.api.chats.chats import ChatRoutes
+from gateway.api.chats.lists import ChatListRoutes
 from gateway.api.chats.members import MemberRoutes, NamedMembers
 from gateway.api.chats.presence import PresenceRoutes
 from gateway.api.messages import MessageRoutes
@@ -47,6 +48,7 @@ from storage.log.chat_log import StoredChatLog, open_chat_log
 from storage.records import ChatKind, Committed, EventKind, NewEvent, NewMember, Outcome, Person, Refusal
 from storage.repositories.auth.accounts import Accounts
 from storage.repositories.auth.keys import SigningKeys
+from storage.repositories.chat_lists import StoredChatLists
 from storage.repositories.chats import Chats
 from storage.repositories.contacts import ContactRepository
 from storage.repositories.identities import Identities
@@ -248,7 +250,14 @@ async def open_world(
         reads = CallerTurns(at_once=2, per_caller=20, total=100)
         names = NamedMembers(identities, ISSUER)
         routes = [
-            *ChatRoutes(actors, names, policy, chats, node, reads).routes(),
+            *ChatRoutes(
+                actors,
+                names,
+                policy,
+                chats,
+                node,
+                ChatListRoutes(actors, chats, StoredChatLists(database), reads),
+            ).routes(),
             *MemberRoutes(actors, names, policy, chats, node).routes(),
             *PeopleRoutes(identity, service_keys, contacts, staff).routes(),
             *MessageRoutes(actors, chats, history, node, metrics.clients, MAX_TEXT, reads).routes(),

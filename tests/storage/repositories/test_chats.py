@@ -82,7 +82,7 @@ async def test_unknown_member_is_named_in_the_error(node: Node, who: NewMember) 
     with pytest.raises(UnknownUser) as raised:
         await node.chats.create_chat(ann.id, ChatKind.GROUP, "", [who])
     assert raised.value.who == (who.login or who.user_id)
-    assert await node.chats.chats_of(ann.id) == []
+    assert await node.chats_of(ann.id) == []
 
 
 async def test_direct_chat_of_two_users_exists_once(node: Node, other_node: Node) -> None:
@@ -246,7 +246,7 @@ async def test_rejoined_member_keeps_read_position(node: Node, other_node: Node,
         await node.chats.remove_member(chat, ann.id, bob.id)
         back, is_new = await other_node.chats.add_member(chat, ann.id, NewMember(user_id=bob.id))
         assert (back.read_seq, is_new) == (seq, True)
-        (listed,) = await node.chats.chats_of(bob.id)
+        (listed,) = await node.chats_of(bob.id)
         assert listed.unread == 5 - seq
     assert await node.chats.mark_read(chat, bob.id, 5)
 
@@ -261,7 +261,7 @@ async def test_unread_counts_messages_by_others_after_read_position(node: Node) 
     await node.say(edit(first, "changed"))
 
     async def unread(who: Person) -> dict[int, int]:
-        return {found.id: found.unread for found in await node.chats.chats_of(who.id)}
+        return {found.id: found.unread for found in await node.chats_of(who.id)}
 
     assert await unread(bob) == {chat: 2, quiet: 0}
     assert (await unread(ann))[chat] == 1
@@ -269,7 +269,7 @@ async def test_unread_counts_messages_by_others_after_read_position(node: Node) 
     assert (await unread(bob))[chat] == 1
     await node.say(deletion(second))
     assert (await unread(bob))[chat] == 0, "there is nothing left to read"
-    listed = (await node.chats.chats_of(bob.id))[0]
+    listed = (await node.chats_of(bob.id))[0]
     assert (listed.last_seq, [member.person for member in listed.members]) == (5, [ann, bob])
 
 
@@ -301,7 +301,7 @@ async def test_unread_count_and_its_work_are_bounded(node: Node) -> None:
         (chat, bob.id): ReadPosition(0, MAX_UNREAD),
         (own, bob.id): ReadPosition(0, MAX_UNREAD),  # too many events to count, though only one is by another
     }
-    listed = {found.id: found.unread for found in await node.chats.chats_of(bob.id)}
+    listed = {found.id: found.unread for found in await node.chats_of(bob.id)}
     assert listed == {chat: MAX_UNREAD, own: MAX_UNREAD}
     await node.chats.mark_read(own, bob.id, 1)
     assert await node.chats.read_positions([(own, bob.id)]) == {(own, bob.id): ReadPosition(1, 1)}
@@ -322,7 +322,7 @@ async def test_chat_list_takes_constant_number_of_queries(node: Node, monkeypatc
         for _ in range(chats):
             await node.group(ann, bob)
         queries.clear()
-        assert len(await node.chats.chats_of(ann.id)) >= chats
+        assert len(await node.chats_of(ann.id)) >= chats
         assert len(queries) == 2
 
 

@@ -19,7 +19,7 @@ async def owner(node: Node, chat_id: int, seen_by: Person) -> int | None:
     """The owner that a member sees, the same in the chat and in the list of chats."""
     chat = await node.chats.chat(chat_id, seen_by.id)
     assert chat is not None
-    listed = {found.id: found.owner_id for found in await node.chats.chats_of(seen_by.id)}
+    listed = {found.id: found.owner_id for found in await node.chats_of(seen_by.id)}
     assert listed.get(chat_id, chat.owner_id) == chat.owner_id
     return chat.owner_id
 

@@ -28,8 +28,8 @@ async def test_entering_user_becomes_a_member(node: Node, other_node: Node) -> N
     event = await node.say(message(admission.chat_id, ann, "hello"))
     again, is_new = await channel_of(other_node).enter(ann.id)
     assert (again.chat_id, again.position.last_seq, is_new) == (admission.chat_id, event.seq, False)
-    assert [chat.title for chat in await node.chats.chats_of(ann.id)] == [TITLE]
-    assert await node.chats.chats_of(bob.id) == []
+    assert [chat.title for chat in await node.chats_of(ann.id)] == [TITLE]
+    assert await node.chats_of(bob.id) == []
 
 
 async def test_former_member_may_enter_again(node: Node) -> None:

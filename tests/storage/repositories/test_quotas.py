@@ -34,7 +34,7 @@ async def test_concurrent_calls_create_no_chat_beyond_quota(node: Node, other_no
     with pytest.raises(QuotaExceeded) as error:
         await chats[0].create_chat(ann.id, ChatKind.DIRECT, "", [NewMember(user_id=bob.id)])
     assert (error.value.quota, error.value.most) == (Quota.CHATS, MOST)
-    assert len(await node.chats.chats_of(ann.id)) == MOST
+    assert len(await node.chats_of(ann.id)) == MOST
     await chats[0].create_chat(bob.id, ChatKind.GROUP, "Bob's", [])
     await chats[0].create_chat(None, ChatKind.GROUP, "a service's", [NewMember(user_id=ann.id)])
 
@@ -90,6 +90,6 @@ async def test_new_chat_has_no_more_members_than_quota(node: Node) -> None:
     members = [NewMember(user_id=one.id) for one in people[1:]]
     with pytest.raises(QuotaExceeded):
         await chats.create_chat(people[0].id, ChatKind.GROUP, "", members)
-    assert await node.chats.chats_of(people[0].id) == []
+    assert await node.chats_of(people[0].id) == []
     chat, _ = await chats.create_chat(None, ChatKind.GROUP, "", members)
     assert len(chat.members) == MOST

@@ -50,7 +50,7 @@ async def test_only_queue_writes_to_room_and_no_user_sees_it(node: Node) -> None
     assert await node.history(room.chat_id) == [event]
     assert event.sender == QUEUE_SENDER
     assert await outcomes([node.submit(message(room.chat_id, ann))]) == [Refusal.NOT_A_MEMBER]
-    assert await node.chats.chats_of(ann.id) == []
+    assert await node.chats_of(ann.id) == []
     assert await node.chats.chat(room.chat_id, ann.id) is None
     assert await node.chats.admit(room.chat_id, ann.id) is None
 

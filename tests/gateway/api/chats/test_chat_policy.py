@@ -177,7 +177,7 @@ async def test_being_put_into_a_chat_makes_nobody_a_contact(sqlite_url: str) -> 
         eve, victim = await world.user("eve"), await world.user("victim")
         statuses = [(await eve.http.post("/api/v1/chats", json=members(victim))).status_code for _ in range(4)]
         assert statuses == [201, 201, 429, 429]
-        chat_id = (await world.chats.chats_of(victim.id))[0].id
+        chat_id = (await world.chats.chat_page(victim.id, None, 1)).items[0].id
         await world.say(victim, chat_id, "who are you?")
         assert (await eve.http.post("/api/v1/chats", json=members(victim))).status_code == 201
 

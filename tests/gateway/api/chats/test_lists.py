@@ -9,14 +9,16 @@ from storage.records import ChatKind, NewMember
 from tests.gateway.api.world import BANK, SHOP, User, World, problem
 
 CHATS = "/api/v1/chats"
+OLD_FIELDS = {"id", "kind", "title", "owner_id", "members", "member_count", "last_seq", "unread"}
+NEW_FIELDS = {"last_activity_at", "pinned", "archived", "muted_until"}
 
 
-async def pages(user: User, url: str, items: str, **query: int) -> list[list[Any]]:
+async def pages(user: User, url: str, items: str, **query: object) -> list[list[Any]]:
     """All pages of a list."""
     found: list[list[Any]] = []
     cursor: dict[str, str] = {}
     while True:
-        answer = await user.http.get(url, params=query | cursor)
+        answer = await user.http.get(url, params={**query, **cursor})
         assert answer.status_code == 200, answer.text
         document = answer.json()
         assert set(document) == {items, "next"}
@@ -33,10 +35,40 @@ async def test_chats_are_listed_page_by_page(world: World, ann: User, bob: User)
     assert [[chat["id"] for chat in page] for page in found] == [chats[4:2:-1], chats[2:0:-1], chats[:1]]
     oldest = found[2][0]
     assert (oldest["unread"], oldest["member_count"], oldest["owner_id"]) == (1, 2, ann.id)
+    assert set(oldest) == OLD_FIELDS
+    assert await pages(await world.user("new"), CHATS, "chats", limit=2) == [[]]
+
+
+async def test_chats_are_listed_by_activity(world: World, ann: User, bob: User) -> None:
+    chats = [await world.chat(ann, bob, title=str(number)) for number in range(5)]
+    await world.say(bob, chats[0], "hi")
+    await world.say(ann, chats[2], "hello")
+    order = [chats[2], chats[0], chats[4], chats[3], chats[1]]
+    found = await pages(ann, CHATS, "chats", order="activity", limit=2)
+    assert [[chat["id"] for chat in page] for page in found] == [order[:2], order[2:4], order[4:]]
+    latest, second = found[0]
+    assert set(latest) == OLD_FIELDS | NEW_FIELDS | {"last_message"}
+    assert (latest["pinned"], latest["archived"], latest["muted_until"]) == (False, False, None)
+    history = (await ann.http.get(f"{CHATS}/{chats[0]}/messages")).json()["messages"]
+    assert (second["last_message"], second["last_activity_at"]) == (history[0], history[0]["timestamp"])
+    assert set(found[2][0]) == OLD_FIELDS | NEW_FIELDS, "nothing was said"
+
     whole = (await ann.http.get(CHATS)).json()
     assert set(whole) == {"chats"}
-    assert whole["chats"] == [chat for page in found for chat in page][::-1]
-    assert await pages(await world.user("new"), CHATS, "chats", limit=2) == [[]]
+    for chat in (latest, second):
+        del chat["last_message"]
+    assert whole["chats"] == [chat for page in found for chat in page]
+    (unread,) = await pages(ann, CHATS, "chats", order="activity", unread="true")
+    assert [(chat["id"], chat["unread"]) for chat in unread] == [(chats[0], 1)]
+    assert await pages(ann, CHATS, "chats", order="activity", archived="true") == [[]]
+    assert (await ann.http.get("/api/v1/unread")).json() == {"chats": 1, "messages": 1}
+    assert (await bob.http.get("/api/v1/unread")).json() == {"chats": 1, "messages": 1}
+
+
+@pytest.mark.parametrize("query", ["order=creation", "order=activity&order=activity", "unread=true", "archived=true"])
+async def test_unknown_order_or_filter_is_rejected(small_world: World, query: str) -> None:
+    ann = await small_world.user("ann")
+    problem(await ann.http.get(f"{CHATS}?{query}"), 422, "invalid_field")
 
 
 async def test_chat_of_many_shows_ten_in_list_and_pages_of_all(world: World, ann: User, eve: User) -> None:
@@ -84,6 +116,9 @@ async def test_cursor_that_was_not_given_out_is_rejected(small_world: World) -> 
         problem(await ann.http.get(CHATS, params={"cursor": cursor}), 422, "invalid_field")
     problem(await ann.http.get(f"{CHATS}/{chat}/members", params={"cursor": of_chats}), 422, "invalid_field")
     problem(await ann.http.get(f"{CHATS}?cursor={of_chats}&cursor={of_chats}"), 422, "invalid_field")
+    by_activity = (await ann.http.get(CHATS, params={"limit": 1, "order": "activity"})).json()["next"]
+    for cursor, order in ((by_activity, {}), (of_chats, {"order": "activity"}), ("", {"order": "activity"})):
+        problem(await ann.http.get(CHATS, params={"cursor": cursor, **order}), 422, "invalid_field")
 
 
 @pytest.mark.parametrize("limit", ["0", "101", "-1", "x", ""])

@@ -1,0 +1,137 @@
+"""Lists of a user's chats by activity, and what is unread. Implements `gateway.interfaces.chat_lists.ChatLists`.
+
+Keeps: the cost of a page grows with the number of the user's chats, by one row of `memberships` and `chats` for each,
+and not with what is stored or unread in them. A page begins after a place in the list and not at a number of rows.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Final
+
+from storage.database.database import Database, Row
+from storage.list_records import MAX_UNREAD_CHATS, MAX_UNREAD_MESSAGES, ListedChat, ListPage, ListPlace, UnreadTotals
+from storage.log.event_rows import SELECT_EVENT, event_of, from_microseconds, to_microseconds
+from storage.records import BIGINT_MAX, MAX_UNREAD, Chat, ChatEvent, is_id
+from storage.repositories.chat_pages import CHAT, PERSON, READ_AHEAD, UNREAD, ChatPages
+
+_COUNTED_CHATS: Final = 2 * MAX_UNREAD_CHATS
+"""The chats in which a total counts: some may have events after the read position, and no message by others."""
+_TOP: Final = ListPlace(is_pinned=True, activity=BIGINT_MAX, chat_id=BIGINT_MAX)
+
+# Where the row does not have it: the time of the chat's last event, or of its creation.
+_LAST_TIME: Final = """
+COALESCE((SELECT e.created_at FROM chat_log e WHERE e.chat_id = c.id AND e.seq = c.last_seq), c.created_at)"""
+# OFFSET 0, so that PostgreSQL does not read all chats for a user of many.
+_CHAT_IN_POSTGRES: Final = f"""
+CROSS JOIN LATERAL (SELECT c.last_seq, CASE WHEN c.last_activity > 0 THEN c.last_activity
+    ELSE (extract(epoch FROM {_LAST_TIME}) * 1000000)::bigint END AS activity
+    FROM chats c WHERE c.id = m.chat_id OFFSET 0) c"""
+_CHAT_IN_SQLITE: Final = f"""
+JOIN (SELECT c.id, c.last_seq, CASE WHEN c.last_activity > 0 THEN c.last_activity
+    ELSE CAST(round((julianday({_LAST_TIME}) - 2440587.5) * 86400000000.0) AS INTEGER) END AS activity
+    FROM chats c) c ON c.id = m.chat_id"""
+# What the row does not say is searched for among the chat's last events only, which bounds the cost.
+_LAST_MESSAGE: Final = f"""
+COALESCE(c.last_message_id, (SELECT e.id FROM chat_log e
+    WHERE e.chat_id = c.id AND e.seq > c.last_seq - {READ_AHEAD} AND e.kind = 'message' ORDER BY e.seq DESC LIMIT 1))"""
+_PAGE: Final = """
+WITH page AS (
+    SELECT * FROM (
+        SELECT m.id AS place, m.chat_id, m.user_id, m.role, m.read_seq, m.is_archived, m.silenced_until,
+            CASE WHEN m.is_pinned THEN 1 ELSE 0 END AS pin, c.activity
+        FROM memberships m {chat}
+        WHERE m.user_id = $1 AND m.is_archived = $2 {condition}) AS own
+    WHERE (own.pin, own.activity, own.chat_id) < ($3, $4, $5)
+    ORDER BY own.pin DESC, own.activity DESC, own.chat_id DESC LIMIT $6)
+"""
+_DETAILS: Final = f"""
+SELECT {CHAT}, {UNREAD}, {_LAST_MESSAGE} AS last_message,
+    m.place, m.role, m.read_seq, m.pin, m.activity, m.is_archived, m.silenced_until, {PERSON}
+FROM page m JOIN chats c ON c.id = m.chat_id JOIN users u ON u.id = m.user_id
+ORDER BY m.pin DESC, m.activity DESC, m.chat_id DESC
+"""
+# What UNREAD counts, without its limit for each chat. No EXISTS: PostgreSQL may read the whole log for it.
+_OTHERS: Final = """
+SELECT 1 FROM chat_log e WHERE e.chat_id = m.chat_id AND e.seq > m.read_seq
+    AND e.kind = 'message' AND e.sender_id <> m.user_id AND NOT e.is_deleted"""
+_TOTALS: Final = f"""
+WITH candidates AS (
+    SELECT m.chat_id, m.user_id, m.read_seq, c.last_seq > m.read_seq + {READ_AHEAD} AS is_far
+    FROM memberships m JOIN chats c ON c.id = m.chat_id
+    WHERE m.user_id = $1 AND c.last_seq > m.read_seq AND NOT m.is_archived AND m.silenced_until <= $2
+    LIMIT {_COUNTED_CHATS}),
+near AS (SELECT m.*, ({_OTHERS} LIMIT 1) IS NOT NULL AS is_unread FROM candidates m WHERE NOT m.is_far)
+SELECT (SELECT count(*) FROM candidates m WHERE m.is_far) AS far,
+    (SELECT count(*) FROM near m WHERE m.is_unread) AS near,
+    (SELECT count(*) FROM (
+        SELECT 1 FROM near m {{join}} WHERE m.is_unread LIMIT {MAX_UNREAD_MESSAGES}) AS counted) AS messages
+"""
+_MESSAGES_IN_POSTGRES: Final = f"CROSS JOIN LATERAL ({_OTHERS} LIMIT {MAX_UNREAD_MESSAGES}) AS others"
+_MESSAGES_IN_SQLITE: Final = """
+JOIN chat_log e ON e.chat_id = m.chat_id AND e.seq > m.read_seq AND e.kind = 'message'
+    AND e.sender_id <> m.user_id AND NOT e.is_deleted"""
+
+
+class StoredChatLists:
+    """Every method raises StorageUnavailable if the database does not respond in time; else as in the interface."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._pages = ChatPages(database)
+        chat = _CHAT_IN_SQLITE if database.postgres is None else _CHAT_IN_POSTGRES
+        self._page = _PAGE.format(chat=chat, condition="") + _DETAILS
+        self._unread_page = _PAGE.format(chat=chat, condition="AND c.last_seq > m.read_seq") + _DETAILS
+        self._totals = _TOTALS.format(join=_MESSAGES_IN_SQLITE if database.postgres is None else _MESSAGES_IN_POSTGRES)
+        self._messages = f"{SELECT_EVENT} WHERE e.id {database.among('$1')}"
+
+    async def by_activity(
+        self,
+        user_id: int,
+        after: ListPlace | None,
+        limit: int,
+        *,
+        unread: bool = False,
+        archived: bool = False,
+        last_messages: bool = True,
+    ) -> ListPage:
+        """Some of the user's chats after this place: the pinned ones first, each time the latest activity first."""
+        if not is_id(user_id):
+            return ListPage((), None)
+        place = after or _TOP
+        statement = self._unread_page if unread else self._page
+        position = (int(place.is_pinned), place.activity, place.chat_id)
+        rows = await self._database.fetch(statement, user_id, archived, *position, limit + 1)
+        page = rows[:limit]
+        shown = [row for row in page if row["unread"]] if unread else page
+        chats = await self._pages.with_members(shown)
+        messages = await self._last_messages(shown) if last_messages else {}
+        listed = (_listed(row, chat, messages) for row, chat in zip(shown, chats, strict=True))
+        return ListPage(tuple(listed), _place(page[-1]) if len(rows) > limit else None)
+
+    async def _last_messages(self, rows: list[Row]) -> dict[int, ChatEvent]:
+        ids = [row["last_message"] for row in rows if row["last_message"] is not None]
+        events = map(event_of, await self._database.fetch(self._messages, self._database.ids(ids)) if ids else [])
+        return {event.message_id: event for event in events}
+
+    async def unread_totals(self, user_id: int, now: datetime) -> UnreadTotals:
+        """What the user has not read; only _COUNTED_CHATS chats with events after the read position are looked at."""
+        if not is_id(user_id):
+            return UnreadTotals(0, 0)
+        (row,) = await self._database.fetch(self._totals, user_id, to_microseconds(now))
+        messages = row["far"] * MAX_UNREAD + row["messages"]
+        return UnreadTotals(min(row["far"] + row["near"], MAX_UNREAD_CHATS), min(messages, MAX_UNREAD_MESSAGES))
+
+
+def _place(row: Row) -> ListPlace:
+    return ListPlace(bool(row["pin"]), row["activity"], row["id"])
+
+
+def _listed(row: Row, chat: Chat, messages: Mapping[int, ChatEvent]) -> ListedChat:
+    return ListedChat(
+        chat=chat,
+        last_activity_at=from_microseconds(row["activity"]),
+        is_pinned=bool(row["pin"]),
+        is_archived=bool(row["is_archived"]),
+        silenced_until=from_microseconds(row["silenced_until"]) if row["silenced_until"] else None,
+        last_message=messages.get(row["last_message"]),
+    )
