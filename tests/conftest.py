@@ -12,14 +12,27 @@ from tests.support.pgbouncer import PgBouncer
 from tests.support.rabbitmq import RabbitServer
 from tests.support.redis_layouts import layout_url as layout_url
 from tests.support.redis_layouts import redis_servers as redis_servers
+from tests.support.response_secrets import secrets_received, watch_responses
 from tests.support.servers import NginxServer, PostgresServer, RedisServer, temporary_folder
 
 SYSTEMS = [Path(__file__).parent / name for name in ("deploy", "e2e", "faults", "loadtests", "up")]
 
 
+watch_responses()
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Tests of whole systems first: their files take up to minutes, and short ones fill the last minute of a run."""
     items.sort(key=lambda item: not any(folder in item.path.parents for folder in SYSTEMS))
+
+
+@pytest.fixture(autouse=True)
+def no_secret_received() -> Iterator[None]:
+    """Fails a test that received a secret in an error, a metric or an audit record."""
+    secrets_received()
+    yield
+    if found := secrets_received():
+        pytest.fail("a response holds a secret:\n" + "\n".join(found[:20]), pytrace=False)
 
 
 @pytest.fixture

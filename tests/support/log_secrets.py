@@ -28,12 +28,12 @@ NOTED: Final = "secrets-of-tests.txt"
 MIN_LENGTH: Final = 8
 """Shorter values, such as the password `postgres` without a word of ours, are names of other things too."""
 _WELL_KNOWN: Final = frozenset({"postgres"})
-_SHAPES: Final = {
-    "a JWT": rb"eyJ[\w-]{8,}\.[\w-]+\.[\w-]*",
-    "a refresh token": rb"rt_[0-9a-f]{32}_[\w-]{43}",
-    "a ticket": rb"tkt_[\w-]{16,}",
-    "a bearer token": rb"[Bb]earer [\w.~+/-]{8,}",
-    "the user of a URL": rb"://[^/?#\s:@\"'\\]*:[^/?#\s@\"'\\]+@",
+SHAPES: Final = {
+    "a JWT": re.compile(rb"eyJ[\w-]{8,}\.[\w-]+\.[\w-]*"),
+    "a refresh token": re.compile(rb"rt_[0-9a-f]{32}_[\w-]{43}"),
+    "a ticket": re.compile(rb"tkt_[\w-]{16,}"),
+    "a bearer token": re.compile(rb"[Bb]earer [\w.~+/-]{8,}"),
+    "the user of a URL": re.compile(rb"://[^/?#\s:@\"'\\]*:[^/?#\s@\"'\\]+@"),
 }
 
 
@@ -58,14 +58,15 @@ def _parts(name: str, text: str) -> Iterator[str]:
 def secrets_in_logs(folder: Path) -> list[str]:
     """The lines of the logs below this folder that hold a secret, without it."""
     noted = {line for path in folder.rglob(NOTED) for line in path.read_text().splitlines()}
-    shapes = _SHAPES | {
-        f"a secret of {len(value)} characters": re.escape(value.encode()) for value in sorted({*noted, *PASSWORDS})
+    shapes = SHAPES | {
+        f"a secret of {len(value)} characters": re.compile(re.escape(value.encode()))
+        for value in sorted({*noted, *PASSWORDS})
     }
     found: list[str] = []
     for path in sorted(folder.rglob("*.log")):
         text = path.read_bytes()
         for what, shape in shapes.items():
-            found += [f"{path.name}: {_line(text, match, what)}" for match in re.finditer(shape, text)]
+            found += [f"{path.name}: {_line(text, match, what)}" for match in shape.finditer(text)]
     return found
 
 
