@@ -19,6 +19,7 @@ from gateway.api.chats.links import LinkRoutes
 from gateway.api.chats.lists import ChatListRoutes
 from gateway.api.chats.members import MemberRoutes, NamedMembers
 from gateway.api.chats.presence import PresenceRoutes
+from gateway.api.commands import CommandDialect, CommandRoutes
 from gateway.api.messages import MessageRoutes
 from gateway.api.operator.audit import AuditLog, AuditRoutes
 from gateway.api.operator.metrics import MetricsRoutes
@@ -231,6 +232,7 @@ def build(
         ).routes(),
         *ChatActivityRoutes(actors, opened.members, opened.node, context.limits).routes(),
         *PresenceRoutes(actors, opened.members, opened.context.present_people).routes(),
+        *CommandRoutes(actors, context, CommandDialect(max_length)).routes(),
         *ClientRoutes(
             service_keys, opened.client_registry, DirectPusher(opened.client_registry, opened.broker)
         ).routes(),

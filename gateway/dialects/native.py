@@ -43,6 +43,8 @@ class NativeDialect:
 
     name = "native"
     echo = EchoPolicy.ALL
+    acks_without_id = False
+    """Whether a command without an `id` gets the reply of one that has one."""
 
     def __init__(self, max_text_length: int = 1000) -> None:
         self._commands = CommandDecoder(max_text_length)
@@ -90,7 +92,7 @@ class NativeDialect:
 
     def reply(self, reply: Reply, request: Request | None) -> bytes | None:
         """The single reply to a command with an `id`; seed 004's reply to a command without one."""
-        fields = _reply_fields(reply, has_ref=request is not None and request.ref is not None)
+        fields = _reply_fields(reply, has_ref=request is not None and (self.acks_without_id or request.ref is not None))
         if fields is None:
             return None
         ref = reply.ref if isinstance(reply, ErrorReply) and request is None else request and request.ref

@@ -35,6 +35,7 @@ COSTS: Final[Mapping[str, Cost]] = {
     "POST /api/v1/chats/{chat_id}/read": Cost.REQUEST,
     "POST /api/v1/chats/{chat_id}/typing": Cost.REQUEST,
     "GET /api/v1/chats/{chat_id}/presence": Cost.REQUEST,
+    "POST /api/v1/commands": Cost.REQUEST,
     "GET /api/v1/me": Cost.REQUEST,
     "GET /api/v1/me/blocks": Cost.LIST,
     "PUT /api/v1/me/blocks/{user_id}": Cost.REQUEST,

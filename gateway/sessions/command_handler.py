@@ -24,6 +24,8 @@ class CommandHandler:
         self._node = context.node
         self._authenticated = person
         self._session = session
+        self.is_limited = True
+        """Whether events count against the user's rate limit; those of a service do not."""
         self._throttles: dict[int, TypingThrottle] = {}
         """By chat: the throttles of recent typing notifications."""
 
@@ -45,7 +47,7 @@ class CommandHandler:
         """
         started = time.perf_counter()
         event = self._event(chat_id, command)
-        verdict = await self._node.admit(event)
+        verdict = await self._node.admit(event) if self.is_limited else None
         if isinstance(verdict, RateLimited):
             if event.kind is EventKind.MESSAGE:
                 self._context.metrics.rate_limited.inc()
@@ -71,7 +73,7 @@ class CommandHandler:
         self,
         request: Request,
         event: NewEvent,
-        admitted: Admitted,
+        admitted: Admitted | None,
         by: Subscription | None,
         started: float,
     ) -> None:

@@ -52,6 +52,7 @@ BODIES: dict[str, Any] = {
     "PATCH /api/v1/chats/{chat_id}/messages/{message_id}": {"text": "new"},
     "POST /api/v1/chats/{chat_id}/read": {},
     "POST /api/v1/chats/{chat_id}/typing": {},
+    "POST /api/v1/commands": {"type": "ping"},
     "POST /api/v1/users/{user_id}/send": {"data": 1},
     "POST /api/v1/users/{user_id}/disconnect": {},
     "POST /api/v1/users/{user_id}/revoke": {},

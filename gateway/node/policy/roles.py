@@ -64,6 +64,7 @@ HTTP: Final[Mapping[str, Rule]] = {
     "POST /api/v1/chats/{chat_id}/read": Rule(_MEMBERS, Scope.MESSAGES, for_users=True),
     "POST /api/v1/chats/{chat_id}/typing": Rule(_MEMBERS, Scope.MESSAGES, for_users=True),
     "GET /api/v1/chats/{chat_id}/presence": Rule(_READERS, Scope.CHATS),
+    "POST /api/v1/commands": Rule(USERS, Scope.MESSAGES, for_users=True),
     "GET /api/v1/me": Rule(USERS),
     "GET /api/v1/me/sessions": Rule(USERS),
     "DELETE /api/v1/me/sessions/{session_id}": Rule(USERS),
@@ -110,7 +111,7 @@ HTTP: Final[Mapping[str, Rule]] = {
 
 SOCKETS: Final[Mapping[str, Rule]] = {
     "/ws/{client_id}": Rule(_ANYONE),
-    "/sse/{client_id}": Rule(_ANYONE),
+    "/sse/{client_id}": Rule(USERS | {Party.ANONYMOUS}),
     "/ws/chat/{chat_id}": Rule(_MEMBERS),
     "/ws/service-chats/{chat_id}": Rule(frozenset({Party.MASTER, Party.CLIENT})),
     "/ws/support-chats/{chat_id}": Rule(frozenset({Party.SUPPORT, Party.CLIENT})),
