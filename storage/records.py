@@ -96,11 +96,12 @@ class Profile(Struct, frozen=True, gc=False):
     subject: str | None
 
 
-QUEUE_SENDER = Person(0, "queue:messages")
-"""The system user that every message of the queue comes from, a row of `users` like all others.
+SYSTEM = Person(0, "system")
+"""The sender of what services write as themselves and of every message of the queue, a row of `users` like all others.
 
-Nobody logs in as it: no password fits its hash, and no person's login has a colon. Nobody can name it by its id either:
-ids that clients send start at 1.
+It writes in every chat without being a member, and may change any message. Nobody logs in as it: no password matches
+its hash, and its `login_folded` has a colon, which no login of a person has. Nobody can name it by its id either: ids
+that clients send start at 1.
 """
 
 
@@ -126,6 +127,7 @@ class ChatEvent(Struct, frozen=True, gc=False):
 
     `seq` is the entry's own position (1, 2, 3 … without holes in its chat); `created_at` (UTC, aware) is when the
     message was first stored. A deleted message has the text "" and no data. `data` is the JSON of an object.
+    `sender` is the author of the message, and `by` who has edited or deleted it, if that was somebody else.
     """
 
     chat_id: int
@@ -139,6 +141,12 @@ class ChatEvent(Struct, frozen=True, gc=False):
     is_deleted: bool
     client_msg_id: str
     data: str | None = None
+    by: Person | None = None
+
+    @property
+    def actor(self) -> Person:
+        """Who caused this event."""
+        return self.by or self.sender
 
 
 class Committed(Struct, frozen=True, gc=False):

@@ -135,6 +135,7 @@ function paintRow(row, entry, previous, isMine, name, tick) {
 
   const part = (name) => row.querySelector(name);
   row.classList.toggle("mine", isMine);
+  row.classList.toggle("system", entry.isSystem);
   row.classList.toggle("new-group", isNewGroup);
   row.classList.toggle("new-day", isNewDay);
   row.classList.toggle("deleted", entry.isDeleted);

@@ -81,7 +81,8 @@ export class Timeline {
   #update(entry, data) {
     if (data.seq <= entry.version) return;
     const { id, text, sender, timestamp, is_edited: isEdited, is_deleted: isDeleted } = data;
-    Object.assign(entry, { id, text, sender, timestamp, isEdited, isDeleted, version: data.seq, failure: null });
+    const isSystem = data.kind === "system";
+    Object.assign(entry, { id, text, sender, timestamp, isSystem, isEdited, isDeleted, version: data.seq, failure: null });
   }
 
   #place(entry, seq) {
@@ -93,6 +94,6 @@ export class Timeline {
 }
 
 function newEntry({ text, sender, timestamp, client_msg_id: clientMsgId }) {
-  const state = { isEdited: false, isDeleted: false, version: -1, failure: null };
+  const state = { isSystem: false, isEdited: false, isDeleted: false, version: -1, failure: null };
   return { id: null, seq: null, clientMsgId, text, sender, timestamp, ...state };
 }

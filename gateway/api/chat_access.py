@@ -19,7 +19,7 @@ from httpapi.audit.facts import note_user
 from httpapi.operation import ON_BEHALF_OF
 from httpapi.service_keys import ServiceKeys
 from storage.auth_records import Credential
-from storage.records import Person
+from storage.records import SYSTEM, Person
 
 MAX_SUBJECT: Final = 255
 _SUBJECT: Final = "sub:"
@@ -103,6 +103,16 @@ class Actors:
         if actor.person is None:
             raise invalid_field(f"A service must name the user for whom it acts ({ON_BEHALF_OF.name}).")
         return actor.person, actor
+
+    async def author(self, request: Request, endpoint: Callable[..., Any]) -> tuple[Person, Actor]:
+        """As `user`, but a service that names no user acts as itself, which is the system.
+
+        Raises: as `of`.
+        """
+        if ON_BEHALF_OF.name not in request.headers and not isinstance(find_credentials(request), NoCredentials):
+            return await self.user(request, endpoint)
+        actor = await self.of(request, endpoint)
+        return actor.person or SYSTEM, actor
 
     async def _represented(self, name: str) -> Person:
         try:

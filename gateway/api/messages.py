@@ -1,4 +1,4 @@
-"""Messages over HTTP: read a chat's messages page by page, post one, and edit or delete one's own."""
+"""Messages over HTTP: read a chat's messages page by page, post one, and edit or delete it."""
 
 import time
 from http import HTTPStatus
@@ -34,7 +34,7 @@ from httpapi.caller_turns import CallerTurns
 from httpapi.operation import Audience, Parameter, Scope, operation
 from httpapi.resource import api_resource
 from storage.errors import StorageUnavailable
-from storage.records import Committed, EventKind, NewEvent, Outcome, Quota, Refusal
+from storage.records import SYSTEM, Committed, EventKind, NewEvent, Outcome, Quota, Refusal
 
 DEFAULT_LIMIT: Final = 50
 LIMIT: Final = QueryNumber("limit", f"maximum number of messages; default {DEFAULT_LIMIT}", 1, MAX_HISTORY)
@@ -149,12 +149,12 @@ class MessageRoutes:
         body=MessageBody,
         example={"text": "Привет, как дела?"},
         details="A retry with the same `Idempotency-Key` stores nothing and returns the first response, with 200. "
-        "A message that a service sends for a user does not count towards the user's limit a minute, unless the "
-        "request says so.",
+        "A service as itself sends a system message (`kind`), in any chat. A message that it sends for a user does not "
+        "count towards the user's limit a minute, unless the request says so.",
         scope=Scope.MESSAGES,
     )
     async def _post(self, request: Request) -> Response:
-        person, actor = await self._actors.user(request, self._post)
+        person, actor = await self._actors.author(request, self._post)
         started = time.perf_counter()
         chat_id = path_id(request, "chat_id")
         key = idempotency_key(request)
@@ -165,7 +165,7 @@ class MessageRoutes:
         return answer(message_object(committed.event), HTTPStatus.OK if committed.duplicate else HTTPStatus.CREATED)
 
     @operation(
-        "Replace the text of one of one's own messages.",
+        "Replace the text of a message.",
         Audience.USER_OR_SERVICE,
         {200: MessageObject},
         {
@@ -178,11 +178,12 @@ class MessageRoutes:
         parameters=(IDEMPOTENCY_KEY,),
         body=EditBody,
         example={"text": "Привет! Как дела?"},
-        details="Everyone in the chat is notified, as of an edit over a WebSocket.",
+        details="Users change their own messages, a service as itself any. Everyone in the chat is notified, as of an "
+        "edit over a WebSocket.",
         scope=Scope.MESSAGES,
     )
     async def _edit(self, request: Request) -> Response:
-        person, actor = await self._actors.user(request, self._edit)
+        person, actor = await self._actors.author(request, self._edit)
         started = time.perf_counter()
         chat_id, message_id = path_id(request, "chat_id"), path_id(request, "message_id")
         key = idempotency_key(request)
@@ -192,16 +193,17 @@ class MessageRoutes:
         return answer(message_object(committed.event))
 
     @operation(
-        "Delete one of one's own messages.",
+        "Delete a message.",
         Audience.USER_OR_SERVICE,
         {200: MessageObject},
         {403: "forbidden", 404: "not_found", 409: "id_reused", 429: "rate_limited"},
         parameters=(IDEMPOTENCY_KEY,),
-        details="The message stays as an empty one with `is_deleted`, in its place. Everyone in the chat is notified.",
+        details="Users delete their own messages, a service as itself any. The message stays as an empty one with "
+        "`is_deleted`, in its place. Everyone in the chat is notified.",
         scope=Scope.MESSAGES,
     )
     async def _delete(self, request: Request) -> Response:
-        person, actor = await self._actors.user(request, self._delete)
+        person, actor = await self._actors.author(request, self._delete)
         started = time.perf_counter()
         chat_id, message_id = path_id(request, "chat_id"), path_id(request, "message_id")
         key = idempotency_key(request)
@@ -254,7 +256,8 @@ class MessageRoutes:
                 self._metrics.quota_exceeded(Quota.EDITS)
                 raise too_many_commands(wait_s)
             case Refusal.NOT_A_MEMBER:
-                await see_chat(self._membership, event.chat_id, event.sender.id)  # 404 if they may not even see it
+                reader_id = None if event.sender.id == SYSTEM.id else event.sender.id
+                await see_chat(self._membership, event.chat_id, reader_id)  # 404 if they may not even see it
                 raise refused(outcome)
             case refusal:
                 raise refused(refusal)

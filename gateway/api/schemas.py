@@ -2,7 +2,7 @@
 
 from datetime import datetime
 from http import HTTPStatus
-from typing import Any, Final, NotRequired, TypedDict
+from typing import Any, Final, Literal, NotRequired, TypedDict
 
 from starlette.responses import Response
 
@@ -34,17 +34,21 @@ class MessageObject(TypedDict):
     """A message in its current state, as on the WebSockets. `seq` is that of the event that this object reports.
 
     `data` is the JSON object of the application, absent if the message has none.
+    A message of a service itself has the `kind` `system` and no `sender`. `by` is who has edited or deleted the message
+    of somebody else, null for a service.
     """
 
     id: int
     text: str
-    sender: PersonObject
+    sender: PersonObject | None
     timestamp: datetime
     is_edited: bool
     is_deleted: bool
     seq: int
     client_msg_id: str
     data: NotRequired[dict[str, Any]]
+    kind: NotRequired[Literal["system"]]
+    by: NotRequired[PersonObject | None]
 
 
 class MessagePage(TypedDict):

@@ -27,7 +27,7 @@ from gateway.protocol.replies import (
     TokenExpiring,
 )
 from httpapi.bounded_json import to_json
-from storage.records import ChatEvent, EventKind, Person
+from storage.records import SYSTEM, ChatEvent, EventKind, Person
 
 
 class ConnectionEstablished(TypedDict):
@@ -49,7 +49,8 @@ class MessagePush(TypedDict):
     """A message, an edit or a deletion: the message's current state under its own `id`, by which clients upsert.
 
     `data.seq` is that of the event: 1, 2, 3 … without holes. The text of a deleted message is "", and it has no
-    data. The sender gets it too.
+    data. The sender gets it too. A system message has the `kind` `system`, and a sender with the id 0. `by` is who has
+    edited or deleted the message of somebody else; the id 0 is a service.
     """
 
     type: Literal["message"]
@@ -183,6 +184,8 @@ MESSAGE: Final = ChatEvent(
     client_msg_id="c-1",
 )
 WITH_DATA: Final = replace(MESSAGE, seq=58, message_id=124, text="", data=to_json(DATA).decode(), client_msg_id="c-2")
+NOTICE: Final = replace(MESSAGE, message_id=124, seq=58, sender=SYSTEM, text="Order 7 was paid.", client_msg_id="s-1")
+DELETION: Final = replace(MESSAGE, seq=59, kind=EventKind.DELETE, text="", is_deleted=True, by=SYSTEM)
 REFRESHED: Final = Refreshed(1_705_316_400)
 _DIALECT: Final = ChatDialect()
 _push, _reply = _DIALECT.push, _DIALECT.reply
@@ -195,7 +198,7 @@ ERRORS: Final = (
 )
 _FRAMES: Final = (
     Frame(ConnectionEstablished, (written(_reply(Established(1, "node-1", 57, EPOCH), None)),)),
-    Frame(MessagePush, (written(_push(MESSAGE)), written(_push(WITH_DATA)))),
+    Frame(MessagePush, tuple(written(_push(event)) for event in (MESSAGE, WITH_DATA, NOTICE, DELETION))),
     Frame(MessageAgain, (written(_reply(Stored(MESSAGE, duplicate=True, epoch=EPOCH), None)),)),
     Frame(TypingPush, (written(_push(Typing(1, JOHN, is_typing=True))),)),
     Frame(MessagesReadPush, (written(_push(MessagesRead(1, JOHN, 57))),)),

@@ -14,6 +14,8 @@ from storage.blank import INVISIBLE
 _NO_NUL: Final = "^[^\\u0000]*$"
 
 Id = Annotated[int, Meta(ge=1, le=MAX_ID)]
+UserId = Annotated[int, Meta(ge=0, le=MAX_ID)]
+"""The id of a user, or 0 for the system."""
 Seq = Annotated[int, Meta(ge=0, le=MAX_ID)]
 HistoryLimit = Annotated[int, Meta(ge=1, le=MAX_HISTORY)]
 ClientMsgId = Annotated[str, Meta(min_length=1, max_length=MAX_CLIENT_MSG_ID, pattern=_NO_NUL)]

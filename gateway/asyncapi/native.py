@@ -6,7 +6,7 @@ from msgspec import Meta
 
 from gateway.api.schemas import MessageObject, PresentObject
 from gateway.asyncapi import chat
-from gateway.asyncapi.chat import EPOCH, ERRORS, JOHN, MESSAGE
+from gateway.asyncapi.chat import DELETION, EPOCH, ERRORS, JOHN, MESSAGE, NOTICE
 from gateway.asyncapi.family import ANYWHERE, Access, Family, Frame, written
 from gateway.asyncapi.fields import Id, Ref, Seq
 from gateway.asyncapi.native_commands import COMMANDS
@@ -172,7 +172,9 @@ class NativePresenceAnswer(chat.PresenceAnswer, InChat):
 class NativeMessagePush(chat.MessagePush, InChat):
     """A message, an edit or a deletion: the message's current state under its own `id`, by which clients upsert.
 
-    `data.seq` is that of the event: 1, 2, 3 … without holes in its chat. The text of a deleted message is "".
+    `data.seq` is that of the event: 1, 2, 3 … without holes in its chat. The text of a deleted message is "". A system
+    message has the `kind` `system` and no sender. `by` is who has edited or deleted the message of somebody else, null
+    for a service.
     """
 
 
@@ -277,7 +279,7 @@ _ANSWERS: Final = (
     Frame(NativePresenceAnswer, (_reply(_PRESENT, Request(Ping(), "presence", 1)),)),
 )
 _PUSHES: Final = (
-    Frame(NativeMessagePush, (written(_push(MESSAGE)), written(_push(chat.WITH_DATA)))),
+    Frame(NativeMessagePush, tuple(written(_push(event)) for event in (MESSAGE, chat.WITH_DATA, NOTICE, DELETION))),
     Frame(NativeTypingPush, (written(_push(Typing(1, JOHN, is_typing=True))),)),
     Frame(NativeMessagesReadPush, (written(_push(MessagesRead(1, JOHN, 57))),)),
     Frame(NativePresencePush, (written(_push(PresenceChange(1, JOHN.id, JOHN.username, "join", 2))),)),

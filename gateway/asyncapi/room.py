@@ -9,7 +9,7 @@ from gateway.asyncapi.fields import DataField, Id, Seq
 from gateway.dialects.room import RoomDialect
 from gateway.protocol.codes import Close
 from gateway.protocol.replies import CaughtUp, Reset
-from storage.records import QUEUE_SENDER, ChatEvent, EventKind
+from storage.records import SYSTEM, ChatEvent, EventKind
 
 
 class RoomMessageFrame(TypedDict):
@@ -29,7 +29,7 @@ _MESSAGE: Final = ChatEvent(
     seq=3,
     kind=EventKind.MESSAGE,
     message_id=9,
-    sender=QUEUE_SENDER,
+    sender=SYSTEM,
     text="Hello, Room!",
     created_at=datetime(2024, 1, 1, 12, tzinfo=UTC),
     is_edited=False,

@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 from typing import Annotated, Final, Literal, NotRequired, TypedDict
 
 from msgspec import Meta
+from msgspec.structs import replace
 
 from gateway.asyncapi.chat import (
     EPOCH,
@@ -17,11 +18,11 @@ from gateway.asyncapi.chat import (
 )
 from gateway.asyncapi.chat_commands import DATA, REFRESH, PingCommand
 from gateway.asyncapi.family import IN_A_CHAT, Access, Family, Frame, written
-from gateway.asyncapi.fields import AnyTextField, ClientMsgId, DataField, Id, Seq, TextField
+from gateway.asyncapi.fields import AnyTextField, ClientMsgId, DataField, Id, Seq, TextField, UserId
 from gateway.dialects.command_decoder import INVALID_JSON
 from gateway.dialects.service import ServiceDialect
 from gateway.protocol.replies import CaughtUp, Pong, Reset, Stored, TokenExpiring
-from storage.records import ChatEvent, EventKind, Person
+from storage.records import SYSTEM, ChatEvent, EventKind, Person
 
 
 class ServiceMessageCommand(TypedDict):
@@ -45,13 +46,16 @@ class ServiceDataMessageCommand(TypedDict):
 class ServiceMessagePush(TypedDict):
     """A message, an edit or a deletion: the message's current state under its own `id`. `created_at` is UTC.
 
+    A system message has the `kind` `system` and the `sender_id` 0. `by_id` is who has edited or deleted the message of
+    somebody else; 0 is a service.
+
     The sender's sockets do not get it, except those that connected with `since` and did not send it themselves.
     """
 
     type: Literal["message"]
     id: Id
     content: str
-    sender_id: Id
+    sender_id: UserId
     chat_id: Id
     created_at: Annotated[str, Meta(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d$")]
     seq: Seq
@@ -59,6 +63,8 @@ class ServiceMessagePush(TypedDict):
     is_edited: bool
     is_deleted: bool
     data: NotRequired[DataField]
+    kind: NotRequired[Literal["system"]]
+    by_id: NotRequired[UserId]
 
 
 class ServiceAck(TypedDict):
@@ -87,6 +93,7 @@ _MESSAGE: Final = ChatEvent(
     is_deleted=False,
     client_msg_id="c-1",
 )
+_NOTICE: Final = replace(_MESSAGE, message_id=2, seq=8, sender=SYSTEM, text="Order 7 was paid.", client_msg_id="s-1")
 _DIALECT: Final = ServiceDialect(resumes=True)
 _reply = _DIALECT.reply
 
@@ -114,7 +121,7 @@ def _family(kind: str, role: str) -> Family:
             REFRESH,
         ),
         frames=(
-            Frame(ServiceMessagePush, (written(_DIALECT.push(_MESSAGE)),)),
+            Frame(ServiceMessagePush, (written(_DIALECT.push(_MESSAGE)), written(_DIALECT.push(_NOTICE)))),
             Frame(
                 ServiceAck,
                 tuple(written(_reply(Stored(_MESSAGE, duplicate, EPOCH), None)) for duplicate in (False, True)),

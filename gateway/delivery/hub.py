@@ -224,7 +224,7 @@ class _FlushBatch:
         for push, skip_user in pending:
             payload = dialect.push(push)
             if payload is not None:
-                author_id = push.sender.id if isinstance(push, ChatEvent) and not is_echoed else skip_user
+                author_id = push.actor.id if isinstance(push, ChatEvent) and not is_echoed else skip_user
                 self._frames.append((text_frame(payload), push, author_id))
         self.all = b"".join([frame for frame, _, _ in self._frames])
         self.authors = {author_id for _, _, author_id in self._frames if author_id is not None}

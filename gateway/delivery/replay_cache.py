@@ -74,6 +74,8 @@ class _Page:
         self._events.append(event)
         self._message_ids.add(event.message_id)
         self._sender_ids.add(event.sender.id)
+        if event.by is not None:
+            self._sender_ids.add(event.by.id)
         self.size += _size(event)
 
     def has_sender(self, user_ids: Collection[int]) -> bool:

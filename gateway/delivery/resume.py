@@ -89,4 +89,4 @@ class Resume:
 
 
 def _is_skipped(subscription: Subscription, event: ChatEvent) -> bool:
-    return event.sender.id == subscription.user_id and subscription.consume_echo(event)
+    return event.actor.id == subscription.user_id and subscription.consume_echo(event)

@@ -32,11 +32,11 @@ from gateway.protocol.replies import (
     TokenExpiring,
 )
 from httpapi.bounded_json import to_json
-from storage.records import ChatEvent
+from storage.records import SYSTEM, ChatEvent, Person
 
 
 class ChatDialect:
-    """Seed 004's JSON."""
+    """Seed 004's JSON, in which the system is a user with the id 0: every message has a sender there."""
 
     name = "chat"
     echo = EchoPolicy.ALL
@@ -162,13 +162,7 @@ def message_object(event: ChatEvent, *, is_named: bool = True) -> dict[str, obje
     fields: dict[str, object] = {
         "id": event.message_id,
         "text": event.text,
-        "sender": {
-            "id": sender.id,
-            "username": sender.username,
-            "first_name": sender.first_name,
-            "last_name": sender.last_name,
-        }
-        | ({"display_name": sender.shown_name} if is_named else {}),
+        "sender": _person_object(sender, is_named=is_named),
         "timestamp": event.created_at,
         "is_edited": event.is_edited,
         "is_deleted": event.is_deleted,
@@ -177,7 +171,24 @@ def message_object(event: ChatEvent, *, is_named: bool = True) -> dict[str, obje
     }
     if event.data is not None:
         fields["data"] = orjson.Fragment(event.data)
+    if sender.id == SYSTEM.id:
+        fields["kind"] = "system"
+    if event.by is not None:
+        fields["by"] = _person_object(event.by, is_named=is_named)
     return fields
+
+
+def _person_object(person: Person, *, is_named: bool) -> dict[str, object] | None:
+    """A sender. With display names the system is nobody; without, as in the seed's form, every message has a sender."""
+    if person.id == SYSTEM.id and is_named:
+        return None
+    fields: dict[str, object] = {
+        "id": person.id,
+        "username": person.username,
+        "first_name": person.first_name,
+        "last_name": person.last_name,
+    }
+    return fields | {"display_name": person.shown_name} if is_named else fields
 
 
 def present_object(present: Present, *, is_named: bool = True) -> dict[str, object]:

@@ -14,7 +14,7 @@ from gateway.protocol.commands import SendMessage
 from gateway.protocol.pushes import Push
 from gateway.protocol.replies import CaughtUp, ErrorReply, Pong, Refreshed, Reply, Reset, Stored, TokenExpiring
 from httpapi.bounded_json import to_json
-from storage.records import ChatEvent
+from storage.records import SYSTEM, ChatEvent
 
 
 class ServiceDialect:
@@ -91,4 +91,8 @@ def _message_object(event: ChatEvent) -> dict[str, object]:
     }
     if event.data is not None:
         fields["data"] = orjson.Fragment(event.data)
+    if event.sender.id == SYSTEM.id:
+        fields["kind"] = "system"
+    if event.by is not None:
+        fields["by_id"] = event.by.id
     return fields

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol, TypeGuard
 
 from gateway.protocol.validation import check_text
-from storage.records import QUEUE_SENDER, Admission, EventKind, NewEvent, OnOutcome, Refusal, Room, RoomEntry
+from storage.records import SYSTEM, Admission, EventKind, NewEvent, OnOutcome, Refusal, Room, RoomEntry
 
 
 class Store(Protocol):
@@ -32,7 +32,7 @@ class Rooms(Protocol):
     async def room(self, name: str) -> Room:
         """The room of this name, created if necessary; one query if it exists.
 
-        Concurrent first calls on any number of nodes create one room. Its only member is `QUEUE_SENDER`.
+        Concurrent first calls on any number of nodes create one room. Its only member is `SYSTEM`.
         """
         ...
 
@@ -56,7 +56,7 @@ class RoomMessage:
 
     def event(self, chat_id: int) -> NewEvent:
         """The event to store in the chat of the room."""
-        return NewEvent(chat_id, QUEUE_SENDER, self.client_msg_id, EventKind.MESSAGE, self.text)
+        return NewEvent(chat_id, SYSTEM, self.client_msg_id, EventKind.MESSAGE, self.text)
 
 
 class RoomInbox(Protocol):

@@ -69,8 +69,10 @@ def _fields(publication: Publication) -> list[object]:
                 publication.is_deleted,
                 publication.client_msg_id,
             ]
-            if publication.data is not None:
+            if publication.data is not None or publication.by is not None:
                 fields.append(publication.data)
+            if publication.by is not None:
+                fields.append(_person_fields(publication.by))
             return fields
         case Typing():
             return ["typing", publication.chat_id, _person_fields(publication.person), publication.is_typing]
@@ -144,6 +146,7 @@ def _publication(fields: list[Any]) -> Publication | None:
                 is_deleted=fields[8],
                 client_msg_id=fields[9],
                 data=fields[10] if len(fields) > 10 else None,
+                by=Person(*fields[11]) if len(fields) > 11 else None,
             )
         case "typing":
             return Typing(fields[1], Person(*fields[2]), fields[3])

@@ -4,7 +4,8 @@
 -- VOLATILE, so that every statement below sees what was committed before the locks were granted.
 -- A batch names a (chat, sender, client_msg_id) at most once. `patient` waits lock_timeout for each chat and then fails
 -- as a whole; otherwise chats that are locked by others are left out ("busy").
--- One row comes back for each event: its place in the batch, what became of it, and where it is stored.
+-- One row comes back for each event: its place in the batch, what became of it, and where it is stored. `author_…` is
+-- the author of a message that somebody else has changed. User 0 is the system, which writes without a membership.
 -- Its arguments grow at the end, with defaults: during a rolling update nodes of the version before call it with fewer.
 DO $$
 DECLARE
@@ -22,7 +23,8 @@ CREATE FUNCTION chat_log_commit(
     digests bytea[], texts text[], patient boolean, datas text[] DEFAULT NULL
 ) RETURNS TABLE (
     place bigint, verdict text, seq bigint, kind text, message_id bigint, text text, created_at timestamptz,
-    is_edited boolean, is_deleted boolean, data text
+    is_edited boolean, is_deleted boolean, data text,
+    author_id bigint, author_login text, author_first_name text, author_last_name text, author_display_name text
 ) LANGUAGE plpgsql VOLATILE
 SET lock_timeout = '500ms'
 -- A connection keeps the plans it made when the tables were small; reading the whole log for each batch was one of them.
@@ -53,8 +55,9 @@ BEGIN
         FOR change IN
             SELECT r.* FROM unnest(chat_ids, sender_ids, client_msg_ids, kinds, message_ids, texts, datas) WITH ORDINALITY
                 AS r (chat_id, sender_id, client_msg_id, kind, message_id, text, data, place)
-            JOIN memberships m ON m.chat_id = r.chat_id AND m.user_id = r.sender_id
-            WHERE r.kind <> 'message' AND r.chat_id = ANY (held) AND NOT EXISTS (
+            LEFT JOIN memberships m ON m.chat_id = r.chat_id AND m.user_id = r.sender_id
+            WHERE r.kind <> 'message' AND (m.user_id IS NOT NULL OR r.sender_id = 0)
+            AND r.chat_id = ANY (held) AND NOT EXISTS (
                 SELECT FROM chat_log e
                 WHERE e.chat_id = r.chat_id AND e.sender_id = r.sender_id AND e.client_msg_id = r.client_msg_id)
             ORDER BY r.place
@@ -63,7 +66,7 @@ BEGIN
                 WHERE e.id = change.message_id AND e.chat_id = change.chat_id AND e.kind = 'message';
             IF NOT FOUND OR target.is_deleted THEN
                 verdicts[change.place] := 'no_such_message';
-            ELSIF target.sender_id <> change.sender_id THEN
+            ELSIF target.sender_id <> change.sender_id AND change.sender_id <> 0 THEN
                 verdicts[change.place] := 'not_the_author';
             ELSIF change.kind = 'edit' AND target.edit_count >= 100 THEN  -- storage.log.commit.MAX_EDITS
                 verdicts[change.place] := 'edit_limit';
@@ -80,7 +83,7 @@ BEGIN
 
     RETURN QUERY
     WITH events AS (
-        SELECT r.*, m.user_id IS NOT NULL AS is_member, r.chat_id = ANY (held) AS is_held,
+        SELECT r.*, m.user_id IS NOT NULL OR r.sender_id = 0 AS is_member, r.chat_id = ANY (held) AS is_held,
             e.id AS known_id, e.digest AS known_digest, e.seq AS known_seq, e.message_id AS known_message_id
         FROM unnest(chat_ids, sender_ids, client_msg_ids, kinds, message_ids, digests, texts, datas) WITH ORDINALITY
             AS r (chat_id, sender_id, client_msg_id, kind, message_id, digest, text, data, place)
@@ -120,8 +123,9 @@ BEGIN
     SELECT n.place, n.verdict, coalesce(n.known_seq, n.new_seq), n.kind, coalesce(n.known_message_id, n.message_id, n.id),
         CASE WHEN n.verdict = 'duplicate' THEN m.text END,  -- what was stored now is known to the caller
         coalesce(m.created_at, stored_at), coalesce(m.is_edited, false), coalesce(m.is_deleted, false),
-        m.data
+        m.data, a.id, a.login::text, a.first_name, a.last_name, a.display_name
     FROM numbered n LEFT JOIN chat_log m ON m.id = coalesce(n.known_message_id, n.message_id)
+    LEFT JOIN users a ON a.id = nullif(m.sender_id, n.sender_id)
     ORDER BY n.place;
 END
 $$;

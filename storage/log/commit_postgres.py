@@ -16,7 +16,7 @@ from storage.errors import StorageUnavailable
 from storage.log.commit import digest_of
 from storage.outbox.notes import committing_sql
 from storage.outbox_records import NOTHING_WANTED, Wanted
-from storage.records import ChatEvent, Committed, EventKind, NewEvent, Outcome, Refusal
+from storage.records import ChatEvent, Committed, EventKind, NewEvent, Outcome, Person, Refusal
 
 SQL: Final = Path(__file__).with_name("chat_log_commit.sql")
 CALL = "SELECT * FROM chat_log_commit($1, $2, $3, $4, $5, $6, $7, datas => $8, patient => $9)"
@@ -89,20 +89,30 @@ def _outcome(event: NewEvent, row: asyncpg.Record) -> Outcome:
     is_duplicate, is_deleted = verdict == "duplicate", row["is_deleted"]
     data = row["data"] if is_duplicate or event.data is None else event.data
     text: str = event.text if row["text"] is None else row["text"]
+    author = _author(row)
     stored = ChatEvent(
         chat_id=event.chat_id,
         seq=row["seq"],
         kind=EventKind(row["kind"]),
         message_id=row["message_id"],
-        sender=event.sender,
+        sender=author or event.sender,
         text="" if is_deleted else text,
         created_at=row["created_at"],
         is_edited=row["is_edited"],
         is_deleted=is_deleted,
         client_msg_id=event.client_msg_id,
         data=None if is_deleted else data,
+        by=event.sender if author else None,
     )
     return Committed(stored, duplicate=is_duplicate)
+
+
+def _author(row: asyncpg.Record) -> Person | None:
+    """The author of a message that somebody else has changed."""
+    if row["author_id"] is None:
+        return None
+    names = row["author_login"], row["author_first_name"], row["author_last_name"], row["author_display_name"]
+    return Person(row["author_id"], *names)
 
 
 async def create_function(apps: StateApps, editor: BaseSchemaEditor) -> None:

@@ -8,13 +8,15 @@ from msgspec.structs import replace
 
 from storage.database.sqlite_writer import SqliteWriter
 from storage.log.commit import MAX_EDITS, digest_of
-from storage.log.event_rows import SELECT_EVENT, event_of, to_microseconds
+from storage.log.event_rows import SELECT_EVENT, event_of, person_of, to_microseconds
 from storage.outbox.notes import note_logged
 from storage.outbox_records import NOTHING_WANTED, Wanted
-from storage.records import ChatEvent, Committed, EventKind, NewEvent, Outcome, Refusal
+from storage.records import SYSTEM, ChatEvent, Committed, EventKind, NewEvent, Outcome, Refusal
 
 _KNOWN = SELECT_EVENT + "WHERE e.chat_id = ? AND e.sender_id = ? AND e.client_msg_id = ?"
 _MEMBER = "SELECT 1 FROM memberships WHERE chat_id = ? AND user_id = ?"
+_CHAT = "SELECT 1 FROM chats WHERE id = ?"
+_PERSON = "SELECT id, login, first_name, last_name, display_name FROM users WHERE id = ?"
 _LAST_SEQ = "SELECT last_seq FROM chats WHERE id = ?"
 _TARGET = """
 SELECT sender_id, is_deleted, is_edited, edit_count, data, created_at FROM chat_log
@@ -85,7 +87,9 @@ class _Batch:
         if known is not None:
             if known["digest"] != digest:
                 return Refusal.ID_REUSED
-            return Committed(replace(event_of(known), sender=event.sender), duplicate=True)
+            first = event_of(known)
+            renewed = replace(first, by=event.sender) if first.by else replace(first, sender=event.sender)
+            return Committed(renewed, duplicate=True)
         if event.kind == EventKind.MESSAGE:
             stored = self._append(event, digest, self._stored_at)
             self._last_messages[event.chat_id] = stored.message_id
@@ -101,14 +105,16 @@ class _Batch:
     def _is_member(self, chat_id: int, user_id: int) -> bool:
         pair = chat_id, user_id
         if (known := self._members.get(pair)) is None:
-            known = self._members[pair] = self._execute(_MEMBER, pair).fetchone() is not None
+            query = self._execute(_CHAT, (chat_id,)) if user_id == SYSTEM.id else self._execute(_MEMBER, pair)
+            known = self._members[pair] = query.fetchone() is not None
         return known
 
     def _change(self, event: NewEvent, digest: bytes) -> Outcome:
         target = self._execute(_TARGET, (event.message_id, event.chat_id)).fetchone()
         if target is None or target["is_deleted"]:
             return Refusal.NO_SUCH_MESSAGE
-        if target["sender_id"] != event.sender.id:
+        is_foreign = target["sender_id"] != event.sender.id
+        if is_foreign and event.sender.id != SYSTEM.id:
             return Refusal.NOT_THE_AUTHOR
         is_deleted = event.kind == EventKind.DELETE
         if not is_deleted and target["edit_count"] >= MAX_EDITS:
@@ -118,6 +124,9 @@ class _Batch:
         self._execute(_UPDATE_TARGET, (text, data, is_edited, is_deleted, not is_deleted, event.message_id))
         created_at = datetime.fromisoformat(target["created_at"])
         stored = self._append(event, digest, created_at)
+        if is_foreign:
+            author = person_of(self._execute(_PERSON, (target["sender_id"],)).fetchone(), "id")
+            stored = replace(stored, sender=author, by=event.sender)
         return Committed(replace(stored, text=text, data=data, is_edited=is_edited, is_deleted=is_deleted))
 
     def _append(self, event: NewEvent, digest: bytes, created_at: datetime) -> ChatEvent:

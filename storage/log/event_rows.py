@@ -1,4 +1,4 @@
-"""Reading of events from the log: a join of the event's row, its message's row and its sender's row."""
+"""Reading of events from the log: a join of the event's row, its message's row, and the rows of their senders."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
@@ -13,14 +13,25 @@ PERSON_COLUMNS = "u.id, u.login, u.first_name, u.last_name, u.display_name"
 SELECT_EVENT = """
 SELECT e.chat_id, e.seq, e.kind, e.client_msg_id, e.digest,
     m.id AS message_id, m.text, m.data, m.created_at, m.is_edited, m.is_deleted,
-    u.id AS sender_id, u.login, u.first_name, u.last_name, u.display_name
-FROM chat_log e JOIN chat_log m ON m.id = e.message_id JOIN users u ON u.id = e.sender_id
+    u.id AS sender_id, u.login, u.first_name, u.last_name, u.display_name,
+    b.id AS by_id, b.login AS by_login, b.first_name AS by_first_name, b.last_name AS by_last_name,
+    b.display_name AS by_display_name
+FROM chat_log e JOIN chat_log m ON m.id = e.message_id JOIN users u ON u.id = m.sender_id
+LEFT JOIN users b ON b.id = nullif(e.sender_id, m.sender_id)
 """
 
 
 def person_of(row: Mapping[str, Any], id_column: str) -> Person:
     """The person in a row that has the columns of a user; `id_column` is the name of the id column."""
     return Person(row[id_column], row["login"], row["first_name"], row["last_name"], row["display_name"])
+
+
+def changer_of(row: Mapping[str, Any]) -> Person | None:
+    """Who has changed the message of somebody else, in a row that has the columns `by_…`."""
+    if row["by_id"] is None:
+        return None
+    names = row["by_login"], row["by_first_name"], row["by_last_name"], row["by_display_name"]
+    return Person(row["by_id"], *names)
 
 
 def event_of(row: Mapping[str, Any]) -> ChatEvent:
@@ -37,6 +48,7 @@ def event_of(row: Mapping[str, Any]) -> ChatEvent:
         is_deleted=bool(row["is_deleted"]),
         client_msg_id=row["client_msg_id"],
         data=row["data"],
+        by=changer_of(row),
     )
 
 

@@ -14,7 +14,7 @@ from storage.records import (
     BIGINT_MAX,
     MAX_COUNTED_MEMBERS,
     MAX_UNREAD,
-    QUEUE_SENDER,
+    SYSTEM,
     Chat,
     ChatKind,
     Member,
@@ -42,7 +42,7 @@ PERSON: Final = "u.id AS user_id, u.login, u.first_name, u.last_name, u.display_
 # No EXISTS: PostgreSQL may hash all memberships for it.
 CHAT: Final = f"""
 c.id, c.kind, c.title, c.last_seq,
-CASE WHEN c.kind = '{ChatKind.DIRECT}' OR c.creator_id = {QUEUE_SENDER.id} THEN NULL ELSE COALESCE(
+CASE WHEN c.kind = '{ChatKind.DIRECT}' OR c.creator_id = {SYSTEM.id} THEN NULL ELSE COALESCE(
     (SELECT o.user_id FROM memberships o WHERE o.chat_id = c.id AND o.user_id = c.creator_id),
     (SELECT o.user_id FROM memberships o WHERE o.chat_id = c.id
         ORDER BY CASE WHEN o.role = '{Role.CLIENT}' THEN 1 ELSE 0 END, o.id LIMIT 1)

@@ -20,8 +20,8 @@ from storage.log.event_rows import to_microseconds
 from storage.models import Bar, ChatRoom, FormerMember, Membership
 from storage.records import (
     BIGINT_MAX,
-    QUEUE_SENDER,
     STAFF_ROLES,
+    SYSTEM,
     Admission,
     Chat,
     ChatKind,
@@ -144,7 +144,7 @@ class Chats:
         direct_key = _direct_key(places) if kind == ChatKind.DIRECT else None
         if (first := await self._direct_chat(direct_key, creator_id)) is not None:
             return first, False
-        owner_id = QUEUE_SENDER.id if creator_id is None else creator_id
+        owner_id = SYSTEM.id if creator_id is None else creator_id
         self._quotas.check_new_members(len(places))
         try:
             async with self._database.transaction():
@@ -277,7 +277,7 @@ class Chats:
             await client.execute_query(self._database.dialect(_KEEP_POSITION), [*pair, removed[0]["read_seq"]])
             await _count_change(chat_id)
             if room.kind == ChatKind.PUBLIC and actor_id != user_id:
-                barred_by = QUEUE_SENDER.id if actor_id is None else actor_id
+                barred_by = SYSTEM.id if actor_id is None else actor_id
                 await Bar.filter(chat_id=chat_id, user_id=user_id).delete()
                 await Bar.create(chat_id=chat_id, user_id=user_id, barred_by=barred_by)
             return await settle_owner(room) if user_id == owner_id else None

@@ -7,7 +7,7 @@ from tortoise.expressions import Q
 from storage.errors import InvalidMembers, UnknownUser
 from storage.log.event_rows import person_of
 from storage.models import User
-from storage.records import QUEUE_SENDER, ChatKind, Member, NewMember, Person, Role, is_id
+from storage.records import SYSTEM, ChatKind, Member, NewMember, Person, Role, is_id
 
 
 async def resolve(members: Sequence[NewMember]) -> list[Person]:
@@ -41,7 +41,7 @@ async def find_people(members: Sequence[NewMember]) -> list[Person | None]:
     """
     ids = [member.user_id for member in members if is_id(member.user_id)]
     logins = [member.login.casefold() for member in members if member.login is not None]
-    persons = User.filter(id__gt=QUEUE_SENDER.id)
+    persons = User.filter(id__gt=SYSTEM.id)
     rows = await persons.filter(Q(id__in=ids) | Q(login_folded__in=logins)).values(
         "id", "login", "login_folded", "first_name", "last_name", "display_name"
     )

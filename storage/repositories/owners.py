@@ -7,12 +7,12 @@ only while that user is a member: nodes of earlier versions let the creator leav
 from collections.abc import Sequence
 
 from storage.models import ChatRoom, Membership
-from storage.records import QUEUE_SENDER, ChatKind, Member, Role
+from storage.records import SYSTEM, ChatKind, Member, Role
 
 
 def owner_among(kind: ChatKind, creator_id: int, members: Sequence[Member]) -> int | None:
     """The owner of a chat with these members, oldest first; None for a direct or empty chat or one of the system."""
-    if kind is ChatKind.DIRECT or creator_id == QUEUE_SENDER.id or not members:
+    if kind is ChatKind.DIRECT or creator_id == SYSTEM.id or not members:
         return None
     if any(member.person.id == creator_id for member in members):
         return creator_id
@@ -25,7 +25,7 @@ async def settle_owner(room: ChatRoom) -> int | None:
     The oldest member succeeds an owner who has left; in a service or support chat, the client only if no other member
     is left. Call it in the transaction that holds the lock of the chat.
     """
-    if room.creator_id == QUEUE_SENDER.id:
+    if room.creator_id == SYSTEM.id:
         return None
     members = Membership.filter(chat_id=room.id)
     if await members.filter(user_id=room.creator_id).exists():

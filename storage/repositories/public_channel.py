@@ -8,7 +8,7 @@ from tortoise.exceptions import IntegrityError
 
 from storage.database.database import Database
 from storage.models import ChatRoom
-from storage.records import QUEUE_SENDER, Admission, ChatKind, NewMember
+from storage.records import SYSTEM, Admission, ChatKind, NewMember
 from storage.repositories.chats import Chats
 
 KEY = "public channel"
@@ -39,7 +39,7 @@ class PublicChannelRepository:
     async def _make(self) -> int:
         try:
             async with self._database.transaction():
-                creator = QUEUE_SENDER.id  # no caller can act as this user
+                creator = SYSTEM.id  # no caller can act as this user
                 made = await ChatRoom.create(kind=ChatKind.PUBLIC, title=TITLE, creator_id=creator, direct_key=KEY)
                 return int(made.id)
         except IntegrityError:

@@ -10,7 +10,7 @@ from tortoise.exceptions import IntegrityError
 from storage.database.database import Database, Row
 from storage.database.epoch import epoch_of
 from storage.models import ChatRoom, Membership, RoomName
-from storage.records import QUEUE_SENDER, ChatKind, ChatPosition, Role, Room, RoomEntry
+from storage.records import SYSTEM, ChatKind, ChatPosition, Role, Room, RoomEntry
 
 
 class RoomRepository:
@@ -43,8 +43,8 @@ class RoomRepository:
     async def _make(self, name: str) -> None:
         try:
             async with self._database.transaction():
-                chat = await ChatRoom.create(kind=ChatKind.ROOM, title=name, creator_id=QUEUE_SENDER.id)
-                await Membership.create(chat_id=chat.id, user_id=QUEUE_SENDER.id, role=Role.MEMBER)
+                chat = await ChatRoom.create(kind=ChatKind.ROOM, title=name, creator_id=SYSTEM.id)
+                await Membership.create(chat_id=chat.id, user_id=SYSTEM.id, role=Role.MEMBER)
                 await RoomName.create(name=name, chat_id=chat.id)
         except IntegrityError:
             pass  # another node has just created it

@@ -5,7 +5,7 @@ from tortoise.exceptions import IntegrityError
 from storage.database.database import Database
 from storage.errors import UnknownUser
 from storage.models import StaffMember, User
-from storage.records import QUEUE_SENDER, is_id
+from storage.records import SYSTEM, is_id
 
 
 class StaffRepository:
@@ -23,7 +23,7 @@ class StaffRepository:
 
         Raises: UnknownUser.
         """
-        if not is_id(user_id) or user_id == QUEUE_SENDER.id:
+        if not is_id(user_id) or user_id == SYSTEM.id:
             raise UnknownUser(user_id)
         try:
             async with self._database.transaction():

@@ -14,7 +14,7 @@ from websockets.exceptions import InvalidStatus
 
 from storage.database.database import open_database
 from storage.log.chat_log import StoredChatLog, open_chat_log
-from storage.records import QUEUE_SENDER, Committed, EventKind, NewEvent, Outcome
+from storage.records import SYSTEM, Committed, EventKind, NewEvent, Outcome
 from storage.repositories.rooms import RoomRepository
 from tests.support.chat_client import ChatClient, Frame
 from tests.support.cluster import Cluster, run_cluster
@@ -33,7 +33,7 @@ class Writer:
         room = await self._rooms.room(room_id)
         outcome: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         id_ = f"{time.monotonic_ns()}"
-        self._log.submit(NewEvent(room.chat_id, QUEUE_SENDER, id_, EventKind.MESSAGE, text), outcome.set_result)
+        self._log.submit(NewEvent(room.chat_id, SYSTEM, id_, EventKind.MESSAGE, text), outcome.set_result)
         committed = await outcome
         assert isinstance(committed, Committed)
         return committed.event.seq

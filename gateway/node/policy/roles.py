@@ -58,9 +58,9 @@ HTTP: Final[Mapping[str, Rule]] = {
     "DELETE /api/v1/chats/{chat_id}/bars/{user_id}": Rule(_OWNER, Scope.CHATS),
     "PUT /api/v1/chats/{chat_id}/owner": Rule(_OWNER, Scope.CHATS),
     "GET /api/v1/chats/{chat_id}/messages": Rule(_READERS, Scope.MESSAGES),
-    "POST /api/v1/chats/{chat_id}/messages": Rule(_MEMBERS, Scope.MESSAGES, for_users=True),
-    "PATCH /api/v1/chats/{chat_id}/messages/{message_id}": Rule(_MEMBERS, Scope.MESSAGES, for_users=True),
-    "DELETE /api/v1/chats/{chat_id}/messages/{message_id}": Rule(_MEMBERS, Scope.MESSAGES, for_users=True),
+    "POST /api/v1/chats/{chat_id}/messages": Rule(_MEMBERS, Scope.MESSAGES),
+    "PATCH /api/v1/chats/{chat_id}/messages/{message_id}": Rule(_MEMBERS, Scope.MESSAGES),
+    "DELETE /api/v1/chats/{chat_id}/messages/{message_id}": Rule(_MEMBERS, Scope.MESSAGES),
     "POST /api/v1/chats/{chat_id}/read": Rule(_MEMBERS, Scope.MESSAGES, for_users=True),
     "POST /api/v1/chats/{chat_id}/typing": Rule(_MEMBERS, Scope.MESSAGES, for_users=True),
     "GET /api/v1/chats/{chat_id}/presence": Rule(_READERS, Scope.CHATS),
@@ -137,5 +137,5 @@ COMMANDS: Final[Mapping[str, Rule]] = {
 }
 """By the `type` of a native command; an anonymous client or a guest is a visitor without a name.
 
-Messages are edited and deleted by their sender only.
+Users edit and delete their own messages only, a service as itself any.
 """

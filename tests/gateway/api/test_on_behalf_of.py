@@ -56,10 +56,10 @@ async def test_service_reads_every_chat_as_itself(world: World, ann: User) -> No
     problem(await world.http.get(messages(chat_id + 1), headers=SHOP), 404, "not_found")
 
 
-async def test_service_as_itself_cannot_write_as_a_user(world: World, ann: User) -> None:
+async def test_service_as_itself_has_nothing_read(world: World, ann: User) -> None:
     chat_id = await world.chat(ann)
-    document = problem(await world.http.post(messages(chat_id), json={"text": "x"}, headers=SHOP), 422, "invalid_field")
-    assert "X-On-Behalf-Of" in document["detail"]
+    answer = await world.http.post(f"/api/v1/chats/{chat_id}/read", json={}, headers=SHOP)
+    assert "X-On-Behalf-Of" in problem(answer, 422, "invalid_field")["detail"]
 
 
 async def test_key_without_scope_acts_for_nobody(world: World, ann: User) -> None:

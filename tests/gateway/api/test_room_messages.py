@@ -16,7 +16,7 @@ from gateway.interfaces.rooms import MAX_ROOM_NAME, RoomInbox, RoomMessage
 from gateway.node.room_inbox import StoreInbox
 from httpapi.service_keys import ServiceKeys
 from storage.errors import StorageUnavailable
-from storage.records import QUEUE_SENDER, ChatEvent, NewEvent, OnOutcome, Refusal
+from storage.records import SYSTEM, ChatEvent, NewEvent, OnOutcome, Refusal
 from storage.repositories.rooms import RoomRepository
 from tests.gateway.api.world import MAX_TEXT, World, client_of, problem
 
@@ -56,7 +56,7 @@ async def test_seed_request_gets_seed_response_and_is_stored(http: httpx.AsyncCl
     answer = await http.post("/message", json=SEED)
     assert (answer.status_code, answer.json()) == (200, {"status": "Message sent to room: room1"})
     (event,) = await log_of(world, "room1")
-    assert (event.seq, event.text, event.sender) == (1, "Hello, Room!", QUEUE_SENDER)
+    assert (event.seq, event.text, event.sender) == (1, "Hello, Room!", SYSTEM)
 
 
 async def test_every_post_is_a_new_message_without_minute_limit(http: httpx.AsyncClient, world: World) -> None:

@@ -11,14 +11,14 @@ from gateway.protocol.codes import ErrorCode
 from gateway.protocol.pushes import MessagesRead, PresenceChange, PresenceCount, Push, Typing
 from gateway.protocol.refusals import UNAVAILABLE
 from gateway.protocol.replies import CaughtUp, Established, Pong, Reply, Reset
-from storage.records import QUEUE_SENDER, ChatEvent, EventKind, Person
+from storage.records import SYSTEM, ChatEvent, EventKind, Person
 
 MESSAGE = ChatEvent(
     chat_id=5,
     seq=3,
     kind=EventKind.MESSAGE,
     message_id=9,
-    sender=QUEUE_SENDER,
+    sender=SYSTEM,
     text="Hello, Room!",
     created_at=datetime(2024, 1, 1, 12, 0, 0, 999999, tzinfo=UTC),
     is_edited=False,

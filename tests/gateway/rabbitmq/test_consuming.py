@@ -7,7 +7,7 @@ import pytest
 
 from gateway.interfaces.rooms import RoomMessage
 from gateway.rabbitmq import consumer as consumption
-from storage.records import QUEUE_SENDER, NewEvent, Refusal
+from storage.records import SYSTEM, NewEvent, Refusal
 from tests.gateway.rabbitmq.bench import Fussy, Peer, log_of, running, texts_of, until, until_settled, until_stored
 from tests.gateway.rabbitmq.raw_amqp import publish_raw
 from tests.storage.nodes import Node
@@ -19,7 +19,7 @@ async def test_json_message_of_other_publisher_is_stored(node: Node, peer: Peer,
         await peer.publish({"room_id": "room1", "content": "Hello, Room!", "more": [1]}, message_id="m-1")
         await until_settled(here, stored=1)
     (event,) = await log_of(node, "room1")
-    assert (event.seq, event.text, event.sender, event.client_msg_id) == (1, "Hello, Room!", QUEUE_SENDER, "m-1")
+    assert (event.seq, event.text, event.sender, event.client_msg_id) == (1, "Hello, Room!", SYSTEM, "m-1")
     assert await peer.count("messages") == 0
 
 

@@ -9,7 +9,7 @@ from auth.accounts.rules import is_login
 from gateway.interfaces.rooms import MAX_ROOM_NAME, Rooms, is_room_name
 from storage.auth_records import Account
 from storage.errors import InvalidMembers, UnknownUser
-from storage.records import QUEUE_SENDER, ChatKind, ChatPosition, NewMember, Refusal, Room
+from storage.records import SYSTEM, ChatKind, ChatPosition, NewMember, Refusal, Room
 from storage.repositories import rooms
 from tests.storage.nodes import Node, message, outcomes
 
@@ -39,16 +39,16 @@ async def test_entry_has_position_of_the_room(node: Node) -> None:
     entry = await rooms_of(node).enter("room1")
     assert entry.room == await rooms_of(node).room("room1")
     assert (entry.position, entry.epoch) == (ChatPosition(0, 1), await node.log.epoch())
-    await node.say(message(entry.room.chat_id, QUEUE_SENDER))
+    await node.say(message(entry.room.chat_id, SYSTEM))
     assert (await rooms_of(node).enter("room1")).position == ChatPosition(1, 1)
 
 
 async def test_only_queue_writes_to_room_and_no_user_sees_it(node: Node) -> None:
     ann = await node.person("ann")
     room = await rooms_of(node).room("room1")
-    event = await node.say(message(room.chat_id, QUEUE_SENDER, "hello"))
+    event = await node.say(message(room.chat_id, SYSTEM, "hello"))
     assert await node.history(room.chat_id) == [event]
-    assert event.sender == QUEUE_SENDER
+    assert event.sender == SYSTEM
     assert await outcomes([node.submit(message(room.chat_id, ann))]) == [Refusal.NOT_A_MEMBER]
     assert await node.chats_of(ann.id) == []
     assert await node.chats.chat(room.chat_id, ann.id) is None
@@ -62,18 +62,19 @@ async def test_room_cannot_be_created_as_a_chat(node: Node) -> None:
             await node.chats.create_chat(ann.id, ChatKind.ROOM, "room1", members)
 
 
-async def test_queue_sender_cannot_log_in_or_be_added(node: Node) -> None:
-    login = QUEUE_SENDER.username
+async def test_system_cannot_log_in_or_be_added(node: Node) -> None:
+    login = "queue:messages"
+    assert await node.accounts.by_login(SYSTEM.username) is None
     assert not is_login(login)
     account = await node.accounts.by_login(login)
-    assert account == Account(QUEUE_SENDER, "")
+    assert account == Account(SYSTEM, "")
     passwords = Passwords(threads=1)
     try:
         assert not (await passwords.verify("", account.password_hash)).matches
     finally:
         passwords.close()
     ann = await node.person("ann")
-    for who in (NewMember(login=login), NewMember(user_id=QUEUE_SENDER.id)):
+    for who in (NewMember(login=login), NewMember(user_id=SYSTEM.id)):
         with pytest.raises(UnknownUser):
             await node.chats.create_chat(ann.id, ChatKind.GROUP, "", [who])
 
