@@ -24,6 +24,7 @@ from gateway.api.messages import MessageRoutes
 from gateway.api.operator.audit import AuditLog, AuditRoutes
 from gateway.api.operator.metrics import MetricsRoutes
 from gateway.api.operator.probes import ProbeRoutes
+from gateway.api.operator.webhooks import WebhookRoutes
 from gateway.api.room_messages import RoomMessageRoutes
 from gateway.api.transcripts import TranscriptRoutes
 from gateway.api.users.clients import ClientRoutes
@@ -244,6 +245,7 @@ def build(
         *TranscriptRoutes(identity, opened.transcripts, reads).routes(),
         *ProbeRoutes(opened.health, opened.node_id).routes(),
         *AuditRoutes(service_keys, audit_log).routes(),
+        *WebhookRoutes(service_keys, opened.outbox, opened.outlet.types).routes(),
         *MetricsRoutes(metrics.registry, settings).routes(),
         *auth_routes,
     ]

@@ -1,4 +1,4 @@
-"""The command `chat-gateway`: up, gateway, auth, migrate, rotate-key, healthcheck.
+"""The command `chat-gateway`: up, gateway, auth, migrate, rotate-key, webhooks, healthcheck.
 
 Exit codes: 0 success, 1 failure, 2 invalid settings or usage. Imports are inside the commands, so that each command
 loads only the modules that it needs: the supervisor of `up` does not load the gateway.
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 UP_DEFAULTS: Final = {"APP_ENV": "development", "APP_HOST": "127.0.0.1", "DRAIN_DELAY_S": "0", "DRAIN_S": "2"}
 MAX_REPLICAS: Final = 64
-COMMANDS: Final = "up, gateway, auth, migrate, rotate-key, healthcheck"
+COMMANDS: Final = "up, gateway, auth, migrate, rotate-key, webhooks, healthcheck"
 UP_NAME: Final = "CHAT_GATEWAY_UP"
 """The environment variable in which a script that runs `up` gives its own name, for the usage."""
 
@@ -113,6 +113,12 @@ def _parser() -> CommandLine:
 
     rotate_key = commands.add_parser("rotate-key", help="add a new signing key for tokens; users stay logged in")
     rotate_key.set_defaults(command=_rotate_key)
+
+    webhooks = commands.add_parser("webhooks", help="show what waits for webhooks; list or replay dead letters")
+    webhooks.set_defaults(command=_webhooks)
+    actions = ["status", "dead-letters", "replay"]
+    webhooks.add_argument("action", nargs="?", choices=actions, default="status", help="default: status")
+    webhooks.add_argument("--webhook", metavar="NAME", help="dead letters of this webhook only")
 
     healthcheck = commands.add_parser("healthcheck", help="check whether the service on this machine is ready")
     healthcheck.set_defaults(command=_healthcheck)
@@ -332,6 +338,23 @@ async def _run_rotate_key(settings: Settings) -> str:
         kid = await rotate_key(settings, database)
         await record_command(settings, database, Event.KEY_ROTATED, kid=kid)
         return kid
+
+
+def _webhooks(options: argparse.Namespace) -> int:
+    settings = sources.load()
+    _set_up_logging(settings, "webhooks")
+    for line in asyncio.run(_run_webhooks(settings, options.action, options.webhook)):
+        sys.stdout.write(f"{line}\n")
+    return 0
+
+
+async def _run_webhooks(settings: Settings, action: str, name: str | None) -> list[str]:
+    from gateway.webhooks import command
+    from storage.database.database import open_database
+    from storage.outbox.queue import Outbox
+
+    async with open_database(settings.database_url) as database:
+        return await command.run(Outbox(database), action, name, [one.name for one in read_webhooks(settings)])
 
 
 def _healthcheck(options: argparse.Namespace) -> int:

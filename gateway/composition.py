@@ -20,6 +20,7 @@ from gateway.delivery.replay_cache import ReplayCache
 from gateway.delivery.subscription import SubscriptionRegistry
 from gateway.interfaces.broker import Broker
 from gateway.interfaces.client_registry import ClientRegistry
+from gateway.interfaces.outbox import OutboxQueue
 from gateway.interfaces.presence import Presence
 from gateway.interfaces.rate_limits import ByteQuotas, CallerBuckets
 from gateway.interfaces.revocations import RevocationLog
@@ -108,6 +109,8 @@ class OpenNode:
     broker: Broker
     client_registry: ClientRegistry
     caller_buckets: CallerBuckets
+    outbox: OutboxQueue
+    outlet: Outlet
     finish_queue: Callable[[], Awaitable[None]]
     """Stops consuming from the durable queue; returns when all consumed messages are stored."""
     stop_presence: Callable[[float], Awaitable[None]]
@@ -164,7 +167,8 @@ async def open_node(
         health = Health(redis.broker, gate, failures)
         health.watch_peers(redis.differences)
         webhooks = read_webhooks(settings)
-        outlet = Outlet(Outbox(database), EventRanges(database), metrics.webhooks)
+        outbox = Outbox(database)
+        outlet = Outlet(outbox, EventRanges(database), metrics.webhooks)
         await outlet.add_webhooks(stack, webhooks, allows_private=settings.webhook_allow_private)
 
         def on_batch(size: int, seconds: float) -> None:
@@ -297,6 +301,8 @@ async def open_node(
             broker=redis.broker,
             client_registry=redis.clients,
             caller_buckets=redis.caller_buckets,
+            outbox=outbox,
+            outlet=outlet,
             finish_queue=_no_queue if queue is None else queue.finish,
             stop_presence=redis.presence.stop,
         )

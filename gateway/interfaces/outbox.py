@@ -65,7 +65,7 @@ class OutboxQueue(Protocol):
         """The first `limit` dead letters with a higher id, of one endpoint or of all."""
         ...
 
-    async def replay(self, letters: Sequence[DeadLetter]) -> int:
+    async def replay(self, letter_ids: Sequence[int]) -> int:
         """Let these wait again; the number of those that were dead letters."""
         ...
 

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from typing import Final
 
@@ -36,15 +36,13 @@ class Outlet:
         self._metrics = metrics
         self._deliveries: list[EndpointDelivery] = []
         self._endpoints: dict[str, EndpointMetrics] = {}
-
-    @property
-    def endpoints(self) -> Mapping[str, EndpointMetrics]:
-        """The names of the endpoints."""
-        return self._endpoints
+        self.types: dict[str, frozenset[str]] = {}
+        """The types of events that each endpoint gets, by its name."""
 
     def add(self, name: str, types: frozenset[str], sender: EventSender, *, give_up_s: float | None = None) -> None:
         """Add an endpoint before `start`."""
         metrics = self._endpoints[name] = self._metrics.of(name)
+        self.types[name] = types
         self._deliveries.append(
             EndpointDelivery(name, types, sender, self._outbox, self._log, metrics, give_up_s=give_up_s)
         )

@@ -127,7 +127,7 @@ class Outbox:
             sql = sql.replace("$2", "$2::text")
         return [DeadLetter(**row) for row in await self._database.fetch(sql, after, endpoint or "", limit)]
 
-    async def replay(self, letters: Sequence[DeadLetter]) -> int:
+    async def replay(self, letter_ids: Sequence[int]) -> int:
         """Let these wait again, before what waits of their chats; the number of those that were dead letters."""
         among = self._database.among("$1")
         revive = f"""
@@ -135,7 +135,7 @@ class Outbox:
             RETURNING endpoint, stream"""
         touch = self._database.dialect(TOUCH.format(now=self._now, true=self._true))
         async with self._database.transaction() as client:
-            ids = self._database.ids([letter.id for letter in letters])
+            ids = self._database.ids(letter_ids)
             rows = await client.execute_query_dict(self._database.dialect(revive), [ids])
             for endpoint, stream in sorted({(row["endpoint"], row["stream"]) for row in rows}):
                 await client.execute_query(touch, [endpoint, stream])

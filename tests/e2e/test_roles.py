@@ -61,6 +61,7 @@ BODIES: dict[str, Any] = {
     "PUT /api/v1/users/sub:{sub}": {},
     "PATCH /api/v1/users/{user_id}": {},
     "POST /message": {"room_id": ROOM, "content": "hi"},
+    "POST /api/v1/webhooks/dead-letters/replay": {},
 }
 QUERIES = {"GET /api/v1/users": {"ids": "1"}}
 KINDS = {Party.VISITOR: ChatKind.PUBLIC, Party.ANONYMOUS: ChatKind.PUBLIC, Party.GUEST: ChatKind.PUBLIC}

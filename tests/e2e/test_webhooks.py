@@ -2,13 +2,19 @@
 
 import asyncio
 import json
+import os
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import httpx
 import pytest
 
 from tests.support.cluster import run_cluster
 from tests.support.receiver import SECRET, Receiver, run_receiver
+
+KEY = "a service key of this test"
 
 
 @pytest.fixture
@@ -34,6 +40,58 @@ async def test_events_leave_both_nodes_signed_and_in_order(
         await receiver.count(20)
         assert receiver.seqs() == {chat: list(range(1, 21))}
         assert receiver.unsigned == 0
+
+
+async def test_dead_letters_are_listed_and_replayed(
+    tmp_path: Path, redis_url: str, database_url: str, receiver: Receiver
+) -> None:
+    hooks = [{"url": receiver.url, "secret": SECRET, "name": "app", "give_up_h": 0.0001}]
+    options = settings(receiver) | {"WEBHOOKS": json.dumps(hooks), "SERVICE_KEYS": f"ops:{KEY}:admin"}
+    receiver.answer = lambda events: 410
+    async with (
+        run_cluster(tmp_path, redis_url, database_url, **options) as cluster,
+        httpx.AsyncClient(headers={"X-Service-Key": KEY}, base_url=cluster.nodes[1].url) as http,
+    ):
+        ann = await cluster.user("ann")
+        chat = await cluster.chat(ann)
+        socket = await cluster.enter(0, chat, ann)
+        await socket.say("hello")
+        async with asyncio.timeout(20):
+            while not (letters := (await http.get("/api/v1/webhooks/dead-letters")).json()["dead_letters"]):
+                await asyncio.sleep(0.1)
+        (letter,) = letters
+        shown = (
+            letter["webhook"],
+            letter["type"],
+            letter["chat_id"],
+            letter["user_id"],
+            letter["seq"],
+            letter["error"],
+        )
+        assert shown == ("app", "message.created", chat, None, 1, "status 410")
+        (hook,) = (await http.get("/api/v1/webhooks")).json()["webhooks"]
+        assert (hook["name"], hook["dead_letters"], hook["waiting_events"]) == ("app", 1, 0)
+        assert f"{letter['id']}: app message.created of chat {chat} seq 1" in _command(
+            options, database_url, "dead-letters"
+        )
+        assert (await http.get("/api/v1/webhooks/dead-letters", params={"webhook": "none"})).json()[
+            "dead_letters"
+        ] == []
+        both = {"ids": [1], "webhook": "app"}
+        assert (await http.post("/api/v1/webhooks/dead-letters/replay", json=both)).status_code == 422
+        receiver.answer = lambda events: 204
+        answer = await http.post("/api/v1/webhooks/dead-letters/replay", json={"webhook": "app"})
+        assert answer.json() == {"replayed": 1, "has_more": False}
+        await receiver.count(1)
+        assert _command(options, database_url, "replay") == "0 events are delivered again.\n"
+        assert _command(options, database_url).startswith("app: 0 events of 0 chats wait")
+
+
+def _command(options: dict[str, object], database_url: str, *words: str) -> str:
+    """What `chat-gateway webhooks` prints."""
+    environ = {"APP_ENV": "development", "DATABASE_URL": database_url, "WEBHOOKS": str(options["WEBHOOKS"])}
+    command = [sys.executable, "-m", "gateway.cli", "webhooks", *words]
+    return subprocess.run(command, env=os.environ | environ, capture_output=True, text=True, check=True).stdout
 
 
 async def test_private_endpoint_is_refused_by_default(

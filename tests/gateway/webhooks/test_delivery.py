@@ -186,7 +186,7 @@ async def test_given_up_events_are_replayed(database_url: str, receiver: Receive
         receiver.answer = lambda events: 204
         await node.say(message(chat, ann))
         await receiver.count(1)
-        await outbox.replay(await outbox.dead_letters("one", 0, 10))
+        await outbox.replay([letter.id for letter in await outbox.dead_letters("one", 0, 10)])
         await receiver.count(4)
     assert receiver.seqs() == {chat: [4, 1, 2, 3]}
 
