@@ -14,6 +14,7 @@ from auth.tokens.access_tokens import PublicKeys, Verifier
 from auth.tokens.external_issuer import ExternalIssuerVerifier
 from gateway.api.chat_access import Actors
 from gateway.api.chats.activity import ChatActivityRoutes
+from gateway.api.chats.arrangement import ArrangementRoutes
 from gateway.api.chats.chats import ChatRoutes
 from gateway.api.chats.links import LinkRoutes
 from gateway.api.chats.lists import ChatListRoutes
@@ -232,6 +233,7 @@ def build(
             reads,
         ).routes(),
         *ChatActivityRoutes(actors, opened.members, opened.node, context.limits).routes(),
+        *ArrangementRoutes(actors, opened.members, opened.chat_lists, opened.node, context.limits).routes(),
         *PresenceRoutes(actors, opened.members, opened.context.present_people).routes(),
         *CommandRoutes(actors, context, CommandDialect(max_length)).routes(),
         *ClientRoutes(

@@ -39,6 +39,27 @@ class ListPage(Struct, frozen=True, gc=False):
     next: ListPlace | None
 
 
+class Arrangement(Struct, frozen=True, gc=False):
+    """What to change of a chat in its reader's lists; None changes nothing.
+
+    `silenced_until` is in Unix microseconds; 0 ends the silence. `read_seq` may be lower than before.
+    """
+
+    is_pinned: bool | None = None
+    is_archived: bool | None = None
+    silenced_until: int | None = None
+    read_seq: int | None = None
+
+
+class ArrangedChat(Struct, frozen=True, gc=False):
+    """How a user has arranged a chat."""
+
+    is_pinned: bool
+    is_archived: bool
+    silenced_until: datetime | None
+    read_seq: int
+
+
 MAX_UNREAD_CHATS = 100
 MAX_UNREAD_MESSAGES = 1_000
 

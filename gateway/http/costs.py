@@ -32,6 +32,7 @@ COSTS: Final[Mapping[str, Cost]] = {
     "POST /api/v1/chats/{chat_id}/messages": Cost.REQUEST,
     "PATCH /api/v1/chats/{chat_id}/messages/{message_id}": Cost.REQUEST,
     "DELETE /api/v1/chats/{chat_id}/messages/{message_id}": Cost.REQUEST,
+    "PATCH /api/v1/chats/{chat_id}/me": Cost.REQUEST,
     "POST /api/v1/chats/{chat_id}/read": Cost.REQUEST,
     "POST /api/v1/chats/{chat_id}/typing": Cost.REQUEST,
     "GET /api/v1/chats/{chat_id}/presence": Cost.REQUEST,

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Protocol
 
-from storage.list_records import ListPage, ListPlace, UnreadTotals
+from storage.list_records import ArrangedChat, Arrangement, ListPage, ListPlace, UnreadTotals
 
 
 class ChatLists(Protocol):
@@ -25,6 +25,13 @@ class ChatLists(Protocol):
         are listed, or only the others. With `unread` a page has only chats with unread messages, and may be shorter
         than `limit` although more follow. Chats that become active between two pages move to the beginning of the list
         and repeat or hide no others.
+        """
+        ...
+
+    async def arrange(self, chat_id: int, user_id: int, change: Arrangement) -> ArrangedChat | None:
+        """Change how the user's lists show the chat, and the read position, which may move back here only.
+
+        None if the user is no member. The read position is at most the chat's last seq.
         """
         ...
 

@@ -269,11 +269,16 @@ class Node:
         `connection_id` is that of the reading socket; `seq` must exist in the chat. Raises: StorageUnavailable.
         """
         position = await self._membership.mark_read(chat_id, person.id, seq)
-        if position is None:
-            return
-        self._read_positions.on_read(chat_id, person.id, position, connection_id)
-        if not self._is_large(chat_id):
-            self._publish(MessagesRead(chat_id, person, position))
+        if position is not None:
+            self.read_moved(chat_id, person, position, connection_id)
+
+    def read_moved(
+        self, chat_id: int, person: Person, seq: int, connection_id: str, *, is_backwards: bool = False
+    ) -> None:
+        """Notify the person's other sockets of a new read position, and others of one that is not `is_backwards`."""
+        self._read_positions.on_read(chat_id, person.id, seq, connection_id)
+        if not is_backwards and not self._is_large(chat_id):
+            self._publish(MessagesRead(chat_id, person, seq))
 
     def _is_large(self, chat_id: int) -> bool:
         local = self._hub.chat(chat_id)

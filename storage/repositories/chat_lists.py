@@ -9,9 +9,18 @@ from datetime import datetime
 from typing import Final
 
 from storage.database.database import Database, Row
-from storage.list_records import MAX_UNREAD_CHATS, MAX_UNREAD_MESSAGES, ListedChat, ListPage, ListPlace, UnreadTotals
+from storage.list_records import (
+    MAX_UNREAD_CHATS,
+    MAX_UNREAD_MESSAGES,
+    ArrangedChat,
+    Arrangement,
+    ListedChat,
+    ListPage,
+    ListPlace,
+    UnreadTotals,
+)
 from storage.log.event_rows import SELECT_EVENT, event_of, from_microseconds, to_microseconds
-from storage.records import BIGINT_MAX, MAX_UNREAD, Chat, ChatEvent, is_id
+from storage.records import BIGINT_MAX, MAX_UNREAD, Chat, ChatEvent, are_ids, clamped, is_id
 from storage.repositories.chat_pages import CHAT, PERSON, READ_AHEAD, UNREAD, ChatPages
 
 _COUNTED_CHATS: Final = 2 * MAX_UNREAD_CHATS
@@ -49,6 +58,16 @@ SELECT {CHAT}, {UNREAD}, {_LAST_MESSAGE} AS last_message,
     m.place, m.role, m.read_seq, m.pin, m.activity, m.is_archived, m.silenced_until, {PERSON}
 FROM page m JOIN chats c ON c.id = m.chat_id JOIN users u ON u.id = m.user_id
 ORDER BY m.pin DESC, m.activity DESC, m.chat_id DESC
+"""
+# CAST, since PostgreSQL infers no type for a parameter that is NULL.
+_ARRANGE: Final = """
+UPDATE memberships SET is_pinned = COALESCE(CAST($3 AS BOOLEAN), is_pinned),
+    is_archived = COALESCE(CAST($4 AS BOOLEAN), is_archived),
+    silenced_until = COALESCE(CAST($5 AS BIGINT), silenced_until),
+    read_seq = CASE WHEN CAST($6 AS BIGINT) IS NULL THEN read_seq
+        WHEN CAST($6 AS BIGINT) < c.last_seq THEN CAST($6 AS BIGINT) ELSE c.last_seq END
+FROM (SELECT last_seq FROM chats WHERE id = $1) c
+WHERE chat_id = $1 AND user_id = $2 RETURNING is_pinned, is_archived, silenced_until, read_seq
 """
 # What UNREAD counts, without its limit for each chat. No EXISTS: PostgreSQL may read the whole log for it.
 _OTHERS: Final = """
@@ -113,6 +132,15 @@ class StoredChatLists:
         events = map(event_of, await self._database.fetch(self._messages, self._database.ids(ids)) if ids else [])
         return {event.message_id: event for event in events}
 
+    async def arrange(self, chat_id: int, user_id: int, change: Arrangement) -> ArrangedChat | None:
+        """Change how the user's lists show the chat, and the read position, at most to the chat's last seq."""
+        if not are_ids(chat_id, user_id):
+            return None
+        read_seq = None if change.read_seq is None else clamped(change.read_seq)
+        values = (change.is_pinned, change.is_archived, change.silenced_until, read_seq)
+        rows = await self._database.write(_ARRANGE, chat_id, user_id, *values)
+        return _arranged(rows[0]) if rows else None
+
     async def unread_totals(self, user_id: int, now: datetime) -> UnreadTotals:
         """What the user has not read; only _COUNTED_CHATS chats with events after the read position are looked at."""
         if not is_id(user_id):
@@ -126,12 +154,20 @@ def _place(row: Row) -> ListPlace:
     return ListPlace(bool(row["pin"]), row["activity"], row["id"])
 
 
+def _silenced_until(row: Row) -> datetime | None:
+    return from_microseconds(row["silenced_until"]) if row["silenced_until"] else None
+
+
+def _arranged(row: Row) -> ArrangedChat:
+    return ArrangedChat(bool(row["is_pinned"]), bool(row["is_archived"]), _silenced_until(row), row["read_seq"])
+
+
 def _listed(row: Row, chat: Chat, messages: Mapping[int, ChatEvent]) -> ListedChat:
     return ListedChat(
         chat=chat,
         last_activity_at=from_microseconds(row["activity"]),
         is_pinned=bool(row["pin"]),
         is_archived=bool(row["is_archived"]),
-        silenced_until=from_microseconds(row["silenced_until"]) if row["silenced_until"] else None,
+        silenced_until=_silenced_until(row),
         last_message=messages.get(row["last_message"]),
     )

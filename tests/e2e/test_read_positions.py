@@ -5,6 +5,7 @@ import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import httpx
 import pytest
 
 from gateway.node.read_positions import FLUSH_S
@@ -63,6 +64,27 @@ async def test_read_over_native_reaches_other_sockets_of_reader(cluster: Cluster
     assert told(reader, "chat_read", bob) == [], "it has read itself"
     assert other.of_type("messages_read") == [], "chat_read says as much"
     assert other.of_type("typing") == in_chat.of_type("typing") == [], "never to its author"
+
+
+async def test_chat_marked_as_unread_is_reported_to_its_reader_only(cluster: Cluster) -> None:
+    ann, bob = await cluster.user("ann"), await cluster.user("bob")
+    chat = await cluster.chat(ann, bob)
+    writer, here, there = (
+        await cluster.enter(0, chat, ann),
+        await native(cluster, 0, bob),
+        await native(cluster, 1, bob),
+    )
+    for _ in range(3):
+        await writer.say("x")
+    async with httpx.AsyncClient(headers=bob.headers) as http:
+        url = f"{cluster.nodes[0].url}/api/v1/chats/{chat}/me"
+        for seq, unread in ((3, 0), (1, 2)):
+            assert (await http.patch(url, json={"read_seq": seq})).json()["unread"] == unread
+            for client in (here, there):
+                push = {"type": "chat_read", "chat_id": chat, "seq": seq, "unread": unread}
+                assert await client.next("chat_read") == push
+    await writer.say("y")
+    assert told(writer, "messages_read", bob) == [3]
 
 
 async def test_many_reads_cause_few_notifications_in_order(cluster: Cluster) -> None:

@@ -50,6 +50,7 @@ BODIES: dict[str, Any] = {
     "POST /api/v1/chats (service or support)": {"kind": "support"},
     "POST /api/v1/chats/{chat_id}/messages": {"text": "hi"},
     "PATCH /api/v1/chats/{chat_id}/messages/{message_id}": {"text": "new"},
+    "PATCH /api/v1/chats/{chat_id}/me": {"pinned": True},
     "POST /api/v1/chats/{chat_id}/read": {},
     "POST /api/v1/chats/{chat_id}/typing": {},
     "POST /api/v1/commands": {"type": "ping"},

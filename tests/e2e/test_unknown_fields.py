@@ -37,6 +37,8 @@ async def test_unknown_field_in_api_body_is_rejected_by_name(cluster: Cluster) -
                 answer = await http.post(node.url + path, json=body)
                 assert (answer.status_code, answer.json()["code"]) == (422, "invalid_field"), (path, body)
                 assert "`tittle`" in answer.json()["detail"]
+            answer = await http.patch(f"{node.url}/api/v1/chats/{chat}/me", json={"tittle": True})
+            assert (answer.status_code, answer.json()["code"]) == (422, "invalid_field")
             answer = await http.post(node.url + "/api/v1/chats", json={"kind": "group", "x" * 60_000: 1})
             assert (answer.status_code, len(answer.text) < 1000) == (422, True)
             listed = (await http.get(node.url + "/api/v1/chats")).json()["chats"]

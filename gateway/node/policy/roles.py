@@ -61,6 +61,7 @@ HTTP: Final[Mapping[str, Rule]] = {
     "POST /api/v1/chats/{chat_id}/messages": Rule(_MEMBERS, Scope.MESSAGES),
     "PATCH /api/v1/chats/{chat_id}/messages/{message_id}": Rule(_MEMBERS, Scope.MESSAGES),
     "DELETE /api/v1/chats/{chat_id}/messages/{message_id}": Rule(_MEMBERS, Scope.MESSAGES),
+    "PATCH /api/v1/chats/{chat_id}/me": Rule(_MEMBERS, Scope.CHATS, for_users=True),
     "POST /api/v1/chats/{chat_id}/read": Rule(_MEMBERS, Scope.MESSAGES, for_users=True),
     "POST /api/v1/chats/{chat_id}/typing": Rule(_MEMBERS, Scope.MESSAGES, for_users=True),
     "GET /api/v1/chats/{chat_id}/presence": Rule(_READERS, Scope.CHATS),

@@ -15,6 +15,7 @@ from auth.tokens.access_tokens import Issuer, TokenNames, Verifier
 from auth.tokens.key_ring import KeyRing
 from gateway.api.chat_access import Actors
 from gateway.api.chats.activity import ChatActivityRoutes
+from gateway.api.chats.arrangement import ArrangementRoutes
 from gateway.api.chats.chats import ChatRoutes
 from gateway.api.chats.lists import ChatListRoutes
 from gateway.api.chats.members import MemberRoutes, NamedMembers
@@ -96,6 +97,7 @@ class FakeNode:
         self.changes: list[tuple[int, int, bool]] = []
         self.created: list[tuple[int, list[int]]] = []
         self.typing: list[tuple[int, int, bool]] = []
+        self.reads: list[tuple[int, int, int, bool]] = []
         self.is_limited = True
 
     async def post(self, event: NewEvent, *, is_limited: bool = True) -> Outcome | RateLimited:
@@ -109,6 +111,12 @@ class FakeNode:
     async def mark_read(self, chat_id: int, person: Person, seq: int, connection_id: str) -> None:
         assert connection_id == ""
         await self._chats.mark_read(chat_id, person.id, seq)
+
+    def read_moved(
+        self, chat_id: int, person: Person, seq: int, connection_id: str, *, is_backwards: bool = False
+    ) -> None:
+        assert connection_id == ""
+        self.reads.append((chat_id, person.id, seq, is_backwards))
 
     def publish_typing(self, chat_id: int, person: Person, is_typing: bool) -> None:
         self.typing.append((chat_id, person.id, is_typing))
@@ -262,6 +270,7 @@ async def open_world(
             *PeopleRoutes(identity, service_keys, contacts, staff).routes(),
             *MessageRoutes(actors, chats, history, node, metrics.clients, MAX_TEXT, reads).routes(),
             *ChatActivityRoutes(actors, chats, node, command_limits).routes(),
+            *ArrangementRoutes(actors, chats, StoredChatLists(database), node, command_limits).routes(),
             *UserRoutes(identity, service_keys, Profiles(database), identities, ISSUER).routes(),
             *PresenceRoutes(actors, chats, PresentPeople(presence, Profiles(database))).routes(),
         ]
