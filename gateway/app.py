@@ -26,6 +26,7 @@ from gateway.api.operator.audit import AuditLog, AuditRoutes
 from gateway.api.operator.metrics import MetricsRoutes
 from gateway.api.operator.probes import ProbeRoutes
 from gateway.api.operator.webhooks import WebhookRoutes
+from gateway.api.reactions import ReactionRoutes
 from gateway.api.room_messages import RoomMessageRoutes
 from gateway.api.transcripts import TranscriptRoutes
 from gateway.api.users.clients import ClientRoutes
@@ -232,6 +233,7 @@ def build(
             settings.max_text_length,
             reads,
         ).routes(),
+        *ReactionRoutes(actors, opened.members, opened.node, metrics.clients).routes(),
         *ChatActivityRoutes(actors, opened.members, opened.node, context.limits).routes(),
         *ArrangementRoutes(actors, opened.members, opened.chat_lists, opened.node, context.limits).routes(),
         *PresenceRoutes(actors, opened.members, opened.context.present_people).routes(),

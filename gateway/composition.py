@@ -161,6 +161,7 @@ async def open_node(
                 messages_per_minute=settings.messages_per_minute,
                 strangers_per_minute=settings.strangers_per_minute,
                 edits_per_minute=SOCKETS_AN_OWNER * settings.edits_per_minute,
+                reactions_per_minute=SOCKETS_AN_OWNER * settings.reactions_per_minute,
                 events=redis_events,
             )
         )
@@ -206,6 +207,7 @@ async def open_node(
             leave_queue=leave_queue,
             limits=redis.limits,
             edit_limits=redis.edit_limits,
+            reaction_limits=redis.reaction_limits,
             log=log,
             pages=pages,
             membership=membership,
@@ -324,6 +326,7 @@ def _command_rates(settings: Settings) -> CommandRates:
         presence=settings.presence_per_minute,
         subscriptions=settings.subscriptions_per_minute,
         edits=settings.edits_per_minute,
+        reactions=settings.reactions_per_minute,
         typing=settings.typing_per_minute,
         reads=settings.reads_per_minute,
         pings=settings.pings_per_minute,

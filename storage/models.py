@@ -222,6 +222,8 @@ class ChatLogEntry(models.Model):
     is_edited = fields.BooleanField(default=False)
     is_deleted = fields.BooleanField(default=False)
     edit_count = fields.IntField(db_default=0)
+    reaction = fields.TextField(null=True)
+    reactions = fields.TextField(null=True)
     created_at = fields.DatetimeField()
 
     class Meta:

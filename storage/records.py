@@ -1,6 +1,6 @@
 """The values that storage hands out: frozen, plain, without a database behind them.
 
-ORM objects never leave `storage/`; everything else speaks in these. This module imports nothing of ours, so that even
+ORM objects never leave `storage/`; everything else speaks in these. This module imports only values, so that even
 the gateway's word modules may use it.
 """
 
@@ -12,6 +12,8 @@ from typing import Generic, TypeGuard, TypeVar
 
 from msgspec import Struct
 
+from storage.reaction_records import Reaction, Unchanged
+
 _T = TypeVar("_T")
 
 
@@ -21,6 +23,7 @@ class EventKind(StrEnum):
     MESSAGE = "message"
     EDIT = "edit"
     DELETE = "delete"
+    REACTION = "reaction"
 
 
 class ChatKind(StrEnum):
@@ -54,6 +57,8 @@ class Quota(StrEnum):
     MEMBERS = "members"  # of one chat
     EDITS = "edits"  # of a user in a minute, over all nodes
     MESSAGE_EDITS = "message_edits"
+    REACTIONS = "reactions"  # of a user in a minute, over all nodes
+    MESSAGE_REACTIONS = "message_reactions"
     ECHO_SESSION = "echo_session"  # bytes of a session's transcript
     ECHO_USER = "echo_user"  # bytes of a user's transcripts in an hour, over all nodes
     ECHO_ADDRESS = "echo_address"  # the same of an address
@@ -109,8 +114,9 @@ class NewEvent(Struct, frozen=True, gc=False):
     """An event to store in a chat's log.
 
     `client_msg_id` (1–64 characters) is unique per chat and sender, permanently; the node generates one if the client
-    did not, so that a commit whose outcome is unknown can be retried. `message_id` names the target of an edit or a
-    deletion. `text` is "" for a deletion. `data` is the JSON of an object; None in an edit keeps that of the message.
+    did not, so that a commit whose outcome is unknown can be retried. `message_id` names the target of an edit, a
+    deletion or a reaction. `text` is "" for a deletion, and of a reaction `storage.reaction_records.reaction_text`.
+    `data` is the JSON of an object; None in an edit keeps that of the message.
     """
 
     chat_id: int
@@ -127,7 +133,9 @@ class ChatEvent(Struct, frozen=True, gc=False):
 
     `seq` is the entry's own position (1, 2, 3 … without holes in its chat); `created_at` (UTC, aware) is when the
     message was first stored. A deleted message has the text "" and no data. `data` is the JSON of an object.
-    `sender` is the author of the message, and `by` who has edited or deleted it, if that was somebody else.
+    `sender` is the author of the message, and `by` who has edited or deleted it or reacted to it, if that was somebody
+    else. `reactions` counts the reactions to the message: the JSON of an object, from key to number.
+    `reaction` is set for an entry of kind REACTION only.
     """
 
     chat_id: int
@@ -142,6 +150,8 @@ class ChatEvent(Struct, frozen=True, gc=False):
     client_msg_id: str
     data: str | None = None
     by: Person | None = None
+    reactions: str | None = None
+    reaction: Reaction | None = None
 
     @property
     def actor(self) -> Person:
@@ -163,12 +173,13 @@ class Refusal(StrEnum):
     NO_SUCH_MESSAGE = "no_such_message"  # nothing (left) to edit or delete
     NOT_THE_AUTHOR = "not_the_author"
     EDIT_LIMIT = "edit_limit"  # the message was edited MAX_EDITS times
+    REACTION_LIMIT = "reaction_limit"  # see `storage.reaction_records`
     ID_REUSED = "id_reused"  # same chat, sender and client_msg_id with other content
     UNAVAILABLE = "unavailable"  # the database did not take it in time; try again with the same client_msg_id
     NOT_STORABLE = "not_storable"  # the database answers, and cannot take this event: a fault of ours, not an outage
 
 
-Outcome = Committed | Refusal
+Outcome = Committed | Unchanged | Refusal
 OnOutcome = Callable[[Outcome], None]
 
 

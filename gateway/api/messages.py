@@ -34,6 +34,7 @@ from httpapi.caller_turns import CallerTurns
 from httpapi.operation import Audience, Parameter, Scope, operation
 from httpapi.resource import api_resource
 from storage.errors import StorageUnavailable
+from storage.reaction_records import Unchanged
 from storage.records import SYSTEM, Committed, EventKind, NewEvent, Outcome, Quota, Refusal
 
 DEFAULT_LIMIT: Final = 50
@@ -125,9 +126,10 @@ class MessageRoutes:
                 events = await self._history.after(chat_id, after, limit, access.last_seq, access.epoch)
             else:
                 events = await self._history.before(chat_id, before, limit)
+            own = await self._history.own_reactions(actor.user_id, events)
         return answer(
             {
-                "messages": [message_object(event) for event in events],
+                "messages": [message_object(event, own) for event in events],
                 # the page may contain events that were committed after `access` was read
                 "last_seq": max([access.last_seq, *(event.seq for event in events)]),
                 "epoch": access.epoch,
@@ -259,5 +261,7 @@ class MessageRoutes:
                 reader_id = None if event.sender.id == SYSTEM.id else event.sender.id
                 await see_chat(self._membership, event.chat_id, reader_id)  # 404 if they may not even see it
                 raise refused(outcome)
-            case refusal:
+            case Refusal() as refusal:
                 raise refused(refusal)
+            case Unchanged():
+                raise AssertionError("only reactions can be unchanged")

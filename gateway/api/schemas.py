@@ -30,12 +30,28 @@ class PersonObject(TypedDict):
     display_name: NotRequired[str]
 
 
+class ReactionObject(TypedDict):
+    """A user's reaction to a message, or its removal; `counts` has the number of users of each key after it.
+
+    `seq` is that of the event; it is absent if the reaction was there, or not there, already.
+    """
+
+    message_id: int
+    key: str
+    user_id: int
+    removed: bool
+    counts: dict[str, int]
+    seq: NotRequired[int]
+
+
 class MessageObject(TypedDict):
     """A message in its current state, as on the WebSockets. `seq` is that of the event that this object reports.
 
     `data` is the JSON object of the application, absent if the message has none.
     A message of a service itself has the `kind` `system` and no `sender`. `by` is who has edited or deleted the message
     of somebody else, null for a service.
+    `reactions` has the number of users of each key, and `own_reactions`, in pages, the caller's keys; both are absent
+    if there are none. `reaction` is there if the event is one: then `client_msg_id` is that of the reaction.
     """
 
     id: int
@@ -49,6 +65,9 @@ class MessageObject(TypedDict):
     data: NotRequired[dict[str, Any]]
     kind: NotRequired[Literal["system"]]
     by: NotRequired[PersonObject | None]
+    reactions: NotRequired[dict[str, int]]
+    own_reactions: NotRequired[list[str]]
+    reaction: NotRequired[ReactionObject]
 
 
 class MessagePage(TypedDict):

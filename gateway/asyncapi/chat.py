@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from gateway.api.schemas import MessageObject, PresentObject
 from gateway.asyncapi.chat_commands import COMMANDS, DATA, PlainText
 from gateway.asyncapi.family import IN_A_CHAT, Access, Family, Frame, written
-from gateway.asyncapi.fields import Id, Seq
+from gateway.asyncapi.fields import Id, ReactionKey, Seq
 from gateway.dialects.chat import ChatDialect
 from gateway.protocol.codes import Close, ErrorCode
 from gateway.protocol.pushes import MessagesRead, PresenceChange, PresenceCount, Typing
@@ -25,8 +25,10 @@ from gateway.protocol.replies import (
     Reset,
     Stored,
     TokenExpiring,
+    Unreacted,
 )
 from httpapi.bounded_json import to_json
+from storage.reaction_records import Reaction
 from storage.records import SYSTEM, ChatEvent, EventKind, Person
 
 
@@ -55,6 +57,39 @@ class MessagePush(TypedDict):
 
     type: Literal["message"]
     data: MessageObject
+
+
+class ReactionPush(TypedDict):
+    """A user has added a reaction to a message, or removed it. `counts` has the number of users of each key after it.
+
+    An event with its own `seq`, like a message; the user who reacted gets it too.
+    """
+
+    type: Literal["reaction"]
+    message_id: Id
+    key: ReactionKey
+    user_id: Id
+    removed: bool
+    counts: dict[str, int]
+    seq: Seq
+    client_msg_id: str
+
+
+class ReactionAgain(TypedDict):
+    """The response to `react` if the message had this reaction already, or did not have it; nothing was stored.
+
+    A retry with the same `client_msg_id` gets the first event again, with its `seq`.
+    """
+
+    type: Literal["reaction"]
+    message_id: Id
+    key: ReactionKey
+    user_id: Id
+    removed: bool
+    counts: dict[str, int]
+    duplicate: bool
+    seq: NotRequired[Seq]
+    client_msg_id: NotRequired[str]
 
 
 class MessageAgain(MessagePush):
@@ -187,6 +222,10 @@ WITH_DATA: Final = replace(MESSAGE, seq=58, message_id=124, text="", data=to_jso
 NOTICE: Final = replace(MESSAGE, message_id=124, seq=58, sender=SYSTEM, text="Order 7 was paid.", client_msg_id="s-1")
 DELETION: Final = replace(MESSAGE, seq=59, kind=EventKind.DELETE, text="", is_deleted=True, by=SYSTEM)
 REFRESHED: Final = Refreshed(1_705_316_400)
+REACTION: Final = replace(
+    MESSAGE, seq=58, kind=EventKind.REACTION, client_msg_id="c-2", reaction=Reaction(2, "👍", False, '{"👍":1}')
+)
+UNREACTED: Final = Unreacted(MESSAGE.message_id, Reaction(2, "👍", False, '{"👍":1}'))
 _DIALECT: Final = ChatDialect()
 _push, _reply = _DIALECT.push, _DIALECT.reply
 
@@ -200,6 +239,14 @@ _FRAMES: Final = (
     Frame(ConnectionEstablished, (written(_reply(Established(1, "node-1", 57, EPOCH), None)),)),
     Frame(MessagePush, tuple(written(_push(event)) for event in (MESSAGE, WITH_DATA, NOTICE, DELETION))),
     Frame(MessageAgain, (written(_reply(Stored(MESSAGE, duplicate=True, epoch=EPOCH), None)),)),
+    Frame(ReactionPush, (written(_push(REACTION)),)),
+    Frame(
+        ReactionAgain,
+        (
+            written(_reply(UNREACTED, None)),
+            written(_reply(Stored(REACTION, duplicate=True, epoch=EPOCH), None)),
+        ),
+    ),
     Frame(TypingPush, (written(_push(Typing(1, JOHN, is_typing=True))),)),
     Frame(MessagesReadPush, (written(_push(MessagesRead(1, JOHN, 57))),)),
     Frame(PresencePush, (written(_push(PresenceChange(1, JOHN.id, JOHN.username, "join", 2))),)),

@@ -3,7 +3,17 @@
 from typing import Final, Literal, NotRequired, TypedDict
 
 from gateway.asyncapi.family import Frame
-from gateway.asyncapi.fields import AnyTextField, ClientMsgId, DataField, HistoryLimit, Id, Seq, TextField, TokenText
+from gateway.asyncapi.fields import (
+    AnyTextField,
+    ClientMsgId,
+    DataField,
+    HistoryLimit,
+    Id,
+    ReactionKey,
+    Seq,
+    TextField,
+    TokenText,
+)
 
 
 class MessageCommand(TypedDict):
@@ -53,6 +63,19 @@ class DeleteMessageCommand(TypedDict):
 
     type: Literal["delete_message"]
     id: Id
+    client_msg_id: NotRequired[ClientMsgId | None]
+
+
+class ReactCommand(TypedDict):
+    """Add a reaction to any message of the chat, or remove the user's own; `reaction` is the response.
+
+    If it is there already, or not there to remove, nothing is stored and only the sender gets a response.
+    """
+
+    type: Literal["react"]
+    message_id: Id
+    key: ReactionKey
+    remove: NotRequired[bool | None]
     client_msg_id: NotRequired[ClientMsgId | None]
 
 
@@ -128,6 +151,13 @@ COMMANDS: Final = (
     Frame(EditMessageCommand, ({"type": "edit_message", "id": 123, "text": "Привет!"},)),
     Frame(EditDataCommand, ({"type": "edit_message", "id": 123, "text": "", "data": DATA},)),
     Frame(DeleteMessageCommand, ({"type": "delete_message", "id": 123},)),
+    Frame(
+        ReactCommand,
+        (
+            {"type": "react", "message_id": 123, "key": "👍"},
+            {"type": "react", "message_id": 123, "key": "👍", "remove": True},
+        ),
+    ),
     Frame(TypingCommand, ({"type": "typing", "is_typing": True},)),
     Frame(ReadMessagesCommand, ({"type": "read_messages"}, {"type": "read_messages", "seq": 57})),
     Frame(HistoryBeforeCommand, ({"type": "history"}, {"type": "history", "before_seq": 57, "limit": 200})),

@@ -10,8 +10,11 @@ from gateway.protocol.ids import MAX_ID
 from gateway.protocol.message_data import EXPECTED_DATA
 from gateway.protocol.validation import MAX_CLIENT_MSG_ID
 from storage.blank import INVISIBLE
+from storage.reaction_records import MAX_REACTION_KEY
 
 _NO_NUL: Final = "^[^\\u0000]*$"
+_CONTROL: Final = r"\u0000-\u001f\u007f-\u009f"
+VISIBLE_KEY: Final = f"^[^{_CONTROL}]*[^{INVISIBLE}\\u0000][^{_CONTROL}]*$"
 
 Id = Annotated[int, Meta(ge=1, le=MAX_ID)]
 UserId = Annotated[int, Meta(ge=0, le=MAX_ID)]
@@ -19,6 +22,7 @@ UserId = Annotated[int, Meta(ge=0, le=MAX_ID)]
 Seq = Annotated[int, Meta(ge=0, le=MAX_ID)]
 HistoryLimit = Annotated[int, Meta(ge=1, le=MAX_HISTORY)]
 ClientMsgId = Annotated[str, Meta(min_length=1, max_length=MAX_CLIENT_MSG_ID, pattern=_NO_NUL)]
+ReactionKey = Annotated[str, Meta(min_length=1, max_length=MAX_REACTION_KEY, pattern=VISIBLE_KEY)]
 TokenText = Annotated[str, Meta(min_length=1, max_length=MAX_TOKEN_LENGTH)]
 Ref = Annotated[int, Meta(extra_json_schema={"minimum": -(2**63), "maximum": 2**64 - 1})] | str
 """The `id` of a command: a string, or an integer in the range that orjson reads as an integer."""

@@ -6,14 +6,24 @@ from msgspec import Meta
 
 from gateway.api.schemas import MessageObject, PresentObject
 from gateway.asyncapi import chat
-from gateway.asyncapi.chat import DELETION, EPOCH, ERRORS, JOHN, MESSAGE, NOTICE
+from gateway.asyncapi.chat import DELETION, EPOCH, ERRORS, JOHN, MESSAGE, NOTICE, REACTION, UNREACTED
 from gateway.asyncapi.family import ANYWHERE, Access, Family, Frame, written
 from gateway.asyncapi.fields import Id, Ref, Seq
 from gateway.asyncapi.native_commands import COMMANDS
 from gateway.dialects.base import Request
 from gateway.dialects.native import NativeDialect
 from gateway.protocol.codes import Close
-from gateway.protocol.commands import GetHistory, GetPresence, Hello, MarkRead, Ping, Refresh, SendMessage, Subscribe
+from gateway.protocol.commands import (
+    GetHistory,
+    GetPresence,
+    Hello,
+    MarkRead,
+    Ping,
+    React,
+    Refresh,
+    SendMessage,
+    Subscribe,
+)
 from gateway.protocol.pushes import MessagesRead, PresenceChange, PresenceCount, Typing
 from gateway.protocol.replies import (
     CaughtUp,
@@ -96,7 +106,7 @@ class SubscribedAck(TypedDict):
 
 
 class StoredAck(TypedDict):
-    """A message, an edit or a deletion is stored; `duplicate` if it had been stored before."""
+    """A message, an edit, a deletion or a reaction is stored; `duplicate` if it had been stored before."""
 
     type: Literal["ack"]
     id: Ref
@@ -106,6 +116,16 @@ class StoredAck(TypedDict):
     client_msg_id: str
     epoch: str
     duplicate: NotRequired[bool]
+
+
+class UnreactedAck(TypedDict):
+    """The response to `react` with an `id`, if the reaction was there already, or not there: nothing was stored."""
+
+    type: Literal["ack"]
+    id: Ref
+    chat_id: Id
+    message_id: Id
+    duplicate: bool
 
 
 class DoneAck(TypedDict):
@@ -158,6 +178,10 @@ class NativeMessageAgain(chat.MessageAgain, InChat):
     """The response to a retry without an `id`."""
 
 
+class NativeReactionAgain(chat.ReactionAgain, InChat):
+    """The response to `react` without an `id` if nothing was stored."""
+
+
 class NativeHistoryAnswer(chat.HistoryAnswer, InChat):
     """The response to `history` without an `id`."""
 
@@ -175,6 +199,13 @@ class NativeMessagePush(chat.MessagePush, InChat):
     `data.seq` is that of the event: 1, 2, 3 … without holes in its chat. The text of a deleted message is "". A system
     message has the `kind` `system` and no sender. `by` is who has edited or deleted the message of somebody else, null
     for a service.
+    """
+
+
+class NativeReactionPush(chat.ReactionPush, InChat):
+    """A user has added a reaction to a message, or removed it. `counts` has the number of users of each key after it.
+
+    An event with its own `seq`, like a message; the user who reacted gets it too.
     """
 
 
@@ -267,6 +298,7 @@ _ANSWERS: Final = (
             for duplicate in (False, True)
         ),
     ),
+    Frame(UnreactedAck, (_reply(UNREACTED, Request(React(123, "👍", False, None), "react", 1, 9)),)),
     Frame(DoneAck, (_reply(Done(), Request(MarkRead(57), "read_messages", 1, 6)),)),
     Frame(HistoryAck, (_reply(_PAGE, Request(GetHistory(57, None, 50), "history", 1, 7)),)),
     Frame(PresenceAck, (_reply(_PRESENT, Request(GetPresence(), "presence", 1, 8)),)),
@@ -275,11 +307,13 @@ _ANSWERS: Final = (
         tuple(_reply(error, Request(Ping(), "", 1, 3)) for error in ERRORS if isinstance(error, ErrorReply)),
     ),
     Frame(NativeMessageAgain, (_reply(Stored(MESSAGE, duplicate=True, epoch=EPOCH), Request(Ping(), "message", 1)),)),
+    Frame(NativeReactionAgain, (_reply(UNREACTED, Request(React(123, "👍", False, None), "react", 1)),)),
     Frame(NativeHistoryAnswer, (_reply(_PAGE, Request(Ping(), "history", 1)),)),
     Frame(NativePresenceAnswer, (_reply(_PRESENT, Request(Ping(), "presence", 1)),)),
 )
 _PUSHES: Final = (
     Frame(NativeMessagePush, tuple(written(_push(event)) for event in (MESSAGE, chat.WITH_DATA, NOTICE, DELETION))),
+    Frame(NativeReactionPush, (written(_push(REACTION)),)),
     Frame(NativeTypingPush, (written(_push(Typing(1, JOHN, is_typing=True))),)),
     Frame(NativeMessagesReadPush, (written(_push(MessagesRead(1, JOHN, 57))),)),
     Frame(NativePresencePush, (written(_push(PresenceChange(1, JOHN.id, JOHN.username, "join", 2))),)),

@@ -19,6 +19,7 @@ from gateway.asyncapi.chat_commands import (
     MessageCommand,
     PingCommand,
     PresenceCommand,
+    ReactCommand,
     ReadMessagesCommand,
     RefreshCommand,
     TypingCommand,
@@ -129,6 +130,13 @@ class NativeDeleteByIdCommand(DeleteMessageCommand):
     chat_id: Id
 
 
+class NativeReactCommand(ReactCommand, AboutChat):
+    """Add a reaction to any message of the chat, or remove the user's own; with an `id`, an ack follows.
+
+    If it is there already, or not there to remove, nothing is stored, and the ack has `duplicate` and no `seq`.
+    """
+
+
 class NativeTypingCommand(TypingCommand, AboutChat):
     """Report that the user types, or has stopped. The others are notified at most every 2 s."""
 
@@ -180,6 +188,10 @@ _CLOSED: Final = (
     Frame(NativeEditDataByIdCommand, ({"type": "edit_message", "chat_id": 1, "id": 123, "text": "", "data": DATA},)),
     Frame(NativeDeleteMessageCommand, ({"type": "delete_message", "chat_id": 1, "message_id": 123, "id": 5},)),
     Frame(NativeDeleteByIdCommand, ({"type": "delete_message", "chat_id": 1, "id": 123},)),
+    Frame(
+        NativeReactCommand,
+        ({"type": "react", "chat_id": 1, "message_id": 123, "key": "👍", "remove": False, "id": 9},),
+    ),
     Frame(NativeTypingCommand, ({"type": "typing", "chat_id": 1, "is_typing": True},)),
     Frame(NativeReadMessagesCommand, ({"type": "read_messages", "chat_id": 1, "seq": 57, "id": 6},)),
     Frame(NativeHistoryBeforeCommand, ({"type": "history", "chat_id": 1, "before_seq": 57, "id": 7},)),

@@ -8,15 +8,18 @@ from msgspec.structs import replace
 
 from gateway.asyncapi.chat import (
     EPOCH,
+    REACTION,
     REFRESHED,
+    UNREACTED,
     CaughtUpPush,
     ErrorAnswer,
     PongAnswer,
+    ReactionPush,
     RefreshedAnswer,
     ResetPush,
     TokenExpiringPush,
 )
-from gateway.asyncapi.chat_commands import DATA, REFRESH, PingCommand
+from gateway.asyncapi.chat_commands import DATA, REFRESH, PingCommand, ReactCommand
 from gateway.asyncapi.family import IN_A_CHAT, Access, Family, Frame, written
 from gateway.asyncapi.fields import AnyTextField, ClientMsgId, DataField, Id, Seq, TextField, UserId
 from gateway.dialects.command_decoder import INVALID_JSON
@@ -65,6 +68,22 @@ class ServiceMessagePush(TypedDict):
     data: NotRequired[DataField]
     kind: NotRequired[Literal["system"]]
     by_id: NotRequired[UserId]
+    reactions: NotRequired[dict[str, int]]
+
+
+class ServiceReactionPush(ReactionPush):
+    """A user has added a reaction to a message, or removed it; the sockets of that user get it as they get messages."""
+
+    chat_id: Id
+
+
+class ServiceReactionAck(TypedDict):
+    """The response to `react` if the reaction was there already, or not there; sent where an `ack` would be."""
+
+    type: Literal["ack"]
+    id: Id
+    duplicate: bool
+    client_msg_id: NotRequired[str]
 
 
 class ServiceAck(TypedDict):
@@ -117,6 +136,7 @@ def _family(kind: str, role: str) -> Family:
                 ),
             ),
             Frame(ServiceDataMessageCommand, ({"type": "message", "content": "Билеты", "data": DATA},)),
+            Frame(ReactCommand, ({"type": "react", "message_id": 1, "key": "👍"},)),
             Frame(PingCommand, ({"type": "ping"},)),
             REFRESH,
         ),
@@ -126,6 +146,8 @@ def _family(kind: str, role: str) -> Family:
                 ServiceAck,
                 tuple(written(_reply(Stored(_MESSAGE, duplicate, EPOCH), None)) for duplicate in (False, True)),
             ),
+            Frame(ServiceReactionPush, (written(_DIALECT.push(REACTION)),)),
+            Frame(ServiceReactionAck, (written(_reply(UNREACTED, None)),)),
             Frame(CaughtUpPush, (written(_reply(CaughtUp(1, 7, EPOCH), None)),)),
             Frame(ResetPush, (written(_reply(Reset(1, 7, EPOCH), None)),)),
             Frame(PongAnswer, (written(_reply(Pong(), None)),)),

@@ -269,6 +269,7 @@ class Settings:
     presence_per_minute: int = _per_minute(300, "questions who is present")
     subscriptions_per_minute: int = _per_minute(3_000, "subscribes and unsubscribes")
     edits_per_minute: int = _per_minute(60, "edits and deletions", "user, over all replicas")
+    reactions_per_minute: int = _per_minute(60, "reactions", "user, over all replicas")
     typing_per_minute: int = _per_minute(600, "typing notifications")
     reads_per_minute: int = _per_minute(600, "read receipts")
     pings_per_minute: int = _per_minute(18_000, "`ping` and `hello`")

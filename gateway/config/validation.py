@@ -86,6 +86,7 @@ _LIMITS_OF_PRODUCTION: Final = (
     "presence_per_minute",
     "subscriptions_per_minute",
     "edits_per_minute",
+    "reactions_per_minute",
     "typing_per_minute",
     "reads_per_minute",
     "pings_per_minute",

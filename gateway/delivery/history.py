@@ -12,13 +12,16 @@ from gateway.dialects.chat import message_object
 from gateway.interfaces.chat_log import ChatLog
 from gateway.protocol.message_data import MAX_DATA_BYTES
 from httpapi.bounded_json import to_json
+from storage.reaction_records import NO_REACTIONS, OwnReactions
 from storage.records import ChatEvent
 
 PAGE_BYTES = 512 * 1024
 """Half of a send queue (200 texts of 1,000 control characters would be 1.2 MB: JSON escapes each as six bytes)."""
 _CHARACTER_BYTES = 6
 _EVENT_BYTES = 1_000
-"""Upper bound of an event's JSON without its text and data."""
+"""Upper bound of an event's JSON without its text, data and reactions."""
+_REACTIONS_BYTES = 6_000
+"""The same of reactions: counts of now and at the event, of 20 keys with 4 bytes a character each."""
 
 
 class History:
@@ -62,6 +65,16 @@ class History:
         """
         return last_within(await self._log.messages_before(chat_id, seq, limit))
 
+    async def own_reactions(self, user_id: int | None, events: Sequence[ChatEvent]) -> OwnReactions:
+        """The user's reactions to the messages of a page; the store is read only if some of them have reactions.
+
+        Raises: StorageUnavailable.
+        """
+        reacted = {event.message_id for event in events if event.reactions is not None}
+        if user_id is None or not reacted:
+            return NO_REACTIONS
+        return await self._log.own_reactions(user_id, list(reacted))
+
 
 def first_within(events: Sequence[ChatEvent], max_bytes: int = PAGE_BYTES) -> Sequence[ChatEvent]:
     """The longest prefix whose JSON is at most `max_bytes` long, but at least one event."""
@@ -76,8 +89,10 @@ def first_within(events: Sequence[ChatEvent], max_bytes: int = PAGE_BYTES) -> Se
 
 
 def _most_bytes(event: ChatEvent) -> int:
+    """An upper bound of the event's JSON."""
     data = 0 if event.data is None else MAX_DATA_BYTES
-    return _CHARACTER_BYTES * len(event.text) + data + _EVENT_BYTES
+    reactions = 0 if event.reactions is None and event.reaction is None else _REACTIONS_BYTES
+    return _CHARACTER_BYTES * len(event.text) + data + reactions + _EVENT_BYTES
 
 
 def last_within(events: Sequence[ChatEvent], max_bytes: int = PAGE_BYTES) -> Sequence[ChatEvent]:

@@ -30,6 +30,9 @@ MAX_BYTES = 64 * 1024 * 1024
 EVENT_BYTES = 500
 FRAME_BYTES = 45
 """Memory of an event without its text and data, and of a frame without its bytes (measured with tracemalloc)."""
+REACTION_BYTES = 300
+_CHARACTER_BYTES = 4
+"""Memory of an event's reaction without its counts, and of a character of counts with an emoji."""
 
 _Key = tuple[int, int]  # (chat_id, page number)
 OnPage = Callable[[str], None]
@@ -269,11 +272,23 @@ class ReplayCache:
 
 
 def _size(event: ChatEvent) -> int:
-    return EVENT_BYTES + len(event.text) + (0 if event.data is None else len(event.data))
+    size = EVENT_BYTES + len(event.text) + (0 if event.data is None else len(event.data))
+    if event.reactions is not None:
+        size += _CHARACTER_BYTES * len(event.reactions)
+    if event.reaction is not None:
+        size += REACTION_BYTES + _CHARACTER_BYTES * len(event.reaction.counts)
+    return size
 
 
 def _in_new_state(event: ChatEvent, change: ChatEvent | None) -> ChatEvent:
     # The stored state may be newer than this change; a deletion is final.
     if change is None or event.is_deleted:
         return event
-    return replace(event, text=change.text, data=change.data, is_edited=change.is_edited, is_deleted=change.is_deleted)
+    return replace(
+        event,
+        text=change.text,
+        data=change.data,
+        is_edited=change.is_edited,
+        is_deleted=change.is_deleted,
+        reactions=change.reactions,
+    )

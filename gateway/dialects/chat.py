@@ -30,8 +30,10 @@ from gateway.protocol.replies import (
     Reset,
     Stored,
     TokenExpiring,
+    Unreacted,
 )
 from httpapi.bounded_json import to_json
+from storage.reaction_records import NO_REACTIONS, OwnReactions, Reaction
 from storage.records import SYSTEM, ChatEvent, Person
 
 
@@ -71,7 +73,10 @@ def push_object(push: Push, *, is_named: bool = False) -> dict[str, object]:
     """A push in the format of seed 004; `is_named`: with display names."""
     match push:
         case ChatEvent():
-            return {"type": "message", "data": message_object(push, is_named=is_named)}
+            if push.reaction is None:
+                return {"type": "message", "data": message_object(push, is_named=is_named)}
+            place = {"seq": push.seq, "client_msg_id": push.client_msg_id}
+            return {"type": "reaction", **reaction_object(push.message_id, push.reaction), **place}
         case Typing(person=person):
             return {
                 "type": "typing",
@@ -107,11 +112,14 @@ def reply_object(reply: Reply, *, is_named: bool = False) -> dict[str, object] |
         case Stored(duplicate=False) | Done():
             return None
         case Stored():
-            return {"type": "message", "data": message_object(reply.event, is_named=is_named), "duplicate": True}
+            return {**push_object(reply.event, is_named=is_named), "duplicate": True}
+        case Unreacted():
+            return {"type": "reaction", **reaction_object(reply.message_id, reply.reaction), "duplicate": True}
         case HistoryPage():
+            own = reply.own_reactions
             return {
                 "type": "history",
-                "messages": [message_object(event, is_named=is_named) for event in reply.events],
+                "messages": [message_object(event, own, is_named=is_named) for event in reply.events],
                 "last_seq": reply.last_seq,
             }
         case PresenceState():
@@ -156,7 +164,9 @@ def reply_object(reply: Reply, *, is_named: bool = False) -> dict[str, object] |
             return {"type": "direct", "data": orjson.Fragment(reply.json)}
 
 
-def message_object(event: ChatEvent, *, is_named: bool = True) -> dict[str, object]:
+def message_object(
+    event: ChatEvent, own_reactions: OwnReactions = NO_REACTIONS, *, is_named: bool = True
+) -> dict[str, object]:
     """Seed 004's `data` object of a message; `is_named`: with the display name, as native and over HTTP."""
     sender = event.sender
     fields: dict[str, object] = {
@@ -173,7 +183,13 @@ def message_object(event: ChatEvent, *, is_named: bool = True) -> dict[str, obje
         fields["data"] = orjson.Fragment(event.data)
     if sender.id == SYSTEM.id:
         fields["kind"] = "system"
-    if event.by is not None:
+    if event.reactions is not None:
+        fields["reactions"] = orjson.Fragment(event.reactions)
+        if own := own_reactions.get(event.message_id):
+            fields["own_reactions"] = own
+    if event.reaction is not None:
+        fields["reaction"] = reaction_object(event.message_id, event.reaction)
+    elif event.by is not None:
         fields["by"] = _person_object(event.by, is_named=is_named)
     return fields
 
@@ -189,6 +205,17 @@ def _person_object(person: Person, *, is_named: bool) -> dict[str, object] | Non
         "last_name": person.last_name,
     }
     return fields | {"display_name": person.shown_name} if is_named else fields
+
+
+def reaction_object(message_id: int, reaction: Reaction) -> dict[str, object]:
+    """A change of the reactions to a message, with the counts after it."""
+    return {
+        "message_id": message_id,
+        "key": reaction.key,
+        "user_id": reaction.user_id,
+        "removed": reaction.removed,
+        "counts": orjson.Fragment(reaction.counts),
+    }
 
 
 def present_object(present: Present, *, is_named: bool = True) -> dict[str, object]:

@@ -15,6 +15,7 @@ from gateway.protocol.commands import (
     GetPresence,
     MarkRead,
     Ping,
+    React,
     Refresh,
     SendMessage,
     SetTyping,
@@ -22,9 +23,10 @@ from gateway.protocol.commands import (
 from gateway.protocol.ids import is_id, is_seq
 from gateway.protocol.message_data import EXPECTED_DATA, data_text
 from gateway.protocol.replies import ErrorReply
-from gateway.protocol.validation import check_client_msg_id, check_text
+from gateway.protocol.validation import check_client_msg_id, check_reaction_key, check_text
 from httpapi.bounded_json import has_lone_surrogate, read_json
 from httpapi.errors import InvalidJson, TooDeep
+from storage.reaction_records import MAX_REACTION_KEY
 
 _Fields = Mapping[str, Any]
 _DEFAULT_HISTORY = 50
@@ -61,6 +63,7 @@ class CommandDecoder:
             "message": self._read_message,
             "edit_message": self._read_edit,
             "delete_message": _read_delete,
+            "react": _read_react,
             "typing": _read_typing,
             "read_messages": _read_mark,
             "history": _read_history,
@@ -115,6 +118,17 @@ def _read_data(fields: _Fields) -> str | ErrorReply | None:
 def _read_delete(fields: _Fields) -> Command | ErrorReply:
     error = _id_error(fields) or _client_msg_id_error(fields)
     return error or DeleteMessage(fields["id"], fields.get("client_msg_id"))
+
+
+def _read_react(fields: _Fields) -> Command | ErrorReply:
+    message_id, key, removes = fields.get("message_id"), fields.get("key"), fields.get("remove")
+    if not is_id(message_id):
+        return invalid_field("message_id", "a positive integer")
+    if not check_reaction_key(key):
+        return invalid_field("key", f"a visible string of 1 to {MAX_REACTION_KEY} characters, none of them a control")
+    if not (removes is None or isinstance(removes, bool)):
+        return invalid_field("remove", "true or false")
+    return _client_msg_id_error(fields) or React(message_id, key, removes is True, fields.get("client_msg_id"))
 
 
 def _read_typing(fields: _Fields) -> Command | ErrorReply:

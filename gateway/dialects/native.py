@@ -14,7 +14,7 @@ from gateway.protocol.codes import ErrorCode
 from gateway.protocol.commands import Command, Hello, Ping, Refresh, Subscribe, Unsubscribe
 from gateway.protocol.ids import Since, is_id, is_seq, read_since
 from gateway.protocol.pushes import MessagesRead, Push
-from gateway.protocol.replies import Done, ErrorReply, Established, HistoryPage, PresenceState, Reply, Stored
+from gateway.protocol.replies import Done, ErrorReply, Established, HistoryPage, PresenceState, Reply, Stored, Unreacted
 from httpapi.bounded_json import to_json
 
 _Fields = dict[str, Any]
@@ -29,6 +29,7 @@ KEYS: Final[Mapping[str, frozenset[str]]] = {
     "message": _IN_CHAT | {"text", "client_msg_id", "data"},
     "edit_message": _IN_CHAT | {"message_id", "text", "client_msg_id", "data"},
     "delete_message": _IN_CHAT | {"message_id", "client_msg_id"},
+    "react": _IN_CHAT | {"message_id", "key", "remove", "client_msg_id"},
     "typing": _IN_CHAT | {"is_typing"},
     "read_messages": _IN_CHAT | {"seq"},
     "history": _IN_CHAT | {"before_seq", "after_seq", "limit"},
@@ -133,6 +134,8 @@ def _reply_fields(reply: Reply, *, has_ref: bool) -> dict[str, object] | None:
                 "epoch": reply.epoch,
             }
             return ack | {"duplicate": True} if reply.duplicate else ack
+        case Unreacted() if has_ref:
+            return {"type": "ack", "message_id": reply.message_id, "duplicate": True}
         case Done() if has_ref:
             return {"type": "ack"}
         case MessagesRead():

@@ -28,8 +28,8 @@ class RoomDialect:
         return UNASKED
 
     def push(self, push: Push) -> bytes | None:
-        """The encoding of a stored event; None for every other push."""
-        if not isinstance(push, ChatEvent):
+        """The encoding of a stored event; None for every other push, and for reactions, which no guest can send."""
+        if not isinstance(push, ChatEvent) or push.reaction is not None:
             return None
         fields: dict[str, object] = {
             "room_id": self._room_name,

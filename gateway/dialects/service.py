@@ -8,11 +8,21 @@ from datetime import UTC
 import orjson
 
 from gateway.dialects.base import EchoPolicy, Request
-from gateway.dialects.chat import reply_object
+from gateway.dialects.chat import push_object, reply_object
 from gateway.dialects.command_decoder import INVALID_JSON, CommandDecoder, read_object, unknown_type
-from gateway.protocol.commands import SendMessage
+from gateway.protocol.commands import React, SendMessage
 from gateway.protocol.pushes import Push
-from gateway.protocol.replies import CaughtUp, ErrorReply, Pong, Refreshed, Reply, Reset, Stored, TokenExpiring
+from gateway.protocol.replies import (
+    CaughtUp,
+    ErrorReply,
+    Pong,
+    Refreshed,
+    Reply,
+    Reset,
+    Stored,
+    TokenExpiring,
+    Unreacted,
+)
 from httpapi.bounded_json import to_json
 from storage.records import SYSTEM, ChatEvent
 
@@ -44,7 +54,7 @@ class ServiceDialect:
         match fields.get("type"):
             case "message":
                 fields["text"] = fields.get("content")
-            case "ping" | "refresh":
+            case "react" | "ping" | "refresh":
                 pass
             case kind:
                 return unknown_type(kind)
@@ -52,8 +62,14 @@ class ServiceDialect:
         return command if isinstance(command, ErrorReply) else Request(command, name=fields["type"])
 
     def push(self, push: Push) -> bytes | None:
-        """A message in its current state, with the keys in the seed's order; clients upsert by `id`."""
-        return to_json(_message_object(push)) if isinstance(push, ChatEvent) else None
+        """A message in its current state, with the keys in the seed's order; clients upsert by `id`. Or a reaction."""
+        match push:
+            case ChatEvent(reaction=None):
+                return to_json(_message_object(push))
+            case ChatEvent():
+                return to_json(push_object(push) | {"chat_id": push.chat_id})
+            case _:
+                return None
 
     def reply(self, reply: Reply, request: Request | None) -> bytes | None:
         """The encoding of `reply`; None if this client does not expect such a reply."""
@@ -62,6 +78,8 @@ class ServiceDialect:
                 ack = {"type": "ack", "client_msg_id": event.client_msg_id, "id": event.message_id, "seq": event.seq}
                 ack["epoch"] = reply.epoch
                 return to_json(ack | {"duplicate": True} if reply.duplicate else ack)
+            case Unreacted() if self._resumes or _has_id(request):
+                return to_json({"type": "ack", "id": reply.message_id, "duplicate": True} | _id_of(request))
             case CaughtUp() | Reset() if self._resumes:
                 return to_json(reply_object(reply))
             case Pong() | Refreshed() | TokenExpiring() | ErrorReply():
@@ -71,9 +89,14 @@ class ServiceDialect:
 
 
 def _has_id(request: Request | None) -> bool:
-    return (
-        request is not None and isinstance(request.command, SendMessage) and request.command.client_msg_id is not None
-    )
+    return bool(_id_of(request))
+
+
+def _id_of(request: Request | None) -> dict[str, object]:
+    if request is None or not isinstance(request.command, SendMessage | React):
+        return {}
+    client_msg_id = request.command.client_msg_id
+    return {} if client_msg_id is None else {"client_msg_id": client_msg_id}
 
 
 def _message_object(event: ChatEvent) -> dict[str, object]:
@@ -95,4 +118,6 @@ def _message_object(event: ChatEvent) -> dict[str, object]:
         fields["kind"] = "system"
     if event.by is not None:
         fields["by_id"] = event.by.id
+    if event.reactions is not None:
+        fields["reactions"] = orjson.Fragment(event.reactions)
     return fields

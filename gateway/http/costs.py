@@ -32,6 +32,8 @@ COSTS: Final[Mapping[str, Cost]] = {
     "POST /api/v1/chats/{chat_id}/messages": Cost.REQUEST,
     "PATCH /api/v1/chats/{chat_id}/messages/{message_id}": Cost.REQUEST,
     "DELETE /api/v1/chats/{chat_id}/messages/{message_id}": Cost.REQUEST,
+    "PUT /api/v1/chats/{chat_id}/messages/{message_id}/reactions/{key}": Cost.REQUEST,
+    "DELETE /api/v1/chats/{chat_id}/messages/{message_id}/reactions/{key}": Cost.REQUEST,
     "PATCH /api/v1/chats/{chat_id}/me": Cost.REQUEST,
     "POST /api/v1/chats/{chat_id}/read": Cost.REQUEST,
     "POST /api/v1/chats/{chat_id}/typing": Cost.REQUEST,

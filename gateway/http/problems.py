@@ -75,6 +75,7 @@ _STATUSES: Final = {
     ErrorCode.NOT_FOUND: HTTPStatus.NOT_FOUND,
     ErrorCode.ID_REUSED: HTTPStatus.CONFLICT,
     ErrorCode.EDIT_LIMIT: HTTPStatus.CONFLICT,
+    ErrorCode.REACTION_LIMIT: HTTPStatus.CONFLICT,
 }
 
 

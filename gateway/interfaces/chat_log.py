@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Protocol
 
+from storage.reaction_records import OwnReactions
 from storage.records import ChatEvent, NewEvent, OnOutcome, Positions
 
 
@@ -34,6 +35,13 @@ class ChatLog(Protocol):
 
     async def messages_before(self, chat_id: int, seq: int | None, limit: int) -> list[ChatEvent]:
         """The last `limit` messages created below `seq` (None: the newest), ascending, in their current state.
+
+        Raises: StorageUnavailable.
+        """
+        ...
+
+    async def own_reactions(self, user_id: int, message_ids: Sequence[int]) -> OwnReactions:
+        """The user's reactions to these messages, in the order of adding; those without are omitted. At most 1,000 ids.
 
         Raises: StorageUnavailable.
         """

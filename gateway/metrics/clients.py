@@ -60,7 +60,7 @@ class ClientMetrics:
         )
         self._ack = Histogram(
             "chat_gateway_ack_seconds",
-            "Time from the start of handling a message, edit or deletion to its acknowledgement, after its COMMIT.",
+            "Time from the start of handling a message, edit, deletion or reaction to its response, after its COMMIT.",
             ["dialect"],
             registry=registry,
             buckets=FAST,

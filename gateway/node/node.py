@@ -56,6 +56,7 @@ class Node:
         leave_queue: LeaveQueue,
         limits: RateLimits,
         edit_limits: RateLimits,
+        reaction_limits: RateLimits,
         log: ChatLog,
         pages: ReplayCache,
         membership: Memberships,
@@ -77,6 +78,7 @@ class Node:
         self._broker = broker
         self._limits = limits
         self._edit_limits = edit_limits
+        self._reaction_limits = reaction_limits
         self._repair = repair
         self._evictions = evictions
         self._feed = feed
@@ -173,7 +175,7 @@ class Node:
     # --- publishing
 
     async def admit(self, event: NewEvent) -> Admitted | RateLimited:
-        """Count an event against its sender's rate limit: of messages, or of edits and deletions.
+        """Count an event against its sender's rate limit: of messages, of edits and deletions, or of reactions.
 
         A retry of a stored event is always admitted, since it stores nothing. Raises: StorageUnavailable.
         """
@@ -185,7 +187,13 @@ class Node:
         return verdict
 
     def _limits_of(self, event: NewEvent) -> RateLimits:
-        return self._limits if event.kind is EventKind.MESSAGE else self._edit_limits
+        match event.kind:
+            case EventKind.MESSAGE:
+                return self._limits
+            case EventKind.REACTION:
+                return self._reaction_limits
+            case EventKind.EDIT | EventKind.DELETE:
+                return self._edit_limits
 
     def submit(
         self, event: NewEvent, done: OnOutcome, *, admitted: Admitted | None = None, by: Subscription | None = None

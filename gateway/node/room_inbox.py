@@ -6,7 +6,7 @@ The rate limit does not apply: it is per user, and these messages come from the 
 import asyncio
 
 from gateway.interfaces.rooms import RoomMessage, Rooms, Store
-from storage.records import Committed, Outcome, Refusal
+from storage.records import Outcome, Refusal
 
 
 class StoreInbox:
@@ -30,4 +30,4 @@ class StoreInbox:
 
         self._store.submit(message.event(room.chat_id), done)
         outcome = await future
-        return None if isinstance(outcome, Committed) else outcome
+        return outcome if isinstance(outcome, Refusal) else None

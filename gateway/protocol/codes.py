@@ -43,6 +43,7 @@ class ErrorCode(StrEnum):
     FORBIDDEN = "forbidden"
     BANNED = "banned"
     EDIT_LIMIT = "edit_limit"
+    REACTION_LIMIT = "reaction_limit"
     ID_REUSED = "id_reused"
     UNAVAILABLE = "unavailable"
     UNAUTHORIZED = "unauthorized"

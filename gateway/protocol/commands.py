@@ -36,6 +36,15 @@ class DeleteMessage(Struct, frozen=True, gc=False):
     client_msg_id: str | None
 
 
+class React(Struct, frozen=True, gc=False):
+    """Add a reaction to a message of the chat, or remove the user's own."""
+
+    message_id: int
+    key: str
+    removes: bool
+    client_msg_id: str | None
+
+
 class SetTyping(Struct, frozen=True, gc=False):
     """Announce that the user started or stopped typing."""
 
@@ -93,6 +102,7 @@ Command = (
     SendMessage
     | EditMessage
     | DeleteMessage
+    | React
     | SetTyping
     | MarkRead
     | GetHistory

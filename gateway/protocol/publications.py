@@ -13,6 +13,7 @@ from msgspec import Struct
 from gateway.protocol.claim import Claim
 from gateway.protocol.pushes import MessagesRead, PresenceChange, Typing
 from httpapi.bounded_json import read_json
+from storage.reaction_records import Reaction
 from storage.records import ChatEvent, EventKind, Person
 
 # --- publications that only nodes receive
@@ -69,10 +70,14 @@ def _fields(publication: Publication) -> list[object]:
                 publication.is_deleted,
                 publication.client_msg_id,
             ]
-            if publication.data is not None or publication.by is not None:
+            reaction = publication.reaction
+            if publication.reactions is not None or reaction is not None:
+                by = None if publication.by is None else _person_fields(publication.by)
+                fields += [publication.data, by, publication.reactions, _reaction_fields(reaction)]
+            elif publication.by is not None:
+                fields += [publication.data, _person_fields(publication.by)]
+            elif publication.data is not None:
                 fields.append(publication.data)
-            if publication.by is not None:
-                fields.append(_person_fields(publication.by))
             return fields
         case Typing():
             return ["typing", publication.chat_id, _person_fields(publication.person), publication.is_typing]
@@ -99,6 +104,10 @@ def _fields(publication: Publication) -> list[object]:
             return ["crowded", publication.chat_id, publication.user_id, publication.claim.settled_us]
         case MemberRemoved():
             return ["removed", publication.chat_id, publication.user_id]
+
+
+def _reaction_fields(reaction: Reaction | None) -> list[object] | None:
+    return None if reaction is None else [reaction.user_id, reaction.key, reaction.removed, reaction.counts]
 
 
 def _person_fields(person: Person) -> list[object]:
@@ -133,7 +142,8 @@ def seq_of(payload: bytes) -> int | None:
 def _publication(fields: list[Any]) -> Publication | None:
     kind = fields[0]
     match kind:
-        case "message" | "edit" | "delete":
+        case "message" | "edit" | "delete" | "reaction":
+            data, by, reactions, reaction = (*fields[10:14], None, None, None, None)[:4]
             return ChatEvent(
                 chat_id=fields[1],
                 seq=fields[2],
@@ -145,8 +155,10 @@ def _publication(fields: list[Any]) -> Publication | None:
                 is_edited=fields[7],
                 is_deleted=fields[8],
                 client_msg_id=fields[9],
-                data=fields[10] if len(fields) > 10 else None,
-                by=Person(*fields[11]) if len(fields) > 11 else None,
+                data=data,
+                by=None if by is None else Person(*by),
+                reactions=reactions,
+                reaction=None if reaction is None else Reaction(*reaction),
             )
         case "typing":
             return Typing(fields[1], Person(*fields[2]), fields[3])

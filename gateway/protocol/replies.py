@@ -6,6 +6,7 @@ from msgspec import Struct
 
 from gateway.protocol.codes import ErrorCode
 from gateway.protocol.pushes import MessagesRead
+from storage.reaction_records import NO_REACTIONS, OwnReactions, Reaction
 from storage.records import ChatEvent
 
 
@@ -66,16 +67,24 @@ class Stored(Struct, frozen=True, gc=False):
     epoch: str
 
 
+class Unreacted(Struct, frozen=True, gc=False):
+    """The command asked for a reaction as it was already: nothing is stored. `counts` as in `Reaction`."""
+
+    message_id: int
+    reaction: Reaction
+
+
 class Done(Struct, frozen=True, gc=False):
     """The command succeeded and has no result."""
 
 
 class HistoryPage(Struct, frozen=True, gc=False):
-    """Stored events in ascending order."""
+    """Stored events in ascending order, and the requesting user's own reactions to their messages."""
 
     chat_id: int
     events: Sequence[ChatEvent]
     last_seq: int
+    own_reactions: OwnReactions = NO_REACTIONS
 
 
 class Present(Struct, frozen=True, gc=False):
@@ -146,5 +155,17 @@ class ErrorReply(Struct, frozen=True, gc=False):
     ref: str | int | None = None
 
 
-_Answer = Established | Stored | Done | HistoryPage | PresenceState | CaughtUp | Reset | Pong | Greeting | ErrorReply
+_Answer = (
+    Established
+    | Stored
+    | Unreacted
+    | Done
+    | HistoryPage
+    | PresenceState
+    | CaughtUp
+    | Reset
+    | Pong
+    | Greeting
+    | ErrorReply
+)
 Reply = _Answer | Refreshed | TokenExpiring | MessagesRead | Notice

@@ -1,10 +1,13 @@
-"""Validation of message texts and client_msg_ids."""
+"""Validation of message texts, keys of reactions and client_msg_ids."""
 
 import random
+import re
 import uuid
+from typing import Final, TypeGuard
 
 from gateway.protocol.codes import ErrorCode
 from storage.blank import is_blank
+from storage.reaction_records import MAX_REACTION_KEY
 
 MAX_CLIENT_MSG_ID = 64
 
@@ -31,6 +34,20 @@ def _is_encodable(text: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
+
+
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+
+
+def check_reaction_key(value: object) -> TypeGuard[str]:
+    """Whether `value` is a valid key of a reaction: 1–32 visible code points without control characters."""
+    return (
+        isinstance(value, str)
+        and 1 <= len(value) <= MAX_REACTION_KEY
+        and _CONTROL.search(value) is None
+        and not is_blank(value)
+        and _is_encodable(value)
+    )
 
 
 def check_client_msg_id(value: object) -> bool:

@@ -82,6 +82,7 @@ class RedisBackend:
         messages_per_minute: int,
         strangers_per_minute: int,
         edits_per_minute: int,
+        reactions_per_minute: int,
         events: RedisEvents,
         standing: Standing,
     ) -> None:
@@ -94,6 +95,7 @@ class RedisBackend:
         self.stranger_limits = RedisRateLimits(link, strangers_per_minute, "strangers")
         self.caller_buckets = RedisBuckets(link)
         self.edit_limits = RedisRateLimits(link, edits_per_minute, "edits")
+        self.reaction_limits = RedisRateLimits(link, reactions_per_minute, "reactions")
         self.byte_quotas = RedisByteQuotas(link)
         self.tickets = RedisTickets(link)
         self.peers = Peers(node_id, standing, lambda *words: link.run_script(SCRIPT, KEY, *words))
@@ -152,6 +154,7 @@ async def open_redis(
     messages_per_minute: int,
     strangers_per_minute: int = 0,
     edits_per_minute: int = 0,
+    reactions_per_minute: int = 0,
     events: Callable[[int], RedisEvents],
 ) -> AsyncIterator[Backend]:
     """The adapters over each Redis that `url` lists; any of them may be unavailable, and is then reconnected to.
@@ -169,7 +172,7 @@ async def open_redis(
         else:
             server = ClusterServer(cluster, names, node_id, events)
         standing = Standing(shard + 1, len(urls), names.store_id)
-        limits = messages_per_minute, strangers_per_minute, edits_per_minute
+        limits = messages_per_minute, strangers_per_minute, edits_per_minute, reactions_per_minute
         return RedisBackend(server, names, node_id, *limits, events(shard), standing)
 
     shards = [over(one, shard) for shard, one in enumerate(urls)]

@@ -56,6 +56,7 @@ class Shard(Protocol):
     stranger_limits: RedisRateLimits
     caller_buckets: RedisBuckets
     edit_limits: RedisRateLimits
+    reaction_limits: RedisRateLimits
     byte_quotas: RedisByteQuotas
     tickets: RedisTickets
     peers: Peers
@@ -81,6 +82,7 @@ class ShardedBackend:
         self.stranger_limits = ShardedLimits([shard.stranger_limits for shard in shards])
         self.caller_buckets = ShardedBuckets([shard.caller_buckets for shard in shards])
         self.edit_limits = ShardedLimits([shard.edit_limits for shard in shards])
+        self.reaction_limits = ShardedLimits([shard.reaction_limits for shard in shards])
         self.byte_quotas = ShardedByteQuotas([shard.byte_quotas for shard in shards])
         self.tickets = ShardedTickets([shard.tickets for shard in shards])
 

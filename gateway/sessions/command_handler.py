@@ -1,19 +1,28 @@
 """Executes the chat commands of a user, in any kind of session: each command gets one response and is counted."""
 
 import time
+from collections.abc import Mapping
+from typing import Final
 
 from gateway.delivery.subscription import Subscription
 from gateway.dialects.base import Request
 from gateway.interfaces.membership import ChatAccess
 from gateway.interfaces.rate_limits import Admitted, RateLimited
-from gateway.protocol.commands import DeleteMessage, EditMessage, GetHistory, SendMessage
+from gateway.protocol.commands import DeleteMessage, EditMessage, GetHistory, React, SendMessage
 from gateway.protocol.refusals import REFUSALS, rate_limited
-from gateway.protocol.replies import Done, HistoryPage, PresenceState, Stored
+from gateway.protocol.replies import Done, HistoryPage, PresenceState, Stored, Unreacted
 from gateway.protocol.validation import new_client_msg_id
 from gateway.sessions.context import SessionContext
 from gateway.sessions.session import Session
 from gateway.sessions.typing_throttle import TypingThrottle
+from storage.reaction_records import Unchanged, reaction_of, reaction_text
 from storage.records import Committed, EventKind, NewEvent, Outcome, Person, Quota, Refusal
+
+StoredCommand = SendMessage | EditMessage | DeleteMessage | React
+_QUOTAS: Final[Mapping[Refusal, Quota]] = {
+    Refusal.EDIT_LIMIT: Quota.MESSAGE_EDITS,
+    Refusal.REACTION_LIMIT: Quota.MESSAGE_REACTIONS,
+}
 
 
 class CommandHandler:
@@ -38,7 +47,7 @@ class CommandHandler:
         self,
         request: Request,
         chat_id: int,
-        command: SendMessage | EditMessage | DeleteMessage,
+        command: StoredCommand,
         by: Subscription | None = None,
     ) -> None:
         """Store an event, unless the user's rate limit is reached; the reply follows after the commit.
@@ -49,15 +58,18 @@ class CommandHandler:
         event = self._event(chat_id, command)
         verdict = await self._node.admit(event) if self.is_limited else None
         if isinstance(verdict, RateLimited):
-            if event.kind is EventKind.MESSAGE:
-                self._context.metrics.rate_limited.inc()
-            else:
-                self._context.metrics.quota_exceeded(Quota.EDITS)
+            match event.kind:
+                case EventKind.MESSAGE:
+                    self._context.metrics.rate_limited.inc()
+                case EventKind.REACTION:
+                    self._context.metrics.quota_exceeded(Quota.REACTIONS)
+                case EventKind.EDIT | EventKind.DELETE:
+                    self._context.metrics.quota_exceeded(Quota.EDITS)
             self._session.refuse(rate_limited(verdict.retry_after_s), request)
         else:
             self._submit(request, event, verdict, by, started)
 
-    def _event(self, chat_id: int, command: SendMessage | EditMessage | DeleteMessage) -> NewEvent:
+    def _event(self, chat_id: int, command: StoredCommand) -> NewEvent:
         client_msg_id = command.client_msg_id or new_client_msg_id()
         match command:
             case SendMessage():
@@ -68,6 +80,9 @@ class CommandHandler:
                 return NewEvent(chat_id, self._person, client_msg_id, edit, command.text, target, command.data)
             case DeleteMessage():
                 return NewEvent(chat_id, self._person, client_msg_id, EventKind.DELETE, "", command.message_id)
+            case React():
+                text = reaction_text(command.key, removed=command.removes)
+                return NewEvent(chat_id, self._person, client_msg_id, EventKind.REACTION, text, command.message_id)
 
     def _submit(
         self,
@@ -83,9 +98,13 @@ class CommandHandler:
             if isinstance(outcome, Committed):
                 self._session.answer(Stored(outcome.event, outcome.duplicate, epoch), request)
                 self._session.done(request, time.perf_counter() - started)
+            elif isinstance(outcome, Unchanged):
+                reaction = reaction_of(event.text, self._person.id, outcome.counts)
+                self._session.answer(Unreacted(outcome.message_id, reaction), request)
+                self._session.done(request, time.perf_counter() - started)
             else:
-                if outcome is Refusal.EDIT_LIMIT:
-                    self._context.metrics.quota_exceeded(Quota.MESSAGE_EDITS)
+                if outcome in _QUOTAS:
+                    self._context.metrics.quota_exceeded(_QUOTAS[outcome])
                 self._session.refuse(REFUSALS[outcome], request)
 
         self._node.submit(event, done, admitted=admitted, by=by)
@@ -134,7 +153,8 @@ class CommandHandler:
             events = await history.after(chat_id, command.after_seq, command.limit, access.last_seq, access.epoch)
         else:
             events = await history.before(chat_id, command.before_seq, command.limit)
-        self._session.answer(HistoryPage(chat_id, events, access.last_seq), request)
+        own = await history.own_reactions(self._person.id, events)
+        self._session.answer(HistoryPage(chat_id, events, access.last_seq, own), request)
         self._session.done(request)
 
     async def presence(self, request: Request, chat_id: int) -> None:

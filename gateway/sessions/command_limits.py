@@ -20,6 +20,7 @@ from gateway.protocol.commands import (
     Hello,
     MarkRead,
     Ping,
+    React,
     SetTyping,
     Subscribe,
     Unsubscribe,
@@ -38,6 +39,7 @@ LIMITED: Final[Mapping[type[Command], str]] = {
     Unsubscribe: "subscriptions",
     EditMessage: "edits",
     DeleteMessage: "edits",
+    React: "reactions",
     SetTyping: "typing",
     MarkRead: "reads",
     Ping: "pings",
@@ -54,6 +56,7 @@ class CommandRates:
     presence: int = 0
     subscriptions: int = 0
     edits: int = 0
+    reactions: int = 0
     typing: int = 0
     reads: int = 0
     pings: int = 0

@@ -22,6 +22,7 @@ from gateway.protocol.commands import (
     Hello,
     MarkRead,
     Ping,
+    React,
     Refresh,
     SendMessage,
     SetTyping,
@@ -31,7 +32,7 @@ from gateway.protocol.commands import (
 from gateway.protocol.ids import Since
 from gateway.protocol.refusals import NEEDS_A_USER, UNAVAILABLE, not_in_chat
 from gateway.protocol.replies import Done, ErrorReply, Greeting, Pong
-from gateway.sessions.command_handler import CommandHandler
+from gateway.sessions.command_handler import CommandHandler, StoredCommand
 from gateway.sessions.context import Peer, SessionContext
 from gateway.sessions.native_subscription import NativeSubscription
 from gateway.sessions.session import Session
@@ -137,7 +138,7 @@ class NativeSession(Session):
         self.answer(Done(), request)
         self.done(request)
 
-    async def _store(self, request: Request, command: SendMessage | EditMessage | DeleteMessage, chat_id: int) -> None:
+    async def _store(self, request: Request, command: StoredCommand, chat_id: int) -> None:
         await self._commands.store(request, chat_id, command)
 
     async def _history(self, request: Request, command: GetHistory, access: ChatAccess) -> None:
@@ -271,6 +272,7 @@ _RULES: Final[Mapping[type, _Rule]] = {
     SendMessage: _Rule(NativeSession._store, "message"),
     EditMessage: _Rule(NativeSession._store, "edit_message"),
     DeleteMessage: _Rule(NativeSession._store, "delete_message"),
+    React: _Rule(NativeSession._store, "react"),
     GetHistory: _Rule(NativeSession._history, "history", in_chat=True),
     GetPresence: _Rule(NativeSession._presence, "presence", in_chat=True),
     SetTyping: _Rule(NativeSession._set_typing, "typing", in_chat=True),

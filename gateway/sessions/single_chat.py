@@ -15,6 +15,7 @@ from gateway.protocol.commands import (
     GetPresence,
     MarkRead,
     Ping,
+    React,
     Refresh,
     SendMessage,
     SetTyping,
@@ -111,7 +112,7 @@ class ChatSession(SingleChatSession):
     async def _handle(self, request: Request) -> None:
         chat_id, last_seq = self._subscription.chat_id, self._subscription.local.reorder_buffer.last_seq
         match request.command:
-            case SendMessage() | EditMessage() | DeleteMessage() as command:
+            case SendMessage() | EditMessage() | DeleteMessage() | React() as command:
                 await self._actions.store(request, chat_id, command, by=self._subscription)
             case MarkRead(seq=seq):
                 position = self._subscription.pos if seq is None else min(seq, last_seq)

@@ -5,6 +5,7 @@ their order; reads return present states and a contiguous run of seqs, since seq
 """
 
 import asyncio
+from collections import defaultdict
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
@@ -17,6 +18,7 @@ from storage.log.commit_sqlite import SqliteCommit
 from storage.log.event_rows import SELECT_EVENT, event_of
 from storage.log.pipeline import OnBatch, Pipeline
 from storage.outbox_records import NOTHING_WANTED, Wanted
+from storage.reaction_records import OwnReactions
 from storage.records import (
     BIGINT_MAX,
     ChatEvent,
@@ -75,6 +77,9 @@ class StoredChatLog:
         self._positions_sql = f"""
             WITH history AS MATERIALIZED (SELECT {database.epoch_sql} AS epoch FROM store_identity s)
             SELECT epoch, id, last_seq, members_version FROM history LEFT JOIN chats ON id {database.among("$1")}"""
+        self._own_reactions_sql = f"""
+            SELECT r.message_id, r.key FROM reactions r
+            WHERE r.message_id {database.among("$2")} AND r.user_id = $1 ORDER BY r.id"""
         self._epoch_sql = f"SELECT {database.epoch_sql} AS epoch FROM store_identity s"
         self._position = Coalescer(self._positions_of_each)
 
@@ -113,6 +118,14 @@ class StoredChatLog:
         below = BIGINT_MAX if seq is None else clamped(seq)
         rows = await self._database.fetch(_BEFORE, chat_id, below, limit)
         return [event_of(row) for row in reversed(rows)]
+
+    async def own_reactions(self, user_id: int, message_ids: Sequence[int]) -> OwnReactions:
+        """The user's reactions to these messages, in the order of adding; messages without any are left out."""
+        rows = await self._database.fetch(self._own_reactions_sql, user_id, self._database.ids(message_ids))
+        own: defaultdict[int, list[str]] = defaultdict(list)
+        for row in rows:
+            own[row["message_id"]].append(row["key"])
+        return own
 
     async def positions(self, chat_ids: Sequence[int]) -> Positions:
         """The current positions of these chats and the epoch; unknown ids are left out.

@@ -24,7 +24,8 @@ CREATE FUNCTION chat_log_commit(
 ) RETURNS TABLE (
     place bigint, verdict text, seq bigint, kind text, message_id bigint, text text, created_at timestamptz,
     is_edited boolean, is_deleted boolean, data text,
-    author_id bigint, author_login text, author_first_name text, author_last_name text, author_display_name text
+    author_id bigint, author_login text, author_first_name text, author_last_name text, author_display_name text,
+    reactions text
 ) LANGUAGE plpgsql VOLATILE
 SET lock_timeout = '500ms'
 -- A connection keeps the plans it made when the tables were small; reading the whole log for each batch was one of them.
@@ -37,7 +38,9 @@ AS $$
 #variable_conflict use_column
 DECLARE
     held bigint[];             -- chats that are locked now
-    verdicts text[] := '{}';   -- of edits and deletions, by place
+    verdicts text[] := '{}';   -- of edits, deletions and reactions, by place
+    tallies text[] := '{}';    -- the counts after each reaction, by place
+    reacted record;
     stored_at timestamptz;
     change record;
     target record;
@@ -50,7 +53,7 @@ BEGIN
     END IF;
     stored_at := clock_timestamp();  -- under the lock, so that times rise with seq; now() is from before the wait
 
-    -- Edits and deletions, one after the other: each must see what the one before did to the same message.
+    -- Edits, deletions and reactions, one after the other: each must see what the one before did to the same message.
     IF NOT kinds <@ ARRAY['message'] THEN
         FOR change IN
             SELECT r.* FROM unnest(chat_ids, sender_ids, client_msg_ids, kinds, message_ids, texts, datas) WITH ORDINALITY
@@ -62,10 +65,15 @@ BEGIN
                 WHERE e.chat_id = r.chat_id AND e.sender_id = r.sender_id AND e.client_msg_id = r.client_msg_id)
             ORDER BY r.place
         LOOP
-            SELECT e.sender_id, e.is_deleted, e.edit_count INTO target FROM chat_log e
+            SELECT e.sender_id, e.is_deleted, e.edit_count, e.reactions INTO target FROM chat_log e
                 WHERE e.id = change.message_id AND e.chat_id = change.chat_id AND e.kind = 'message';
             IF NOT FOUND OR target.is_deleted THEN
                 verdicts[change.place] := 'no_such_message';
+            ELSIF change.kind = 'reaction' THEN
+                reacted := chat_log_react(
+                    change.chat_id, change.message_id, change.sender_id, change.text, target.reactions);
+                verdicts[change.place] := reacted.verdict;
+                tallies[change.place] := reacted.counts;
             ELSIF target.sender_id <> change.sender_id AND change.sender_id <> 0 THEN
                 verdicts[change.place] := 'not_the_author';
             ELSIF change.kind = 'edit' AND target.edit_count >= 100 THEN  -- storage.log.commit.MAX_EDITS
@@ -75,8 +83,12 @@ BEGIN
                 UPDATE chat_log e SET text = CASE WHEN change.kind = 'delete' THEN '' ELSE change.text END,
                     data = CASE WHEN change.kind = 'edit' THEN coalesce(change.data, e.data) END,
                     is_edited = e.is_edited OR change.kind = 'edit', is_deleted = change.kind = 'delete',
-                    edit_count = e.edit_count + (change.kind = 'edit')::int
+                    edit_count = e.edit_count + (change.kind = 'edit')::int,
+                    reactions = CASE WHEN change.kind = 'edit' THEN e.reactions END
                     WHERE e.id = change.message_id;
+                IF change.kind = 'delete' AND target.reactions IS NOT NULL THEN
+                    DELETE FROM reactions r WHERE r.message_id = change.message_id;
+                END IF;
             END IF;
         END LOOP;
     END IF;
@@ -106,10 +118,11 @@ BEGIN
         FROM judged j LEFT JOIN chats c ON c.id = j.chat_id
     ), inserted AS (
         INSERT INTO chat_log (id, chat_id, seq, kind, message_id, sender_id, client_msg_id, digest, text,
-            data, is_edited, is_deleted, created_at)
+            data, is_edited, is_deleted, created_at, reaction, reactions)
         SELECT n.id, n.chat_id, n.new_seq, n.kind, coalesce(n.message_id, n.id), n.sender_id, n.client_msg_id, n.digest,
             CASE WHEN n.kind = 'message' THEN n.text ELSE '' END,
-            CASE WHEN n.kind = 'message' THEN n.data END, false, false, stored_at
+            CASE WHEN n.kind = 'message' THEN n.data END, false, false, stored_at,
+            CASE WHEN n.kind = 'reaction' THEN n.text END, tallies[n.place]
         FROM numbered n WHERE n.verdict = 'created'
     ), moved AS (
         -- No index has these columns: with one, the update would no longer stay within its page (HOT).
@@ -123,7 +136,7 @@ BEGIN
     SELECT n.place, n.verdict, coalesce(n.known_seq, n.new_seq), n.kind, coalesce(n.known_message_id, n.message_id, n.id),
         CASE WHEN n.verdict = 'duplicate' THEN m.text END,  -- what was stored now is known to the caller
         coalesce(m.created_at, stored_at), coalesce(m.is_edited, false), coalesce(m.is_deleted, false),
-        m.data, a.id, a.login::text, a.first_name, a.last_name, a.display_name
+        m.data, a.id, a.login::text, a.first_name, a.last_name, a.display_name, m.reactions
     FROM numbered n LEFT JOIN chat_log m ON m.id = coalesce(n.known_message_id, n.message_id)
     LEFT JOIN users a ON a.id = nullif(m.sender_id, n.sender_id)
     ORDER BY n.place;

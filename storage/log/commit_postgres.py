@@ -1,7 +1,7 @@
-"""Commit batches by one call of `chat_log_commit` (`chat_log_commit.sql`) in autocommit, and install this function."""
+"""Commit batches by one call of `chat_log_commit` (`chat_log_commit.sql`) in autocommit, and install it."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -14,15 +14,26 @@ from storage.database.outages import is_outage
 from storage.database.postgres import PostgresClient
 from storage.errors import StorageUnavailable
 from storage.log.commit import digest_of
+from storage.log.event_rows import SELECT_EVENT, event_of
 from storage.outbox.notes import committing_sql
 from storage.outbox_records import NOTHING_WANTED, Wanted
+from storage.reaction_records import NO_COUNTS, Unchanged
 from storage.records import ChatEvent, Committed, EventKind, NewEvent, Outcome, Person, Refusal
 
 SQL: Final = Path(__file__).with_name("chat_log_commit.sql")
+REACT_SQL: Final = Path(__file__).with_name("chat_log_react.sql")
 CALL = "SELECT * FROM chat_log_commit($1, $2, $3, $4, $5, $6, $7, datas => $8, patient => $9)"
+# Each pair is looked up: a join with the pairs would let the planner read the whole log first.
+_REACTIONS = f"""
+SELECT event.* FROM unnest($1::bigint[], $2::bigint[]) AS stored (chat_id, seq), LATERAL (
+    {SELECT_EVENT} WHERE e.chat_id = stored.chat_id AND e.seq = stored.seq) AS event"""
+_STORED: Final = ("created", "duplicate")
 CALL_S = 3.0  # one attempt; a batch takes milliseconds
 COMMIT_S = 8.0  # all attempts
 PAUSES_S = (0.05, 0.25)  # before the second and the third attempt
+
+_Answer = tuple[Sequence[asyncpg.Record], Mapping[int, ChatEvent]]
+"""What became of each event; and the stored reactions, by place."""
 
 
 class PostgresCommit:
@@ -46,17 +57,17 @@ class PostgresCommit:
         columns = list(zip(*map(_columns, events), strict=True))
         try:
             async with asyncio.timeout(COMMIT_S):
-                rows = await self._call_repeatedly(columns)
+                rows, reactions = await self._call_repeatedly(columns)
         except Exception as error:
             if is_outage(error):
                 raise StorageUnavailable(str(error) or type(error).__name__) from error
             raise
-        return [_outcome(event, row) for event, row in zip(events, rows, strict=True)]
+        return [_outcome(event, row, reactions.get(row["place"])) for event, row in zip(events, rows, strict=True)]
 
     async def close(self) -> None:
         """Nothing to release: the pool belongs to the database."""
 
-    async def _call_repeatedly(self, columns: list[tuple[object, ...]]) -> list[asyncpg.Record]:
+    async def _call_repeatedly(self, columns: list[tuple[object, ...]]) -> _Answer:
         patient = True
         for pause_s in PAUSES_S:
             try:
@@ -69,9 +80,10 @@ class PostgresCommit:
                 await asyncio.sleep(pause_s)
         return await self._call(columns, patient)
 
-    async def _call(self, columns: list[tuple[object, ...]], patient: bool) -> list[asyncpg.Record]:
+    async def _call(self, columns: list[tuple[object, ...]], patient: bool) -> _Answer:
         async with self._client.acquire_connection() as connection:
-            return await connection.fetch(self._call_sql, *columns, patient, *self._wanted, timeout=CALL_S)
+            rows = await connection.fetch(self._call_sql, *columns, patient, *self._wanted, timeout=CALL_S)
+            return rows, await _reactions(connection, columns[0], rows)
 
 
 def _columns(event: NewEvent) -> tuple[object, ...]:
@@ -80,13 +92,17 @@ def _columns(event: NewEvent) -> tuple[object, ...]:
     return event.chat_id, sender, event.client_msg_id, event.kind, event.message_id, digest, event.text, event.data
 
 
-def _outcome(event: NewEvent, row: asyncpg.Record) -> Outcome:
+def _outcome(event: NewEvent, row: asyncpg.Record, reaction: ChatEvent | None) -> Outcome:
     verdict: str = row["verdict"]
+    if verdict == "unchanged":
+        return Unchanged(row["message_id"], row["reactions"] or NO_COUNTS)
     if verdict == "busy":
         return Refusal.UNAVAILABLE
-    if verdict not in ("created", "duplicate"):
+    if verdict not in _STORED:
         return Refusal(verdict)
     is_duplicate, is_deleted = verdict == "duplicate", row["is_deleted"]
+    if reaction is not None:
+        return Committed(reaction, is_duplicate)
     data = row["data"] if is_duplicate or event.data is None else event.data
     text: str = event.text if row["text"] is None else row["text"]
     author = _author(row)
@@ -103,6 +119,7 @@ def _outcome(event: NewEvent, row: asyncpg.Record) -> Outcome:
         client_msg_id=event.client_msg_id,
         data=None if is_deleted else data,
         by=event.sender if author else None,
+        reactions=row["reactions"],
     )
     return Committed(stored, duplicate=is_duplicate)
 
@@ -115,7 +132,26 @@ def _author(row: asyncpg.Record) -> Person | None:
     return Person(row["author_id"], *names)
 
 
+async def _reactions(
+    connection: asyncpg.Connection, chat_ids: Sequence[object], rows: Sequence[asyncpg.Record]
+) -> Mapping[int, ChatEvent]:
+    """The stored reactions of a batch, by place: each with the state of its message, which another user wrote.
+
+    They are read after the commit: if that fails, the outcome is unknown, and the batch is committed again.
+    """
+    places = {
+        (chat_id, row["seq"]): row["place"]
+        for chat_id, row in zip(chat_ids, rows, strict=True)
+        if row["kind"] == EventKind.REACTION and row["verdict"] in _STORED
+    }
+    if not places:
+        return {}
+    found = await connection.fetch(_REACTIONS, *zip(*places, strict=True), timeout=CALL_S)
+    return {places[row["chat_id"], row["seq"]]: event_of(dict(row)) for row in found}
+
+
 async def create_function(apps: StateApps, editor: BaseSchemaEditor) -> None:
-    """Create or replace the function; every migration that changes it calls this. On SQLite it does nothing."""
+    """Create or replace the functions; every migration that changes one calls this. On SQLite it does nothing."""
     if editor.client.capabilities.dialect == "postgres":
+        await editor.client.execute_script(REACT_SQL.read_text(encoding="utf-8"))
         await editor.client.execute_script(SQL.read_text(encoding="utf-8"))

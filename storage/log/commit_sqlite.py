@@ -9,17 +9,20 @@ from msgspec.structs import replace
 from storage.database.sqlite_writer import SqliteWriter
 from storage.log.commit import MAX_EDITS, digest_of
 from storage.log.event_rows import SELECT_EVENT, event_of, person_of, to_microseconds
+from storage.log.reactions_sqlite import clear_reactions, react
 from storage.outbox.notes import note_logged
 from storage.outbox_records import NOTHING_WANTED, Wanted
+from storage.reaction_records import Unchanged
 from storage.records import SYSTEM, ChatEvent, Committed, EventKind, NewEvent, Outcome, Refusal
 
 _KNOWN = SELECT_EVENT + "WHERE e.chat_id = ? AND e.sender_id = ? AND e.client_msg_id = ?"
+_STORED = SELECT_EVENT + "WHERE e.chat_id = ? AND e.seq = ?"
 _MEMBER = "SELECT 1 FROM memberships WHERE chat_id = ? AND user_id = ?"
 _CHAT = "SELECT 1 FROM chats WHERE id = ?"
 _PERSON = "SELECT id, login, first_name, last_name, display_name FROM users WHERE id = ?"
 _LAST_SEQ = "SELECT last_seq FROM chats WHERE id = ?"
 _TARGET = """
-SELECT sender_id, is_deleted, is_edited, edit_count, data, created_at FROM chat_log
+SELECT sender_id, is_deleted, is_edited, edit_count, data, created_at, reactions FROM chat_log
 WHERE id = ? AND chat_id = ? AND kind = 'message'
 """
 _UPDATE_TARGET = """
@@ -30,8 +33,8 @@ _NOTE_MESSAGE = "UPDATE chats SET last_message_id = ?, last_activity = ? WHERE i
 _LAST_ID = "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'chat_log'"
 _INSERT = """
 INSERT INTO chat_log (id, chat_id, seq, kind, message_id, sender_id, client_msg_id, digest, text,
-    data, is_edited, is_deleted, created_at)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0, ?)
+    data, is_edited, is_deleted, created_at, reaction, reactions)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0, ?, ?, ?)
 """
 
 
@@ -71,6 +74,7 @@ class _Batch:
     """One transaction: what `chat_log_commit.sql` does, row by row (a statement costs no round trip here)."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
         self._execute = connection.execute
         self._executemany = connection.executemany
         self._last_id: int = self._execute(_LAST_ID).fetchone()[0]
@@ -113,6 +117,8 @@ class _Batch:
         target = self._execute(_TARGET, (event.message_id, event.chat_id)).fetchone()
         if target is None or target["is_deleted"]:
             return Refusal.NO_SUCH_MESSAGE
+        if event.kind == EventKind.REACTION:
+            return self._react(event, digest, target["reactions"])
         is_foreign = target["sender_id"] != event.sender.id
         if is_foreign and event.sender.id != SYSTEM.id:
             return Refusal.NOT_THE_AUTHOR
@@ -122,15 +128,30 @@ class _Batch:
         text, data = ("", None) if is_deleted else (event.text, event.data or target["data"])
         is_edited = bool(target["is_edited"]) or not is_deleted
         self._execute(_UPDATE_TARGET, (text, data, is_edited, is_deleted, not is_deleted, event.message_id))
+        reactions = target["reactions"]
+        if is_deleted and reactions is not None:
+            clear_reactions(self._connection, event.message_id)
+            reactions = None
         created_at = datetime.fromisoformat(target["created_at"])
         stored = self._append(event, digest, created_at)
         if is_foreign:
             author = person_of(self._execute(_PERSON, (target["sender_id"],)).fetchone(), "id")
             stored = replace(stored, sender=author, by=event.sender)
-        return Committed(replace(stored, text=text, data=data, is_edited=is_edited, is_deleted=is_deleted))
+        state = {"text": text, "data": data, "is_edited": is_edited, "is_deleted": is_deleted, "reactions": reactions}
+        return Committed(replace(stored, **state))
 
-    def _append(self, event: NewEvent, digest: bytes, created_at: datetime) -> ChatEvent:
-        """Give the event the next seq of its chat. Text, data and `created_at` are those of the row of its message."""
+    def _react(self, event: NewEvent, digest: bytes, before: str | None) -> Outcome:
+        counts = react(self._connection, event, before)
+        if isinstance(counts, Unchanged | Refusal):
+            return counts
+        stored = self._append(event, digest, self._stored_at, counts)
+        return Committed(event_of(self._execute(_STORED, (event.chat_id, stored.seq)).fetchone()))
+
+    def _append(self, event: NewEvent, digest: bytes, created_at: datetime, counts: str | None = None) -> ChatEvent:
+        """Give the event the next seq of its chat. Text, data and `created_at` are those of the row of its message.
+
+        `counts` are those after a reaction.
+        """
         self._last_id += 1
         seq = self._last_seqs[event.chat_id] = self._last_seq(event.chat_id) + 1
         message_id, text, data = event.message_id, "", None
@@ -138,7 +159,8 @@ class _Batch:
             message_id, text, data = self._last_id, event.text, event.data
         place = self._last_id, event.chat_id, seq, event.kind, message_id
         identity = event.sender.id, event.client_msg_id, digest
-        self._execute(_INSERT, (*place, *identity, text, data, self._stored_at.isoformat(" ")))
+        reacted = event.text if event.kind == EventKind.REACTION else None, counts
+        self._execute(_INSERT, (*place, *identity, text, data, self._stored_at.isoformat(" "), *reacted))
         return ChatEvent(
             chat_id=event.chat_id,
             seq=seq,

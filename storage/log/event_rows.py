@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
+from storage.reaction_records import NO_COUNTS, Reaction, reaction_of
 from storage.records import ChatEvent, EventKind, Person
 
 _UNIX_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -12,7 +13,8 @@ PERSON_COLUMNS = "u.id, u.login, u.first_name, u.last_name, u.display_name"
 # Text, data and state are the present ones of the message: they are stored only in its own row.
 SELECT_EVENT = """
 SELECT e.chat_id, e.seq, e.kind, e.client_msg_id, e.digest,
-    m.id AS message_id, m.text, m.data, m.created_at, m.is_edited, m.is_deleted,
+    m.id AS message_id, m.text, m.data, m.created_at, m.is_edited, m.is_deleted, m.reactions,
+    e.reaction, e.reactions AS counts, e.sender_id AS actor_id,
     u.id AS sender_id, u.login, u.first_name, u.last_name, u.display_name,
     b.id AS by_id, b.login AS by_login, b.first_name AS by_first_name, b.last_name AS by_last_name,
     b.display_name AS by_display_name
@@ -49,7 +51,15 @@ def event_of(row: Mapping[str, Any]) -> ChatEvent:
         client_msg_id=row["client_msg_id"],
         data=row["data"],
         by=changer_of(row),
+        reactions=row["reactions"],
+        reaction=_reaction_of(row),
     )
+
+
+def _reaction_of(row: Mapping[str, Any]) -> Reaction | None:
+    if row["reaction"] is None:
+        return None
+    return reaction_of(row["reaction"], row["actor_id"], row["counts"] or NO_COUNTS)
 
 
 def moment_of(value: datetime | str) -> datetime:

@@ -134,7 +134,9 @@ class Node:
                 user.id,
             )
         message_id = await self.message_id(case, headers) if "{message_id}" in path else 0
-        url = path.format(chat_id=case.chat_id, user_id=user.id, client_id="c", message_id=message_id, sub="u7")
+        url = path.format(
+            chat_id=case.chat_id, user_id=user.id, client_id="c", message_id=message_id, sub="u7", key="x"
+        )
         answer = await self.http.request(method, url, json=bodies.get(name), headers=headers, params=QUERIES.get(name))
         return answer.status_code
 
@@ -167,7 +169,7 @@ class Node:
         """Whether the node executes this native command of the caller."""
         client = await NativeClient.connect(self.cluster.nodes[0].ws_url("/ws/c"), case.token)
         fields: dict[str, Any] = {"chat_id": case.chat_id}
-        if command in ("edit_message", "delete_message"):
+        if command in ("edit_message", "delete_message", "react"):
             sent = await client.ask("message", text="mine", **fields)
             fields["message_id"] = sent["message_id"] if sent["type"] == "ack" else 1
         extra: dict[str, dict[str, Any]] = {
@@ -176,6 +178,7 @@ class Node:
             "refresh": {"chat_id": None, "token": case.token or "none"},
             "message": {"text": "hi"},
             "edit_message": {"text": "new"},
+            "react": {"key": "👍"},
             "typing": {"is_typing": True},
             "read_messages": {"seq": 1},
         }

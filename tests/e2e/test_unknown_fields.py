@@ -63,6 +63,7 @@ async def test_unknown_field_in_native_command_is_rejected_by_name(cluster: Clus
             {"type": "subscribe", "chat_id": chat},
             {"type": "message", "chat_id": chat, "text": "x"},
             {"type": "message", "chat_id": chat, "text": "x", "client_msg_id": f"c-{node}"},
+            {"type": "react", "chat_id": chat, "message_id": 1, "key": "x"},
             {"type": "typing", "chat_id": chat, "is_typing": True},
             {"type": "history", "chat_id": chat},
             {"type": "presence", "chat_id": chat},
@@ -95,7 +96,15 @@ async def test_seed_calls_ignore_unknown_fields(cluster: Cluster) -> None:
 async def test_unknown_parameters_are_rejected_by_the_api_alone(cluster: Cluster) -> None:
     ann = await cluster.user("ann")
     chat = await cluster.chat(ann)
-    ids = {"chat_id": chat, "user_id": ann.id, "client_id": "c", "message_id": 1, "sub": "u7", "session_id": "0" * 32}
+    ids = {
+        "chat_id": chat,
+        "user_id": ann.id,
+        "client_id": "c",
+        "message_id": 1,
+        "sub": "u7",
+        "session_id": "0" * 32,
+        "key": "x",
+    }
     async with httpx.AsyncClient(headers=ann.headers | {"X-Service-Key": KEY}) as http:
         paths = (await http.get(cluster.nodes[0].url + "/openapi.json")).json()["paths"]
         operations = [(path, method, one) for path, methods in paths.items() for method, one in methods.items()]

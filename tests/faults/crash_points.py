@@ -61,10 +61,10 @@ class CrashPoints:
                 die()
             if self._is_due(CrashPoint.DURING_COMMIT):
                 asyncio.get_running_loop().call_later(random.uniform(0, 0.003), die)
-            rows = await call(commit, columns, patient)
+            answer = await call(commit, columns, patient)
             if self._is_due(CrashPoint.AFTER_COMMIT):
                 die()
-            return rows
+            return answer
 
         PostgresCommit._call = watched_call  # type: ignore[method-assign, assignment]
 

@@ -57,7 +57,7 @@ def _ack_before_commit() -> None:
         task = asyncio.create_task(commit_later())
         _late_commits.add(task)
         task.add_done_callback(_late_commits.discard)
-        return rows
+        return rows, {}
 
     PostgresCommit._call = call  # type: ignore[method-assign, assignment]
 

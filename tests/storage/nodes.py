@@ -10,6 +10,7 @@ import pytest
 
 from storage.database.database import Database, open_database
 from storage.log.chat_log import StoredChatLog, open_chat_log
+from storage.reaction_records import reaction_text
 from storage.records import Chat, ChatEvent, ChatKind, Committed, EventKind, NewEvent, NewMember, Outcome, Person
 from storage.repositories.auth.accounts import Accounts
 from storage.repositories.chat_lists import StoredChatLists
@@ -98,6 +99,16 @@ def deletion(target: ChatEvent, sender: Person | None = None, client_msg_id: str
     """A deletion by the message's author unless another is given."""
     who = sender or target.sender
     return NewEvent(target.chat_id, who, client_msg_id or f"d{next(_ids)}", EventKind.DELETE, "", target.message_id)
+
+
+def reaction(
+    target: ChatEvent, sender: Person, key: str = "👍", *, removed: bool = False, client_msg_id: str | None = None
+) -> NewEvent:
+    """A reaction to a message, or the removal of one."""
+    text = reaction_text(key, removed=removed)
+    return NewEvent(
+        target.chat_id, sender, client_msg_id or f"r{next(_ids)}", EventKind.REACTION, text, target.message_id
+    )
 
 
 async def outcomes(futures: "list[asyncio.Future[Outcome]]", timeout_s: float = 30) -> list[Outcome]:

@@ -61,6 +61,10 @@ HTTP: Final[Mapping[str, Rule]] = {
     "POST /api/v1/chats/{chat_id}/messages": Rule(_MEMBERS, Scope.MESSAGES),
     "PATCH /api/v1/chats/{chat_id}/messages/{message_id}": Rule(_MEMBERS, Scope.MESSAGES),
     "DELETE /api/v1/chats/{chat_id}/messages/{message_id}": Rule(_MEMBERS, Scope.MESSAGES),
+    "PUT /api/v1/chats/{chat_id}/messages/{message_id}/reactions/{key}": Rule(_MEMBERS, Scope.MESSAGES, for_users=True),
+    "DELETE /api/v1/chats/{chat_id}/messages/{message_id}/reactions/{key}": Rule(
+        _MEMBERS, Scope.MESSAGES, for_users=True
+    ),
     "PATCH /api/v1/chats/{chat_id}/me": Rule(_MEMBERS, Scope.CHATS, for_users=True),
     "POST /api/v1/chats/{chat_id}/read": Rule(_MEMBERS, Scope.MESSAGES, for_users=True),
     "POST /api/v1/chats/{chat_id}/typing": Rule(_MEMBERS, Scope.MESSAGES, for_users=True),
@@ -134,6 +138,7 @@ COMMANDS: Final[Mapping[str, Rule]] = {
     "message": Rule(_MEMBERS),
     "edit_message": Rule(_MEMBERS),
     "delete_message": Rule(_MEMBERS),
+    "react": Rule(_MEMBERS),
     "history": Rule(_READERS),
     "presence": Rule(_READERS),
     "typing": Rule(_MEMBERS),
@@ -141,5 +146,5 @@ COMMANDS: Final[Mapping[str, Rule]] = {
 }
 """By the `type` of a native command; an anonymous client or a guest is a visitor without a name.
 
-Users edit and delete their own messages only, a service as itself any.
+Users edit and delete their own messages and remove their own reactions only; a service as itself any message.
 """

@@ -21,6 +21,7 @@ from gateway.api.chats.lists import ChatListRoutes
 from gateway.api.chats.members import MemberRoutes, NamedMembers
 from gateway.api.chats.presence import PresenceRoutes
 from gateway.api.messages import MessageRoutes
+from gateway.api.reactions import ReactionRoutes
 from gateway.api.users.people import PeopleRoutes
 from gateway.api.users.users import UserRoutes
 from gateway.authentication.authenticator import Authenticator
@@ -269,6 +270,7 @@ async def open_world(
             *MemberRoutes(actors, names, policy, chats, node).routes(),
             *PeopleRoutes(identity, service_keys, contacts, staff).routes(),
             *MessageRoutes(actors, chats, history, node, metrics.clients, MAX_TEXT, reads).routes(),
+            *ReactionRoutes(actors, chats, node, metrics.clients).routes(),
             *ChatActivityRoutes(actors, chats, node, command_limits).routes(),
             *ArrangementRoutes(actors, chats, StoredChatLists(database), node, command_limits).routes(),
             *UserRoutes(identity, service_keys, Profiles(database), identities, ISSUER).routes(),

@@ -37,7 +37,9 @@ from gateway.protocol.replies import (
     Reset,
     Stored,
     TokenExpiring,
+    Unreacted,
 )
+from storage.reaction_records import Reaction
 from storage.records import ChatEvent, EventKind, Person
 from tests.support.documented import is_documented, messages_of, validator
 
@@ -53,9 +55,13 @@ DIALECTS: dict[str, tuple[Dialect, ...]] = {
 
 ANN = Person(1, "ann")
 EVENT = ChatEvent(5, 7, EventKind.MESSAGE, 123, ANN, "Hi", datetime(2024, 1, 15, tzinfo=UTC), False, False, "c1")
+REACTION = Reaction(2, "👍", removed=False, counts='{"👍":1}')
+REACTED = replace(EVENT, seq=8, kind=EventKind.REACTION, reactions='{"👍":2}', reaction=REACTION)
 PUSHES: tuple[Push, ...] = (
     EVENT,
     replace(EVENT, data='{"data":{"n":[1.5,null]}}'),
+    replace(EVENT, kind=EventKind.EDIT, reactions='{"👍":2}'),
+    REACTED,
     Typing(5, ANN, is_typing=True),
     MessagesRead(5, ANN, 7),
     PresenceChange(5, 1, "ann", "leave", 2),
@@ -66,8 +72,11 @@ ANSWERS: tuple[Reply, ...] = (
     Established(5, "node-1", 7, "e1"),
     Stored(EVENT, duplicate=False, epoch="e1"),
     Stored(EVENT, duplicate=True, epoch="e1"),
+    Stored(REACTED, duplicate=False, epoch="e1"),
+    Stored(REACTED, duplicate=True, epoch="e1"),
+    Unreacted(123, REACTION),
     Done(),
-    HistoryPage(5, [EVENT], 7),
+    HistoryPage(5, [EVENT, REACTED], 7, {123: ["👍"]}),
     PresenceState(5, [Present(1, "ann", 1_700_000_000)]),
     *ERRORS,
 )

@@ -8,6 +8,7 @@ from gateway.protocol import publications
 from gateway.protocol.claim import Claim
 from gateway.protocol.publications import CrowdedOut, MemberRemoved, Takeover
 from gateway.protocol.pushes import MessagesRead, PresenceChange, Typing
+from storage.reaction_records import Reaction
 from storage.records import ChatEvent, EventKind, Person
 
 ANN = Person(1, "ann", "Ann", "Lee")
@@ -32,6 +33,11 @@ MESSAGE = ChatEvent(
         replace(MESSAGE, kind=EventKind.MESSAGE, is_edited=False),
         replace(MESSAGE, kind=EventKind.DELETE, text="", is_deleted=True),
         replace(MESSAGE, text="", data='{"a":[1,null]}'),
+        replace(MESSAGE, reactions='{"👍": 1}'),
+        replace(MESSAGE, kind=EventKind.REACTION, reaction=Reaction(2, "👍", removed=True, counts="{}")),
+        replace(
+            MESSAGE, kind=EventKind.REACTION, reactions='{"x": 2}', reaction=Reaction(2, "x", False, counts='{"x": 1}')
+        ),
         Typing(7, ANN, is_typing=True),
         MessagesRead(7, ANN, 3),
         PresenceChange(7, 1, "ann", "leave", 4),

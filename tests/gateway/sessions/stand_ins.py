@@ -122,6 +122,9 @@ class Node:
     async def after(self, *fields: object) -> list[Any]:
         return await self._read("after", *fields)
 
+    async def own_reactions(self, *fields: object) -> dict[int, list[str]]:
+        return {}
+
     async def members(self, chat_id: int) -> list[Any]:
         return await self._read("members", chat_id)
 

@@ -25,6 +25,7 @@ from gateway.protocol.commands import (
 from gateway.protocol.refusals import REFUSALS
 from gateway.protocol.replies import Done, ErrorReply, HistoryPage, PresenceState, Present, Stored
 from gateway.sessions.command_handler import CommandHandler
+from storage.reaction_records import OwnReactions
 from storage.records import ChatEvent, Committed, EventKind, NewEvent, Outcome, Person, Quota, Refusal
 
 ANN = Person(1, "ann")
@@ -65,6 +66,9 @@ class Node:
     async def before(self, *fields: object) -> list[ChatEvent]:
         self.asked.append(("before", *fields))
         return []
+
+    async def own_reactions(self, user_id: int, events: list[ChatEvent]) -> OwnReactions:
+        return {}
 
     async def members(self, chat_id: int) -> list[Present]:
         self.asked.append(("members", chat_id))
