@@ -6,6 +6,7 @@ from typing import Any, Final, Literal, NotRequired, TypedDict
 
 from starlette.responses import Response
 
+from gateway.http.compression import JsonResponse
 from httpapi.bounded_json import to_json
 from storage.records import MAX_COUNTED_MEMBERS, Chat, ChatKind, Member, Role
 
@@ -14,7 +15,7 @@ NO_STORE: Final = {"Cache-Control": "no-store"}
 
 def answer(value: object, status: HTTPStatus = HTTPStatus.OK) -> Response:
     """A response with `value` as JSON. No cache may store it: it depends on the user and the time."""
-    return Response(to_json(value), status, NO_STORE, media_type="application/json")
+    return JsonResponse(to_json(value), status, NO_STORE)
 
 
 class PersonObject(TypedDict):
