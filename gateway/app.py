@@ -21,6 +21,7 @@ from gateway.api.chats.lists import ChatListRoutes
 from gateway.api.chats.members import MemberRoutes, NamedMembers
 from gateway.api.chats.presence import PresenceRoutes
 from gateway.api.commands import CommandDialect, CommandRoutes
+from gateway.api.message_batch import MessageBatchRoutes
 from gateway.api.messages import MessageRoutes
 from gateway.api.operator.audit import AuditLog, AuditRoutes
 from gateway.api.operator.metrics import MetricsRoutes
@@ -89,6 +90,8 @@ from storage.repositories.public_channel import PublicChannelRepository
 READS_AT_ONCE = 2
 """Lists and pages of one user that a node reads at a time: all users share its connections to the database."""
 READS_PER_CALLER, READS = 20, 2_000
+BATCHES_AT_ONCE, BATCHES_PER_CALLER, BATCHES = 2, 10, 50
+"""Batches of messages of one service key that are held in memory; that are held or wait; and of all keys."""
 """How many of one user, and of all, are read or wait; beyond them 429."""
 
 
@@ -209,8 +212,9 @@ def build(
     )
     quota = EchoQuota(opened.byte_quotas, echo_limits, opened.tasks)
     echo = EchoService(opened.transcripts, opened.tasks, metrics.clients, upstream, quota)
-    actors = Actors(identity, service_keys, people, identities, opened.revocation_list, settings.jwt_issuer)
+    actors = Actors(identity, service_keys, opened.senders)
     names = NamedMembers(identities, settings.jwt_issuer)
+    batches = CallerTurns(at_once=BATCHES_AT_ONCE, per_caller=BATCHES_PER_CALLER, total=BATCHES)
     reads = CallerTurns(at_once=READS_AT_ONCE, per_caller=READS_PER_CALLER, total=READS)
     http: list[BaseRoute] = [
         *ChatRoutes(
@@ -234,6 +238,9 @@ def build(
             reads,
         ).routes(),
         *ReactionRoutes(actors, opened.members, opened.node, metrics.clients).routes(),
+        *MessageBatchRoutes(
+            actors, service_keys, opened.node, metrics.clients, settings.max_text_length, batches
+        ).routes(),
         *ChatActivityRoutes(actors, opened.members, opened.node, context.limits).routes(),
         *ArrangementRoutes(actors, opened.members, opened.chat_lists, opened.node, context.limits).routes(),
         *PresenceRoutes(actors, opened.members, opened.context.present_people).routes(),

@@ -11,6 +11,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from gateway.authentication.represented_users import RepresentedUsers
 from gateway.config.settings import Settings
 from gateway.config.webhooks import read_webhooks
 from gateway.delivery.history import History
@@ -28,6 +29,7 @@ from gateway.interfaces.rooms import RoomInbox, Store
 from gateway.interfaces.session import OpenSession
 from gateway.interfaces.tickets import Tickets
 from gateway.interfaces.transcripts import Transcripts
+from gateway.interfaces.users.senders import Senders
 from gateway.metrics import Metrics
 from gateway.metrics.process import measure_loop_lag
 from gateway.node.broker_listener import BrokerHandler
@@ -60,9 +62,11 @@ from storage.log.event_ranges import EventRanges
 from storage.log.transcript_retention import TranscriptRetention
 from storage.log.transcripts import open_transcripts
 from storage.outbox.queue import Outbox
+from storage.repositories.auth.accounts import Accounts
 from storage.repositories.chat_lists import StoredChatLists
 from storage.repositories.chats import Chats
 from storage.repositories.contacts import ContactRepository
+from storage.repositories.identities import Identities
 from storage.repositories.profiles import Profiles
 from storage.repositories.quotas import Quotas
 from storage.repositories.revocations import Revocations
@@ -104,6 +108,7 @@ class OpenNode:
     chat_policy: ChatPolicy
     rooms: RoomRepository
     inbox: RoomInbox
+    senders: Senders
     presence: Presence
     tickets: Tickets
     broker: Broker
@@ -139,6 +144,7 @@ async def open_node(
     evictions = Evictions(subscriptions, membership)
     revocation_log = Revocations(database)
     revocation_list = RevocationList(revocation_log)
+    senders = RepresentedUsers(Accounts(database), Identities(database), revocation_list, settings.jwt_issuer)
     await revocation_list.load()
     async with AsyncExitStack() as stack:
         failures: list[str] = []
@@ -298,6 +304,7 @@ async def open_node(
             chat_policy=chat_policy,
             rooms=rooms,
             inbox=inbox,
+            senders=senders,
             presence=redis.presence,
             tickets=redis.tickets,
             broker=redis.broker,

@@ -55,17 +55,22 @@ class Problem(HttpApiError):
         self.headers = dict(headers or {})
         self.members = members
 
-    def response(self) -> Response:
-        """The document; never cached."""
-        document = {
+    def document(self) -> dict[str, object]:
+        """What the response says."""
+        return {
             "title": self.status.phrase,
             "status": self.status.value,
             "code": self.code,
             "detail": self.detail,
             **self.members,
         }
+
+    def response(self) -> Response:
+        """The document; never cached."""
         headers = {"Cache-Control": "no-store", **self.headers}
-        return Response(orjson.dumps(document), self.status.value, headers, media_type="application/problem+json")
+        return Response(
+            orjson.dumps(self.document()), self.status.value, headers, media_type="application/problem+json"
+        )
 
 
 def forbidden_origin() -> Problem:

@@ -1,39 +1,20 @@
 """Who an HTTP caller is: a user, a service, or a service that acts for a user; and their access to a chat."""
 
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Any
 
 from starlette.requests import Request
 
 from gateway.authentication.authenticator import Authenticator
-from gateway.authentication.credential_resolver import People
 from gateway.authentication.credentials import NoCredentials, find_credentials
-from gateway.http.problems import banned, invalid_field, not_found
+from gateway.http.problems import Problem, banned, invalid_field, not_found
 from gateway.interfaces.membership import ChatAccess, Memberships, access_to
-from gateway.interfaces.revocations import RevocationCheck
-from gateway.protocol.codes import Close
-from gateway.protocol.ids import id_in
+from gateway.interfaces.users.senders import SenderFault, Senders, Unrepresentable
 from httpapi.audit.facts import note_user
 from httpapi.operation import ON_BEHALF_OF
 from httpapi.service_keys import ServiceKeys
-from storage.auth_records import Credential
 from storage.records import SYSTEM, Person
-
-MAX_SUBJECT: Final = 255
-_SUBJECT: Final = "sub:"
-
-
-class Subjects(Protocol):
-    """Users by what an external issuer calls them. Implemented in `storage.repositories.identities`."""
-
-    async def by_subject(self, subject: str, issuer: str) -> Person | None:
-        """The user with this `sub` at this issuer, or at any if it is empty; None if there is not exactly one.
-
-        Raises: StorageUnavailable.
-        """
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,22 +39,10 @@ class Actor:
 class Actors:
     """Finds out who acts in operations that take a user's token or a service key."""
 
-    def __init__(
-        self,
-        identity: Authenticator,
-        service_keys: ServiceKeys,
-        people: People,
-        subjects: Subjects,
-        revocations: RevocationCheck,
-        issuer: str = "",
-    ) -> None:
-        """`issuer` is the external issuer's name, if it is known."""
+    def __init__(self, identity: Authenticator, service_keys: ServiceKeys, senders: Senders) -> None:
         self._identity = identity
         self._service_keys = service_keys
-        self._people = people
-        self._subjects = subjects
-        self._issuer = issuer
-        self._revocations = revocations
+        self._senders = senders
 
     async def of(self, request: Request, endpoint: Callable[..., Any]) -> Actor:
         """Who acts. A request with a service key is the service's, whatever token it has.
@@ -114,27 +83,36 @@ class Actors:
         actor = await self.of(request, endpoint)
         return actor.person or SYSTEM, actor
 
-    async def _represented(self, name: str) -> Person:
+    async def represent(self, names: Collection[str]) -> dict[str, Person | Problem]:
+        """The user of each name, or why a service cannot act for them; at most 500 names.
+
+        Raises: StorageUnavailable.
+        """
+        found = await self._senders.find(names)
+        return {
+            name: _problem(sender) if isinstance(sender, Unrepresentable) else sender for name, sender in found.items()
+        }
+
+    async def _represented(self, header: str) -> Person:
         try:
-            name = name.encode("latin-1").decode()
+            name = header.encode("latin-1").decode()
         except UnicodeDecodeError:
             raise invalid_field(f"{ON_BEHALF_OF.name} must be UTF-8.") from None
-        subject = name.removeprefix(_SUBJECT)
-        if subject != name:
-            if not 0 < len(subject) <= MAX_SUBJECT or "\x00" in subject:
-                raise invalid_field(f"A subject in {ON_BEHALF_OF.name} has 1 to {MAX_SUBJECT} characters.")
-            person = await self._subjects.by_subject(subject, self._issuer)
-        elif (user_id := id_in(name)) is not None:
-            person = await self._people.by_id(user_id)
-        else:
-            raise invalid_field(f"{ON_BEHALF_OF.name} is a user's id, or `sub:` and a subject of the external issuer.")
-        if person is None:
-            raise not_found()
-        refusal = self._revocations.refusal(Credential(person.id, expires_at=time.time(), issued_at=int(time.time())))
-        if refusal is not None and refusal.code is Close.BANNED:
-            raise banned(refusal.reason)
+        person = (await self.represent([name]))[name]
+        if isinstance(person, Problem):
+            raise person
         note_user(person.id)
         return person
+
+
+def _problem(nobody: Unrepresentable) -> Problem:
+    match nobody.fault:
+        case SenderFault.INVALID:
+            return invalid_field("A service acts for a user's id, or `sub:` and a subject of 1 to 255 characters.")
+        case SenderFault.UNKNOWN:
+            return not_found()
+        case SenderFault.BANNED:
+            return banned(nobody.reason)
 
 
 async def see_chat(membership: Memberships, chat_id: int, user_id: int | None) -> ChatAccess:

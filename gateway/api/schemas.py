@@ -79,6 +79,29 @@ class MessagePage(TypedDict):
     epoch: str
 
 
+class ProblemObject(TypedDict):
+    """Why a message was not stored; `code` is stable, `detail` a sentence for people."""
+
+    title: str
+    status: int
+    code: str
+    detail: str
+
+
+class BatchResult(TypedDict):
+    """What became of one message: it is stored (201), was stored before (200), or has a problem."""
+
+    status: int
+    message: NotRequired[MessageObject]
+    problem: NotRequired[ProblemObject]
+
+
+class BatchResults(TypedDict):
+    """The outcomes of the messages, in the order of the request."""
+
+    results: list[BatchResult]
+
+
 class MemberObject(TypedDict):
     """A member of a chat, who has read up to `read_seq`."""
 

@@ -69,10 +69,11 @@ class CallRates:
 _AT_ONCE: Final[Mapping[Cost, Mapping[CallLimit, int]]] = {
     Cost.LIST: {CallLimit.REQUESTS: 1, CallLimit.LISTS: 1},
     Cost.REQUEST: {CallLimit.REQUESTS: 1},
+    Cost.MESSAGES: {CallLimit.REQUESTS: 1},
     Cost.ADD_MEMBERS: {CallLimit.REQUESTS: 1},
     Cost.CREATE_CHAT: {CallLimit.REQUESTS: 1},
 }
-"""What counts before the body is read; `count_rows` counts the rest."""
+"""What counts before the body is read; `count_rows` and `count_requests` count the rest."""
 _DETAILS: Final = {
     CallLimit.REQUESTS: "You have sent too many requests, please wait.",
     CallLimit.LISTS: "You have read too many lists, please wait.",
@@ -204,3 +205,13 @@ async def count_rows(request: Request, *, chats: int = 0, members: int = 0) -> N
     call: _Call | None = request.scope.get(_CALL)
     if call is not None:
         await call.count({CallLimit.CHATS: chats, CallLimit.MEMBERS: members})
+
+
+async def count_requests(request: Request, number: int) -> None:
+    """Count the request as so many more, all or none of them, for its caller.
+
+    Raises: Problem (429).
+    """
+    call: _Call | None = request.scope.get(_CALL)
+    if call is not None:
+        await call.count({CallLimit.REQUESTS: number})

@@ -14,6 +14,7 @@ class Cost(Enum):
     UNCOUNTED = "uncounted"  # probes, public keys, and what auth limits by itself
     REQUEST = "request"
     LIST = "list"  # a request, and a list of chats or members
+    MESSAGES = "messages"  # a request for each message
     ADD_MEMBERS = "add_members"  # a request, and each member that is named
     CREATE_CHAT = "create_chat"  # a request, a chat, and each member that is named, the creator included
 
@@ -30,6 +31,7 @@ COSTS: Final[Mapping[str, Cost]] = {
     "PUT /api/v1/chats/{chat_id}/owner": Cost.REQUEST,
     "GET /api/v1/chats/{chat_id}/messages": Cost.REQUEST,
     "POST /api/v1/chats/{chat_id}/messages": Cost.REQUEST,
+    "POST /api/v1/messages": Cost.MESSAGES,
     "PATCH /api/v1/chats/{chat_id}/messages/{message_id}": Cost.REQUEST,
     "DELETE /api/v1/chats/{chat_id}/messages/{message_id}": Cost.REQUEST,
     "PUT /api/v1/chats/{chat_id}/messages/{message_id}/reactions/{key}": Cost.REQUEST,

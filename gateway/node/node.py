@@ -6,7 +6,9 @@ only at its exact position. Redis only speeds up delivery; the database is the t
 
 import asyncio
 import logging
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 from gateway.delivery.hub import Hub, LocalChat
 from gateway.delivery.repair import Repair
@@ -240,13 +242,15 @@ class Node:
         if isinstance(admitted, RateLimited):
             return admitted
         future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
-
-        def done(outcome: Outcome) -> None:
-            if not future.done():
-                future.set_result(outcome)
-
-        self.submit(event, done, admitted=admitted)
+        self.submit(event, partial(_settle, future), admitted=admitted)
         return await future
+
+    async def post_all(self, events: Sequence[NewEvent]) -> list[Outcome]:
+        """Store many events at once, and deliver them; those of a chat in this order. They count against no limit."""
+        futures: list[asyncio.Future[Outcome]] = [asyncio.get_running_loop().create_future() for _ in events]
+        for event, future in zip(events, futures, strict=True):
+            self.submit(event, partial(_settle, future))
+        return await asyncio.gather(*futures)
 
     def _has_delivered(self, event: ChatEvent) -> bool:
         local = self._hub.chat(event.chat_id)
@@ -291,6 +295,11 @@ class Node:
     def _is_large(self, chat_id: int) -> bool:
         local = self._hub.chat(chat_id)
         return local is not None and local.present_count > LARGE_CHAT
+
+
+def _settle(future: asyncio.Future[Outcome], outcome: Outcome) -> None:
+    if not future.done():  # its caller may be cancelled
+        future.set_result(outcome)
 
 
 def _entry(event: NewEvent) -> str:

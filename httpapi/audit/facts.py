@@ -61,6 +61,7 @@ def note(
     everywhere: bool | None = None,
     new_owner_id: int | None = None,
     members: int | None = None,
+    messages: int | None = None,
     kind: str | None = None,
     reason: str | None = None,
 ) -> None:
@@ -79,7 +80,7 @@ def note(
     if login:
         notes.facts["login"] = clean(login, MAX_LOGIN)
     numbers = {"until": until, "issued_before": issued_before, "everywhere": everywhere}
-    numbers |= {"new_owner_id": new_owner_id, "members": members}
+    numbers |= {"new_owner_id": new_owner_id, "members": members, "messages": messages}
     notes.facts |= {name: int(number) for name, number in numbers.items() if number is not None}
 
 

@@ -121,6 +121,16 @@ class Database:
             return f"= ANY ({placeholder}::bigint[])"
         return f"IN (SELECT value FROM json_each({placeholder}))"
 
+    def texts(self, values: Iterable[str]) -> object:
+        """Many texts as one value of a statement, for the condition of `among_texts`."""
+        return list(values) if self.postgres is not None else json.dumps(list(values))
+
+    def among_texts(self, placeholder: str) -> str:
+        """The condition that a column is one of the `texts` passed for this placeholder."""
+        if self.postgres is not None:
+            return f"= ANY ({placeholder}::text[])"
+        return f"IN (SELECT value FROM json_each({placeholder}))"
+
     def pairs(self, values: Iterable[tuple[int, int]]) -> list[object]:
         """Many pairs of ids as the values of a statement's first placeholders, for `pairs_table`."""
         pairs = [(a, b) for a, b in values if are_ids(a, b)]

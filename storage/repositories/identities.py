@@ -8,7 +8,8 @@ Names and picture follow the tokens, see `storage.repositories.users.claimed_pro
 """
 
 import hashlib
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from time import time
 from typing import Final
@@ -29,9 +30,6 @@ _DIGEST_LENGTHS: Final = (8, 64)  # short to be readable; complete if the short 
 _FIND: Final = f"""
     SELECT {PERSON_COLUMNS}, {FOLLOWED_COLUMNS} FROM identities i JOIN users u ON u.id = i.user_id
     WHERE i.issuer = $1 AND i.subject = $2"""
-_OF_SUBJECT: Final = f"""
-    SELECT {PERSON_COLUMNS} FROM identities i JOIN users u ON u.id = i.user_id
-    WHERE i.subject = $1 AND (i.issuer = $2 OR $2 = '') LIMIT 2"""
 
 
 class Identities:
@@ -40,6 +38,9 @@ class Identities:
     def __init__(self, database: Database, now: Callable[[], float] = time) -> None:
         self._database = database
         self._claimed = ClaimedProfiles(database, now)
+        self._of_subjects = f"""
+            SELECT i.subject, {PERSON_COLUMNS} FROM identities i JOIN users u ON u.id = i.user_id
+            WHERE i.subject {database.among_texts("$1")} AND (i.issuer = $2 OR $2 = '')"""
 
     async def person(self, issuer: str, subject: str, name: str, claimed: ClaimedProfile = NOTHING_CLAIMED) -> Person:
         """The user with this identity, created if missing; one query if it exists and `claimed` says nothing new.
@@ -61,10 +62,11 @@ class Identities:
                 return made
         raise AssertionError("two identities have one SHA-256")
 
-    async def by_subject(self, subject: str, issuer: str) -> Person | None:
-        """The user whom this issuer, or any if it is empty, calls `subject`; None if there is not exactly one."""
-        rows = await self._database.fetch(_OF_SUBJECT, subject, issuer)
-        return person_of(rows[0], "id") if len(rows) == 1 else None
+    async def by_subjects(self, subjects: Collection[str], issuer: str) -> dict[str, Person]:
+        """The users whom this issuer, or any if it is empty, calls so; without subjects that are not exactly one's."""
+        rows = await self._database.fetch(self._of_subjects, self._database.texts(subjects), issuer)
+        named = Counter(row["subject"] for row in rows)
+        return {row["subject"]: person_of(row, "id") for row in rows if named[row["subject"]] == 1}
 
     async def _find(self, issuer: str, subject: str) -> Row | None:
         rows = await self._database.fetch(_FIND, issuer, subject)

@@ -49,6 +49,7 @@ BODIES: dict[str, Any] = {
     "POST /api/v1/chats": {"kind": "group"},
     "POST /api/v1/chats (service or support)": {"kind": "support"},
     "POST /api/v1/chats/{chat_id}/messages": {"text": "hi"},
+    "POST /api/v1/messages": {"items": [{"chat_id": 1, "text": "hi", "client_msg_id": "b"}]},
     "PATCH /api/v1/chats/{chat_id}/messages/{message_id}": {"text": "new"},
     "PATCH /api/v1/chats/{chat_id}/me": {"pinned": True},
     "POST /api/v1/chats/{chat_id}/read": {},

@@ -10,9 +10,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute
 
-from gateway.api.chat_access import MAX_SUBJECT, Actor, Actors, see_chat
+from gateway.api.chat_access import Actor, Actors, see_chat
 from gateway.api.schemas import MemberList, MemberObject, answer, member_object
 from gateway.authentication.credential_resolver import IdentityStore
+from gateway.authentication.represented_users import MAX_SUBJECT
 from gateway.http.call_limits import count_rows
 from gateway.http.parameters import QueryCursor, QueryNumber, path_id
 from gateway.http.problems import Problem, forbidden, invalid_field, not_found

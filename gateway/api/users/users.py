@@ -11,10 +11,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute
 
-from gateway.api.chat_access import MAX_SUBJECT
 from gateway.api.schemas import answer
 from gateway.authentication.authenticator import Authenticator
 from gateway.authentication.credential_resolver import IdentityStore
+from gateway.authentication.represented_users import MAX_SUBJECT
 from gateway.http.parameters import ANY_TEXT, path_id, path_segment
 from gateway.http.problems import Problem, invalid_field, not_found
 from gateway.protocol.codes import ErrorCode

@@ -59,6 +59,7 @@ HTTP: Final[Mapping[str, Rule]] = {
     "PUT /api/v1/chats/{chat_id}/owner": Rule(_OWNER, Scope.CHATS),
     "GET /api/v1/chats/{chat_id}/messages": Rule(_READERS, Scope.MESSAGES),
     "POST /api/v1/chats/{chat_id}/messages": Rule(_MEMBERS, Scope.MESSAGES),
+    "POST /api/v1/messages": Rule(_NO_ONE, Scope.MESSAGES),
     "PATCH /api/v1/chats/{chat_id}/messages/{message_id}": Rule(_MEMBERS, Scope.MESSAGES),
     "DELETE /api/v1/chats/{chat_id}/messages/{message_id}": Rule(_MEMBERS, Scope.MESSAGES),
     "PUT /api/v1/chats/{chat_id}/messages/{message_id}/reactions/{key}": Rule(_MEMBERS, Scope.MESSAGES, for_users=True),

@@ -20,6 +20,7 @@ from gateway.api.chats.chats import ChatRoutes
 from gateway.api.chats.lists import ChatListRoutes
 from gateway.api.chats.members import MemberRoutes, NamedMembers
 from gateway.api.chats.presence import PresenceRoutes
+from gateway.api.message_batch import MessageBatchRoutes
 from gateway.api.messages import MessageRoutes
 from gateway.api.reactions import ReactionRoutes
 from gateway.api.users.people import PeopleRoutes
@@ -27,6 +28,7 @@ from gateway.api.users.users import UserRoutes
 from gateway.authentication.authenticator import Authenticator
 from gateway.authentication.credential_resolver import CredentialResolver
 from gateway.authentication.origins import Origins
+from gateway.authentication.represented_users import RepresentedUsers
 from gateway.config.choices import Adding, StaffChats
 from gateway.delivery.history import History
 from gateway.delivery.hub import Hub
@@ -108,6 +110,9 @@ class FakeNode:
         outcome: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         self._log.submit(event, outcome.set_result)
         return await outcome
+
+    async def post_all(self, events: Sequence[NewEvent]) -> list[Outcome]:
+        return [self.answer or await self.post(event, is_limited=False) for event in events]  # type: ignore[misc]
 
     async def mark_read(self, chat_id: int, person: Person, seq: int, connection_id: str) -> None:
         assert connection_id == ""
@@ -252,7 +257,7 @@ async def open_world(
         history = History(hub, log, ReplayCache(log, tasks))
         service_keys = ServiceKeys(SERVICE_KEYS)
         identities = Identities(database)
-        actors = Actors(identity, service_keys, accounts, identities, revocations)
+        actors = Actors(identity, service_keys, RepresentedUsers(accounts, identities, revocations))
         command_limits = CommandLimits(CommandRates(edits=2))
         contacts, staff, limits = ContactRepository(database), StaffRepository(database), LocalLimits(strangers)
         policy = ChatPolicy(staff, contacts, limits, most=strangers, staff_chats=staff_chats, adding=adding)
@@ -271,6 +276,7 @@ async def open_world(
             *PeopleRoutes(identity, service_keys, contacts, staff).routes(),
             *MessageRoutes(actors, chats, history, node, metrics.clients, MAX_TEXT, reads).routes(),
             *ReactionRoutes(actors, chats, node, metrics.clients).routes(),
+            *MessageBatchRoutes(actors, service_keys, node, metrics.clients, MAX_TEXT, reads).routes(),
             *ChatActivityRoutes(actors, chats, node, command_limits).routes(),
             *ArrangementRoutes(actors, chats, StoredChatLists(database), node, command_limits).routes(),
             *UserRoutes(identity, service_keys, Profiles(database), identities, ISSUER).routes(),
