@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 
 from gateway.authentication.represented_users import RepresentedUsers
 from gateway.config.settings import Settings
-from gateway.config.webhooks import read_webhooks
 from gateway.delivery.history import History
 from gateway.delivery.hub import Hub
 from gateway.delivery.repair import INTERVAL_S, Repair
@@ -47,6 +46,7 @@ from gateway.node.room_inbox import StoreInbox
 from gateway.node.upkeep.people_names import PeopleNames
 from gateway.node.user_feed import UserFeed
 from gateway.node.user_sessions import UserSessions
+from gateway.outlet import add_outlet
 from gateway.redis.backend import RedisEvents, open_redis
 from gateway.redis.namespace import Namespace
 from gateway.server.health import Health
@@ -54,14 +54,12 @@ from gateway.server.startup import StartupBarrier
 from gateway.sessions.command_limits import SOCKETS_AN_OWNER, CommandLimits, CommandRates
 from gateway.sessions.context import SessionContext
 from gateway.tasks import Tasks
-from gateway.webhooks.outlet import Outlet, wanted_by
+from gateway.webhooks.outlet import Outlet
 from storage.database.database import Database
 from storage.database.store_identity import store_id
 from storage.log.chat_log import open_chat_log
-from storage.log.event_ranges import EventRanges
 from storage.log.transcript_retention import TranscriptRetention
 from storage.log.transcripts import open_transcripts
-from storage.outbox.queue import Outbox
 from storage.repositories.auth.accounts import Accounts
 from storage.repositories.chat_lists import StoredChatLists
 from storage.repositories.chats import Chats
@@ -173,16 +171,13 @@ async def open_node(
         )
         health = Health(redis.broker, gate, failures)
         health.watch_peers(redis.differences)
-        webhooks = read_webhooks(settings)
-        outbox = Outbox(database)
-        outlet = Outlet(outbox, EventRanges(database), metrics.webhooks)
-        await outlet.add_webhooks(stack, webhooks, allows_private=settings.webhook_allow_private)
+        outbox, outlet = await add_outlet(stack, settings, database, node_id, metrics, failures)
 
         def on_batch(size: int, seconds: float) -> None:
             metrics.delivery.committed(size, seconds)
             outlet.stir()
 
-        log = await stack.enter_async_context(open_chat_log(database, on_batch, wanted_by(webhooks)))
+        log = await stack.enter_async_context(open_chat_log(database, on_batch, outlet.wanted))
         transcripts = await stack.enter_async_context(open_transcripts(database, metrics.delivery.transcribed))
         tasks = Tasks()
         stack.push_async_callback(tasks.close)

@@ -103,6 +103,12 @@ class Settings:
         "messages",
         "the queue in RabbitMQ; only one database may use it in its virtual host; dead letters go to `….dead`",
     )
+    events_exchange: str = _setting(
+        values.queue_name,
+        "",
+        "a topic exchange in RabbitMQ that gets events (docs/webhooks.md); needs `AMQP_URL`",
+        shown="none",
+    )
     postgres_host: str = _setting(values.database_host, "", "PostgreSQL in separate settings: the host", shown="none")
     postgres_port: int = _setting(values.port, 5432, "the port of PostgreSQL")
     postgres_db: str = _setting(values.text, "app", "the name of the database")

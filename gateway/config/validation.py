@@ -47,6 +47,8 @@ def parse(texts: Mapping[str, str]) -> Settings:
     settings = Settings(**{**_derived(Settings(**parsed)), **parsed})
     if settings.keys_secret and settings.keys_secret_file:
         raise SettingsError(["KEYS_SECRET and KEYS_SECRET_FILE exclude each other."])
+    if settings.events_exchange and not settings.amqp_url:
+        raise SettingsError(["EVENTS_EXCHANGE needs AMQP_URL."])
     if problems := _unsafe(settings):
         raise SettingsError(problems)
     return settings

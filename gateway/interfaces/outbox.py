@@ -9,16 +9,19 @@ from storage.outbox_records import Backlog, DeadLetter, ExtraEvent, Head, Logged
 
 
 class OutsideEvent(Struct, frozen=True, gc=False):
-    """An event as it leaves the system. `id` is the same in every attempt; `json` is the whole event, encoded."""
+    """An event as it leaves the system. `id` is the same in every attempt; `json` is the whole event, encoded.
+
+    `key` is the id of its chat, or of its user if it is of no chat.
+    """
 
     id: str
     type: str
-    chat_id: int | None
+    key: str
     json: bytes
 
 
 class EventSender(Protocol):
-    """Sends events to one endpoint. Implemented by `gateway.webhooks.webhook`."""
+    """Sends events to one endpoint. Implemented by `gateway.webhooks.webhook` and `gateway.rabbitmq.exchange`."""
 
     async def send(self, events: Sequence[OutsideEvent]) -> None:
         """Return once the endpoint has taken all of them, within seconds.

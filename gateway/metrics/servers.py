@@ -16,7 +16,7 @@ REDIS_EVENTS: Final = (
     "lease_abandoned",
     "node_swept",
 )
-QUEUE_LINKS: Final = ("publish", "consume")
+QUEUE_LINKS: Final = ("publish", "consume", "events")
 
 
 class ServerMetrics:

@@ -161,10 +161,17 @@ class Link:
         channel.close_callbacks.add(lambda *_: lost.set())
         underlying = await channel.get_underlay_channel()
         underlying.on_consumer_cancel_callbacks.add(lambda _: lost.set())  # the queue was deleted, or moved
+        await self._declare(channel)
+        return channel
+
+    async def _declare(self, channel: AbstractChannel) -> None:
+        """Declare what this connection uses.
+
+        Raises: QueueRefused if the queue belongs to another store.
+        """
         await self._claim(channel)
         for name in (self._names.inbound, self._names.dead):  # no arguments: other programs declare the same queues
             await channel.declare_queue(name, durable=True)
-        return channel
 
     async def _claim(self, channel: AbstractChannel) -> None:
         """Claim the queue for this store.

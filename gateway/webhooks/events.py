@@ -36,7 +36,7 @@ def logged_event(epoch: str, entry: LoggedEvent, type_: EventType) -> OutsideEve
         "seq": event.seq,
         "data": message_object(event),
     }
-    return OutsideEvent(id_, type_.value, event.chat_id, to_json(fields))
+    return OutsideEvent(id_, type_.value, str(event.chat_id), to_json(fields))
 
 
 def extra_event(epoch: str, entry: ExtraEvent) -> OutsideEvent:
@@ -52,4 +52,4 @@ def extra_event(epoch: str, entry: ExtraEvent) -> OutsideEvent:
     if is_chat:
         fields |= {"chat_id": entry.stream, "seq": entry.after_seq}
     fields["data"] = orjson.Fragment(entry.data)
-    return OutsideEvent(id_, entry.type, entry.stream if is_chat else None, to_json(fields))
+    return OutsideEvent(id_, entry.type, str(abs(entry.stream)), to_json(fields))

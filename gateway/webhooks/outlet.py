@@ -18,13 +18,10 @@ from storage.outbox_records import Wanted
 
 logger = logging.getLogger("gateway.webhooks")
 
+EXCHANGE: Final = "exchange"
+"""The name of the endpoint that is the exchange of RabbitMQ; no webhook has it."""
 MEASURE_S: Final = 15.0
 """Between two measurements of what waits."""
-
-
-def wanted_by(webhooks: Sequence[Webhook]) -> Wanted:
-    """What the commits must write to the outbox."""
-    return Wanted({webhook.name: frozenset(webhook.events) for webhook in webhooks})
 
 
 class Outlet:
@@ -38,6 +35,11 @@ class Outlet:
         self._endpoints: dict[str, EndpointMetrics] = {}
         self.types: dict[str, frozenset[str]] = {}
         """The types of events that each endpoint gets, by its name."""
+
+    @property
+    def wanted(self) -> Wanted:
+        """What the commits must write to the outbox."""
+        return Wanted(dict(self.types))
 
     def add(self, name: str, types: frozenset[str], sender: EventSender, *, give_up_s: float | None = None) -> None:
         """Add an endpoint before `start`."""

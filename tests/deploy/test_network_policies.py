@@ -42,6 +42,7 @@ def _in(policy: dict[str, Any], port: str) -> list[Any]:
         ({"credentials": {"AMQP_URL": {"secret": "mq"}}}, {POSTGRES, REDIS, RABBITMQ}, {POSTGRES, REDIS}, {POSTGRES}),
         ({"settings": {"IS_PROXY": True}}, {POSTGRES, REDIS, WEB}, {POSTGRES, REDIS}, {POSTGRES}),
         ({"credentials": {"JWKS_URL": {"secret": "id"}}}, {POSTGRES, REDIS, WEB}, {POSTGRES, REDIS}, {POSTGRES}),
+        ({"credentials": {"WEBHOOKS": {"secret": "app"}}}, {POSTGRES, REDIS, WEB}, {POSTGRES, REDIS}, {POSTGRES}),
         (
             {"credentials": {"PASSWORD_RESET_HOOK": {"secret": "mail"}}},
             {POSTGRES, REDIS},
@@ -66,6 +67,7 @@ def _in(policy: dict[str, Any], port: str) -> list[Any]:
         "RabbitMQ",
         "the echo's upstream",
         "outside keys",
+        "webhooks",
         "hook of resets",
         "Sentinels",
         "an upstream's port",

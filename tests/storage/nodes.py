@@ -73,6 +73,18 @@ class Node:
         return await self.log.events_after(chat_id, 0, 100_000)
 
 
+def node_over(database: Database, log: StoredChatLog, batches: list[int] | None = None) -> Node:
+    """A node over an open database and log."""
+    return Node(
+        database,
+        log,
+        Chats(database),
+        StoredChatLists(database),
+        Accounts(database),
+        [] if batches is None else batches,
+    )
+
+
 @asynccontextmanager
 async def open_node(url: str) -> AsyncIterator[Node]:
     """A node on the migrated database at `url`."""
@@ -81,7 +93,7 @@ async def open_node(url: str) -> AsyncIterator[Node]:
         open_database(url) as database,
         open_chat_log(database, on_batch=lambda size, _seconds: batches.append(size)) as log,
     ):
-        yield Node(database, log, Chats(database), StoredChatLists(database), Accounts(database), batches)
+        yield node_over(database, log, batches)
 
 
 def message(chat_id: int, sender: Person, text: str = "hello", client_msg_id: str | None = None) -> NewEvent:

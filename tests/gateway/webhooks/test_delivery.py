@@ -12,15 +12,13 @@ from gateway.metrics import Registry
 from gateway.metrics.webhooks import WebhookMetrics
 from gateway.tasks import Tasks
 from gateway.webhooks import delivery
-from gateway.webhooks.outlet import Outlet, wanted_by
+from gateway.webhooks.outlet import Outlet
 from storage.database.database import open_database
 from storage.log.chat_log import open_chat_log
 from storage.log.event_ranges import EventRanges
 from storage.outbox.queue import Outbox
-from storage.outbox_records import EventType
-from storage.repositories.auth.accounts import Accounts
-from storage.repositories.chats import Chats
-from tests.storage.nodes import Node, deletion, edit, message, outcomes
+from storage.outbox_records import EventType, Wanted
+from tests.storage.nodes import Node, deletion, edit, message, node_over, outcomes
 from tests.support.migrated import make_store
 from tests.support.receiver import SECRET, Receiver, run_receiver
 
@@ -40,12 +38,12 @@ async def open_sending(url: str, *webhooks: Webhook) -> AsyncIterator[tuple[Node
         outlet = Outlet(outbox, EventRanges(database), WebhookMetrics(registry))
         await outlet.add_webhooks(stack, webhooks, allows_private=True)
         log = await stack.enter_async_context(
-            open_chat_log(database, lambda size, seconds: outlet.stir(), wanted_by(webhooks))
+            open_chat_log(database, lambda size, seconds: outlet.stir(), outlet.wanted)
         )
         tasks = Tasks()
         outlet.start(tasks)
         stack.push_async_callback(tasks.close)
-        yield Node(database, log, Chats(database), Accounts(database), []), outbox, registry
+        yield node_over(database, log), outbox, registry
 
 
 def hook(receiver: Receiver, name: str = "one", **more: Any) -> Webhook:
@@ -196,9 +194,9 @@ async def test_claims_of_a_dead_node_are_delivered(
 ) -> None:
     await make_store(database_url)
     async with open_sending(database_url) as (node, outbox, _):
-        wanted = wanted_by([hook(receiver)])
+        wanted = Wanted({"one": frozenset(EventType)})
         async with open_chat_log(node.database, wanted=wanted) as log:
-            dying = Node(node.database, log, node.chats, node.accounts, [])
+            dying = node_over(node.database, log)
             ann = await dying.person("ann")
             chat = await dying.group(ann)
             await outcomes([dying.submit(message(chat, ann)) for _ in range(3)])

@@ -12,9 +12,7 @@ from storage.log.event_ranges import EventRanges
 from storage.outbox.queue import Outbox
 from storage.outbox_records import EventType, Head, Wanted
 from storage.records import Person
-from storage.repositories.auth.accounts import Accounts
-from storage.repositories.chats import Chats
-from tests.storage.nodes import Node, deletion, edit, message, outcomes
+from tests.storage.nodes import Node, deletion, edit, message, node_over, outcomes
 
 MESSAGES = frozenset({EventType.MESSAGE_CREATED, EventType.MESSAGE_EDITED, EventType.MESSAGE_DELETED})
 WANTED = Wanted({"one": MESSAGES})
@@ -24,7 +22,7 @@ WANTED = Wanted({"one": MESSAGES})
 async def open_noting(url: str, wanted: Wanted = WANTED) -> AsyncIterator[tuple[Node, Outbox]]:
     """A node whose commits write to the outbox."""
     async with open_database(url) as database, open_chat_log(database, wanted=wanted) as log:
-        yield Node(database, log, Chats(database), Accounts(database), []), Outbox(database)
+        yield node_over(database, log), Outbox(database)
 
 
 @pytest.fixture
