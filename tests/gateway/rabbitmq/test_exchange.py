@@ -102,7 +102,7 @@ async def test_exchange_of_another_kind_is_an_outage(rabbitmq_server: RabbitServ
             await other.delete()
 
 
-async def test_events_committed_around_a_broker_restart_all_arrive_in_order(
+async def test_events_around_a_broker_restart_arrive_in_order(
     sqlite_url: str, rabbitmq_server: RabbitServer, received: list[AbstractIncomingMessage]
 ) -> None:
     await make_store(sqlite_url)
