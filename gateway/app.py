@@ -19,6 +19,7 @@ from gateway.api.chats.chats import ChatRoutes
 from gateway.api.chats.links import LinkRoutes
 from gateway.api.chats.lists import ChatListRoutes
 from gateway.api.chats.members import MemberRoutes, NamedMembers
+from gateway.api.chats.one_chat import OneChatRoutes
 from gateway.api.chats.presence import PresenceRoutes
 from gateway.api.commands import CommandDialect, CommandRoutes
 from gateway.api.message_batch import MessageBatchRoutes
@@ -212,7 +213,7 @@ def build(
     )
     quota = EchoQuota(opened.byte_quotas, echo_limits, opened.tasks)
     echo = EchoService(opened.transcripts, opened.tasks, metrics.clients, upstream, quota)
-    actors = Actors(identity, service_keys, opened.senders)
+    actors = Actors(identity, service_keys, opened.senders, opened.members)
     names = NamedMembers(identities, settings.jwt_issuer)
     batches = CallerTurns(at_once=BATCHES_AT_ONCE, per_caller=BATCHES_PER_CALLER, total=BATCHES)
     reads = CallerTurns(at_once=READS_AT_ONCE, per_caller=READS_PER_CALLER, total=READS)
@@ -225,6 +226,7 @@ def build(
             opened.member_changes,
             ChatListRoutes(actors, opened.members, opened.chat_lists, reads),
         ).routes(),
+        *OneChatRoutes(actors, opened.members, opened.chat_setup, opened.chat_changes).routes(),
         *MemberRoutes(actors, names, opened.chat_policy, opened.members, opened.member_changes).routes(),
         *PeopleRoutes(identity, service_keys, opened.contacts, opened.staff).routes(),
         *UserRoutes(identity, service_keys, profiles, identities, settings.jwt_issuer).routes(),

@@ -20,6 +20,7 @@ from gateway.delivery.replay_cache import ReplayCache
 from gateway.delivery.subscription import SubscriptionRegistry
 from gateway.interfaces.broker import Broker
 from gateway.interfaces.client_registry import ClientRegistry
+from gateway.interfaces.membership import ChatSetup
 from gateway.interfaces.outbox import OutboxQueue
 from gateway.interfaces.presence import Presence
 from gateway.interfaces.rate_limits import ByteQuotas, CallerBuckets
@@ -32,6 +33,7 @@ from gateway.interfaces.users.senders import Senders
 from gateway.metrics import Metrics
 from gateway.metrics.process import measure_loop_lag
 from gateway.node.broker_listener import BrokerHandler
+from gateway.node.chat_changes import ChatChanges
 from gateway.node.evictions import Evictions, expire
 from gateway.node.leave_queue import LeaveQueue
 from gateway.node.local_clients import LocalClients
@@ -62,6 +64,7 @@ from storage.log.transcript_retention import TranscriptRetention
 from storage.log.transcripts import open_transcripts
 from storage.repositories.auth.accounts import Accounts
 from storage.repositories.chat_lists import StoredChatLists
+from storage.repositories.chat_setup.details import ChatDetailsRepository
 from storage.repositories.chats import Chats
 from storage.repositories.contacts import ContactRepository
 from storage.repositories.identities import Identities
@@ -91,6 +94,8 @@ class OpenNode:
     node: Node
     context: SessionContext
     member_changes: MemberChanges
+    chat_setup: ChatSetup
+    chat_changes: ChatChanges
     revocation_log: RevocationLog
     revocation_list: RevocationList
     user_sessions: UserSessions
@@ -183,18 +188,21 @@ async def open_node(
         stack.push_async_callback(tasks.close)
         pages = ReplayCache(log, tasks, on_page=metrics.delivery.page)
         hub = Hub(metrics.delivery.broadcast, on_event=pages.add, on_forget=pages.forget)
+        local_clients = LocalClients(redis.clients, metrics.clients.notices)
+        feed = UserFeed(node_id, local_clients, membership, redis.broker)
+        chat_setup = ChatDetailsRepository(database)
+        chat_changes = ChatChanges(hub, feed, chat_setup, redis.broker)
         repair = Repair(
             hub,
             log,
             tasks,
             await log.epoch(),
             on_members_changed=evictions.recheck,
+            on_chats_changed=chat_changes.take,
             on_gap=metrics.delivery.gap,
             on_checked=health.store_answered,
             interval_s=lambda: CHECK_WHILE_REDIS_IS_DOWN_S if redis.broker.down else INTERVAL_S,
         )
-        local_clients = LocalClients(redis.clients, metrics.clients.notices)
-        feed = UserFeed(node_id, local_clients, membership, redis.broker)
         read_positions = ReadPositions(node_id, local_clients, subscriptions, membership, redis.broker)
         presence_publisher = PresencePublisher(redis.broker, subscriptions, evictions)
         leave_queue = LeaveQueue(redis.presence, presence_publisher.left)
@@ -240,6 +248,7 @@ async def open_node(
             feed=feed,
             read_positions=read_positions,
             user_sessions=user_sessions,
+            chat_changes=chat_changes,
             on_bad=metrics.delivery.bad_publications.inc,
         )
         redis.start(broker_handler, broker_handler)
@@ -249,6 +258,7 @@ async def open_node(
         vital.spawn(repair.run(), "position check")
         vital.spawn(feed.run(), "users' feed")
         vital.spawn(read_positions.run(), "read positions")
+        vital.spawn(chat_changes.run(), "changes of chats")
         vital.spawn(_retention(settings, database, metrics).run(), "old transcripts")
         vital.spawn(leave_queue.run(), "departures")
         vital.spawn(PeopleNames(profiles, sessions, pages.forget_senders).run(), "names")
@@ -284,6 +294,8 @@ async def open_node(
             node=node,
             context=context,
             member_changes=MemberChanges(feed, evictions, redis.broker),
+            chat_setup=chat_setup,
+            chat_changes=chat_changes,
             revocation_log=revocation_log,
             revocation_list=revocation_list,
             user_sessions=user_sessions,

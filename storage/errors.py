@@ -7,6 +7,7 @@ StorageError
 ├── NoSuchChat
 ├── UnknownUser
 ├── NotAllowed
+├── KeyTaken             another chat has this key, and the caller may not see it
 ├── StaffOnly            a chat or a role that only staff may give
 ├── Barred               removed from this public chat, and the removal still stands
 ├── TooManyBlocks
@@ -48,6 +49,10 @@ class UnknownUser(StorageError):
 
 class NotAllowed(StorageError):
     """The caller sees the chat but may not do this to it."""
+
+
+class KeyTaken(StorageError):
+    """Another chat has this key, and the caller may not see it."""
 
 
 class StaffOnly(StorageError):

@@ -60,6 +60,7 @@ class ChatRoom(models.Model):
 
     `creator` is its owner, see `storage.repositories.owners`.
     `created_by` is the user for whose quota it counts; NULL if a service created it, or a version without quotas.
+    `data` is a JSON object, or empty; `version` grows with each change of what `storage.chat_records` has of it.
     `direct_key` ("low id:high id") makes the direct chat of two people the only one; it is NULL in other kinds.
     """
 
@@ -77,6 +78,9 @@ class ChatRoom(models.Model):
     members_version = fields.BigIntField(default=1)
     direct_key = fields.CharField(max_length=41, unique=True, null=True)
     created_by = fields.BigIntField(null=True, db_index=True)
+    data = fields.TextField(default="", db_default="")
+    retention_days = fields.IntField(null=True)
+    version = fields.IntField(default=1, db_default=1)
     created_at = fields.DatetimeField(auto_now_add=True)
 
     creator_id: int
@@ -85,6 +89,22 @@ class ChatRoom(models.Model):
         """Where it lives."""
 
         table = "chats"
+
+
+class ChatKey(models.Model):
+    """The name that an application gave to a chat, by which it finds the chat. It never changes."""
+
+    key = fields.CharField(max_length=128, primary_key=True)
+    chat: fields.OneToOneRelation[ChatRoom] = fields.OneToOneField(
+        "storage.ChatRoom", related_name=False, on_delete=fields.CASCADE
+    )
+
+    chat_id: int
+
+    class Meta:
+        """Where it lives."""
+
+        table = "chat_keys"
 
 
 class RoomName(models.Model):

@@ -184,10 +184,11 @@ OnOutcome = Callable[[Outcome], None]
 
 
 class ChatPosition(Struct, frozen=True, gc=False):
-    """Where a chat stands: its last seq, and a counter that moves whenever its members change."""
+    """Where a chat stands: its last seq, and counters that move whenever its members or its details change."""
 
     last_seq: int
     members_version: int
+    version: int = 1
 
 
 class Positions(Struct, frozen=True, gc=False):
@@ -227,7 +228,7 @@ class Chat(Struct, frozen=True, gc=False):
     """A chat with some of its members, the oldest first; `member_count` is the number of all.
 
     `owner_id` is None if the members cannot be changed; `unread` counts messages by others after the reader's
-    position, where it was asked for.
+    position, where it was asked for. The last three are those of `storage.chat_records.ChatDetails`.
     """
 
     id: int
@@ -238,6 +239,9 @@ class Chat(Struct, frozen=True, gc=False):
     members: tuple[Member, ...]
     unread: int = 0
     member_count: int = 0
+    key: str | None = None
+    data: str = ""
+    retention_days: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

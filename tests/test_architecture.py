@@ -84,7 +84,7 @@ def test_records_import_no_own_package(module: str) -> None:
 
 
 def test_dialects_import_only_the_protocol() -> None:
-    allowed = {"gateway.errors", "storage.records", "storage.reaction_records"}
+    allowed = {"gateway.errors", "storage.records", "storage.chat_records", "storage.reaction_records"}
     allowed |= {"httpapi.bounded_json", "httpapi.errors"}
     seen = {(path.name, name) for path, tree in _modules("gateway/dialects") for name in _imports(tree)}
     assert seen

@@ -2,19 +2,32 @@
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final, Protocol
 
 from starlette.requests import Request
 
 from gateway.authentication.authenticator import Authenticator
 from gateway.authentication.credentials import NoCredentials, find_credentials
+from gateway.http.parameters import path_id
 from gateway.http.problems import Problem, banned, invalid_field, not_found
 from gateway.interfaces.membership import ChatAccess, Memberships, access_to
 from gateway.interfaces.users.senders import SenderFault, Senders, Unrepresentable
-from httpapi.audit.facts import note_user
+from httpapi.audit.facts import note, note_user
 from httpapi.operation import ON_BEHALF_OF
 from httpapi.service_keys import ServiceKeys
 from storage.records import SYSTEM, Person
+
+_KEY: Final = "key:"
+
+
+class KeyedChats(Protocol):
+    """Chats by what an application calls them. Implemented in `storage.repositories.chats`."""
+
+    async def id_of_key(self, key: str) -> int | None:
+        """The chat with this key, or None.
+
+        Raises: StorageUnavailable.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +52,11 @@ class Actor:
 class Actors:
     """Finds out who acts in operations that take a user's token or a service key."""
 
-    def __init__(self, identity: Authenticator, service_keys: ServiceKeys, senders: Senders) -> None:
+    def __init__(self, identity: Authenticator, service_keys: ServiceKeys, senders: Senders, chats: KeyedChats) -> None:
         self._identity = identity
         self._service_keys = service_keys
         self._senders = senders
+        self._chats = chats
 
     async def of(self, request: Request, endpoint: Callable[..., Any]) -> Actor:
         """Who acts. A request with a service key is the service's, whatever token it has.
@@ -82,6 +96,20 @@ class Actors:
             return await self.user(request, endpoint)
         actor = await self.of(request, endpoint)
         return actor.person or SYSTEM, actor
+
+    async def chat_id(self, request: Request) -> int:
+        """The chat in the path, by id or as `key:` and its key; call it once the caller is known.
+
+        It says nothing about who may see the chat. Raises: Problem (404), StorageUnavailable.
+        """
+        name: str = request.path_params["chat_id"]
+        if not name.startswith(_KEY):
+            return path_id(request, "chat_id")
+        chat_id = await self._chats.id_of_key(name.removeprefix(_KEY))
+        if chat_id is None:
+            raise not_found()
+        note(chat_id=chat_id)
+        return chat_id
 
     async def represent(self, names: Collection[str]) -> dict[str, Person | Problem]:
         """The user of each name, or why a service cannot act for them; at most 500 names.

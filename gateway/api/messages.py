@@ -115,7 +115,7 @@ class MessageRoutes:
     )
     async def _read(self, request: Request) -> Response:
         actor = await self._actors.of(request, self._read)
-        chat_id = path_id(request, "chat_id")
+        chat_id = await self._actors.chat_id(request)
         access = await see_chat(self._membership, chat_id, actor.user_id)
         after, before = _AFTER.read(request), _BEFORE.read(request)
         limit = LIMIT.read(request) or DEFAULT_LIMIT
@@ -158,7 +158,7 @@ class MessageRoutes:
     async def _post(self, request: Request) -> Response:
         person, actor = await self._actors.author(request, self._post)
         started = time.perf_counter()
-        chat_id = path_id(request, "chat_id")
+        chat_id = await self._actors.chat_id(request)
         key = idempotency_key(request)
         text, data = await self._content(request, MessageBody, "message")
         event = NewEvent(chat_id, person, key or new_client_msg_id(), EventKind.MESSAGE, text, data=data)
@@ -187,7 +187,7 @@ class MessageRoutes:
     async def _edit(self, request: Request) -> Response:
         person, actor = await self._actors.author(request, self._edit)
         started = time.perf_counter()
-        chat_id, message_id = path_id(request, "chat_id"), path_id(request, "message_id")
+        chat_id, message_id = await self._actors.chat_id(request), path_id(request, "message_id")
         key = idempotency_key(request)
         text, data = await self._content(request, EditBody, "edit_message")
         event = NewEvent(chat_id, person, key or new_client_msg_id(), EventKind.EDIT, text, message_id, data)
@@ -207,7 +207,7 @@ class MessageRoutes:
     async def _delete(self, request: Request) -> Response:
         person, actor = await self._actors.author(request, self._delete)
         started = time.perf_counter()
-        chat_id, message_id = path_id(request, "chat_id"), path_id(request, "message_id")
+        chat_id, message_id = await self._actors.chat_id(request), path_id(request, "message_id")
         key = idempotency_key(request)
         event = NewEvent(chat_id, person, key or new_client_msg_id(), EventKind.DELETE, "", message_id)
         committed = await self._store(event, "delete_message", started, is_limited=actor.service is None)

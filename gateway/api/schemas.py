@@ -2,8 +2,9 @@
 
 from datetime import datetime
 from http import HTTPStatus
-from typing import Any, Final, Literal, NotRequired, TypedDict
+from typing import Any, Final, Literal, NotRequired, TypedDict, cast
 
+import orjson
 from starlette.responses import Response
 
 from gateway.http.compression import JsonResponse
@@ -119,7 +120,8 @@ class ChatObject(TypedDict):
     """A chat and its members, the oldest first; `owner_id` is null if its members cannot be changed.
 
     A single chat has up to 1,000 members, one of a list up to ten, the caller among them. `member_count` is the number
-    of all; 1000 means 1,000 or more.
+    of all; 1000 means 1,000 or more. `key`, `data` and `retention_days` are null if there are none. `data` is absent in
+    the list without pages.
     """
 
     id: int
@@ -129,6 +131,9 @@ class ChatObject(TypedDict):
     members: list[MemberObject]
     member_count: int
     last_seq: int
+    key: str | None
+    data: NotRequired[dict[str, Any] | None]
+    retention_days: int | None
 
 
 class OwnChatObject(ChatObject):
@@ -283,6 +288,9 @@ def chat_object(chat: Chat) -> ChatObject:
         "members": [member_object(member) for member in chat.members],
         "member_count": min(chat.member_count, MAX_COUNTED_MEMBERS),
         "last_seq": chat.last_seq,
+        "key": chat.key,
+        "data": cast(Any, orjson.Fragment(chat.data or "null")),
+        "retention_days": chat.retention_days,
     }
 
 

@@ -1,7 +1,7 @@
 """Seed 004: `/ws/chat/{chat_id}/`; and the public channel of seed 003, with the same messages and plain text."""
 
 from datetime import UTC, datetime
-from typing import Final, Literal, NotRequired, TypedDict
+from typing import Any, Final, Literal, NotRequired, TypedDict
 
 from msgspec.structs import replace
 
@@ -11,7 +11,7 @@ from gateway.asyncapi.family import IN_A_CHAT, Access, Family, Frame, written
 from gateway.asyncapi.fields import Id, ReactionKey, Seq
 from gateway.dialects.chat import ChatDialect
 from gateway.protocol.codes import Close, ErrorCode
-from gateway.protocol.pushes import MessagesRead, PresenceChange, PresenceCount, Typing
+from gateway.protocol.pushes import ChatChanged, MessagesRead, PresenceChange, PresenceCount, Typing
 from gateway.protocol.refusals import UNAVAILABLE
 from gateway.protocol.replies import (
     CaughtUp,
@@ -28,6 +28,7 @@ from gateway.protocol.replies import (
     Unreacted,
 )
 from httpapi.bounded_json import to_json
+from storage.chat_records import ChatDetails
 from storage.reaction_records import Reaction
 from storage.records import SYSTEM, ChatEvent, EventKind, Person
 
@@ -136,6 +137,17 @@ class PresenceCountPush(TypedDict):
     count: int
 
 
+class ChatChangedPush(TypedDict):
+    """The title, data or rules of the chat have changed, to these; of many changes only the last is pushed."""
+
+    type: Literal["chat_changed"]
+    chat_id: Id
+    title: str
+    key: str | None
+    data: dict[str, Any] | None
+    retention_days: int | None
+
+
 class HistoryAnswer(TypedDict):
     """Stored messages in ascending order, possibly fewer than requested: only an empty page is the end.
 
@@ -221,6 +233,10 @@ MESSAGE: Final = ChatEvent(
 WITH_DATA: Final = replace(MESSAGE, seq=58, message_id=124, text="", data=to_json(DATA).decode(), client_msg_id="c-2")
 NOTICE: Final = replace(MESSAGE, message_id=124, seq=58, sender=SYSTEM, text="Order 7 was paid.", client_msg_id="s-1")
 DELETION: Final = replace(MESSAGE, seq=59, kind=EventKind.DELETE, text="", is_deleted=True, by=SYSTEM)
+CHANGED: Final = (
+    ChatChanged(1, ChatDetails(1, "Lunch", "order-7", '{"colour":"red"}', 30, 2)),
+    ChatChanged(1, ChatDetails(1, "Lunch", None, "", None, 3)),
+)
 REFRESHED: Final = Refreshed(1_705_316_400)
 REACTION: Final = replace(
     MESSAGE, seq=58, kind=EventKind.REACTION, client_msg_id="c-2", reaction=Reaction(2, "👍", False, '{"👍":1}')
@@ -251,6 +267,7 @@ _FRAMES: Final = (
     Frame(MessagesReadPush, (written(_push(MessagesRead(1, JOHN, 57))),)),
     Frame(PresencePush, (written(_push(PresenceChange(1, JOHN.id, JOHN.username, "join", 2))),)),
     Frame(PresenceCountPush, (written(_push(PresenceCount(1, 51))),)),
+    Frame(ChatChangedPush, tuple(written(_push(changed)) for changed in CHANGED)),
     Frame(HistoryAnswer, (written(_reply(HistoryPage(1, [MESSAGE], 57), None)),)),
     Frame(PresenceAnswer, (written(_reply(PresenceState(1, [Present(1, JOHN.username, 1_705_314_600)]), None)),)),
     Frame(CaughtUpPush, (written(_reply(CaughtUp(1, 57, EPOCH), None)),)),

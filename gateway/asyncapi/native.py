@@ -263,6 +263,10 @@ class ChatReadPush(TypedDict):
     unread: Annotated[int, Meta(ge=0, le=MAX_UNREAD)]
 
 
+class NativeChatChangedPush(chat.ChatChangedPush):
+    """The title, data or rules of a chat have changed, to these; sent to members with or without a subscription."""
+
+
 class DirectPush(TypedDict):
     """A payload that a service sent to this user or client_id: any JSON."""
 
@@ -324,6 +328,7 @@ _PUSHES: Final = (
     Frame(ChatRemovedPush, (_reply(ChatRemoved(1)),)),
     Frame(ChatActivityPush, (_reply(ChatActivity(1, 58)),)),
     Frame(ChatReadPush, (_reply(ChatRead(1, 57, 1)),)),
+    Frame(NativeChatChangedPush, tuple(written(_push(changed)) for changed in chat.CHANGED)),
     Frame(NativeTokenExpiringPush, (_reply(TokenExpiring(30)),)),
     Frame(DirectPush, (_reply(Direct(b'{"any":["JSON",1.5,null]}')),)),
 )

@@ -12,7 +12,7 @@ from typing import Protocol
 from gateway.delivery.reorder_buffer import ReorderBuffer
 from gateway.dialects.base import Dialect, EchoPolicy
 from gateway.protocol.frames import FrameSink, text_frame, write_to_all
-from gateway.protocol.pushes import Push
+from gateway.protocol.pushes import ChatChanged, Push
 from storage.records import ChatEvent
 
 logger = logging.getLogger("gateway.hub")
@@ -58,13 +58,27 @@ class _Audience:
 class LocalChat:
     """One chat with subscribers on this node."""
 
-    __slots__ = ("audiences", "chat_id", "epoch", "pending", "present_count", "reorder_buffer", "waiting")
+    __slots__ = (
+        "audiences",
+        "change",
+        "chat_id",
+        "epoch",
+        "pending",
+        "present_count",
+        "reorder_buffer",
+        "version",
+        "waiting",
+    )
 
     def __init__(self, chat_id: int) -> None:
         self.chat_id = chat_id
         self.reorder_buffer = ReorderBuffer()
         self.epoch = ""
         """The epoch of the reorder buffer's position."""
+        self.version = 0
+        """The version of the chat's details that subscribers know: that of the opening, or of the last push."""
+        self.change: ChatChanged | None = None
+        """The last push of the chat's details."""
         self.audiences: dict[str, _Audience] = {}
         """The live subscribers, by the name of their dialect."""
         self.waiting = 0

@@ -30,7 +30,8 @@ HOLD_S = 0.02
 class Repair:
     """Finds and repairs holes, with one read at a time per chat.
 
-    `on_members_changed(chat_ids)` is awaited when a check finds that members of chats changed since the last check.
+    `on_members_changed(chat_ids)` is awaited when a check finds that members of chats changed since the last check,
+    `on_chats_changed(chat_ids)` is called when it finds details that subscribers do not know.
     `on_gap(events)` counts repairs: 0 when a gap is found, then the number of events that were read for it.
     `on_checked(answered)` is called after every check: True if the store answered. `interval_s()` is the time until
     the next check. `epoch` is the store's epoch, as last read.
@@ -44,6 +45,7 @@ class Repair:
         epoch: str,
         *,
         on_members_changed: Callable[[Collection[int]], Awaitable[None]],
+        on_chats_changed: Callable[[Collection[int]], None] = lambda _: None,
         on_gap: Callable[[int], None] = lambda _: None,
         on_checked: Callable[[bool], None] = lambda _: None,
         interval_s: Callable[[], float] = lambda: INTERVAL_S,
@@ -52,6 +54,7 @@ class Repair:
         self._log = log
         self._tasks = tasks
         self._on_members_changed = on_members_changed
+        self._on_chats_changed = on_chats_changed
         self._on_gap = on_gap
         self._on_checked = on_checked
         self._interval_s = interval_s
@@ -161,6 +164,7 @@ class Repair:
             await self._follow_epoch(batch, stored)
             await self._mend_behind(batch, stored.chats)
             await self._compare_members(stored.chats)
+            self._compare_details(batch, stored.chats)
 
     async def _mend_behind(self, chats: Sequence[LocalChat], positions: Mapping[int, ChatPosition]) -> None:
         behind = [(local, positions[local.chat_id]) for local in chats if _is_behind(local, positions)]
@@ -177,6 +181,15 @@ class Repair:
         if moved:
             await self._on_members_changed(moved)
             self._members_versions |= moved
+
+    def _compare_details(self, chats: Sequence[LocalChat], positions: Mapping[int, ChatPosition]) -> None:
+        changed = [
+            local.chat_id
+            for local in chats
+            if (position := positions.get(local.chat_id)) is not None and position.version != local.version
+        ]
+        if changed:
+            self._on_chats_changed(changed)
 
     async def ensure_epoch(self, local: LocalChat, epoch: str) -> None:
         """Return once the chat's position belongs to `epoch`.

@@ -86,6 +86,9 @@ class Resume:
     def _join(self, subscription: Subscription) -> None:
         self._hub.join(subscription.local, subscription)
         subscription.is_live = True
+        change = subscription.local.change
+        if change is not None and change.details.version > subscription.version:
+            subscription.session.tell(change)  # pushed to the live ones while this one was not live yet
 
 
 def _is_skipped(subscription: Subscription, event: ChatEvent) -> bool:

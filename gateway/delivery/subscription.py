@@ -36,7 +36,7 @@ class Subscription:
     A member's subscription has a seat; that of a visitor to a public chat has none, and is not part of presence.
     """
 
-    __slots__ = ("_has_left", "_pos", "_sent", "claim", "is_live", "local", "seat", "session")
+    __slots__ = ("_has_left", "_pos", "_sent", "claim", "is_live", "local", "seat", "session", "version")
 
     def __init__(self, session: Recipient, local: LocalChat, seat: Seat | None, claim: Claim | None) -> None:
         self.session = session
@@ -45,6 +45,8 @@ class Subscription:
         self.claim = claim
         """None without a seat; unsettled until Redis confirms the seat."""
         self.is_live = False
+        self.version = local.version
+        """The version of the chat's details when it was created."""
         self._has_left = False
         self._pos = 0
         self._sent: set[str] | None = set() if session.dialect.echo is EchoPolicy.OTHER_SOCKETS else None

@@ -9,7 +9,7 @@ import orjson
 
 from gateway.dialects.base import EchoPolicy, Request
 from gateway.dialects.command_decoder import INVALID_JSON, CommandDecoder, read_object
-from gateway.protocol.pushes import MessagesRead, PresenceChange, PresenceCount, Push, Typing
+from gateway.protocol.pushes import ChatChanged, MessagesRead, PresenceChange, PresenceCount, Push, Typing
 from gateway.protocol.replies import (
     CaughtUp,
     ChatActivity,
@@ -33,6 +33,7 @@ from gateway.protocol.replies import (
     Unreacted,
 )
 from httpapi.bounded_json import to_json
+from storage.chat_records import ChatDetails
 from storage.reaction_records import NO_REACTIONS, OwnReactions, Reaction
 from storage.records import SYSTEM, ChatEvent, Person
 
@@ -95,6 +96,8 @@ def push_object(push: Push, *, is_named: bool = False) -> dict[str, object]:
             }
         case PresenceCount():
             return {"type": "presence_count", "count": push.count}
+        case ChatChanged():
+            return {"type": "chat_changed", "chat_id": push.chat_id, **details_object(push.details)}
 
 
 def reply_object(reply: Reply, *, is_named: bool = False) -> dict[str, object] | None:
@@ -154,7 +157,7 @@ def reply_object(reply: Reply, *, is_named: bool = False) -> dict[str, object] |
             return {"type": "chat_activity", "chat_id": reply.chat_id, "last_seq": reply.last_seq}
         case ChatRead():
             return {"type": "chat_read", "chat_id": reply.chat_id, "seq": reply.seq, "unread": reply.unread}
-        case MessagesRead():
+        case MessagesRead() | ChatChanged():
             return push_object(reply)
         case Refreshed():
             return {"type": "refreshed", "expires_at": datetime.fromtimestamp(reply.expires_at, UTC)}
@@ -162,6 +165,16 @@ def reply_object(reply: Reply, *, is_named: bool = False) -> dict[str, object] |
             return {"type": "token_expiring", "expires_in_s": reply.expires_in_s}
         case Direct():
             return {"type": "direct", "data": orjson.Fragment(reply.json)}
+
+
+def details_object(details: ChatDetails) -> dict[str, object]:
+    """What a chat is beside its members and its log, in the formats of seed 004's dialect and the HTTP API."""
+    return {
+        "title": details.title,
+        "key": details.key,
+        "data": orjson.Fragment(details.data or "null"),
+        "retention_days": details.retention_days,
+    }
 
 
 def message_object(

@@ -18,6 +18,7 @@ from httpapi.errors import Problem as Problem
 from storage.errors import (
     Barred,
     InvalidMembers,
+    KeyTaken,
     NoSuchChat,
     NotAllowed,
     QuotaExceeded,
@@ -155,6 +156,11 @@ def quota_exceeded(error: QuotaExceeded) -> Problem:
     return Problem(HTTPStatus.CONFLICT, QUOTA_EXCEEDED, detail)
 
 
+def key_taken() -> Problem:
+    """409: the key belongs to a chat that the caller may not see, or the chat has another key."""
+    return Problem(HTTPStatus.CONFLICT, "key_taken", "Another chat has this key, or this chat another key.")
+
+
 def sentence(error: InvalidMembers) -> str:
     """The reason as a sentence for people; names in it keep their letter case."""
     return f"{error.reason[:1].upper()}{error.reason[1:]}."
@@ -187,6 +193,7 @@ PROBLEMS: Final[Mapping[type[Exception], Callable[[Any], Problem]]] = {
     TooManyStrangers: lambda error: too_many_strangers(error.retry_after_s),
     TooManyBlocks: lambda _: Problem(HTTPStatus.CONFLICT, ErrorCode.CONFLICT, "Your list of blocked users is full."),
     QuotaExceeded: quota_exceeded,
+    KeyTaken: lambda _: key_taken(),
     NotAllowed: lambda _: forbidden("Only the chat's owner may do this."),
     InvalidMembers: conflict,
     StorageUnavailable: lambda _: unavailable(),

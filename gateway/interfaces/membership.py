@@ -1,9 +1,10 @@
 """Chats, their members and read positions. Implemented by `storage.repositories.chats`."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from storage.chat_records import ChatDetails
 from storage.records import (
     Admission,
     Chat,
@@ -51,13 +52,33 @@ class Memberships(Protocol):
         ...
 
     async def create_chat(
-        self, creator_id: int | None, kind: ChatKind, title: str, members: Sequence[NewMember]
+        self,
+        creator_id: int | None,
+        kind: ChatKind,
+        title: str,
+        members: Sequence[NewMember],
+        *,
+        key: str | None = None,
+        data: str = "",
     ) -> tuple[Chat, bool]:
         """Create a chat with its creator as a member, and return it with True; one of a service (None) has no owner.
 
-        For two users who have a `direct` chat already, another is not created: returns the existing one with False.
-        Raises: UnknownUser (its `who`), InvalidMembers (its `reason`), QuotaExceeded (of the creator, or of a chat).
+        If a chat has the `key`, or the two users have a `direct` chat already, another is not created: returns the
+        existing one unchanged with False. A direct chat without a key gets this one.
+        Raises: UnknownUser (its `who`), InvalidMembers (its `reason`), QuotaExceeded (of the creator, or of a chat),
+        KeyTaken (the creator may not see the chat with this key, or the direct chat has another one).
         """
+        ...
+
+    async def keyed_chat(self, key: str, user_id: int | None) -> Chat | None:
+        """The chat with this key, as `chat`, or None.
+
+        Raises: KeyTaken if there is one that the user may not see.
+        """
+        ...
+
+    async def id_of_key(self, key: str) -> int | None:
+        """The chat with this key; it says nothing about who may see it."""
         ...
 
     async def chat_page(self, user_id: int, before: int | None, limit: int) -> Page[Chat]:
@@ -125,6 +146,21 @@ class Memberships(Protocol):
         """Make another member the owner; False if they are already. Only the owner and services (None) may.
 
         Raises: NoSuchChat, NotAllowed, UnknownUser (not a member), InvalidMembers (a direct chat).
+        """
+        ...
+
+
+class ChatSetup(Protocol):
+    """What a chat is beside its members and its log. Every method raises StorageUnavailable."""
+
+    async def details(self, chat_ids: Sequence[int]) -> dict[int, ChatDetails]:
+        """Those of these chats that exist. At most 1,000 ids per call."""
+        ...
+
+    async def change(self, chat_id: int, actor_id: int | None, columns: Mapping[str, str | int | None]) -> bool:
+        """Set title, data or retention_days; False if they had these values. Only the owner and services (None) may.
+
+        Raises: NoSuchChat (also when the actor may not see it), NotAllowed.
         """
         ...
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from gateway.delivery.hub import Hub, LocalChat
 from gateway.delivery.repair import Repair
 from gateway.interfaces.presence import Entered, Seat
+from gateway.node.chat_changes import ChatChanges
 from gateway.node.evictions import Evictions
 from gateway.node.local_clients import LocalClients
 from gateway.node.node import LARGE_CHAT
@@ -18,6 +19,7 @@ from gateway.protocol import control as announcements
 from gateway.protocol import publications
 from gateway.protocol.control import (
     Activity,
+    ChatsChanged,
     DirectToClient,
     DirectToUser,
     MembersChanged,
@@ -50,6 +52,7 @@ class BrokerHandler:
         feed: UserFeed,
         read_positions: ReadPositions,
         user_sessions: UserSessions,
+        chat_changes: ChatChanges,
         on_bad: Callable[[], None],
     ) -> None:
         self._hub = hub
@@ -60,6 +63,7 @@ class BrokerHandler:
         self._feed = feed
         self._read_positions = read_positions
         self._user_sessions = user_sessions
+        self._chat_changes = chat_changes
         self._on_bad = on_bad
         self._counting: set[int] = set()
 
@@ -124,6 +128,8 @@ class BrokerHandler:
             match announcement:
                 case Activity() | MembersChanged():
                     self._feed.take(announcement)
+                case ChatsChanged(chat_ids=chat_ids):
+                    self._chat_changes.take(chat_ids)
                 case PositionsMoved():
                     self._read_positions.take(announcement)
                 case RevocationsAdded() | UserDisconnected():

@@ -6,6 +6,7 @@ from typing import TypeVar
 
 from gateway.interfaces.client_registry import ClientConnection, ClientRegistry
 from gateway.interfaces.session import LocalClient
+from gateway.protocol.pushes import ChatChanged
 from gateway.protocol.replies import ChatActivity, ChatAdded, ChatRead, ChatRemoved, Direct, Notice
 
 _Key = TypeVar("_Key", int, tuple[str, int | None])
@@ -14,6 +15,7 @@ _KINDS = {
     ChatRemoved: "chat_removed",
     ChatActivity: "chat_activity",
     ChatRead: "chat_read",
+    ChatChanged: "chat_changed",
     Direct: "direct",
 }
 
@@ -52,7 +54,11 @@ class LocalClients:
         """Send the notice to each socket; never blocks."""
         for socket in sockets:
             socket.tell(notice)
-        self.count(_KINDS[type(notice)], len(sockets))
+        self.count_of(notice, len(sockets))
+
+    def count_of(self, notice: Notice, count: int) -> None:
+        """Count copies of a notice that were sent in another way."""
+        self.count(_KINDS[type(notice)], count)
 
     def count(self, kind: str, count: int) -> None:
         """Count notices that were sent in another way."""

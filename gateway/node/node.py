@@ -138,6 +138,7 @@ class Node:
             await self._broker.subscribe(local.chat_id)
             positions = await self._log.positions([local.chat_id])
             position = positions.chats.get(local.chat_id)
+            local.version = position.version if position else 0
             self._hub.start(local, position.last_seq if position else 0, positions.epoch)
             self._repair.schedule(local)
         except StorageUnavailable:

@@ -184,6 +184,20 @@ class UserFeed:
                 self._users.setdefault(news.chat_id, set()).add(user_id)
                 self._tell(user_id, ChatAdded(news.chat_id))
 
+    def tell_of(self, chat_id: int, notice: Notice) -> None:
+        """Send a notice about a chat to its members' sockets that are not subscribed to it."""
+        encoded: dict[str, bytes] = {}
+        count = 0
+        for user_id in self._users.get(chat_id, ()):
+            for socket in self._local_clients.of_user(user_id):
+                if not socket.is_subscribed(chat_id):
+                    count += write_to_all((socket.outlet,), _frame(socket, notice, encoded))
+        self._local_clients.count_of(notice, count)
+
+    def follows(self, chat_id: int) -> bool:
+        """Whether a member of the chat has a multi-chat socket here."""
+        return chat_id in self._users
+
     # --- output
 
     def _tell(self, user_id: int, notice: Notice) -> None:

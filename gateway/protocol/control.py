@@ -29,6 +29,12 @@ class MembersChanged(Struct, frozen=True, gc=False):
     removed: bool
 
 
+class ChatsChanged(Struct, frozen=True, gc=False):
+    """The details of these chats have changed in the store."""
+
+    chat_ids: Sequence[int]
+
+
 class PositionsMoved(Struct, frozen=True, gc=False):
     """Read positions moved on a node; each pair is a chat's id and a user's id."""
 
@@ -66,7 +72,14 @@ class UserDisconnected(Struct, frozen=True, gc=False):
 
 
 ControlMessage = (
-    Activity | MembersChanged | PositionsMoved | DirectToUser | DirectToClient | RevocationsAdded | UserDisconnected
+    Activity
+    | MembersChanged
+    | ChatsChanged
+    | PositionsMoved
+    | DirectToUser
+    | DirectToClient
+    | RevocationsAdded
+    | UserDisconnected
 )
 
 
@@ -78,6 +91,8 @@ def encode(announcement: ControlMessage) -> bytes:
         case MembersChanged():
             fields = [announcement.chat_id, announcement.user_ids, announcement.removed]
             return orjson.dumps(["members", *fields])
+        case ChatsChanged():
+            return orjson.dumps(["chats", announcement.chat_ids])
         case PositionsMoved():
             return orjson.dumps(["read", announcement.node_id, announcement.pairs])
         case RevocationsAdded():
@@ -104,6 +119,8 @@ def decode(payload: bytes) -> ControlMessage | None:
                 return Activity(fields[1], [(chat_id, seq) for chat_id, seq in fields[2]])
             case "members":
                 return MembersChanged(fields[1], fields[2], fields[3])
+            case "chats":
+                return ChatsChanged([int(chat_id) for chat_id in fields[1]])
             case "read":
                 return PositionsMoved(fields[1], [(chat_id, user_id) for chat_id, user_id in fields[2]])
             case "revocations":

@@ -7,6 +7,7 @@ from typing import Literal
 
 from msgspec import Struct
 
+from storage.chat_records import ChatDetails
 from storage.records import ChatEvent, Person
 
 
@@ -43,4 +44,11 @@ class PresenceCount(Struct, frozen=True, gc=False):
     count: int
 
 
-Push = ChatEvent | Typing | MessagesRead | PresenceChange | PresenceCount
+class ChatChanged(Struct, frozen=True, gc=False):
+    """The chat's title, data or rules have changed; only the latest state is pushed."""
+
+    chat_id: int
+    details: ChatDetails
+
+
+Push = ChatEvent | Typing | MessagesRead | PresenceChange | PresenceCount | ChatChanged

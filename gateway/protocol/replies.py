@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from msgspec import Struct
 
 from gateway.protocol.codes import ErrorCode
-from gateway.protocol.pushes import MessagesRead
+from gateway.protocol.pushes import ChatChanged, MessagesRead
 from storage.reaction_records import NO_REACTIONS, OwnReactions, Reaction
 from storage.records import ChatEvent
 
@@ -43,7 +43,7 @@ class Direct(Struct, frozen=True, gc=False):
     json: bytes
 
 
-Notice = ChatAdded | ChatRemoved | ChatActivity | ChatRead | Direct
+Notice = ChatAdded | ChatRemoved | ChatActivity | ChatRead | ChatChanged | Direct
 
 
 class Established(Struct, frozen=True, gc=False):

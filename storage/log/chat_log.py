@@ -76,7 +76,8 @@ class StoredChatLog:
         self._pipelines = pipelines
         self._positions_sql = f"""
             WITH history AS MATERIALIZED (SELECT {database.epoch_sql} AS epoch FROM store_identity s)
-            SELECT epoch, id, last_seq, members_version FROM history LEFT JOIN chats ON id {database.among("$1")}"""
+            SELECT epoch, id, last_seq, members_version, version
+            FROM history LEFT JOIN chats ON id {database.among("$1")}"""
         self._own_reactions_sql = f"""
             SELECT r.message_id, r.key FROM reactions r
             WHERE r.message_id {database.among("$2")} AND r.user_id = $1 ORDER BY r.id"""
@@ -144,7 +145,7 @@ class StoredChatLog:
     async def _positions(self, chat_ids: Sequence[int]) -> Positions:
         rows = await self._database.fetch(self._positions_sql, self._database.ids(chat_ids))
         known = [row for row in rows if row["id"] is not None]
-        chats = {row["id"]: ChatPosition(row["last_seq"], row["members_version"]) for row in known}
+        chats = {row["id"]: ChatPosition(row["last_seq"], row["members_version"], row["version"]) for row in known}
         return Positions(epoch_of(rows[0]["epoch"]), chats)
 
     async def epoch(self) -> str:

@@ -21,7 +21,7 @@ from storage.list_records import (
 )
 from storage.log.event_rows import SELECT_EVENT, event_of, from_microseconds, to_microseconds
 from storage.records import BIGINT_MAX, MAX_UNREAD, Chat, ChatEvent, are_ids, clamped, is_id
-from storage.repositories.chat_pages import CHAT, PERSON, READ_AHEAD, UNREAD, ChatPages
+from storage.repositories.chat_pages import CHAT, MAX_WITH_DATA, PERSON, READ_AHEAD, UNREAD, ChatPages
 
 _COUNTED_CHATS: Final = 2 * MAX_UNREAD_CHATS
 """The chats in which a total counts: some may have events after the read position, and no message by others."""
@@ -54,7 +54,8 @@ WITH page AS (
     ORDER BY own.pin DESC, own.activity DESC, own.chat_id DESC LIMIT $6)
 """
 _DETAILS: Final = f"""
-SELECT {CHAT}, {UNREAD}, {_LAST_MESSAGE} AS last_message,
+SELECT {CHAT}, CASE WHEN $6 > {MAX_WITH_DATA} THEN '' ELSE c.data END AS data, {UNREAD},
+    {_LAST_MESSAGE} AS last_message,
     m.place, m.role, m.read_seq, m.pin, m.activity, m.is_archived, m.silenced_until, {PERSON}
 FROM page m JOIN chats c ON c.id = m.chat_id JOIN users u ON u.id = m.user_id
 ORDER BY m.pin DESC, m.activity DESC, m.chat_id DESC

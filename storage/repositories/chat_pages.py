@@ -26,6 +26,8 @@ LISTED_MEMBERS: Final = 10
 """The members of a chat that a list of chats shows."""
 SHOWN_MEMBERS: Final = 1_000
 """The members that one chat shows."""
+MAX_WITH_DATA: Final = 101
+"""The rows of a page that may have the data of the chats, each up to 16 KiB."""
 READ_AHEAD: Final = 1_000
 """If more events than this follow a read position, the unread ones are not counted, which bounds the cost."""
 
@@ -41,7 +43,8 @@ PERSON: Final = "u.id AS user_id, u.login, u.first_name, u.last_name, u.display_
 # The owner as in `owners.settle_owner`: a creator who has left without a successor is replaced by the oldest member.
 # No EXISTS: PostgreSQL may hash all memberships for it.
 CHAT: Final = f"""
-c.id, c.kind, c.title, c.last_seq,
+c.id, c.kind, c.title, c.last_seq, c.retention_days,
+(SELECT k.key FROM chat_keys k WHERE k.chat_id = c.id) AS key,
 CASE WHEN c.kind = '{ChatKind.DIRECT}' OR c.creator_id = {SYSTEM.id} THEN NULL ELSE COALESCE(
     (SELECT o.user_id FROM memberships o WHERE o.chat_id = c.id AND o.user_id = c.creator_id),
     (SELECT o.user_id FROM memberships o WHERE o.chat_id = c.id
@@ -52,12 +55,13 @@ CASE WHEN c.kind = '{ChatKind.DIRECT}' OR c.creator_id = {SYSTEM.id} THEN NULL E
 """
 # Both sides of a join have the condition of the key: PostgreSQL may merge them, and would read one from its beginning.
 _CHATS_OF_USER: Final = f"""
-SELECT {CHAT}, {UNREAD}, m.id AS place, m.role, m.read_seq, {PERSON}
+SELECT {CHAT}, CASE WHEN $3 > {MAX_WITH_DATA} THEN '' ELSE c.data END AS data, {UNREAD},
+    m.id AS place, m.role, m.read_seq, {PERSON}
 FROM memberships m JOIN chats c ON c.id = m.chat_id JOIN users u ON u.id = m.user_id
 WHERE m.user_id = $1 AND m.chat_id < $2 AND c.id < $2 ORDER BY m.chat_id DESC LIMIT $3
 """
 _ONE_CHAT: Final = f"""
-SELECT {CHAT}, m.id AS place, m.role, m.read_seq, {PERSON}
+SELECT {CHAT}, c.data, m.id AS place, m.role, m.read_seq, {PERSON}
 FROM chats c LEFT JOIN memberships m ON m.chat_id = c.id AND m.user_id = $2 LEFT JOIN users u ON u.id = m.user_id
 WHERE c.id = $1
 """
@@ -139,4 +143,7 @@ def member_of(row: Mapping[str, Any]) -> Member:
 
 def _chat(row: Row, members: tuple[Member, ...]) -> Chat:
     kind, unread = ChatKind(row["kind"]), row.get("unread", 0)
-    return Chat(row["id"], kind, row["title"], row["last_seq"], row["owner_id"], members, unread, row["member_count"])
+    details = row["key"], row["data"], row["retention_days"]
+    return Chat(
+        row["id"], kind, row["title"], row["last_seq"], row["owner_id"], members, unread, row["member_count"], *details
+    )

@@ -9,13 +9,14 @@ from collections import defaultdict
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
+from msgspec.structs import replace
 from tortoise.exceptions import IntegrityError
 from tortoise.expressions import F
 
 from storage.database.coalescer import Coalescer
 from storage.database.database import Database
 from storage.database.epoch import epoch_of
-from storage.errors import Barred, InvalidMembers, NoSuchChat, NotAllowed, StaffOnly, UnknownUser
+from storage.errors import Barred, InvalidMembers, NotAllowed, StaffOnly, UnknownUser
 from storage.log.event_rows import to_microseconds
 from storage.models import Bar, ChatRoom, FormerMember, Membership
 from storage.records import (
@@ -36,6 +37,8 @@ from storage.records import (
     is_id,
 )
 from storage.repositories.chat_pages import UNREAD, ChatPages, member_of
+from storage.repositories.chat_setup.keys import ChatKeys
+from storage.repositories.chat_setup.lock import locked_chat
 from storage.repositories.members import assign_roles, find_people, resolve, role_in
 from storage.repositories.owners import owner_among, set_owner, settle_owner
 from storage.repositories.quotas import NO_QUOTAS, Quotas
@@ -60,6 +63,7 @@ class Chats:
         self._database = database
         self._quotas = quotas
         self._pages = ChatPages(database)
+        self._keys = ChatKeys(database, self._pages)
         self._admit = f"""
             SELECT m.chat_id, c.kind, c.last_seq, c.members_version, m.role, m.read_seq,
                 u.id AS user_id, u.login, u.first_name, u.last_name, u.display_name, u.avatar_url,
@@ -129,12 +133,21 @@ class Chats:
         return {(row["chat_id"], row["user_id"]): ReadPosition(row["read_seq"], row["unread"]) for row in rows}
 
     async def create_chat(
-        self, creator_id: int | None, kind: ChatKind, title: str, members: Sequence[NewMember]
+        self,
+        creator_id: int | None,
+        kind: ChatKind,
+        title: str,
+        members: Sequence[NewMember],
+        *,
+        key: str | None = None,
+        data: str = "",
     ) -> tuple[Chat, bool]:
-        """A new chat with its creator, and True; for a second `direct` of the same users the first, and False.
+        """A new chat with its creator, and True; for a known key, or a second `direct`, the first one, and False.
 
-        Raises: UnknownUser, InvalidMembers, QuotaExceeded.
+        Raises: UnknownUser, InvalidMembers, QuotaExceeded, KeyTaken.
         """
+        if key is not None and (first := await self._keys.chat(key, creator_id)) is not None:
+            return first, False
         creators = [] if creator_id is None else [NewMember(user_id=creator_id)]
         async with self._database.session():
             people = await resolve([*creators, *members])
@@ -143,7 +156,7 @@ class Chats:
         places = assign_roles(kind, creator, wanted)
         direct_key = _direct_key(places) if kind == ChatKind.DIRECT else None
         if (first := await self._direct_chat(direct_key, creator_id)) is not None:
-            return first, False
+            return await self._keys.settle(first, key), False
         owner_id = SYSTEM.id if creator_id is None else creator_id
         self._quotas.check_new_members(len(places))
         try:
@@ -157,16 +170,33 @@ class Chats:
                     created_by=creator_id,
                     direct_key=direct_key,
                     last_activity=to_microseconds(datetime.now(UTC)),
+                    data=data,
                 )
+                if key is not None:
+                    await self._keys.give(room.id, key)
                 await Membership.bulk_create(
                     Membership(chat_id=room.id, user_id=place.person.id, role=place.role) for place in places
                 )
         except IntegrityError:
-            # the other user has just created it
-            if (first := await self._direct_chat(direct_key, creator_id)) is not None:
+            # the other user, or another request with the key, has just created it
+            if key is not None and (first := await self._keys.chat(key, creator_id)) is not None:
                 return first, False
+            if (first := await self._direct_chat(direct_key, creator_id)) is not None:
+                return await self._keys.settle(first, key), False
             raise
-        return Chat(room.id, kind, title, 0, owner_among(kind, owner_id, places), tuple(places), 0, len(places)), True
+        chat = Chat(room.id, kind, title, 0, owner_among(kind, owner_id, places), tuple(places), 0, len(places))
+        return replace(chat, key=key, data=data), True
+
+    async def keyed_chat(self, key: str, user_id: int | None) -> Chat | None:
+        """The chat with this key, if there is one.
+
+        Raises: KeyTaken if this user may not see it.
+        """
+        return await self._keys.chat(key, user_id)
+
+    async def id_of_key(self, key: str) -> int | None:
+        """The chat with this key, if there is one."""
+        return await self._keys.id_of(key)
 
     async def direct_chat(self, user_id: int, other: NewMember) -> Chat | None:
         """The direct chat of these two users, if there is one.
@@ -318,14 +348,7 @@ async def _locked(chat_id: int, actor_id: int | None) -> ChatRoom:
 
     Raises: NoSuchChat (also if the actor may not see it), InvalidMembers if they never change.
     """
-    if not is_id(chat_id):
-        raise NoSuchChat
-    room = await ChatRoom.select_for_update(no_key=True).get_or_none(id=chat_id)
-    if room is None:
-        raise NoSuchChat
-    sees_all = actor_id is None or room.kind == ChatKind.PUBLIC
-    if not (sees_all or await Membership.exists(chat_id=chat_id, user_id=actor_id)):
-        raise NoSuchChat
+    room = await locked_chat(chat_id, actor_id)
     if room.kind == ChatKind.DIRECT:
         raise InvalidMembers("the two members of a direct chat never change")
     return room

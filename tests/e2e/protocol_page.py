@@ -22,7 +22,7 @@ NEWER_TOKEN: Final = "<a newer token>"
 FEED: Final = frozenset({"chat_added", "chat_activity", "chat_read"})
 """They come at any moment, so an example shows only those that it is about."""
 _BLOCK: Final = re.compile(r"(?ms)^```(text|json)\n(.*?)^```$")
-_REQUEST: Final = re.compile(r"(?:(\w+) )?(GET|POST|PUT|DELETE) (\S+)(?: (.+))?")
+_REQUEST: Final = re.compile(r"(?:(\w+) )?(GET|POST|PUT|PATCH|DELETE) (\S+)(?: (.+))?")
 _STATUS: Final = re.compile(r"(\d{3})(?: (.+))?")
 _PAGE_ID: Final = re.compile(r"\b[1-9]\d{3}\b")
 _SOCKET: Final = re.compile(r"([\w-]+) (/\S+)")

@@ -48,6 +48,7 @@ BAN = "GET /api/v1/users/{user_id}/ban"
 BODIES: dict[str, Any] = {
     "POST /api/v1/chats": {"kind": "group"},
     "POST /api/v1/chats (service or support)": {"kind": "support"},
+    "PATCH /api/v1/chats/{chat_id}": {"title": "new"},
     "POST /api/v1/chats/{chat_id}/messages": {"text": "hi"},
     "POST /api/v1/messages": {"items": [{"chat_id": 1, "text": "hi", "client_msg_id": "b"}]},
     "PATCH /api/v1/chats/{chat_id}/messages/{message_id}": {"text": "new"},

@@ -9,7 +9,6 @@ from starlette.routing import BaseRoute
 
 from gateway.api.chat_access import Actor, Actors, see_chat
 from gateway.api.schemas import answer
-from gateway.http.parameters import path_id
 from gateway.http.problems import forbidden, too_many_commands
 from gateway.interfaces.membership import Memberships
 from gateway.protocol.commands import MarkRead, SetTyping
@@ -89,7 +88,7 @@ class ChatActivityRoutes:
     )
     async def _read(self, request: Request) -> Response:
         person, actor = await self._actors.user(request, self._read)
-        chat_id = path_id(request, "chat_id")
+        chat_id = await self._actors.chat_id(request)
         body = await read_json(request, ReadBody)
         self._limit(actor, MarkRead(body.seq))
         last_seq = await self._last_seq(chat_id, person)
@@ -113,7 +112,7 @@ class ChatActivityRoutes:
     )
     async def _typing(self, request: Request) -> Response:
         person, actor = await self._actors.user(request, self._typing)
-        chat_id = path_id(request, "chat_id")
+        chat_id = await self._actors.chat_id(request)
         body = await read_json(request, TypingBody)
         self._limit(actor, SetTyping(body.is_typing))
         await self._last_seq(chat_id, person)

@@ -88,7 +88,10 @@ class ChatListRoutes:
                 return answer(ChatList(chats=_listed(listed.chats), next=_text(listed.next)))
             if limit is None and before is None:
                 newest = await self._lists.by_activity(person.id, None, LISTED, last_messages=False)
-                return answer(ChatList(chats=_listed(newest.chats)))
+                shown = _listed(newest.chats)
+                for chat in shown:
+                    del chat["data"]  # which pages have
+                return answer(ChatList(chats=shown))
             page = await self._membership.chat_page(person.id, before, limit or MAX_PAGE)
             return answer(ChatList(chats=_own(page.items), next=_BY_CREATION.text(page.next)))
 

@@ -125,7 +125,7 @@ class MemberRoutes:
     )
     async def _list(self, request: Request) -> Response:
         actor = await self._actors.of(request, self._list)
-        chat_id = path_id(request, "chat_id")
+        chat_id = await self._actors.chat_id(request)
         limit, after = LIMIT.read(request) or MAX_PAGE, _CURSOR.read(request)
         if actor.user_id is not None and not (await see_chat(self._membership, chat_id, actor.user_id)).is_member:
             raise forbidden("Only its members may list the members of a chat.")
@@ -152,7 +152,7 @@ class MemberRoutes:
     )
     async def _add(self, request: Request) -> Response:
         actor = await self._actors.of(request, self._add)
-        chat_id = path_id(request, "chat_id")
+        chat_id = await self._actors.chat_id(request)
         body = await read_json(request, MemberBody)
         await count_rows(request, members=1)
         (new,) = await self._names.new_members([body], actor)
@@ -188,7 +188,7 @@ class MemberRoutes:
     )
     async def _remove(self, request: Request) -> Response:
         actor = await self._actors.of(request, self._remove)
-        chat_id, user_id = path_id(request, "chat_id"), path_id(request, "user_id")
+        chat_id, user_id = await self._actors.chat_id(request), path_id(request, "user_id")
         try:
             new_owner_id = await self._membership.remove_member(chat_id, actor.user_id, user_id)
         except UnknownUser:
@@ -209,7 +209,7 @@ class MemberRoutes:
     )
     async def _lift_bar(self, request: Request) -> Response:
         actor = await self._actors.of(request, self._lift_bar)
-        chat_id, user_id = path_id(request, "chat_id"), path_id(request, "user_id")
+        chat_id, user_id = await self._actors.chat_id(request), path_id(request, "user_id")
         try:
             await self._membership.lift_bar(chat_id, actor.user_id, user_id)
         except UnknownUser:
@@ -229,7 +229,7 @@ class MemberRoutes:
     )
     async def _hand_over(self, request: Request) -> Response:
         actor = await self._actors.of(request, self._hand_over)
-        chat_id = path_id(request, "chat_id")
+        chat_id = await self._actors.chat_id(request)
         body = await read_json(request, OwnerBody)
         note(user_id=body.user_id)
         try:

@@ -7,7 +7,6 @@ from starlette.routing import BaseRoute
 from gateway.api.chat_access import Actors, see_chat
 from gateway.api.schemas import PresentList, answer
 from gateway.dialects.chat import present_object
-from gateway.http.parameters import path_id
 from gateway.interfaces.membership import Memberships
 from gateway.node.present_people import PresentPeople
 from httpapi.operation import Audience, Scope, operation
@@ -35,7 +34,7 @@ class PresenceRoutes:
     )
     async def _show(self, request: Request) -> Response:
         actor = await self._actors.of(request, self._show)
-        chat_id = path_id(request, "chat_id")
+        chat_id = await self._actors.chat_id(request)
         await see_chat(self._membership, chat_id, actor.user_id)
         members = await self._presence.members(chat_id)
         return answer({"members": [present_object(present) for present in members]})

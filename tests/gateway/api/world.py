@@ -19,6 +19,7 @@ from gateway.api.chats.arrangement import ArrangementRoutes
 from gateway.api.chats.chats import ChatRoutes
 from gateway.api.chats.lists import ChatListRoutes
 from gateway.api.chats.members import MemberRoutes, NamedMembers
+from gateway.api.chats.one_chat import OneChatRoutes
 from gateway.api.chats.presence import PresenceRoutes
 from gateway.api.message_batch import MessageBatchRoutes
 from gateway.api.messages import MessageRoutes
@@ -53,6 +54,7 @@ from storage.records import ChatKind, Committed, EventKind, NewEvent, NewMember,
 from storage.repositories.auth.accounts import Accounts
 from storage.repositories.auth.keys import SigningKeys
 from storage.repositories.chat_lists import StoredChatLists
+from storage.repositories.chat_setup.details import ChatDetailsRepository
 from storage.repositories.chats import Chats
 from storage.repositories.contacts import ContactRepository
 from storage.repositories.identities import Identities
@@ -102,6 +104,7 @@ class FakeNode:
         self.typing: list[tuple[int, int, bool]] = []
         self.reads: list[tuple[int, int, int, bool]] = []
         self.is_limited = True
+        self.changed: list[int] = []
 
     async def post(self, event: NewEvent, *, is_limited: bool = True) -> Outcome | RateLimited:
         self.is_limited = is_limited
@@ -129,6 +132,9 @@ class FakeNode:
 
     def membership_changed(self, chat_id: int, user_id: int, removed: bool) -> None:
         self.changes.append((chat_id, user_id, removed))
+
+    def chat_changed(self, chat_id: int) -> None:
+        self.changed.append(chat_id)
 
     def chat_created(self, chat_id: int, user_ids: Collection[int]) -> None:
         self.created.append((chat_id, list(user_ids)))
@@ -257,7 +263,7 @@ async def open_world(
         history = History(hub, log, ReplayCache(log, tasks))
         service_keys = ServiceKeys(SERVICE_KEYS)
         identities = Identities(database)
-        actors = Actors(identity, service_keys, RepresentedUsers(accounts, identities, revocations))
+        actors = Actors(identity, service_keys, RepresentedUsers(accounts, identities, revocations), chats)
         command_limits = CommandLimits(CommandRates(edits=2))
         contacts, staff, limits = ContactRepository(database), StaffRepository(database), LocalLimits(strangers)
         policy = ChatPolicy(staff, contacts, limits, most=strangers, staff_chats=staff_chats, adding=adding)
@@ -272,6 +278,7 @@ async def open_world(
                 node,
                 ChatListRoutes(actors, chats, StoredChatLists(database), reads),
             ).routes(),
+            *OneChatRoutes(actors, chats, ChatDetailsRepository(database), node).routes(),
             *MemberRoutes(actors, names, policy, chats, node).routes(),
             *PeopleRoutes(identity, service_keys, contacts, staff).routes(),
             *MessageRoutes(actors, chats, history, node, metrics.clients, MAX_TEXT, reads).routes(),

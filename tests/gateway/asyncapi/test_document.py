@@ -133,6 +133,7 @@ def test_every_example_matches_only_its_message(channel: str, action: Action) ->
 
 
 ANY_JSON = {"DirectPush": "data", "MessagePush": "data.data", "NativeMessagePush": "data.data"}
+ANY_JSON |= {"ChatChangedPush": "data", "NativeChatChangedPush": "data"}
 MAY_LACK = {
     "ErrorAnswer.retry_after_s",
     "HelloAnswer.id",

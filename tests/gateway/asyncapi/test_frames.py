@@ -16,7 +16,7 @@ from gateway.dialects.room import RoomDialect
 from gateway.dialects.service import ServiceDialect
 from gateway.protocol.codes import ErrorCode
 from gateway.protocol.commands import Ping, SendMessage
-from gateway.protocol.pushes import MessagesRead, PresenceChange, PresenceCount, Push, Typing
+from gateway.protocol.pushes import ChatChanged, MessagesRead, PresenceChange, PresenceCount, Push, Typing
 from gateway.protocol.replies import (
     CaughtUp,
     ChatActivity,
@@ -39,6 +39,7 @@ from gateway.protocol.replies import (
     TokenExpiring,
     Unreacted,
 )
+from storage.chat_records import ChatDetails
 from storage.reaction_records import Reaction
 from storage.records import ChatEvent, EventKind, Person
 from tests.support.documented import is_documented, messages_of, validator
@@ -57,6 +58,7 @@ ANN = Person(1, "ann")
 EVENT = ChatEvent(5, 7, EventKind.MESSAGE, 123, ANN, "Hi", datetime(2024, 1, 15, tzinfo=UTC), False, False, "c1")
 REACTION = Reaction(2, "👍", removed=False, counts='{"👍":1}')
 REACTED = replace(EVENT, seq=8, kind=EventKind.REACTION, reactions='{"👍":2}', reaction=REACTION)
+CHANGED = ChatChanged(5, ChatDetails(5, "Lunch", "order-7", '{"a":[1]}', 30, 2))
 PUSHES: tuple[Push, ...] = (
     EVENT,
     replace(EVENT, data='{"data":{"n":[1.5,null]}}'),
@@ -66,6 +68,7 @@ PUSHES: tuple[Push, ...] = (
     MessagesRead(5, ANN, 7),
     PresenceChange(5, 1, "ann", "leave", 2),
     PresenceCount(5, 51),
+    CHANGED,
 )
 ERRORS = tuple(ErrorReply(code, "No", retry_after_s) for code in ErrorCode for retry_after_s in (None, 1.5))
 ANSWERS: tuple[Reply, ...] = (
@@ -94,6 +97,7 @@ NATIVE_NOTICES: tuple[Reply, ...] = (
     ChatRemoved(5),
     ChatActivity(5, 7),
     ChatRead(5, 7, 100),
+    CHANGED,
     Direct(b'{"any":["JSON",null]}'),
 )
 REFS = (None, 0, "q")

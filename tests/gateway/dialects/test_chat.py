@@ -18,7 +18,7 @@ from gateway.protocol.commands import (
     SendMessage,
     SetTyping,
 )
-from gateway.protocol.pushes import MessagesRead, PresenceChange, PresenceCount, Typing
+from gateway.protocol.pushes import ChatChanged, MessagesRead, PresenceChange, PresenceCount, Typing
 from gateway.protocol.replies import (
     CaughtUp,
     ErrorReply,
@@ -30,6 +30,7 @@ from gateway.protocol.replies import (
     Reset,
     Stored,
 )
+from storage.chat_records import ChatDetails
 from storage.records import ChatEvent, EventKind, Person
 from tests.gateway.dialects.samples import JOHN, MESSAGE
 
@@ -185,6 +186,17 @@ def test_binary_frame_is_invalid_json():
             {"type": "presence", "user_id": 1, "username": "john_doe", "status": "join"},
         ),
         (PresenceCount(1, 51), {"type": "presence_count", "count": 51}),
+        (
+            ChatChanged(1, ChatDetails(1, "Lunch", "order-7", '{"a":[1.0]}', 30, 2)),
+            {
+                "type": "chat_changed",
+                "chat_id": 1,
+                "title": "Lunch",
+                "key": "order-7",
+                "data": {"a": [1.0]},
+                "retention_days": 30,
+            },
+        ),
     ],
 )
 def test_push_is_that_of_the_seed(push, frame):

@@ -8,9 +8,10 @@ import pytest
 from gateway.dialects.base import EchoPolicy
 from gateway.dialects.room import UNASKED, RoomDialect
 from gateway.protocol.codes import ErrorCode
-from gateway.protocol.pushes import MessagesRead, PresenceChange, PresenceCount, Push, Typing
+from gateway.protocol.pushes import ChatChanged, MessagesRead, PresenceChange, PresenceCount, Push, Typing
 from gateway.protocol.refusals import UNAVAILABLE
 from gateway.protocol.replies import CaughtUp, Established, Pong, Reply, Reset
+from storage.chat_records import ChatDetails
 from storage.records import SYSTEM, ChatEvent, EventKind, Person
 
 MESSAGE = ChatEvent(
@@ -46,6 +47,7 @@ def test_message_has_seed_keys_first_then_additions() -> None:
         MessagesRead(5, ANN, 3),
         PresenceChange(5, -1, "ann", "join", 1),
         PresenceCount(5, 51),
+        ChatChanged(5, ChatDetails(5, "Lunch", None, "", None, 2)),
     ],
 )
 def test_only_messages_are_pushed(push: Push) -> None:

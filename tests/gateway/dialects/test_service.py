@@ -10,8 +10,9 @@ from gateway.dialects.base import EchoPolicy, Request
 from gateway.dialects.service import ServiceDialect
 from gateway.protocol.codes import ErrorCode
 from gateway.protocol.commands import Ping, SendMessage
-from gateway.protocol.pushes import MessagesRead, PresenceChange, PresenceCount, Typing
+from gateway.protocol.pushes import ChatChanged, MessagesRead, PresenceChange, PresenceCount, Push, Typing
 from gateway.protocol.replies import CaughtUp, ErrorReply, Established, Pong, Reset, Stored
+from storage.chat_records import ChatDetails
 from storage.records import ChatEvent, EventKind, Person
 
 ANN = Person(1, "ann")
@@ -132,9 +133,10 @@ def test_edit_and_deletion_repeat_message_with_new_state() -> None:
         MessagesRead(1, ANN, 7),
         PresenceChange(1, 1, "ann", "join", 1),
         PresenceCount(1, 51),
+        ChatChanged(1, ChatDetails(1, "Lunch", None, "", None, 2)),
     ],
 )
-def test_only_messages_are_pushed(push: Typing | MessagesRead | PresenceChange | PresenceCount) -> None:
+def test_only_messages_are_pushed(push: Push) -> None:
     assert dialect.push(push) is None
 
 

@@ -48,7 +48,18 @@ def test_push_to_client_without_owner_is_ignored() -> None:
 
 
 @pytest.mark.parametrize(
-    "payload", [b"x", b"[]", b"{}", b"5", b'["activity"]', b'["activity","n",[5]]', b'["user"]', b'["read","n",[5]]']
+    "payload",
+    [
+        b"x",
+        b"[]",
+        b"{}",
+        b"5",
+        b'["activity"]',
+        b'["activity","n",[5]]',
+        b'["user"]',
+        b'["read","n",[5]]',
+        b'["chats",[null]]',
+    ],
 )
 def test_foreign_payload_is_a_value_error(payload: bytes) -> None:
     with pytest.raises(ValueError, match=r".+"):

@@ -30,6 +30,9 @@ async def test_new_chat_has_creator_and_listed_members(ann: User, bob: User, eve
         "members": [member(ann), member(bob), member(eve)],
         "member_count": 3,
         "last_seq": 0,
+        "key": None,
+        "data": None,
+        "retention_days": None,
     }
     for user in (ann, bob, eve):
         assert (await user.http.get(f"/api/v1/chats/{chat['id']}")).json() == chat

@@ -1,0 +1,50 @@
+"""What a chat is beside its members and its log. Implements `gateway.interfaces.membership.ChatSetup`."""
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from tortoise.expressions import F
+
+from storage.chat_records import ChatDetails
+from storage.database.database import Database
+from storage.errors import NotAllowed
+from storage.models import ChatRoom
+from storage.records import ChatKind
+from storage.repositories.chat_setup.lock import locked_chat
+from storage.repositories.owners import settle_owner
+
+_DETAILS: Final = """
+    SELECT c.id, c.title, c.data, c.retention_days, c.version, k.key
+    FROM chats c LEFT JOIN chat_keys k ON k.chat_id = c.id"""
+
+
+class ChatDetailsRepository:
+    """Every method raises StorageUnavailable if the database does not respond in time; else as in the interface."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._details = f"{_DETAILS} WHERE c.id {database.among('$1')}"
+
+    async def details(self, chat_ids: Sequence[int]) -> dict[int, ChatDetails]:
+        """Those of these chats that exist."""
+        rows = await self._database.fetch(self._details, self._database.ids(chat_ids))
+        return {
+            row["id"]: ChatDetails(
+                row["id"], row["title"], row["key"], row["data"], row["retention_days"], row["version"]
+            )
+            for row in rows
+        }
+
+    async def change(self, chat_id: int, actor_id: int | None, columns: Mapping[str, str | int | None]) -> bool:
+        """Set these columns of the chat; False if they had these values.
+
+        Raises: NoSuchChat, NotAllowed.
+        """
+        async with self._database.transaction():
+            room = await locked_chat(chat_id, actor_id)
+            if actor_id is not None and (room.kind is ChatKind.DIRECT or actor_id != await settle_owner(room)):
+                raise NotAllowed
+            changed = {name: value for name, value in columns.items() if getattr(room, name) != value}
+            if changed:
+                await ChatRoom.filter(id=chat_id).update(**changed, version=F("version") + 1)
+            return bool(changed)
