@@ -2,7 +2,8 @@
 
 acked − stored = ∅; stored − attempted = ∅; nothing stored twice; each client's seqs strictly increase without a hole
 once repetitions are removed; all agree on (chat, seq) → event; one sender's order is kept; every connected client has
-caught up; and the text of a message is what its last edit or deletion made of it.
+caught up; the text of a message is what its last edit or deletion made of it, and its reactions are the sum of their
+events.
 """
 
 from collections import Counter
@@ -10,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from enum import StrEnum
 from typing import NamedTuple
 
-from tests.faults.history import QUEUE, History, Stored
+from tests.faults.history import QUEUE, Counts, History, Stored
 
 
 class Rule(StrEnum):
@@ -24,6 +25,7 @@ class Rule(StrEnum):
     ORDER = "order"
     BEHIND = "behind"
     TEXT = "text"
+    REACTIONS = "reactions"
     ODDITY = "oddity"
 
 
@@ -146,11 +148,41 @@ def _texts(history: History) -> Iterator[Violation]:
     """Somebody found a message in another state than its last event left it in."""
     deletions = {(attempt.chat, attempt.key) for attempt in history.attempts if attempt.is_deletion}
     for (chat, reader), found in history.reads.items():
-        present = {s.message_id: "" if (chat, s.key) in deletions else s.key for s in found}
+        present = {s.message_id: "" if (chat, s.key) in deletions else s.key for s in found if not s.reaction}
         for s in found:
             if s.text != present[s.message_id]:
                 expected = present[s.message_id]
                 yield Violation(Rule.TEXT, chat, f"{reader} reads {s.text!r} at {s.seq}, and not {expected!r}")
+
+
+def _reactions(history: History) -> Iterator[Violation]:
+    """A reaction was stored twice, or the counts of an event, of a push or of a message are not what came before."""
+    deletions = {(attempt.chat, attempt.key) for attempt in history.attempts if attempt.is_deletion}
+    told: dict[tuple[int, int], Counts] = {}
+    for (chat, reader), found in history.reads.items():
+        given: dict[int, set[tuple[int, str]]] = {}
+        for s in found:
+            of_message = given.setdefault(s.message_id, set())
+            one = s.sender, s.reaction[1:]
+            if s.reaction and s.reaction.startswith("+") is (one in of_message):
+                yield Violation(Rule.REACTIONS, chat, f"{reader} reads {s.reaction} of {s.sender} again at {s.seq}")
+            if s.reaction:
+                (of_message.add if s.reaction.startswith("+") else of_message.discard)(one)
+                told[chat, s.seq] = s.counts or {}
+                if s.counts != _count(of_message):
+                    yield Violation(Rule.REACTIONS, chat, f"{reader} reads {s.counts} at {s.seq}: {_count(of_message)}")
+            elif (chat, s.key) in deletions:
+                of_message.clear()
+        for s in found:
+            if (s.reactions or {}) != (expected := _count(given[s.message_id])):
+                yield Violation(Rule.REACTIONS, chat, f"{reader} reads {s.reactions} at {s.seq}, and not {expected}")
+    for d in history.deliveries:
+        if d.counts is not None and d.counts != told.get((d.chat, d.seq)):
+            yield Violation(Rule.REACTIONS, d.chat, f"{d.client} was pushed {d.counts} at {d.seq}")
+
+
+def _count(given: set[tuple[int, str]]) -> Counts:
+    return dict(Counter(reaction for _, reaction in given))
 
 
 def _oddities(history: History) -> Iterator[Violation]:
@@ -167,5 +199,6 @@ _RULES: tuple[Callable[[History], Iterator[Violation]], ...] = (
     _disorder,
     _stragglers,
     _texts,
+    _reactions,
     _oddities,
 )

@@ -1,6 +1,6 @@
 """What happened in a run, as its clients saw it: every attempt, acknowledgement and delivery, and what was stored.
 
-Times are monotonic seconds since the start of the run. An event (a message, an edit, a deletion) is known by its `key`,
+Times are monotonic seconds since the start. An event (a message, edit, deletion or reaction) is known by its `key`,
 its client_msg_id. The text of a message, or what it is edited to, is the key of that event.
 """
 
@@ -43,8 +43,12 @@ class Accepted(NamedTuple):
     key: str
 
 
+Counts = dict[str, int]
+"""Of reactions: the number of users of each."""
+
+
 class Delivery(NamedTuple):
-    """A client was pushed an event, live or on coming back; repeated ones too."""
+    """A client was pushed an event, live or on coming back; repeated ones too. `counts`: of a reaction."""
 
     at: float
     chat: int
@@ -52,16 +56,23 @@ class Delivery(NamedTuple):
     seq: int
     message_id: int
     key: str
+    counts: Counts | None = None
 
 
 class Stored(NamedTuple):
-    """An event as one reader found it in the chat's history at the end, with the present text of its message."""
+    """An event as one reader found it in the chat's history at the end, with the present state of its message.
+
+    Of a reaction, `reaction` is "+" or "-" and what was added or removed, and `counts` those that the event tells.
+    """
 
     seq: int
     message_id: int
     sender: int
     key: str
     text: str
+    reactions: Counts | None = None
+    reaction: str = ""
+    counts: Counts | None = None
 
 
 class Oddity(NamedTuple):

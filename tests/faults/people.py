@@ -3,6 +3,7 @@ acknowledged."""
 
 import asyncio
 import random
+from collections import deque
 from typing import Any
 
 import httpx
@@ -16,8 +17,11 @@ from tests.faults.rig import User
 from tests.faults.sockets import ANSWER_S, BACKOFF_BASE_S, Socket
 from tests.faults.world import World
 
-EDITS, DELETIONS = 0.1, 0.05
+DELETIONS, EDITS, REACTIONS = 0.05, 0.1, 0.2
 """Shares of what the writers send by WebSocket."""
+EMOJI = ("👍", "❤️", "😂")
+TARGETS = 10
+"""So many of the latest messages are reacted to."""
 PAGE = 200
 
 
@@ -32,6 +36,10 @@ class Sender:
         self._count = 0
         self._latest: int | None = None
         """The message to edit or delete."""
+        self.targets: deque[int] = deque(maxlen=TARGETS)
+        """Messages of the chat to react to."""
+        self._given: set[tuple[int, str]] = set()
+        """The own reactions: (message, emoji)."""
         self.under_way: str | None = None
         """The key of what is offered and not acknowledged."""
         self.command: dict[str, object] = {}
@@ -46,14 +54,18 @@ class Sender:
         self._begin(key, {"type": "message", "text": key, "client_msg_id": key})
 
     def compose_anything(self) -> None:
-        """Begin the next message, edit or deletion."""
+        """Begin the next message, edit, deletion or reaction."""
         lot = self._world.random.random()
-        if self._latest is None or lot > EDITS + DELETIONS:
+        if self._latest is None or lot > DELETIONS + EDITS + REACTIONS or not self.targets:
             self.compose()
             return
         self._count += 1
         key = f"{self.name}.{self._count}"
-        if lot > DELETIONS:
+        if lot > DELETIONS + EDITS:
+            target, emoji = self._world.random.choice(self.targets), self._world.random.choice(EMOJI)
+            fields = {"message_id": target, "key": emoji, "remove": (target, emoji) in self._given}
+            self._begin(key, {"type": "react", **fields, "client_msg_id": key})
+        elif lot > DELETIONS:
             self._begin(key, {"type": "edit_message", "id": self._latest, "text": key, "client_msg_id": key})
         else:
             self._begin(key, {"type": "delete_message", "id": self._latest, "client_msg_id": key})
@@ -71,6 +83,16 @@ class Sender:
         self._world.ack(self.chat, key, seq, message_id)
         if self.command["type"] == "message":
             self._latest = message_id
+        elif self.command["type"] == "react":
+            change = self._given.discard if self.command["remove"] else self._given.add
+            change((message_id, str(self.command["key"])))
+        self.under_way = None
+        return True
+
+    def loses_target(self) -> bool:
+        """Give up a reaction whose message was deleted meanwhile; False if something else is under way."""
+        if self.under_way is None or self.command["type"] != "react":
+            return False
         self.under_way = None
         return True
 
@@ -94,6 +116,8 @@ class Member(Socket):
         match frame["type"]:
             case "message":
                 self._take_message(frame["data"], is_answer=frame.get("duplicate") is True)
+            case "reaction" if "seq" in frame:
+                self._take_reaction(frame, is_answer=frame.get("duplicate") is True)
             case "connection_established":
                 self._epoch = frame["epoch"]
             case "caught_up":
@@ -103,14 +127,25 @@ class Member(Socket):
             case "error" if frame["code"] == "unavailable":
                 self._held_until = self._world.now + frame.get("retry_after_s", 0)
                 self._acked.set()
-            case "error":
+            case "error" if frame["code"] == "not_found" and self.sender.loses_target():
+                self._acked.set()
+            case "error" | "reaction":  # one without a seq was stored before, under another key
                 self._world.odd(self.chat, self.name, f"{frame}")
 
     def _take_message(self, message: dict[str, Any], *, is_answer: bool) -> None:
         seq, key = message["seq"], key_of(message)
         if not is_answer:
             self._deliver(seq, message["id"], key)
+            if message["id"] not in self.sender.targets and not message["is_deleted"]:
+                self.sender.targets.append(message["id"])
         if self.sender.settle(key, seq, message["id"]):
+            self._acked.set()
+
+    def _take_reaction(self, reaction: dict[str, Any], *, is_answer: bool) -> None:
+        seq, key = reaction["seq"], key_of(reaction)
+        if not is_answer:
+            self._deliver(seq, reaction["message_id"], key, reaction["counts"])
+        if self.sender.settle(key, seq, reaction["message_id"]):
             self._acked.set()
 
     async def _write(self, socket: ClientConnection) -> None:
@@ -193,7 +228,18 @@ async def read_history(world: World, http: httpx.AsyncClient, chat: int, user: U
         )
         answer.raise_for_status()
         page = answer.json()["messages"]
-        found += [Stored(m["seq"], m["id"], m["sender"]["id"], key_of(m), m["text"]) for m in page]
+        found += map(_stored, page)
         if len(page) < PAGE:
             world.history.reads[chat, f"m{user.id}"] = found
             return
+
+
+def _stored(message: dict[str, Any]) -> Stored:
+    """The event that a message's object in a page tells of."""
+    reactions = message.get("reactions", {})
+    place, key, text = (message["seq"], message["id"]), key_of(message), message["text"]
+    reaction = message.get("reaction")
+    if reaction is None:
+        return Stored(*place, message["sender"]["id"], key, text, reactions)
+    told = ("-" if reaction["removed"] else "+") + reaction["key"]
+    return Stored(*place, reaction["user_id"], key, text, reactions, told, reaction["counts"])

@@ -112,6 +112,64 @@ def show_what_was_deleted(history: History) -> None:
     history.attempts[-1] = history.attempts[-1]._replace(is_deletion=True)
 
 
+def react(history: History) -> None:
+    """Bob reacts to Ann's first message, and Ann too."""
+    for number, sender in enumerate((BOB, ANN), 1):
+        key, seq, counts = f"r.{sender}", 3 + number, {"👍": number}
+        history.attempts.append(Attempt(6, CHAT, sender, key))
+        history.acks.append(Ack(6, CHAT, key, seq, 101))
+        for client in ("ann", "bob"):
+            history.deliveries.append(Delivery(6, CHAT, client, seq, 101, key, counts))
+        for reader, found in history.reads.items():
+            found[0] = found[0]._replace(reactions={"👍": 2})
+            found.append(Stored(seq, 101, sender, key, "ann.1", {"👍": 2}, "+👍", counts))
+            history.ends[reader] = seq
+
+
+def count_a_reaction_twice(history: History) -> None:
+    react(history)
+    for found in history.reads.values():
+        found[4] = found[4]._replace(counts={"👍": 3})
+
+
+def store_a_reaction_twice(history: History) -> None:
+    react(history)
+    for found in history.reads.values():
+        found[4] = found[4]._replace(sender=BOB, counts={"👍": 1})
+
+
+def lose_the_count_of_a_message(history: History) -> None:
+    react(history)
+    history.reads[CHAT, "bob"][0] = history.reads[CHAT, "bob"][0]._replace(reactions={"👍": 1})
+
+
+def push_other_counts(history: History) -> None:
+    react(history)
+    history.deliveries[-1] = history.deliveries[-1]._replace(counts={"👍": 1})
+
+
+def lose_a_reaction(history: History) -> None:
+    react(history)
+    for found in history.reads.values():
+        found.pop()
+
+
+def keep_reactions_of_a_deleted_message(history: History) -> None:
+    react(history)
+    history.attempts.append(Attempt(7, CHAT, ANN, "ann.9", is_deletion=True))
+    history.acks.append(Ack(7, CHAT, "ann.9", 6, 101))
+    for reader, found in history.reads.items():
+        found[:] = [stored._replace(text="" if stored.message_id == 101 else stored.text) for stored in found]
+        found.append(Stored(6, 101, ANN, "ann.9", "", {"👍": 2}))
+        history.ends[reader] = 6
+
+
+def test_reactions_pass() -> None:
+    history = good()
+    react(history)
+    assert check(history) == []
+
+
 def edit(history: History) -> None:
     """Ann edits her first message."""
     history.attempts.append(Attempt(6, CHAT, ANN, "ann.3"))
@@ -170,6 +228,12 @@ def test_unacknowledged_message_may_be_stored_or_not() -> None:
         (leave_bob_behind, Rule.BEHIND),
         (lose_an_edit, Rule.TEXT),
         (show_what_was_deleted, Rule.TEXT),
+        (count_a_reaction_twice, Rule.REACTIONS),
+        (store_a_reaction_twice, Rule.REACTIONS),
+        (lose_the_count_of_a_message, Rule.REACTIONS),
+        (push_other_counts, Rule.REACTIONS),
+        (lose_a_reaction, Rule.LOST),
+        (keep_reactions_of_a_deleted_message, Rule.REACTIONS),
         (refuse_bob, Rule.ODDITY),
     ],
 )
