@@ -134,6 +134,11 @@ export class Chat extends EventTarget {
     return this.#enqueue({ type: "delete_message", id: entry.id });
   }
 
+  /** Adds the user's reaction `key` to a message, or removes it. */
+  react({ id, ownReactions }, key) {
+    return this.#enqueue({ type: "react", message_id: id, key, remove: ownReactions.includes(key) });
+  }
+
   /** Forgets a message that was rejected (one whose entry has a `failure`). */
   discard(entry) {
     const item = this.#outbox.items.find((other) => other.entry === entry && other.failure);
@@ -292,6 +297,10 @@ export class Chat extends EventTarget {
       case "message":
         this.#message(frame.data, frame);
         break;
+      case "reaction":
+        if (frame.user_id === this.me.id) this.#settle(frame);
+        this.timeline.react(frame, this.me.id);
+        break;
       case "history":
         this.#history(frame.messages);
         break;
@@ -360,7 +369,7 @@ export class Chat extends EventTarget {
   }
 
   #settle(data) {
-    const item = this.#outbox.find(data.client_msg_id);
+    const item = data.seq === undefined ? this.#outbox.underWay : this.#outbox.find(data.client_msg_id);
     if (!item) return;
     this.#outbox.remove(item);
     if (item.entry) this.timeline.acknowledge(item.entry, data);

@@ -2,6 +2,7 @@
 
 import { Composer } from "./composer.js";
 import { MessageList, nameOf, paintAvatar } from "./message_list.js";
+import { ReactionPicker } from "./reactions.js";
 
 const OLDER_WITHIN_PX = 400; // distance to the top at which the next page of history is requested
 const PROBLEM_SHOWN_MS = 8_000;
@@ -28,6 +29,7 @@ export class Conversation {
     say: (sentence) => this.#say(sentence, null),
     resize: (change) => this.#list.keepEnd(change),
   });
+  #picker = new ReactionPicker(at("picker"), (row, key) => this.#react(this.#list.entryOf(row), key));
   #isPainting = false;
   #seenTimeline = null; // the timeline for which the members were read; null while disconnected
   #unseen = 0;
@@ -262,8 +264,19 @@ export class Conversation {
 
   #logClick(event) {
     const entry = this.#list.entryOf(event.target);
-    if (event.target.closest(".act-edit")) this.#edit(entry);
+    const reaction = event.target.closest(".reaction");
+    if (reaction) this.#react(entry, reaction.dataset.key);
+    else if (event.target.closest(".act-react")) this.#pick(entry);
+    else if (event.target.closest(".act-edit")) this.#edit(entry);
     else if (event.target.closest(".act-delete")) this.#delete(entry);
+  }
+
+  #pick(entry) {
+    this.#list.keepEnd(() => this.#picker.toggle(this.#list.rowOf(entry)));
+  }
+
+  #react(entry, key) {
+    if (entry) this.#chat.react(entry, key);
   }
 
   #edit(entry) {
@@ -277,7 +290,7 @@ export class Conversation {
     else this.#confirmDelete(entry);
   }
 
-  /** Keys in the log: arrows move through messages; E edits and Delete deletes own ones; Escape returns to writing. */
+  /** Keys in the log: arrows move through messages; R reacts, E edits and Delete deletes own ones; Escape returns to writing. */
   #logKey(event) {
     const entry = this.#list.entryOf(document.activeElement);
     const step = { ArrowUp: -1, ArrowDown: 1 }[event.key];
@@ -288,6 +301,8 @@ export class Conversation {
       this.#list.rowOf(next)?.focus();
     } else if (event.key === "Escape") {
       this.#composer.focus();
+    } else if (event.key === "r" && entry && entry.id !== null && !entry.isDeleted) {
+      this.#pick(entry);
     } else if (event.key === "e" && isMine) {
       this.#edit(entry);
     } else if (event.key === "Delete" && isMine) {

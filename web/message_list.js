@@ -3,6 +3,7 @@
  * Every text is inserted as text, never as markup.
  */
 
+import { paintReactions } from "./reactions.js";
 import { piecesOf } from "./text.js";
 
 const GROUP_GAP_MS = 5 * 60_000; // messages of one author within this time share a header
@@ -129,7 +130,8 @@ function paintRow(row, entry, previous, isMine, name, tick) {
   const isNewDay = at.toDateString() !== before?.toDateString();
   const isNewGroup = isNewDay || previous.sender.id !== entry.sender.id || at - before > GROUP_GAP_MS;
   const [symbol, words] = tick ?? ["", ""];
-  const look = [entry.version, entry.failure, isNewDay, isNewGroup, name, symbol, words].join("|");
+  const { reactions, ownReactions } = entry;
+  const look = [entry.version, entry.failure, isNewDay, isNewGroup, name, symbol, words, JSON.stringify([reactions, ownReactions])].join("|");
   if (row.dataset.look === look) return;
   row.dataset.look = look;
 
@@ -153,7 +155,11 @@ function paintRow(row, entry, previous, isMine, name, tick) {
   part(".ticks").dataset.tick = symbol;
   part(".ticks").setAttribute("aria-label", words);
   part("use").setAttribute("href", `#tick-${symbol}`);
-  part(".actions").hidden = !isMine || entry.isDeleted || (entry.id === null && !entry.failure);
+  const isStored = entry.id !== null && !entry.isDeleted;
+  part(".actions").hidden = !isStored && !entry.failure;
+  part(".act-react").hidden = !isStored;
+  for (const own of [".act-edit", ".act-delete"]) part(own).hidden = !isMine;
+  paintReactions(part(".reactions"), entry);
   part(".act-delete").textContent = entry.failure ? "Discard" : "Delete";
   part(".failure").textContent = entry.failure ? `Not sent. ${entry.failure}` : "";
 }

@@ -72,9 +72,10 @@ export class Outbox {
     for (const item of this.items) if (!item.failure) this.fail(item, failure);
   }
 
-  /** Fails the edits and deletions that belong to another history than `epoch`; returns whether there were any. */
+  /** Fails the edits, deletions and reactions that belong to another history than `epoch`; returns whether there were any. */
   failChangesOfOtherHistories(epoch, failure) {
-    const isStale = (item) => item.frame.id !== undefined && !item.failure && item.epoch !== epoch;
+    const isChange = ({ frame }) => (frame.id ?? frame.message_id) !== undefined;
+    const isStale = (item) => isChange(item) && !item.failure && item.epoch !== epoch;
     const stale = this.items.filter((item) => isStale(item) && item !== this.underWay);
     for (const item of stale) this.fail(item, failure);
     return stale.length > 0;

@@ -35,6 +35,19 @@ export class Timeline {
     else this.#add(data, !this.#isOfUnloadedPast(data));
   }
 
+  /** Applies a `reaction` push, or the response to one that changed nothing; `myId` is the user's id. */
+  react({ message_id: id, key, user_id: userId, removed, counts, seq, duplicate = false }, myId) {
+    if (seq !== undefined) {
+      if (duplicate || (this.lastSeq !== null && seq <= this.lastSeq)) return; // the event itself arrives in its place
+      this.lastSeq = seq;
+    }
+    const entry = this.#byId.get(id);
+    if (!entry || entry.isDeleted) return;
+    entry.version = seq ?? entry.version;
+    entry.reactions = counts;
+    if (userId === myId) entry.ownReactions = entry.ownReactions.filter((own) => own !== key).concat(removed ? [] : key);
+  }
+
   /** Applies a page of history: the place of each message, and its state unless an event had a newer one. */
   prepend(page) {
     for (const data of page) {
@@ -80,9 +93,11 @@ export class Timeline {
 
   #update(entry, data) {
     if (data.seq <= entry.version) return;
-    const { id, text, sender, timestamp, is_edited: isEdited, is_deleted: isDeleted } = data;
+    const { id, text, sender, timestamp, is_edited: isEdited, is_deleted: isDeleted, reactions = {} } = data;
+    const ownReactions = (data.own_reactions ?? entry.ownReactions).filter((key) => Object.hasOwn(reactions, key)); // pushes lack them
     const isSystem = data.kind === "system";
-    Object.assign(entry, { id, text, sender, timestamp, isSystem, isEdited, isDeleted, version: data.seq, failure: null });
+    const state = { isSystem, isEdited, isDeleted, reactions, ownReactions, version: data.seq, failure: null };
+    Object.assign(entry, { id, text, sender, timestamp, ...state });
   }
 
   #place(entry, seq) {
@@ -94,6 +109,6 @@ export class Timeline {
 }
 
 function newEntry({ text, sender, timestamp, client_msg_id: clientMsgId }) {
-  const state = { isSystem: false, isEdited: false, isDeleted: false, version: -1, failure: null };
+  const state = { isSystem: false, isEdited: false, isDeleted: false, reactions: {}, ownReactions: [], version: -1, failure: null };
   return { id: null, seq: null, clientMsgId, text, sender, timestamp, ...state };
 }
