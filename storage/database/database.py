@@ -9,7 +9,7 @@ import asyncio
 import json
 import re
 import time
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from functools import lru_cache
 from typing import Any, cast
@@ -135,6 +135,12 @@ class Database:
         """Many pairs of ids as the values of a statement's first placeholders, for `pairs_table`."""
         pairs = [(a, b) for a, b in values if are_ids(a, b)]
         return [[a for a, _ in pairs], [b for _, b in pairs]] if self.postgres is not None else [json.dumps(pairs)]
+
+    def triples(self, values: Sequence[tuple[int, int, int]]) -> list[object]:
+        """Many triples of valid ids or seqs as the values of a statement: three arrays, or for SQLite one JSON text."""
+        if self.postgres is None:
+            return [json.dumps(values)]
+        return [[value[place] for value in values] for place in range(3)]
 
     def pairs_table(self) -> str:
         """SQL of a table `p` with the columns `a` and `b`, which holds the `pairs`."""

@@ -42,12 +42,8 @@ from storage.repositories.chat_setup.lock import locked_chat
 from storage.repositories.members import assign_roles, find_people, resolve, role_in
 from storage.repositories.owners import owner_among, set_owner, settle_owner
 from storage.repositories.quotas import NO_QUOTAS, Quotas
+from storage.repositories.read_marks import ReadMarks
 
-_MARK_READ = """
-UPDATE memberships SET read_seq = c.reach
-FROM (SELECT CASE WHEN last_seq < $3 THEN last_seq ELSE $3 END AS reach FROM chats WHERE id = $1) c
-WHERE chat_id = $1 AND user_id = $2 AND read_seq < c.reach RETURNING read_seq
-"""
 # Update and return in one statement: otherwise a read that commits in between would be lost.
 _REMOVE = "DELETE FROM memberships WHERE chat_id = $1 AND user_id = $2 RETURNING read_seq"
 _KEEP_POSITION = """
@@ -64,6 +60,7 @@ class Chats:
         self._quotas = quotas
         self._pages = ChatPages(database)
         self._keys = ChatKeys(database, self._pages)
+        self._read_marks = ReadMarks(database)
         self._admit = f"""
             SELECT m.chat_id, c.kind, c.last_seq, c.members_version, m.role, m.read_seq,
                 u.id AS user_id, u.login, u.first_name, u.last_name, u.display_name, u.avatar_url,
@@ -122,10 +119,7 @@ class Chats:
 
     async def mark_read(self, chat_id: int, user_id: int, seq: int) -> int | None:
         """Move the read position forward to `seq`, at most to the last of the chat. The new one; None if unchanged."""
-        if not are_ids(chat_id, user_id) or seq < 1:
-            return None
-        rows = await self._database.write(_MARK_READ, chat_id, user_id, clamped(seq))
-        return rows[0]["read_seq"] if rows else None
+        return await self._read_marks.move(chat_id, user_id, seq)
 
     async def read_positions(self, pairs: Sequence[tuple[int, int]]) -> dict[tuple[int, int], ReadPosition]:
         """The read positions of the (chat_id, user_id) pairs among these that are memberships."""
