@@ -3,7 +3,7 @@
 `Client` is for a user's chats, `Server` and `AsyncServer` for a backend, `is_signed` for webhooks.
 """
 
-from chat_gateway_client.client import Client, Stored
+from chat_gateway_client.client import Client
 from chat_gateway_client.errors import Disconnected, GatewayError, Rejected, Unauthorized
 from chat_gateway_client.events import (
     CaughtUp,
@@ -14,6 +14,7 @@ from chat_gateway_client.events import (
     Reaction,
     Reset,
     Sender,
+    Stored,
     Truncated,
     message_in,
 )

@@ -18,7 +18,6 @@ import uuid
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Coroutine, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any, Final, Self
 from urllib.parse import quote, urlsplit, urlunsplit
 
@@ -27,7 +26,7 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidSta
 
 from chat_gateway_client.chats import MAX_EVENTS, Inbox, Subscription
 from chat_gateway_client.errors import Disconnected, Rejected, Unauthorized
-from chat_gateway_client.events import Event, Message, Position, event_in, message_in
+from chat_gateway_client.events import Event, Message, Position, Stored, event_in, message_in
 from chat_gateway_client.reconnect import STABLE_S, UNAUTHORIZED, Delays, hint_in, may_reconnect, rejection
 from chat_gateway_client.tokens import NoToken, Token, TokenSource
 
@@ -43,16 +42,6 @@ MAX_FRAME: Final = 4 * 1024 * 1024
 RETRY_S: Final = 1.0
 """Before a command is repeated whose error names no delay."""
 _RETRIED: Final = frozenset({"unavailable", "rate_limited", "conflict"})
-
-
-@dataclass(frozen=True, slots=True)
-class Stored:
-    """A message, edit, deletion or reaction is in the database."""
-
-    message_id: int
-    seq: int
-    duplicate: bool
-    """It was stored already, by an earlier attempt."""
 
 
 class Client:

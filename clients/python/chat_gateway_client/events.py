@@ -1,4 +1,4 @@
-"""What a client is told, as values. Each keeps its frame in `raw`, for keys that are newer than this package."""
+"""What a client is told, as values. Events keep their frame in `raw`, for keys that are newer than this package."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -104,6 +104,16 @@ class Other:
     type: str
     chat_id: int | None
     raw: Frame
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A message, edit, deletion or reaction is in the database."""
+
+    message_id: int
+    seq: int
+    duplicate: bool
+    """It was stored already, by an earlier attempt."""
 
 
 Event = Message | Reaction | Reset | Truncated | CaughtUp | Other
