@@ -277,7 +277,7 @@ async def open_node(
             on_limited=metrics.clients.strangers_limited.inc,
         )
         rooms = RoomRepository(database)
-        queue = await _open_queue(stack, settings, store, node_id, rooms, node, metrics, failures)
+        queue = await _open_queue(stack, settings, store, node_id, rooms, senders, node, metrics, failures)
         inbox: RoomInbox = StoreInbox(rooms, node)
         if queue is not None:
             inbox = queue.inbox
@@ -357,16 +357,18 @@ async def _open_queue(
     store_id: str,
     node_id: str,
     rooms: RoomRepository,
+    senders: Senders,
     store: Store,
     metrics: Metrics,
     failures: list[str],
 ) -> "DurableQueue | None":
-    """Open the durable queue of AMQP_URL, if it is set; closed with the stack."""
+    """Open the durable queues at AMQP_URL, if it is set; closed with the stack."""
     if not settings.amqp_url:
         return None
     from gateway.rabbitmq.names import QueueNames
     from gateway.rabbitmq.queue import (  # takes 0.1 s, so only nodes with a queue import it
         OUTCOMES,
+        ChatQueue,
         QueueEvents,
         open_queue,
     )
@@ -376,6 +378,8 @@ async def _open_queue(
         link_lost=metrics.queue.link_lost,
         task_failed=lambda name, _: failures.append(name),
     )
+    chat_queue = settings.amqp_chat_queue
+    chats = ChatQueue(QueueNames(chat_queue, store_id), senders) if chat_queue else None
     queue = await stack.enter_async_context(
         open_queue(
             settings.amqp_url,
@@ -385,6 +389,7 @@ async def _open_queue(
             store=store,
             max_text_length=settings.max_text_length,
             events=events,
+            chats=chats,
         )
     )
     metrics.queue.watch(lambda: queue.unacked, OUTCOMES)

@@ -130,7 +130,7 @@ def rabbitmq_server() -> Iterator[RabbitServer]:
 @pytest.fixture
 async def amqp_url(rabbitmq_server: RabbitServer) -> str:
     """The session's RabbitMQ without our queues."""
-    await rabbitmq_server.delete("messages", "messages.dead")
+    await rabbitmq_server.delete("messages", "messages.dead", "chat-messages", "chat-messages.dead")
     return rabbitmq_server.url
 
 

@@ -103,6 +103,12 @@ class Settings:
         "messages",
         "the queue in RabbitMQ; only one database may use it in its virtual host; dead letters go to `….dead`",
     )
+    amqp_chat_queue: str = _setting(
+        values.queue_name,
+        "",
+        "a second queue in RabbitMQ, of messages for chats; who may publish there writes as the system or as any user",
+        shown="none",
+    )
     events_exchange: str = _setting(
         values.queue_name,
         "",

@@ -49,7 +49,7 @@ def parse(texts: Mapping[str, str]) -> Settings:
         raise SettingsError(["KEYS_SECRET and KEYS_SECRET_FILE exclude each other."])
     if settings.events_exchange and not settings.amqp_url:
         raise SettingsError(["EVENTS_EXCHANGE needs AMQP_URL."])
-    if problems := _unsafe(settings):
+    if problems := _wrong_queue(settings) + _unsafe(settings):
         raise SettingsError(problems)
     return settings
 
@@ -125,6 +125,18 @@ def _derived(explicit: Settings) -> dict[str, Any]:
         "staff_chats": StaffChats.SERVICE if explicit.is_production else StaffChats.ANYONE,
         "registrations_per_minute": 20 if explicit.is_production else 10_000,
     }
+
+
+def _wrong_queue(settings: Settings) -> list[str]:
+    """The problems of the queue of messages for chats, which needs a broker and names of its own."""
+    taken = {settings.amqp_queue, f"{settings.amqp_queue}.dead"}
+    if not settings.amqp_chat_queue:
+        return []
+    if not settings.amqp_url:
+        return ["AMQP_CHAT_QUEUE needs AMQP_URL."]
+    if {settings.amqp_chat_queue, f"{settings.amqp_chat_queue}.dead"} & taken:
+        return ["AMQP_CHAT_QUEUE must be another queue than AMQP_QUEUE and its dead letters."]
+    return []
 
 
 def _unsafe(settings: Settings) -> list[str]:

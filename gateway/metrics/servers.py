@@ -16,7 +16,7 @@ REDIS_EVENTS: Final = (
     "lease_abandoned",
     "node_swept",
 )
-QUEUE_LINKS: Final = ("publish", "consume", "events")
+QUEUE_LINKS: Final = ("publish", "consume", "consume_chats", "events")
 
 
 class ServerMetrics:

@@ -16,13 +16,13 @@ from heapq import heappop, heappush
 from aio_pika.abc import AbstractChannel, AbstractIncomingMessage, AbstractQueue
 
 from gateway.errors import QueueUnavailable
-from gateway.interfaces.rooms import RoomMessage, Store
+from gateway.interfaces.rooms import Store
 from gateway.rabbitmq.connection import queue_trouble
 from gateway.rabbitmq.dead_letters import dead_letter
-from gateway.rabbitmq.decoder import DeadLetterReason, read_message
+from gateway.rabbitmq.decoder import DeadLetterReason
+from gateway.rabbitmq.intake import Inbound, Intake
 from gateway.rabbitmq.names import QueueNames
 from gateway.rabbitmq.publisher import QueuePublisher
-from gateway.rabbitmq.room_cache import Directory
 from gateway.tasks import full_jitter
 from storage.errors import StorageUnavailable
 from storage.records import Committed, Outcome, Refusal
@@ -44,10 +44,9 @@ class Desk:
 
     node_id: str
     names: QueueNames
-    directory: Directory
+    intake: Intake
     store: Store
     publisher: QueuePublisher
-    max_text_length: int
     on_settled: Callable[[str], None]
 
 
@@ -56,7 +55,7 @@ class _Delivery:
     """A message to store. `tries` counts its own failures; at the last one `stored` messages had been stored."""
 
     raw: AbstractIncomingMessage
-    message: RoomMessage
+    message: Inbound
     attempts: int = 0
     tries: int = 0
     stored: int = 0
@@ -121,7 +120,7 @@ class Consumption:
     async def _take(self, raw: AbstractIncomingMessage) -> None:
         self.unacked += 1
         self._idle.clear()
-        read = read_message(raw.body, raw.message_id, self._desk.max_text_length)
+        read = self._desk.intake.read(raw.body, raw.message_id)
         if isinstance(read, DeadLetterReason):
             self._dead.put_nowait((raw, read))
         else:
@@ -151,20 +150,24 @@ class Consumption:
 
     async def _store(self, delivery: _Delivery) -> None:
         try:
-            chat_id = await self._desk.directory.chat_id(delivery.message.room)
+            event = await delivery.message.event()
         except StorageUnavailable:
             self._on_outcome(delivery, Refusal.UNAVAILABLE)
         except Exception:  # a defect must not stop the other messages
-            logger.exception("queue_room_failed")
+            logger.exception("queue_event_failed")
             self._on_outcome(delivery, Refusal.NOT_STORABLE)
         else:
-            if self._is_paused:  # an earlier message, perhaps of the same room, failed meanwhile
+            if isinstance(event, DeadLetterReason):
+                self._in_flight -= 1
+                self._stirred.set()
+                self._dead.put_nowait((delivery.raw, event))
+            elif self._is_paused:  # an earlier message, perhaps of the same chat, failed meanwhile
                 self._on_outcome(delivery, Refusal.UNAVAILABLE)
             else:
-                self._desk.store.submit(delivery.message.event(chat_id), partial(self._on_outcome, delivery))
+                self._desk.store.submit(event, partial(self._on_outcome, delivery))
 
     def _on_outcome(self, delivery: _Delivery, outcome: Outcome) -> None:
-        """Handle the store's outcome; the store reports one room's outcomes in the order of submission."""
+        """Handle the store's outcome; the store reports one chat's outcomes in the order of submission."""
         self._in_flight -= 1
         self._stirred.set()
         match outcome:
@@ -177,14 +180,13 @@ class Consumption:
                 self._put(delivery)
                 self._pauses += not self._is_paused
                 self._is_paused = True
-            case Refusal.ID_REUSED:
-                self._dead.put_nowait((delivery.raw, DeadLetterReason.ID_REUSED))
+            case Refusal() if (reason := delivery.message.reason(outcome)) is not None:
+                self._dead.put_nowait((delivery.raw, reason))
             case _:
                 self._try_again(delivery)
 
     def _try_again(self, delivery: _Delivery) -> None:
         """Retry a rejected message; a failure counts only if another message was stored since the last one."""
-        self._desk.directory.forget(delivery.message.room)
         delivery.attempts += 1
         if delivery.attempts == 1 or self._stored > delivery.stored:
             delivery.tries += 1

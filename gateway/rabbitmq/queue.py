@@ -1,4 +1,4 @@
-"""Opens the durable queue for one node, and closes it in order: two connections, one to publish and one to consume.
+"""Opens the durable queues of one node, and closes them in order: a connection to publish, and one to consume each.
 
 A broker that is short of memory or disk space blocks connections that publish. A connection that only consumes
 continues, and so empties the queue.
@@ -6,18 +6,21 @@ continues, and so empties the queue.
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from gateway.interfaces.rooms import Rooms, Store
+from gateway.interfaces.users.senders import Senders
+from gateway.rabbitmq.chat_intake import ChatIntake
 from gateway.rabbitmq.connection import Link
 from gateway.rabbitmq.consumer import Consumer, Desk
 from gateway.rabbitmq.decoder import DeadLetterReason
+from gateway.rabbitmq.intake import Intake
 from gateway.rabbitmq.lenient_pamqp import be_tolerant
 from gateway.rabbitmq.names import QueueNames
 from gateway.rabbitmq.publisher import QueuePublisher, idle
-from gateway.rabbitmq.room_cache import Directory
+from gateway.rabbitmq.room_intake import RoomIntake
 from gateway.tasks import Tasks
 
 OUTCOMES = ("stored", "duplicate", *(reason.value for reason in DeadLetterReason))
@@ -36,40 +39,59 @@ class QueueEvents:
 
 
 class DurableQueue:
-    """The durable queue of one node. Create it with `open_queue`."""
+    """The durable queues of one node. Create it with `open_queue`."""
 
-    def __init__(self, publishing: Link, consuming: Link, publisher: QueuePublisher, consumer: Consumer) -> None:
-        self._publishing = publishing
-        self._consuming = consuming
-        self._consumer = consumer
+    def __init__(self, links: Sequence[Link], publisher: QueuePublisher, consumers: Sequence[Consumer]) -> None:
+        self._links = links
+        self._consumers = consumers
         self.inbox = publisher
         """The publisher for messages from HTTP POST."""
 
     @property
     def is_up(self) -> bool:
-        """Whether both connections are open."""
-        return self._publishing.channel is not None and self._consuming.channel is not None
+        """Whether all connections are open."""
+        return all(link.channel is not None for link in self._links)
 
     @property
     def refusal(self) -> str:
         """Why RabbitMQ rejects a connection or the queue; empty if it does not."""
-        return self._publishing.refusal or self._consuming.refusal
+        return next((link.refusal for link in self._links if link.refusal), "")
 
     @property
     def unacked(self) -> int:
         """The number of messages received and not yet acknowledged."""
-        return self._consumer.unacked
+        return sum(consumer.unacked for consumer in self._consumers)
 
     async def finish(self) -> None:
         """Stop consuming, and return when all received messages are settled (within seconds). POST still works."""
-        await self._consumer.finish()
+        await _finish(self._consumers)
+
+
+@dataclass(frozen=True, slots=True)
+class ChatQueue:
+    """The queue of messages for chats, and who finds the users for whom they are sent."""
+
+    names: QueueNames
+    senders: Senders
+
+
+async def _finish(consumers: Sequence[Consumer]) -> None:
+    await asyncio.gather(*(consumer.finish() for consumer in consumers))
 
 
 @asynccontextmanager
 async def open_queue(
-    url: str, names: QueueNames, *, node_id: str, rooms: Rooms, store: Store, max_text_length: int, events: QueueEvents
+    url: str,
+    names: QueueNames,
+    *,
+    node_id: str,
+    rooms: Rooms,
+    store: Store,
+    max_text_length: int,
+    events: QueueEvents,
+    chats: ChatQueue | None = None,
 ) -> AsyncIterator[DurableQueue]:
-    """The queue at `url` (amqp or amqps), which may be unavailable at any time.
+    """The queues at `url` (amqp or amqps), which may be unavailable at any time; that of chats if there is one.
 
     On exit, received messages are settled first.
     """
@@ -79,18 +101,27 @@ async def open_queue(
     )  # it logs a traceback at each attempt; `Link` logs the error once
     publishing = Link(url, names, f"chat-gateway {node_id} publish", idle, lambda: events.link_lost("publish"))
     publisher = QueuePublisher(publishing, names.inbound)
-    consumer = Consumer(Desk(node_id, names, Directory(rooms), store, publisher, max_text_length, events.settled))
-    consuming = Link(url, names, f"chat-gateway {node_id} consume", consumer.serve, lambda: events.link_lost("consume"))
+    links, consumers = [publishing], []
+
+    def consume(label: str, queue: QueueNames, intake: Intake) -> None:
+        consumer = Consumer(Desk(node_id, queue, intake, store, publisher, events.settled))
+        name = f"chat-gateway {node_id} {label.replace('_', ' ')}"
+        links.append(Link(url, queue, name, consumer.serve, lambda: events.link_lost(label)))
+        consumers.append(consumer)
+
+    consume("consume", names, RoomIntake(rooms, max_text_length))
+    if chats is not None:
+        consume("consume_chats", chats.names, ChatIntake(chats.senders, max_text_length))
     tasks = Tasks(on_failure=events.task_failed)
     try:
-        for link in (publishing, consuming):
+        for link in links:
             tasks.spawn(link.run(), "queue link")
         try:
             async with asyncio.timeout(START_S):
-                await asyncio.gather(publishing.connected.wait(), consuming.connected.wait())
+                await asyncio.gather(*(link.connected.wait() for link in links))
         except TimeoutError:
             pass
-        yield DurableQueue(publishing, consuming, publisher, consumer)
+        yield DurableQueue(links, publisher, consumers)
     finally:
-        await consumer.finish()
+        await _finish(consumers)
         await tasks.close()

@@ -331,6 +331,15 @@ def test_keys_secret_comes_from_one_place() -> None:
     )
 
 
+@pytest.mark.parametrize("name", ["messages", "messages.dead"])
+def test_queue_for_chats_has_a_broker_and_its_own_name(name: str) -> None:
+    broker = {"AMQP_URL": "amqp://localhost"}
+    assert _load(AMQP_CHAT_QUEUE="chat-messages", **broker).amqp_chat_queue == "chat-messages"
+    assert _problems(AMQP_CHAT_QUEUE="chat-messages") == "AMQP_CHAT_QUEUE needs AMQP_URL."
+    expected = "AMQP_CHAT_QUEUE must be another queue than AMQP_QUEUE and its dead letters."
+    assert _problems(AMQP_CHAT_QUEUE=name, **broker) == expected
+
+
 @pytest.mark.parametrize("raw", ["-----BEGIN PUBLIC KEY-----", "---- BEGIN SSH2 PUBLIC KEY ----", "ssh-rsa AAAA"])
 def test_public_key_is_rejected_as_secret_key(raw: str) -> None:
     assert _problems(SECRET_KEY=raw) == "SECRET_KEY must be a secret, which a public key or a certificate is not."

@@ -11,15 +11,20 @@ import aio_pika
 import orjson
 from aio_pika.abc import AbstractChannel, AbstractIncomingMessage
 
+from gateway.authentication.represented_users import RepresentedUsers
 from gateway.interfaces.rooms import Store
 from gateway.rabbitmq.names import QueueNames
-from gateway.rabbitmq.queue import DurableQueue, QueueEvents, open_queue
+from gateway.rabbitmq.queue import ChatQueue, DurableQueue, QueueEvents, open_queue
 from storage.database.store_identity import store_id
 from storage.records import ChatEvent, NewEvent, OnOutcome, Outcome, Refusal
+from storage.repositories.identities import Identities
 from storage.repositories.rooms import RoomRepository
+from tests.gateway.no_revocations import NoRevocations
 from tests.storage.nodes import Node
 
 MAX_TEXT = 1000
+CHATS = "chat-messages"
+"""The queue of messages for chats."""
 TIMEOUT_S = 30.0
 
 
@@ -34,7 +39,9 @@ class Queue:
 
 
 @asynccontextmanager
-async def running(node: Node, url: str, store: Store | None = None, name: str = "messages") -> AsyncIterator[Queue]:
+async def running(
+    node: Node, url: str, store: Store | None = None, name: str = "messages", *, chats: bool = False
+) -> AsyncIterator[Queue]:
     """A node's queue; that none of its tasks died is checked at the end."""
     settled, lost, failures = Counter[str](), Counter[str](), list[str]()
 
@@ -53,9 +60,15 @@ async def running(node: Node, url: str, store: Store | None = None, name: str = 
         store=store or node.log,
         max_text_length=MAX_TEXT,
         events=events,
+        chats=await _chat_queue(node) if chats else None,
     ) as queue:
         yield Queue(queue, settled, lost, failures)
     assert failures == []
+
+
+async def _chat_queue(node: Node) -> ChatQueue:
+    senders = RepresentedUsers(node.accounts, Identities(node.database), NoRevocations())
+    return ChatQueue(QueueNames(CHATS, await store_id(node.database)), senders)
 
 
 @dataclass
@@ -64,11 +77,13 @@ class Peer:
 
     channel: AbstractChannel
 
-    async def publish(self, value: object, *, message_id: str | None = None, **properties: Any) -> None:
-        """Publish JSON (bytes as they are) to `messages`; returns when it is confirmed. Without an id it gets one."""
+    async def publish(
+        self, value: object, *, message_id: str | None = None, to: str = "messages", **properties: Any
+    ) -> None:
+        """Publish JSON (bytes as they are) to a queue; returns when it is confirmed. Without an id it gets one."""
         body = value if isinstance(value, bytes) else orjson.dumps(value)
         message = aio_pika.Message(body, message_id=message_id, delivery_mode=2, **properties)
-        await self.channel.default_exchange.publish(message, "messages")
+        await self.channel.default_exchange.publish(message, to)
 
     async def say(self, room: str, text: str, message_id: str | None = None) -> None:
         """Publish a message as the seed shows it."""
@@ -80,18 +95,18 @@ class Peer:
         assert declared.declaration_result.message_count is not None
         return declared.declaration_result.message_count
 
-    async def until_consumed_by(self, nodes: int) -> None:
-        """Wait until so many consume `messages`."""
+    async def until_consumed_by(self, nodes: int, name: str = "messages") -> None:
+        """Wait until so many consume a queue."""
 
         async def consumed() -> bool:
-            declared = await self.channel.declare_queue("messages", durable=True)
+            declared = await self.channel.declare_queue(name, durable=True)
             return declared.declaration_result.consumer_count == nodes
 
         await until(consumed, f"{nodes} consumers")
 
-    async def dead(self, count: int) -> list[AbstractIncomingMessage]:
+    async def dead(self, count: int, name: str = "messages.dead") -> list[AbstractIncomingMessage]:
         """So many dead letters, once they are there, taken out; and that there are no more."""
-        queue = await self.channel.declare_queue("messages.dead", durable=True)
+        queue = await self.channel.declare_queue(name, durable=True)
         letters: list[AbstractIncomingMessage] = []
 
         async def all_came() -> bool:
