@@ -176,7 +176,7 @@ async def open_node(
         )
         health = Health(redis.broker, gate, failures)
         health.watch_peers(redis.differences)
-        outbox, outlet = await add_outlet(stack, settings, database, node_id, metrics, failures)
+        outbox, outlet = await add_outlet(stack, settings, database, node_id, redis, metrics, failures)
 
         def on_batch(size: int, seconds: float) -> None:
             metrics.delivery.committed(size, seconds)

@@ -6,22 +6,32 @@ from gateway.config.settings import Settings
 from gateway.config.webhooks import read_webhooks
 from gateway.interfaces.outbox import OutboxQueue
 from gateway.metrics import Metrics
+from gateway.redis.backend import Backend
+from gateway.webhooks.attendance import AttendanceReader
 from gateway.webhooks.outlet import EXCHANGE, Outlet
 from storage.database.database import Database
 from storage.log.event_ranges import EventRanges
 from storage.outbox.queue import Outbox
 from storage.outbox_records import EventType
+from storage.repositories.member_ids import MemberIds
 
 
 async def add_outlet(
-    stack: AsyncExitStack, settings: Settings, database: Database, node_id: str, metrics: Metrics, failures: list[str]
+    stack: AsyncExitStack,
+    settings: Settings,
+    database: Database,
+    node_id: str,
+    redis: Backend,
+    metrics: Metrics,
+    failures: list[str],
 ) -> tuple[OutboxQueue, Outlet]:
     """The outbox, and all endpoints of the settings; connections close with the stack. Call `start` on the outlet.
 
     Raises: SettingsError.
     """
     outbox = Outbox(database)
-    outlet = Outlet(outbox, EventRanges(database), metrics.webhooks)
+    attendance = AttendanceReader(MemberIds(database), redis.presence, redis.clients)
+    outlet = Outlet(outbox, EventRanges(database), metrics.webhooks, attendance)
     await outlet.add_webhooks(stack, read_webhooks(settings), allows_private=settings.webhook_allow_private)
     if settings.events_exchange:
         from gateway.rabbitmq.exchange import open_exchange  # takes 0.1 s, so only nodes with an exchange import it

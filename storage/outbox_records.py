@@ -16,12 +16,15 @@ class EventType(StrEnum):
     MESSAGE_CREATED = "message.created"
     MESSAGE_EDITED = "message.edited"
     MESSAGE_DELETED = "message.deleted"
+    REACTION_ADDED = "reaction.added"
+    REACTION_REMOVED = "reaction.removed"
 
 
 TYPES_OF_KINDS: Final[Mapping[str, tuple[EventType, ...]]] = {
     "message": (EventType.MESSAGE_CREATED,),
     "edit": (EventType.MESSAGE_EDITED,),
     "delete": (EventType.MESSAGE_DELETED,),
+    "reaction": (EventType.REACTION_ADDED, EventType.REACTION_REMOVED),
 }
 """The types that the kinds of the chat log's events become (`storage.records.EventKind`)."""
 

@@ -1,5 +1,6 @@
 """The connected client_ids, their nodes and users. Implemented by `gateway.redis.client_registry`."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -43,6 +44,13 @@ class ClientRegistry(Protocol):
 
     async def where_user(self, user_id: int) -> dict[str, int]:
         """The number of the user's sockets, by node.
+
+        Raises: RedisUnavailable.
+        """
+        ...
+
+    async def connected_among(self, user_ids: Sequence[int]) -> set[int]:
+        """Those of these users who have a socket.
 
         Raises: RedisUnavailable.
         """

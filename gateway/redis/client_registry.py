@@ -6,7 +6,7 @@ lookup reads the hashes of all known nodes in one pipelined write.
 """
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -81,6 +81,13 @@ class RedisClients:
         """Implement `ClientRegistry.where_user`."""
         return {node: count for node, (count, _) in (await self._lookup(user_field(user_id))).items()}
 
+    async def connected_among(self, user_ids: Sequence[int]) -> set[int]:
+        """Implement `ClientRegistry.connected_among`, in one pipelined write of every field of every node."""
+        nodes = await self._nodes()
+        asked = [(user_id, node) for user_id in user_ids for node in nodes]
+        values = await asyncio.gather(*(self._link.call("HGET", _key(node), user_field(id_)) for id_, node in asked))
+        return {user_id for (user_id, _), value in zip(asked, values, strict=True) if value is not None}
+
     async def where_client(self, client_id: str, user_id: int | None) -> dict[str, int]:
         """Implement `ClientRegistry.where_client`."""
         field = owned_field(client_id, user_id)
@@ -92,10 +99,13 @@ class RedisClients:
         return {user_id for _, listed in by_node.values() for user_id in listed}
 
     async def _lookup(self, field: str) -> dict[str, tuple[int, list[Any]]]:
-        nodes = {node_of(name.decode()) for name in await self._link.call("SMEMBERS", NODES)}
-        known = sorted(nodes | {self._node_id})
+        known = await self._nodes()
         values = await asyncio.gather(*(self._link.call("HGET", _key(node), field) for node in known))
         return {node: orjson.loads(value) for node, value in zip(known, values, strict=True) if value is not None}
+
+    async def _nodes(self) -> list[str]:
+        nodes = {node_of(name.decode()) for name in await self._link.call("SMEMBERS", NODES)}
+        return sorted(nodes | {self._node_id})
 
     async def keep(self) -> None:
         """Keep this node's hash alive and up to date, until cancelled."""

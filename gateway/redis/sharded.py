@@ -230,6 +230,14 @@ class ShardedClients(_Sharded[RedisClients]):
         """Implement `ClientRegistry.where_user`."""
         return await self._of(number_of(user_field(user_id))).where_user(user_id)
 
+    async def connected_among(self, user_ids: Sequence[int]) -> set[int]:
+        """Implement `ClientRegistry.connected_among`."""
+        by_shard: dict[RedisClients, list[int]] = {}
+        for user_id in user_ids:
+            by_shard.setdefault(self._of(number_of(user_field(user_id))), []).append(user_id)
+        found = await asyncio.gather(*(shard.connected_among(ids) for shard, ids in by_shard.items()))
+        return set().union(*found)
+
     async def where_client(self, client_id: str, user_id: int | None) -> dict[str, int]:
         """Implement `ClientRegistry.where_client`."""
         return await self._of(number_of(owned_field(client_id, user_id))).where_client(client_id, user_id)

@@ -18,6 +18,7 @@ from typing import Final, Protocol
 from gateway.errors import SendFailed
 from gateway.interfaces.outbox import EventSender, LogRanges, OutboxQueue
 from gateway.tasks import full_jitter
+from gateway.webhooks.attendance import AttendanceReader
 from gateway.webhooks.loads import MAX_EVENTS, Load, Loader
 from storage.errors import StorageUnavailable
 from storage.outbox_records import Head
@@ -70,11 +71,12 @@ class EndpointDelivery:
         events: DeliveryEvents,
         *,
         give_up_s: float | None = None,
+        attendance: AttendanceReader | None = None,
     ) -> None:
         self._endpoint = endpoint
         self._sender = sender
         self._outbox = outbox
-        self._loader = Loader(endpoint, types, outbox, log)
+        self._loader = Loader(endpoint, types, outbox, log, attendance)
         self._events = events
         self._give_up_s = give_up_s
         self._stirred = asyncio.Event()

@@ -1,31 +1,27 @@
 """Events as they leave the system: what waits in the outbox becomes JSON."""
 
-from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Final
 
 import orjson
 
-from gateway.dialects.chat import message_object
+from gateway.dialects.chat import message_object, reaction_object
 from gateway.interfaces.outbox import OutsideEvent
+from gateway.webhooks.attendance import Attendance
 from httpapi.bounded_json import to_json
-from storage.outbox_records import EventType, ExtraEvent, LoggedEvent
+from storage.outbox_records import TYPES_OF_KINDS, EventType, ExtraEvent, LoggedEvent
 from storage.records import ChatEvent
-
-_TYPES: Final[Mapping[str, EventType]] = {
-    "message": EventType.MESSAGE_CREATED,
-    "edit": EventType.MESSAGE_EDITED,
-    "delete": EventType.MESSAGE_DELETED,
-}
 
 
 def type_of(event: ChatEvent) -> EventType | None:
     """The type of an event of the log; None if it does not leave the system."""
-    return _TYPES.get(event.kind)
+    types = TYPES_OF_KINDS.get(event.kind, ())
+    if event.reaction is not None:
+        return EventType.REACTION_REMOVED if event.reaction.removed else EventType.REACTION_ADDED
+    return types[0] if types else None
 
 
-def logged_event(epoch: str, entry: LoggedEvent, type_: EventType) -> OutsideEvent:
-    """An event of the log."""
+def logged_event(epoch: str, entry: LoggedEvent, type_: EventType, attendance: Attendance | None) -> OutsideEvent:
+    """An event of the log. `attendance` is None if it is not known."""
     event = entry.event
     id_ = f"{epoch}:{event.chat_id}:{event.seq}"
     fields = {
@@ -34,9 +30,21 @@ def logged_event(epoch: str, entry: LoggedEvent, type_: EventType) -> OutsideEve
         "occurred_at": entry.stored_at,
         "chat_id": event.chat_id,
         "seq": event.seq,
-        "data": message_object(event),
+        "data": _data(entry, type_, attendance),
     }
     return OutsideEvent(id_, type_.value, str(event.chat_id), to_json(fields))
+
+
+def _data(entry: LoggedEvent, type_: EventType, attendance: Attendance | None) -> dict[str, object]:
+    event = entry.event
+    if event.reaction is not None:
+        return reaction_object(event.message_id, event.reaction)
+    data = message_object(event)
+    if type_ is EventType.MESSAGE_CREATED:
+        data["absent"] = None if attendance is None else attendance.absent(entry.stored_at, event.sender.id)
+        if attendance is not None and attendance.is_truncated:
+            data["absent_truncated"] = True
+    return data
 
 
 def extra_event(epoch: str, entry: ExtraEvent) -> OutsideEvent:

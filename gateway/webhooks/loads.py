@@ -1,13 +1,15 @@
 """What is sent of a claimed head: its next events, in order, at most MAX_EVENTS."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from msgspec import Struct
 
 from gateway.interfaces.outbox import LogRanges, OutboxQueue, OutsideEvent
 from gateway.webhooks import events
+from gateway.webhooks.attendance import Attendance, AttendanceReader
 from storage.outbox_records import EventType, ExtraEvent, Head, LoggedEvent
+from storage.records import EventKind
 
 MAX_EVENTS: Final = 100
 """Events of a delivery."""
@@ -28,8 +30,16 @@ class Load(Struct, frozen=True):
 class Loader:
     """Reads the loads of an endpoint's heads: two queries for any number of heads."""
 
-    def __init__(self, endpoint: str, types: frozenset[str], outbox: OutboxQueue, log: LogRanges) -> None:
+    def __init__(
+        self,
+        endpoint: str,
+        types: frozenset[str],
+        outbox: OutboxQueue,
+        log: LogRanges,
+        attendance: AttendanceReader | None = None,
+    ) -> None:
         self._endpoint = endpoint
+        self._attendance = attendance if EventType.MESSAGE_CREATED in types else None
         self._types = types
         self._outbox = outbox
         self._log = log
@@ -39,14 +49,23 @@ class Loader:
         epoch = await self._log.epoch()
         ranges = [(head.stream, head.from_seq, head.to_seq) for head in heads if head.from_seq <= head.to_seq]
         logged = await self._log.read(ranges, MAX_EVENTS) if ranges else {}
+        present = await self._attendances(logged)
         extras: dict[int, list[ExtraEvent]] = {head.stream: [] for head in heads}
         limits = {head.stream: head.extra_to for head in heads if head.extra_to}
         for extra in await self._outbox.extras(self._endpoint, list(limits)) if limits else []:
             if extra.id <= limits[extra.stream]:
                 extras[extra.stream].append(extra)
         return [
-            await self._load(epoch, head, logged.get(head.stream, []), extras[head.stream], limits) for head in heads
+            await self._load(
+                epoch, head, logged.get(head.stream, []), extras[head.stream], limits, present.get(head.stream)
+            )
+            for head in heads
         ]
+
+    async def _attendances(self, logged: Mapping[int, Sequence[LoggedEvent]]) -> dict[int, Attendance]:
+        """Of the chats with new messages."""
+        chats = [chat for chat, entries in logged.items() if any(e.event.kind == EventKind.MESSAGE for e in entries)]
+        return await self._attendance.read(chats) if self._attendance is not None and chats else {}
 
     async def _load(
         self,
@@ -55,6 +74,7 @@ class Loader:
         logged: Sequence[LoggedEvent],
         extras: Sequence[ExtraEvent],
         limits: dict[int, int],
+        attendance: Attendance | None,
     ) -> Load:
         is_whole = len(logged) < MAX_EVENTS or logged[-1].event.seq >= head.to_seq
         if not is_whole:  # what comes after events that were not read waits with them
@@ -69,7 +89,7 @@ class Loader:
         sent: list[OutsideEvent] = []
         of_log: list[tuple[int, str]] = []
         for entry in taken:
-            event = await self._event(epoch, entry)
+            event = await self._event(epoch, entry, attendance)
             if event is None:
                 continue
             sent.append(event)
@@ -84,7 +104,9 @@ class Loader:
             tuple(of_log),
         )
 
-    async def _event(self, epoch: str, entry: LoggedEvent | ExtraEvent) -> OutsideEvent | None:
+    async def _event(
+        self, epoch: str, entry: LoggedEvent | ExtraEvent, attendance: Attendance | None
+    ) -> OutsideEvent | None:
         """The event as it leaves, unless the endpoint does not want it or it is no longer in the log."""
         if isinstance(entry, ExtraEvent):
             if entry.log_seq is None:
@@ -94,7 +116,9 @@ class Loader:
                 return None
             entry = found[entry.stream][0]
         type_: EventType | None = events.type_of(entry.event)
-        return events.logged_event(epoch, entry, type_) if type_ is not None and type_ in self._types else None
+        return (
+            events.logged_event(epoch, entry, type_, attendance) if type_ is not None and type_ in self._types else None
+        )
 
 
 def _place(entry: LoggedEvent | ExtraEvent) -> tuple[int, int, int]:

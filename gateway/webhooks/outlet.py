@@ -11,6 +11,7 @@ from gateway.config.webhooks import Webhook
 from gateway.interfaces.outbox import EventSender, LogRanges, OutboxQueue
 from gateway.metrics.webhooks import EndpointMetrics, WebhookMetrics
 from gateway.tasks import Tasks
+from gateway.webhooks.attendance import AttendanceReader
 from gateway.webhooks.delivery import EndpointDelivery
 from gateway.webhooks.webhook import WebhookSender
 from storage.errors import StorageUnavailable
@@ -27,7 +28,15 @@ MEASURE_S: Final = 15.0
 class Outlet:
     """The endpoints of this node. Without any it does nothing."""
 
-    def __init__(self, outbox: OutboxQueue, log: LogRanges, metrics: WebhookMetrics) -> None:
+    def __init__(
+        self,
+        outbox: OutboxQueue,
+        log: LogRanges,
+        metrics: WebhookMetrics,
+        attendance: AttendanceReader | None = None,
+    ) -> None:
+        """Without `attendance` it is not known who is absent."""
+        self._attendance = attendance
         self._outbox = outbox
         self._log = log
         self._metrics = metrics
@@ -46,7 +55,9 @@ class Outlet:
         metrics = self._endpoints[name] = self._metrics.of(name)
         self.types[name] = types
         self._deliveries.append(
-            EndpointDelivery(name, types, sender, self._outbox, self._log, metrics, give_up_s=give_up_s)
+            EndpointDelivery(
+                name, types, sender, self._outbox, self._log, metrics, give_up_s=give_up_s, attendance=self._attendance
+            )
         )
 
     async def add_webhooks(self, stack: AsyncExitStack, webhooks: Sequence[Webhook], *, allows_private: bool) -> None:

@@ -12,7 +12,9 @@ import httpx
 import pytest
 
 from tests.support.cluster import run_cluster
+from tests.support.native_client import native
 from tests.support.receiver import SECRET, Receiver, run_receiver
+from tests.support.servers import RedisServer
 
 KEY = "a service key of this test"
 
@@ -106,3 +108,43 @@ async def test_private_endpoint_is_refused_by_default(
             while "private address" not in cluster.nodes[0].log:
                 await asyncio.sleep(0.1)
     assert receiver.seen == []
+
+
+async def test_message_names_the_absent_members(
+    tmp_path: Path, redis_server: RedisServer, database_url: str, receiver: Receiver
+) -> None:
+    async with run_cluster(tmp_path, redis_server.url, database_url, **settings(receiver)) as cluster:
+        ann, bob, cat, dan = [await cluster.user(name) for name in ("ann", "bob", "cat", "dan")]
+        chat = await cluster.chat(ann, bob, cat, dan)
+        await cluster.enter(1, chat, bob)
+        await native(cluster, 1, dan)  # with a multi-chat socket that is not in the chat
+        socket = await cluster.enter(0, chat, ann)
+        await asyncio.sleep(1)  # dan's client is registered soon
+        await socket.say("hello")
+        (event,) = await receiver.count(1)
+        assert event["data"]["absent"] == [cat.id]
+        assert "absent_truncated" not in event["data"]
+        redis_server.stop()
+        await asyncio.sleep(1.2)  # what was read before counts for a second
+        await socket.say("hello again")
+        event = (await receiver.count(2))[-1]
+        assert event["data"]["absent"] is None
+
+
+async def test_reactions_are_events_too(tmp_path: Path, redis_url: str, database_url: str, receiver: Receiver) -> None:
+    async with run_cluster(tmp_path, redis_url, database_url, nodes=1, **settings(receiver)) as cluster:
+        ann = await cluster.user("ann")
+        chat = await cluster.chat(ann)
+        socket = await cluster.enter(0, chat, ann)
+        message = await socket.say("hello")
+        await socket.send(type="react", message_id=message["id"], key="like")
+        await socket.send(type="react", message_id=message["id"], key="like", remove=True)
+        created, added, removed = await receiver.count(3)
+    assert [event["type"] for event in (created, added, removed)] == [
+        "message.created",
+        "reaction.added",
+        "reaction.removed",
+    ]
+    reaction = {"message_id": message["id"], "key": "like", "user_id": ann.id}
+    assert added["data"] == reaction | {"removed": False, "counts": {"like": 1}}
+    assert removed["data"] == reaction | {"removed": True, "counts": {}}

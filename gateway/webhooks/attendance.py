@@ -1,0 +1,93 @@
+"""Which members of a chat are connected: what an application needs to know to push to the others' phones.
+
+It is read when an event is about to leave, within a second of its commit in most cases, and compared with the time of
+the commit: a member who has connected since then was absent.
+"""
+
+import asyncio
+import time
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from typing import Final, Protocol
+
+from msgspec import Struct
+
+from gateway.errors import RedisUnavailable
+from gateway.interfaces.client_registry import ClientRegistry
+from gateway.interfaces.presence import Presence
+
+MAX_MEMBERS: Final = 1_000
+"""Members of a chat who are looked at, in the order of their ids."""
+KEPT_S: Final = 1.0
+MAX_KEPT: Final = 10_000
+READ_S: Final = 1.0
+PAUSE_S: Final = 5.0
+"""Without Redis nothing is asked for so long, so that its outage does not slow deliveries."""
+
+
+class Members(Protocol):
+    """Implemented by `storage.repositories.member_ids`."""
+
+    async def first(self, chat_ids: Sequence[int], limit: int) -> dict[int, list[int]]:
+        """The `limit` members with the lowest ids of each chat.
+
+        Raises: StorageUnavailable.
+        """
+        ...
+
+
+class Attendance(Struct, frozen=True):
+    """The first members of a chat, and since when those who are connected to it are (Unix seconds)."""
+
+    members: tuple[int, ...]
+    is_truncated: bool
+    connected: dict[int, int]
+    """With 0 for those with a multi-chat socket that is not in the chat."""
+
+    def absent(self, at: datetime, sender_id: int) -> list[int]:
+        """The members without a socket at this time, except the sender."""
+        moment = int(at.timestamp())
+        return [
+            user_id
+            for user_id in self.members
+            if user_id != sender_id and self.connected.get(user_id, moment + 1) > moment
+        ]
+
+
+class AttendanceReader:
+    """Reads the attendance of chats, each at most once in KEPT_S."""
+
+    def __init__(self, members: Members, presence: Presence, clients: ClientRegistry) -> None:
+        self._members = members
+        self._presence = presence
+        self._clients = clients
+        self._kept: dict[int, tuple[float, Attendance]] = {}
+        self._not_before = 0.0
+
+    async def read(self, chat_ids: Collection[int]) -> dict[int, Attendance]:
+        """The attendance of these chats; none of them if Redis does not respond.
+
+        Raises: StorageUnavailable.
+        """
+        now = time.monotonic()
+        self._kept = {chat: kept for chat, kept in self._kept.items() if now - kept[0] < KEPT_S}
+        missing = [chat_id for chat_id in chat_ids if chat_id not in self._kept]
+        if missing and now >= self._not_before:
+            members = await self._members.first(missing, MAX_MEMBERS + 1)
+            try:
+                async with asyncio.timeout(READ_S):
+                    found = await asyncio.gather(*(self._attendance(chat, ids) for chat, ids in members.items()))
+            except (RedisUnavailable, TimeoutError):
+                self._not_before = time.monotonic() + PAUSE_S
+                return {}
+            if len(self._kept) + len(found) > MAX_KEPT:
+                self._kept.clear()
+            self._kept.update({chat: (now, one) for chat, one in zip(members, found, strict=True)})
+        return {chat_id: self._kept[chat_id][1] for chat_id in chat_ids if chat_id in self._kept}
+
+    async def _attendance(self, chat_id: int, members: Sequence[int]) -> Attendance:
+        connected = {one.user_id: one.connected_at for one in await self._presence.members(chat_id)}
+        listed = members[:MAX_MEMBERS]
+        others = [user_id for user_id in listed if user_id not in connected]
+        elsewhere = await self._clients.connected_among(others) if others else set()
+        return Attendance(tuple(listed), len(members) > MAX_MEMBERS, {**dict.fromkeys(elsewhere, 0), **connected})
