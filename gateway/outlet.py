@@ -11,9 +11,9 @@ from gateway.webhooks.attendance import AttendanceReader
 from gateway.webhooks.outlet import EXCHANGE, Outlet
 from storage.database.database import Database
 from storage.log.event_ranges import EventRanges
+from storage.outbox.member_ids import MemberIds
 from storage.outbox.queue import Outbox
 from storage.outbox_records import EventType
-from storage.repositories.member_ids import MemberIds
 
 
 async def add_outlet(

@@ -26,7 +26,7 @@ PAUSE_S: Final = 5.0
 
 
 class Members(Protocol):
-    """Implemented by `storage.repositories.member_ids`."""
+    """Implemented by `storage.outbox.member_ids`."""
 
     async def first(self, chat_ids: Sequence[int], limit: int) -> dict[int, list[int]]:
         """The `limit` members with the lowest ids of each chat.
