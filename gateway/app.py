@@ -217,6 +217,7 @@ def build(
     names = NamedMembers(identities, settings.jwt_issuer)
     batches = CallerTurns(at_once=BATCHES_AT_ONCE, per_caller=BATCHES_PER_CALLER, total=BATCHES)
     reads = CallerTurns(at_once=READS_AT_ONCE, per_caller=READS_PER_CALLER, total=READS)
+    upkeep = opened.chat_upkeep
     http: list[BaseRoute] = [
         *ChatRoutes(
             actors,
@@ -226,7 +227,7 @@ def build(
             opened.member_changes,
             ChatListRoutes(actors, opened.members, opened.chat_lists, reads),
         ).routes(),
-        *OneChatRoutes(actors, opened.members, opened.chat_setup, opened.chat_changes).routes(),
+        *OneChatRoutes(actors, opened.members, upkeep.setup, upkeep.changes, upkeep.removals, upkeep.removed).routes(),
         *MemberRoutes(actors, names, opened.chat_policy, opened.members, opened.member_changes).routes(),
         *PeopleRoutes(identity, service_keys, opened.contacts, opened.staff).routes(),
         *UserRoutes(identity, service_keys, profiles, identities, settings.jwt_issuer).routes(),

@@ -20,7 +20,6 @@ from gateway.delivery.replay_cache import ReplayCache
 from gateway.delivery.subscription import SubscriptionRegistry
 from gateway.interfaces.broker import Broker
 from gateway.interfaces.client_registry import ClientRegistry
-from gateway.interfaces.membership import ChatSetup
 from gateway.interfaces.outbox import OutboxQueue
 from gateway.interfaces.presence import Presence
 from gateway.interfaces.rate_limits import ByteQuotas, CallerBuckets
@@ -34,6 +33,7 @@ from gateway.metrics import Metrics
 from gateway.metrics.process import measure_loop_lag
 from gateway.node.broker_listener import BrokerHandler
 from gateway.node.chat_changes import ChatChanges
+from gateway.node.chat_removals import ChatUpkeep, RemovedChats
 from gateway.node.evictions import Evictions, expire
 from gateway.node.leave_queue import LeaveQueue
 from gateway.node.local_clients import LocalClients
@@ -65,6 +65,7 @@ from storage.log.transcripts import open_transcripts
 from storage.repositories.auth.accounts import Accounts
 from storage.repositories.chat_lists import StoredChatLists
 from storage.repositories.chat_setup.details import ChatDetailsRepository
+from storage.repositories.chat_setup.removals import ChatRemovals
 from storage.repositories.chats import Chats
 from storage.repositories.contacts import ContactRepository
 from storage.repositories.identities import Identities
@@ -94,8 +95,7 @@ class OpenNode:
     node: Node
     context: SessionContext
     member_changes: MemberChanges
-    chat_setup: ChatSetup
-    chat_changes: ChatChanges
+    chat_upkeep: ChatUpkeep
     revocation_log: RevocationLog
     revocation_list: RevocationList
     user_sessions: UserSessions
@@ -192,6 +192,8 @@ async def open_node(
         feed = UserFeed(node_id, local_clients, membership, redis.broker)
         chat_setup = ChatDetailsRepository(database)
         chat_changes = ChatChanges(hub, feed, chat_setup, redis.broker)
+        removals = ChatRemovals(database, metrics.delivery.rows_removed.inc)
+        removed_chats = RemovedChats(removals, feed, evictions, redis.broker)
         repair = Repair(
             hub,
             log,
@@ -249,6 +251,7 @@ async def open_node(
             read_positions=read_positions,
             user_sessions=user_sessions,
             chat_changes=chat_changes,
+            removed_chats=removed_chats,
             on_bad=metrics.delivery.bad_publications.inc,
         )
         redis.start(broker_handler, broker_handler)
@@ -259,6 +262,8 @@ async def open_node(
         vital.spawn(feed.run(), "users' feed")
         vital.spawn(read_positions.run(), "read positions")
         vital.spawn(chat_changes.run(), "changes of chats")
+        vital.spawn(removed_chats.run(), "removed chats")
+        vital.spawn(removals.run(), "rows of removed chats")
         vital.spawn(_retention(settings, database, metrics).run(), "old transcripts")
         vital.spawn(leave_queue.run(), "departures")
         vital.spawn(PeopleNames(profiles, sessions, pages.forget_senders).run(), "names")
@@ -294,8 +299,7 @@ async def open_node(
             node=node,
             context=context,
             member_changes=MemberChanges(feed, evictions, redis.broker),
-            chat_setup=chat_setup,
-            chat_changes=chat_changes,
+            chat_upkeep=ChatUpkeep(chat_setup, chat_changes, removals, removed_chats),
             revocation_log=revocation_log,
             revocation_list=revocation_list,
             user_sessions=user_sessions,

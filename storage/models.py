@@ -61,6 +61,7 @@ class ChatRoom(models.Model):
     `creator` is its owner, see `storage.repositories.owners`.
     `created_by` is the user for whose quota it counts; NULL if a service created it, or a version without quotas.
     `data` is a JSON object, or empty; `version` grows with each change of what `storage.chat_records` has of it.
+    A chat that `is_removed` does not exist for anybody; its rows are being deleted.
     `direct_key` ("low id:high id") makes the direct chat of two people the only one; it is NULL in other kinds.
     """
 
@@ -81,6 +82,7 @@ class ChatRoom(models.Model):
     data = fields.TextField(default="", db_default="")
     retention_days = fields.IntField(null=True)
     version = fields.IntField(default=1, db_default=1)
+    is_removed = fields.BooleanField(default=False, db_default=False)
     created_at = fields.DatetimeField(auto_now_add=True)
 
     creator_id: int
@@ -105,6 +107,20 @@ class ChatKey(models.Model):
         """Where it lives."""
 
         table = "chat_keys"
+
+
+class ChatRemoval(models.Model):
+    """A chat that was removed, whose rows are deleted by the node that has claimed it. Times are in Unix seconds."""
+
+    chat_id = fields.BigIntField(primary_key=True, generated=False)
+    removed_at = fields.BigIntField(db_index=True)
+    claimed_until = fields.BigIntField(default=0)
+    is_done = fields.BooleanField(default=False)
+
+    class Meta:
+        """Where it lives; there is no foreign key, since it outlives the chat."""
+
+        table = "chat_removals"
 
 
 class RoomName(models.Model):

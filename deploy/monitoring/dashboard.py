@@ -283,6 +283,7 @@ ROWS: dict[str, list[Panel]] = {
         Panel(
             "Deleted lines of echo transcripts", "ops", {"lines": _rate("chat_gateway_transcript_lines_deleted_total")}
         ),
+        Panel("Deleted rows of removed chats", "ops", {"rows": _rate("chat_gateway_removed_chat_rows_total")}),
         Panel("Lines per commit of echo transcripts", "short", _quantiles("chat_gateway_transcript_batch_lines")),
         Panel(
             "Versions", "short", {"{{version}}": f"count by (version) (chat_gateway_build_info{{{HERE}}})"}, stat=True

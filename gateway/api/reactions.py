@@ -75,7 +75,7 @@ class ReactionRoutes:
 
     async def _react(self, request: Request, person: Person, *, is_limited: bool, removed: bool) -> Response:
         started = time.perf_counter()
-        chat_id, message_id = path_id(request, "chat_id"), path_id(request, "message_id")
+        chat_id, message_id = await self._actors.chat_id(request), path_id(request, "message_id")
         text = reaction_text(_key(request), removed=removed)
         event = NewEvent(chat_id, person, new_client_msg_id(), EventKind.REACTION, text, message_id)
         try:

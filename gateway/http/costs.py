@@ -25,6 +25,7 @@ COSTS: Final[Mapping[str, Cost]] = {
     "GET /api/v1/unread": Cost.LIST,
     "GET /api/v1/chats/{chat_id}": Cost.LIST,
     "PATCH /api/v1/chats/{chat_id}": Cost.LIST,
+    "DELETE /api/v1/chats/{chat_id}": Cost.REQUEST,
     "GET /api/v1/chats/{chat_id}/members": Cost.LIST,
     "POST /api/v1/chats/{chat_id}/members": Cost.ADD_MEMBERS,
     "DELETE /api/v1/chats/{chat_id}/members/{user_id}": Cost.REQUEST,

@@ -165,6 +165,22 @@ class ChatSetup(Protocol):
         ...
 
 
+class RemovalLog(Protocol):
+    """Removed chats. Every method raises StorageUnavailable."""
+
+    async def remove(self, chat_id: int, actor_id: int | None) -> None:
+        """Remove the chat for everybody: from then on nobody sees it, and nothing is stored in it.
+
+        Only the owner and services (None) may. Raises: NoSuchChat (also when the actor may not see it), NotAllowed,
+        InvalidMembers (rooms and the public channel are never removed).
+        """
+        ...
+
+    async def since(self, moment: int) -> Sequence[int]:
+        """The chats that were removed at this time (Unix seconds) or later; forgotten after some minutes."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class ChatAccess:
     """A chat that the user may see: members see their chats, everyone sees public ones. `last_seq` is its last seq."""

@@ -43,6 +43,11 @@ class DeliveryMetrics:
             "Lines of echo transcripts that this node deleted because of their age or of the size of all.",
             registry=registry,
         )
+        self.rows_removed = Counter(
+            "chat_gateway_removed_chat_rows_total",
+            "Rows of removed chats that this node deleted.",
+            registry=registry,
+        )
         self._pushes = Counter(
             "chat_gateway_broadcast_pushes_total", "Pushes to local subscribers, encoded once each.", registry=registry
         )

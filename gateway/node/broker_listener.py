@@ -8,6 +8,7 @@ from gateway.delivery.hub import Hub, LocalChat
 from gateway.delivery.repair import Repair
 from gateway.interfaces.presence import Entered, Seat
 from gateway.node.chat_changes import ChatChanges
+from gateway.node.chat_removals import RemovedChats
 from gateway.node.evictions import Evictions
 from gateway.node.local_clients import LocalClients
 from gateway.node.node import LARGE_CHAT
@@ -20,6 +21,7 @@ from gateway.protocol import publications
 from gateway.protocol.control import (
     Activity,
     ChatsChanged,
+    ChatsRemoved,
     DirectToClient,
     DirectToUser,
     MembersChanged,
@@ -53,6 +55,7 @@ class BrokerHandler:
         read_positions: ReadPositions,
         user_sessions: UserSessions,
         chat_changes: ChatChanges,
+        removed_chats: RemovedChats,
         on_bad: Callable[[], None],
     ) -> None:
         self._hub = hub
@@ -64,6 +67,7 @@ class BrokerHandler:
         self._read_positions = read_positions
         self._user_sessions = user_sessions
         self._chat_changes = chat_changes
+        self._removed_chats = removed_chats
         self._on_bad = on_bad
         self._counting: set[int] = set()
 
@@ -130,6 +134,8 @@ class BrokerHandler:
                     self._feed.take(announcement)
                 case ChatsChanged(chat_ids=chat_ids):
                     self._chat_changes.take(chat_ids)
+                case ChatsRemoved(chat_ids=chat_ids):
+                    self._removed_chats.take(chat_ids)
                 case PositionsMoved():
                     self._read_positions.take(announcement)
                 case RevocationsAdded() | UserDisconnected():

@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import Collection
 
-from gateway.delivery.subscription import SubscriptionRegistry
+from gateway.delivery.subscription import NO_USER, SubscriptionRegistry
 from gateway.interfaces.membership import Memberships
 from gateway.interfaces.presence import Seat, is_guest
 from gateway.interfaces.session import OpenSession
@@ -17,6 +17,7 @@ PAIRS_A_QUERY = 1000
 _REPLACED = Disconnect(Close.REPLACED, "replaced by a newer connection")
 _ROOM_FULL = Disconnect(Close.ROOM_FULL, "the room is full")
 _REMOVED = Disconnect(Close.FORBIDDEN, "no longer a member of this chat")
+_ENDED = Disconnect(Close.FORBIDDEN, "the chat was removed")
 _EXPIRED = Disconnect(Close.UNAUTHORIZED, "the token has expired")
 
 
@@ -50,6 +51,12 @@ class Evictions:
         for subscription in self._subscriptions.of(chat_id, user_id):
             subscription.close(_REMOVED)
 
+    def end_chat(self, chat_id: int) -> None:
+        """Close all sessions in a chat that was removed."""
+        for user_id in self._subscriptions.users(chat_id):
+            for subscription in self._subscriptions.of(chat_id, user_id):
+                subscription.close(_ENDED)
+
     async def recheck(self, chat_ids: Collection[int]) -> None:
         """Close sessions of users whom the store no longer lists as members of these chats: a notification may be lost.
 
@@ -59,7 +66,7 @@ class Evictions:
             (chat_id, user_id)
             for chat_id in chat_ids
             for user_id in self._subscriptions.users(chat_id)
-            if not is_guest(user_id)
+            if user_id != NO_USER and not is_guest(user_id)
         ]
         for start in range(0, len(seated), PAIRS_A_QUERY):
             pairs = seated[start : start + PAIRS_A_QUERY]

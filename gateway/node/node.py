@@ -124,7 +124,9 @@ class Node:
 
     def visit(self, session: Recipient, chat_id: int) -> Subscription:
         """Subscribe the session to a public chat without a seat. The caller must call `leave`."""
-        return Subscription(session, self._local(chat_id), None, None)
+        subscription = Subscription(session, self._local(chat_id), None, None)
+        self._subscriptions.add(subscription)  # so that it ends with the chat
+        return subscription
 
     def _local(self, chat_id: int) -> LocalChat:
         local, is_first = self._hub.open(chat_id)

@@ -164,6 +164,10 @@ class UserFeed:
         """Notify a user whose subscription was closed because the membership ended; repeated calls notify once."""
         self.take(MembersChanged(chat_id, [user_id], removed=True))
 
+    def end_chat(self, chat_id: int) -> None:
+        """Notify the members that follow a chat that it was removed."""
+        self.take(MembersChanged(chat_id, list(self._users.get(chat_id, ())), removed=True))
+
     # --- events of other nodes
 
     def take(self, news: Activity | MembersChanged) -> None:

@@ -35,6 +35,12 @@ class ChatsChanged(Struct, frozen=True, gc=False):
     chat_ids: Sequence[int]
 
 
+class ChatsRemoved(Struct, frozen=True, gc=False):
+    """These chats were removed."""
+
+    chat_ids: Sequence[int]
+
+
 class PositionsMoved(Struct, frozen=True, gc=False):
     """Read positions moved on a node; each pair is a chat's id and a user's id."""
 
@@ -75,6 +81,7 @@ ControlMessage = (
     Activity
     | MembersChanged
     | ChatsChanged
+    | ChatsRemoved
     | PositionsMoved
     | DirectToUser
     | DirectToClient
@@ -93,6 +100,8 @@ def encode(announcement: ControlMessage) -> bytes:
             return orjson.dumps(["members", *fields])
         case ChatsChanged():
             return orjson.dumps(["chats", announcement.chat_ids])
+        case ChatsRemoved():
+            return orjson.dumps(["removed", announcement.chat_ids])
         case PositionsMoved():
             return orjson.dumps(["read", announcement.node_id, announcement.pairs])
         case RevocationsAdded():
@@ -121,6 +130,8 @@ def decode(payload: bytes) -> ControlMessage | None:
                 return MembersChanged(fields[1], fields[2], fields[3])
             case "chats":
                 return ChatsChanged([int(chat_id) for chat_id in fields[1]])
+            case "removed":
+                return ChatsRemoved([int(chat_id) for chat_id in fields[1]])
             case "read":
                 return PositionsMoved(fields[1], [(chat_id, user_id) for chat_id, user_id in fields[2]])
             case "revocations":

@@ -31,7 +31,7 @@ from gateway.protocol.commands import (
 )
 from gateway.protocol.ids import Since
 from gateway.protocol.refusals import NEEDS_A_USER, UNAVAILABLE, not_in_chat
-from gateway.protocol.replies import Done, ErrorReply, Greeting, Pong
+from gateway.protocol.replies import ChatRemoved, Done, ErrorReply, Greeting, Pong
 from gateway.sessions.command_handler import CommandHandler, StoredCommand
 from gateway.sessions.context import Peer, SessionContext
 from gateway.sessions.native_subscription import NativeSubscription
@@ -233,8 +233,12 @@ class NativeSession(Session):
         return True
 
     def _on_evicted(self, native: NativeSubscription) -> None:
-        """End the subscription of a removed user; the feed notifies all sockets of the user."""
-        if self._forget(native):
+        """End the subscription of a removed user, whose sockets the feed notifies, or of a visitor."""
+        if not self._forget(native):
+            return
+        if native.subscription.seat is None:
+            self.tell(ChatRemoved(native.subscription.chat_id))
+        else:
             self._context.feed.on_evicted(native.subscription.chat_id, native.subscription.user_id)
 
 

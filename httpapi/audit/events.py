@@ -28,6 +28,7 @@ class Event(StrEnum):
     STAFF_REMOVED = "staff_removed"
     CHAT_CREATED = "chat_created"
     CHAT_CHANGED = "chat_changed"
+    CHAT_REMOVED = "chat_removed"
     MEMBER_ADDED = "member_added"
     MEMBER_REMOVED = "member_removed"
     BAR_LIFTED = "bar_lifted"
@@ -79,6 +80,7 @@ OPERATIONS: Final[Mapping[str, Event]] = {
     "DELETE /api/v1/users/{user_id}/staff": Event.STAFF_REMOVED,
     "POST /api/v1/chats": Event.CHAT_CREATED,
     "PATCH /api/v1/chats/{chat_id}": Event.CHAT_CHANGED,
+    "DELETE /api/v1/chats/{chat_id}": Event.CHAT_REMOVED,
     "POST /api/v1/chats/{chat_id}/members": Event.MEMBER_ADDED,
     "DELETE /api/v1/chats/{chat_id}/members/{user_id}": Event.MEMBER_REMOVED,
     "DELETE /api/v1/chats/{chat_id}/bars/{user_id}": Event.BAR_LIFTED,

@@ -47,9 +47,11 @@ DECLARE
 BEGIN
     -- In id order, so that two nodes with the same chats cannot deadlock. NO KEY: foreign keys may still be checked.
     IF patient THEN
-        held := ARRAY(SELECT c.id FROM chats c WHERE c.id = ANY (chat_ids) ORDER BY c.id FOR NO KEY UPDATE);
+        held := ARRAY(SELECT c.id FROM chats c WHERE c.id = ANY (chat_ids) AND NOT c.is_removed
+            ORDER BY c.id FOR NO KEY UPDATE);
     ELSE
-        held := ARRAY(SELECT c.id FROM chats c WHERE c.id = ANY (chat_ids) ORDER BY c.id FOR NO KEY UPDATE SKIP LOCKED);
+        held := ARRAY(SELECT c.id FROM chats c WHERE c.id = ANY (chat_ids) AND NOT c.is_removed
+            ORDER BY c.id FOR NO KEY UPDATE SKIP LOCKED);
     END IF;
     stored_at := clock_timestamp();  -- under the lock, so that times rise with seq; now() is from before the wait
 

@@ -17,8 +17,10 @@ from storage.records import SYSTEM, ChatEvent, Committed, EventKind, NewEvent, O
 
 _KNOWN = SELECT_EVENT + "WHERE e.chat_id = ? AND e.sender_id = ? AND e.client_msg_id = ?"
 _STORED = SELECT_EVENT + "WHERE e.chat_id = ? AND e.seq = ?"
-_MEMBER = "SELECT 1 FROM memberships WHERE chat_id = ? AND user_id = ?"
-_CHAT = "SELECT 1 FROM chats WHERE id = ?"
+_MEMBER = """
+SELECT 1 FROM memberships m JOIN chats c ON c.id = m.chat_id AND NOT c.is_removed WHERE m.chat_id = ? AND m.user_id = ?
+"""
+_CHAT = "SELECT 1 FROM chats WHERE id = ? AND NOT is_removed"
 _PERSON = "SELECT id, login, first_name, last_name, display_name FROM users WHERE id = ?"
 _LAST_SEQ = "SELECT last_seq FROM chats WHERE id = ?"
 _TARGET = """

@@ -57,7 +57,7 @@ _DETAILS: Final = f"""
 SELECT {CHAT}, CASE WHEN $6 > {MAX_WITH_DATA} THEN '' ELSE c.data END AS data, {UNREAD},
     {_LAST_MESSAGE} AS last_message,
     m.place, m.role, m.read_seq, m.pin, m.activity, m.is_archived, m.silenced_until, {PERSON}
-FROM page m JOIN chats c ON c.id = m.chat_id JOIN users u ON u.id = m.user_id
+FROM page m JOIN chats c ON c.id = m.chat_id AND NOT c.is_removed JOIN users u ON u.id = m.user_id
 ORDER BY m.pin DESC, m.activity DESC, m.chat_id DESC
 """
 # CAST, since PostgreSQL infers no type for a parameter that is NULL.

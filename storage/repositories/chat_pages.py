@@ -58,12 +58,12 @@ _CHATS_OF_USER: Final = f"""
 SELECT {CHAT}, CASE WHEN $3 > {MAX_WITH_DATA} THEN '' ELSE c.data END AS data, {UNREAD},
     m.id AS place, m.role, m.read_seq, {PERSON}
 FROM memberships m JOIN chats c ON c.id = m.chat_id JOIN users u ON u.id = m.user_id
-WHERE m.user_id = $1 AND m.chat_id < $2 AND c.id < $2 ORDER BY m.chat_id DESC LIMIT $3
+WHERE m.user_id = $1 AND m.chat_id < $2 AND c.id < $2 AND NOT c.is_removed ORDER BY m.chat_id DESC LIMIT $3
 """
 _ONE_CHAT: Final = f"""
 SELECT {CHAT}, c.data, m.id AS place, m.role, m.read_seq, {PERSON}
 FROM chats c LEFT JOIN memberships m ON m.chat_id = c.id AND m.user_id = $2 LEFT JOIN users u ON u.id = m.user_id
-WHERE c.id = $1
+WHERE c.id = $1 AND NOT c.is_removed
 """
 _MEMBERS_OF_CHAT: Final = f"""
 SELECT m.role, m.read_seq, {PERSON} FROM memberships m JOIN users u ON u.id = m.user_id

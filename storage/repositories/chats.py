@@ -66,11 +66,13 @@ class Chats:
                 u.id AS user_id, u.login, u.first_name, u.last_name, u.display_name, u.avatar_url,
                 {database.epoch_sql} AS epoch
             FROM {database.pairs_table()} JOIN memberships m ON m.chat_id = p.a AND m.user_id = p.b
-            JOIN chats c ON c.id = m.chat_id JOIN users u ON u.id = m.user_id CROSS JOIN store_identity s"""
+            JOIN chats c ON c.id = m.chat_id AND NOT c.is_removed
+            JOIN users u ON u.id = m.user_id CROSS JOIN store_identity s"""
         self._admission = Coalescer(self._admit_all)
         self._chat_ids = f"SELECT user_id, chat_id FROM memberships WHERE user_id {database.among('$1')}"
         self._position = f"""
-            SELECT c.last_seq, {database.epoch_sql} AS epoch FROM chats c, store_identity s WHERE c.id = $1"""
+            SELECT c.last_seq, {database.epoch_sql} AS epoch FROM chats c, store_identity s
+            WHERE c.id = $1 AND NOT c.is_removed"""
         self._public = f"{self._position} AND c.kind = '{ChatKind.PUBLIC}'"
         self._read_positions = f"""
             SELECT m.chat_id, m.user_id, m.read_seq, {UNREAD}
@@ -78,7 +80,8 @@ class Chats:
             JOIN chats c ON c.id = m.chat_id"""
         self._still_members = f"""
             SELECT m.chat_id, m.user_id FROM {database.pairs_table()}
-            JOIN memberships m ON m.chat_id = p.a AND m.user_id = p.b"""
+            JOIN memberships m ON m.chat_id = p.a AND m.user_id = p.b
+            JOIN chats c ON c.id = m.chat_id AND NOT c.is_removed"""
 
     async def admit(self, chat_id: int, user_id: int) -> Admission | None:
         """The user's membership of the chat, in one query; None if chat, user or membership is missing."""

@@ -178,6 +178,8 @@ async def cause_chat_events(world: World) -> set[Event]:
     await world.record(Event.CHAT_CREATED, result="ok", actor=actor, chat_id=chat_id, kind="group", members=1)
     assert (await world.call("PATCH", f"/api/v1/chats/{chat_id}", {"title": "x"}, **ann.headers)).status_code == 200
     await world.record(Event.CHAT_CHANGED, result="ok", actor=actor, chat_id=chat_id)
+    assert (await world.call("DELETE", f"/api/v1/chats/{chat_id}", **ann.headers)).status_code == 204
+    await world.record(Event.CHAT_REMOVED, result="ok", actor=actor, chat_id=chat_id)
     public = await world.cluster.chat(ann, kind=ChatKind.PUBLIC)
     members = f"/api/v1/chats/{public}/members"
     assert (await world.call("POST", members, {"user_id": bob.id}, **ann.headers)).status_code == 201
@@ -198,7 +200,7 @@ async def cause_chat_events(world: World) -> set[Event]:
     await world.record(Event.OWNER_CHANGED, result="ok", actor=actor, **place)
     assert len(await world.records(event="member_added")) == 2
     changes = {Event.MEMBER_ADDED, Event.MEMBER_REMOVED, Event.BAR_LIFTED, Event.OWNER_CHANGED}
-    return {Event.CHAT_CREATED, Event.CHAT_CHANGED} | changes
+    return {Event.CHAT_CREATED, Event.CHAT_CHANGED, Event.CHAT_REMOVED} | changes
 
 
 async def cause_other_events(world: World) -> set[Event]:

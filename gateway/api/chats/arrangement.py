@@ -11,7 +11,6 @@ from starlette.routing import BaseRoute
 from gateway.api.chat_access import Actor, Actors, see_chat
 from gateway.api.chats.activity import NO_CONNECTION
 from gateway.api.schemas import answer
-from gateway.http.parameters import path_id
 from gateway.http.problems import forbidden, too_many_commands
 from gateway.interfaces.chat_lists import ChatLists
 from gateway.interfaces.membership import Memberships
@@ -91,7 +90,7 @@ class ArrangementRoutes:
     )
     async def _arrange(self, request: Request) -> Response:
         person, actor = await self._actors.user(request, self._arrange)
-        chat_id = path_id(request, "chat_id")
+        chat_id = await self._actors.chat_id(request)
         body = await read_json(request, ArrangementBody)
         if body.read_seq is not UNSET:
             self._limit(actor, body.read_seq)

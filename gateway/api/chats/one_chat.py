@@ -1,6 +1,7 @@
-"""One chat over HTTP: get it, change its title, data and rules."""
+"""One chat over HTTP: get it, change its title, data and rules, remove it."""
 
 import logging
+from http import HTTPStatus
 from typing import Annotated, Any, Final, Protocol
 
 from msgspec import UNSET, Meta, Struct, UnsetType
@@ -11,7 +12,7 @@ from starlette.routing import BaseRoute
 from gateway.api.chat_access import Actor, Actors
 from gateway.api.schemas import ChatObject, answer, chat_object
 from gateway.http.problems import invalid_field, not_found
-from gateway.interfaces.membership import ChatSetup, Memberships
+from gateway.interfaces.membership import ChatSetup, Memberships, RemovalLog
 from httpapi.audit.facts import note_unchanged
 from httpapi.body import read_json
 from httpapi.bounded_json import is_deeper, to_json
@@ -31,6 +32,14 @@ class ChatChangeListener(Protocol):
 
     def chat_changed(self, chat_id: int) -> None:
         """Called after the commit. Never blocks."""
+        ...
+
+
+class ChatRemovalListener(Protocol):
+    """Ends removed chats for connected clients. Implemented by `gateway.node.chat_removals`."""
+
+    def chat_removed(self, chat_id: int) -> None:
+        """Called after the commit; sockets in the chat are closed on every node. Never blocks."""
         ...
 
 
@@ -59,15 +68,25 @@ class ChatChangeBody(Struct, forbid_unknown_fields=True):
 class OneChatRoutes:
     """`/api/v1/chats/{chat_id}`."""
 
-    def __init__(self, actors: Actors, membership: Memberships, setup: ChatSetup, listener: ChatChangeListener) -> None:
+    def __init__(
+        self,
+        actors: Actors,
+        membership: Memberships,
+        setup: ChatSetup,
+        listener: ChatChangeListener,
+        removals: RemovalLog,
+        removal_listener: ChatRemovalListener,
+    ) -> None:
         self._actors = actors
+        self._removals = removals
+        self._removal_listener = removal_listener
         self._membership = membership
         self._setup = setup
         self._listener = listener
 
     def routes(self) -> list[BaseRoute]:
         """The route."""
-        return [api_resource("/api/v1/chats/{chat_id}", GET=self._show, PATCH=self._change)]
+        return [api_resource("/api/v1/chats/{chat_id}", GET=self._show, PATCH=self._change, DELETE=self._remove)]
 
     @operation(
         "Get a chat, up to 1,000 of its members, and their read positions.",
@@ -117,6 +136,25 @@ class OneChatRoutes:
         else:
             note_unchanged()
         return await self._answer(chat_id, actor)
+
+    @operation(
+        "Remove a chat with everything in it; only the owner and services may.",
+        Audience.USER_OR_SERVICE,
+        {204: None},
+        {403: "forbidden", 404: "not_found", 409: "conflict"},
+        details="At once nobody sees the chat, and nothing is stored in it; its messages and members are deleted soon "
+        "after. Its members receive `chat_removed`, and sockets in the chat are closed with 4403, within 5 s on every "
+        "node. Its key may be used again. A direct chat is removed by services only; rooms and the public channel "
+        "cannot be removed (409).",
+        scope=Scope.CHATS,
+    )
+    async def _remove(self, request: Request) -> Response:
+        actor = await self._actors.of(request, self._remove)
+        chat_id = await self._actors.chat_id(request)
+        await self._removals.remove(chat_id, actor.user_id)
+        self._removal_listener.chat_removed(chat_id)
+        logger.info("chat_removed", extra={"fields": {"chat_id": chat_id, **actor.log_fields}})
+        return Response(status_code=HTTPStatus.NO_CONTENT)
 
 
 def checked_title(title: str) -> str:

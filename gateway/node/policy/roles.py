@@ -52,6 +52,7 @@ HTTP: Final[Mapping[str, Rule]] = {
     "GET /api/v1/unread": Rule(USERS, Scope.CHATS, for_users=True),
     "GET /api/v1/chats/{chat_id}": Rule(_READERS, Scope.CHATS),
     "PATCH /api/v1/chats/{chat_id}": Rule(_OWNER, Scope.CHATS),
+    "DELETE /api/v1/chats/{chat_id}": Rule(_OWNER, Scope.CHATS),
     "GET /api/v1/chats/{chat_id}/members": Rule(_MEMBERS, Scope.CHATS),
     "POST /api/v1/chats/{chat_id}/members": Rule(_OWNER, Scope.CHATS),
     "DELETE /api/v1/chats/{chat_id}/members/{user_id}": Rule(_OWNER, Scope.CHATS),

@@ -12,7 +12,7 @@ async def locked_chat(chat_id: int, actor_id: int | None) -> ChatRoom:
     """
     if not is_id(chat_id):
         raise NoSuchChat
-    room = await ChatRoom.select_for_update(no_key=True).get_or_none(id=chat_id)
+    room = await ChatRoom.select_for_update(no_key=True).get_or_none(id=chat_id, is_removed=False)
     if room is None:
         raise NoSuchChat
     sees_all = actor_id is None or room.kind == ChatKind.PUBLIC

@@ -55,6 +55,7 @@ from storage.repositories.auth.accounts import Accounts
 from storage.repositories.auth.keys import SigningKeys
 from storage.repositories.chat_lists import StoredChatLists
 from storage.repositories.chat_setup.details import ChatDetailsRepository
+from storage.repositories.chat_setup.removals import ChatRemovals
 from storage.repositories.chats import Chats
 from storage.repositories.contacts import ContactRepository
 from storage.repositories.identities import Identities
@@ -105,6 +106,7 @@ class FakeNode:
         self.reads: list[tuple[int, int, int, bool]] = []
         self.is_limited = True
         self.changed: list[int] = []
+        self.removed: list[int] = []
 
     async def post(self, event: NewEvent, *, is_limited: bool = True) -> Outcome | RateLimited:
         self.is_limited = is_limited
@@ -135,6 +137,9 @@ class FakeNode:
 
     def chat_changed(self, chat_id: int) -> None:
         self.changed.append(chat_id)
+
+    def chat_removed(self, chat_id: int) -> None:
+        self.removed.append(chat_id)
 
     def chat_created(self, chat_id: int, user_ids: Collection[int]) -> None:
         self.created.append((chat_id, list(user_ids)))
@@ -278,7 +283,7 @@ async def open_world(
                 node,
                 ChatListRoutes(actors, chats, StoredChatLists(database), reads),
             ).routes(),
-            *OneChatRoutes(actors, chats, ChatDetailsRepository(database), node).routes(),
+            *OneChatRoutes(actors, chats, ChatDetailsRepository(database), node, ChatRemovals(database), node).routes(),
             *MemberRoutes(actors, names, policy, chats, node).routes(),
             *PeopleRoutes(identity, service_keys, contacts, staff).routes(),
             *MessageRoutes(actors, chats, history, node, metrics.clients, MAX_TEXT, reads).routes(),

@@ -58,7 +58,8 @@ def test_push_to_client_without_owner_is_ignored() -> None:
         b'["activity","n",[5]]',
         b'["user"]',
         b'["read","n",[5]]',
-        b'["chats",[null]]',
+        b'["chats",[[]]]',
+        b'["removed",5]',
     ],
 )
 def test_foreign_payload_is_a_value_error(payload: bytes) -> None:

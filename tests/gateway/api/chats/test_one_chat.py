@@ -5,6 +5,8 @@ from typing import Any
 import pytest
 
 from storage.records import ChatKind
+from storage.repositories.public_channel import PublicChannelRepository
+from storage.repositories.rooms import RoomRepository
 from tests.gateway.api.world import BANK, SHOP, User, World, problem
 
 MAX_KEY = "Az9._~:@+-" + "k" * 118
@@ -152,3 +154,37 @@ async def test_lists_have_data_in_pages_only(world: World, ann: User) -> None:
         assert (paged["key"], paged["data"], paged["retention_days"]) == ("k", {"n": 1}, None)
     (listed,) = (await ann.http.get("/api/v1/chats")).json()["chats"]
     assert (listed["key"], "data" in listed) == ("k", False)
+
+
+async def test_owner_and_service_remove_chats(world: World, ann: User, bob: User) -> None:
+    mine, other = await world.chat(ann, bob), (await created(world, key="k", members=[{"user_id": ann.id}]))["id"]
+    await world.say(ann, mine, "Hi")
+    problem(await bob.http.delete(f"/api/v1/chats/{mine}"), 403, "forbidden")
+    assert (await ann.http.delete(f"/api/v1/chats/{mine}")).status_code == 204
+    assert (await world.http.delete("/api/v1/chats/key:k", headers=BANK)).status_code == 204
+    assert world.node.removed == [mine, other]
+    for user in (ann, bob):
+        for method, path in (("GET", ""), ("GET", "/messages"), ("GET", "/members"), ("DELETE", ""), ("PATCH", "")):
+            answer = await user.http.request(
+                method, f"/api/v1/chats/{mine}{path}", json={} if method == "PATCH" else None
+            )
+            problem(answer, 404, "not_found")
+        problem(await user.http.post(f"/api/v1/chats/{mine}/messages", json={"text": "Ho"}), 404, "not_found")
+        problem(await user.http.post(f"/api/v1/chats/{mine}/members", json={"user_id": ann.id}), 404, "not_found")
+        assert (await user.http.get("/api/v1/chats")).json()["chats"] == []
+    assert (await created(world, key="k"))["id"] != other, "the key is free again"
+
+
+async def test_direct_chat_is_removed_by_services_only(world: World, ann: User, bob: User) -> None:
+    chat = await world.chat(ann, bob, kind=ChatKind.DIRECT)
+    problem(await ann.http.delete(f"/api/v1/chats/{chat}"), 403, "forbidden")
+    assert (await world.http.delete(f"/api/v1/chats/{chat}", headers=BANK)).status_code == 204
+    again = await ann.http.post("/api/v1/chats", json={"kind": "direct", "members": [{"user_id": bob.id}]})
+    assert again.status_code == 201
+
+
+async def test_chats_of_the_system_are_not_removed(world: World, ann: User) -> None:
+    channel, _ = await PublicChannelRepository(world.database, world.chats).enter(ann.id)
+    room = await RoomRepository(world.database).room("room1")
+    for chat in (channel.chat_id, room.chat_id):
+        problem(await world.http.delete(f"/api/v1/chats/{chat}", headers=BANK), 409, "conflict")

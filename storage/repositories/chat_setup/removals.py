@@ -1,0 +1,135 @@
+"""The removal of chats: at once for everybody, and of the rows batch by batch. Implements `RemovalLog`.
+
+Keeps: a removal is one short transaction under the chat's lock, after which no commit and no read sees the chat; what
+was committed before goes with it. The rows are deleted by whichever node has claimed the chat, at most BATCH at a time.
+"""
+
+import asyncio
+import logging
+import random
+import time
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from storage.database.database import Database
+from storage.errors import InvalidMembers, NotAllowed, StorageUnavailable
+from storage.models import ChatKey, ChatRemoval, ChatRoom
+from storage.records import SYSTEM, ChatKind
+from storage.repositories.chat_setup.lock import locked_chat
+from storage.repositories.owners import settle_owner
+
+BATCH: Final = 1000
+"""Rows that one statement deletes at most."""
+PAUSE_S: Final = 0.02
+"""Between batches, which leaves the database to others."""
+INTERVAL_S: Final = 5.0
+CLAIM_S: Final = 30
+"""A node that does not renew its claim of a chat for so long has died."""
+KEPT_S: Final = 600
+"""How long a finished removal is kept, for nodes that were without the database."""
+MAX_READ: Final = 10_000
+LOG_BATCH: Final = 250
+"""Fewer, since their reactions go with them."""
+TABLES: Final = ("memberships", "former_members", "bars", "chat_log")
+"""Everything with a `chat_id` that goes with a chat; a test finds tables that are missing here."""
+
+_CLAIM: Final = """
+UPDATE chat_removals SET claimed_until = $1 WHERE chat_id = (
+    SELECT chat_id FROM chat_removals WHERE NOT is_done AND claimed_until < $2 ORDER BY removed_at LIMIT 1 {lock}
+) RETURNING chat_id
+"""
+_PART_IN_POSTGRES: Final = """
+DELETE FROM {table} WHERE ctid = ANY (ARRAY(
+    SELECT ctid FROM {table} WHERE chat_id = $1 LIMIT {batch} FOR UPDATE SKIP LOCKED)) RETURNING 1 AS one
+"""
+_PART_IN_SQLITE: Final = """
+DELETE FROM {table} WHERE rowid IN (SELECT rowid FROM {table} WHERE chat_id = $1 LIMIT {batch}) RETURNING 1 AS one
+"""
+
+_log = logging.getLogger(__name__)
+
+
+class ChatRemovals:
+    """Every method raises StorageUnavailable if the database does not respond in time. `run` is its owner task."""
+
+    def __init__(
+        self,
+        database: Database,
+        on_deleted: Callable[[int], None] = lambda _: None,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        """`on_deleted` is called with the number of rows of each batch."""
+        self._database = database
+        self._on_deleted = on_deleted
+        self._now = now
+        self._due = asyncio.Event()
+        in_postgres = database.postgres is not None
+        part = _PART_IN_POSTGRES if in_postgres else _PART_IN_SQLITE
+        self._batches = {table: LOG_BATCH if table == "chat_log" else BATCH for table in TABLES}
+        self._parts = {table: part.format(table=table, batch=batch) for table, batch in self._batches.items()}
+        self._claim = _CLAIM.format(lock="FOR UPDATE SKIP LOCKED" if in_postgres else "")
+
+    async def remove(self, chat_id: int, actor_id: int | None) -> None:
+        """Remove the chat for everybody; its rows follow. Only the owner and services (None) may.
+
+        Raises: NoSuchChat, NotAllowed, InvalidMembers (a room or the public channel, which the system needs).
+        """
+        async with self._database.transaction() as client:
+            room = await locked_chat(chat_id, actor_id)
+            if actor_id is not None and (room.kind is ChatKind.DIRECT or actor_id != await settle_owner(room)):
+                raise NotAllowed
+            if room.kind is ChatKind.ROOM or (room.kind is ChatKind.PUBLIC and room.direct_key is not None):
+                raise InvalidMembers("rooms and the public channel cannot be removed")
+            # Without its keys, its place in a quota and its creator, whose account may end before the rows are gone.
+            freed = {"direct_key": None, "created_by": None, "creator_id": SYSTEM.id}
+            await ChatRoom.filter(id=chat_id).update(is_removed=True, **freed)
+            await ChatKey.filter(chat_id=chat_id).delete()
+            await ChatRemoval.create(chat_id=chat_id, removed_at=int(self._now()))
+            await client.execute_query(self._database.dialect(self._parts["memberships"]), [chat_id])
+        self._due.set()
+
+    async def since(self, moment: int) -> Sequence[int]:
+        """The chats that were removed at this time (Unix seconds) or later."""
+        query = f"SELECT chat_id FROM chat_removals WHERE removed_at >= $1 LIMIT {MAX_READ}"
+        rows = await self._database.fetch(query, moment)
+        return [row["chat_id"] for row in rows]
+
+    async def run(self) -> None:
+        """Delete the rows of removed chats until cancelled."""
+        while True:
+            try:
+                while (chat_id := await self._claimed()) is not None:
+                    await self._clear(chat_id)
+                await self._database.write(
+                    "DELETE FROM chat_removals WHERE is_done AND removed_at < $1", int(self._now()) - KEPT_S
+                )
+            except StorageUnavailable as error:
+                _log.warning("removed chats were not cleared: %s", error)
+            try:
+                async with asyncio.timeout(random.uniform(0.5, 1.5) * INTERVAL_S):  # noqa: S311 - spreads the nodes
+                    await self._due.wait()
+            except TimeoutError:
+                pass
+            self._due.clear()
+
+    async def _claimed(self) -> int | None:
+        """A removed chat whose rows are this node's to delete."""
+        now = int(self._now())
+        rows = await self._database.write(self._claim, now + CLAIM_S, now)
+        return rows[0]["chat_id"] if rows else None
+
+    async def _clear(self, chat_id: int) -> None:
+        renewal = "UPDATE chat_removals SET claimed_until = $2 WHERE chat_id = $1"
+        renewed_at = self._now()
+        for table in TABLES:
+            while True:
+                deleted = len(await self._database.write(self._parts[table], chat_id))
+                self._on_deleted(deleted)
+                if deleted < self._batches[table]:
+                    break
+                if self._now() - renewed_at > CLAIM_S / 3:
+                    renewed_at = self._now()
+                    await self._database.write(renewal, chat_id, int(renewed_at) + CLAIM_S)
+                await asyncio.sleep(PAUSE_S)
+        await self._database.write("DELETE FROM chats WHERE id = $1", chat_id)
+        await self._database.write("UPDATE chat_removals SET is_done = $2 WHERE chat_id = $1", chat_id, True)
