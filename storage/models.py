@@ -241,8 +241,10 @@ class ChatLogEntry(models.Model):
 
     A message's text, data and state live in its own row and nowhere else; the row of an edit or deletion points at it
     by `message_id` (a message points at itself). `data` is the JSON of an object. `edit_count` is the number of a
-    message's edits. There are no foreign keys: the commit checks the membership of every sender under the chat's lock,
-    which says more, and a key check a row would cost a fifth of the throughput.
+    message's edits. `reply_to` is the message that it replies to, `reply_count` the number of replies to it, `mentions`
+    the JSON of the ids of the members that it mentions (`storage.message_models`). There are no foreign
+    keys: the commit checks the membership of every sender under the chat's lock, which says more, and a key check a
+    row would cost a fifth of the throughput.
     """
 
     id = fields.BigIntField(primary_key=True)
@@ -255,6 +257,9 @@ class ChatLogEntry(models.Model):
     digest = fields.BinaryField()
     text = fields.TextField()
     data = fields.TextField(null=True)
+    reply_to = fields.BigIntField(null=True)
+    reply_count = fields.IntField(db_default=0)
+    mentions = fields.TextField(null=True)
     is_edited = fields.BooleanField(default=False)
     is_deleted = fields.BooleanField(default=False)
     edit_count = fields.IntField(db_default=0)

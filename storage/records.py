@@ -110,13 +110,25 @@ that clients send start at 1.
 """
 
 
+class RepliedTo(Struct, frozen=True, gc=False):
+    """The message to which another one replies.
+
+    `text` is the start of what it held when the reply was sent, "" once it is deleted; `sender` is None if it is gone.
+    """
+
+    id: int
+    sender: Person | None
+    text: str
+
+
 class NewEvent(Struct, frozen=True, gc=False):
     """An event to store in a chat's log.
 
     `client_msg_id` (1–64 characters) is unique per chat and sender, permanently; the node generates one if the client
     did not, so that a commit whose outcome is unknown can be retried. `message_id` names the target of an edit, a
     deletion or a reaction. `text` is "" for a deletion, and of a reaction `storage.reaction_records.reaction_text`.
-    `data` is the JSON of an object; None in an edit keeps that of the message.
+    `data` is the JSON of an object; None in an edit keeps that of the message. `reply_to` is the id of a message of the
+    chat, `mentions` ids of users in ascending order; only messages have them.
     """
 
     chat_id: int
@@ -126,16 +138,19 @@ class NewEvent(Struct, frozen=True, gc=False):
     text: str
     message_id: int | None = None
     data: str | None = None
+    reply_to: int | None = None
+    mentions: tuple[int, ...] = ()
 
 
 class ChatEvent(Struct, frozen=True, gc=False):
     """One entry of a chat's log, with the *present* state of the message it speaks of.
 
     `seq` is the entry's own position (1, 2, 3 … without holes in its chat); `created_at` (UTC, aware) is when the
-    message was first stored. A deleted message has the text "" and no data. `data` is the JSON of an object.
-    `sender` is the author of the message, and `by` who has edited or deleted it or reacted to it, if that was somebody
-    else. `reactions` counts the reactions to the message: the JSON of an object, from key to number.
-    `reaction` is set for an entry of kind REACTION only.
+    message was first stored. A deleted message has the text "", no data and no mentions. `data` is the JSON of an
+    object, `mentions` has the members among those that were mentioned. `sender` is the author of the message, and `by`
+    who has edited or deleted it or reacted to it, if that was somebody else. `reactions` counts the reactions to the
+    message: the JSON of an object, from key to number. `reaction` is set for an entry of kind REACTION only.
+    `reply_count` is read with pages of messages only; everywhere else it is 0.
     """
 
     chat_id: int
@@ -152,6 +167,9 @@ class ChatEvent(Struct, frozen=True, gc=False):
     by: Person | None = None
     reactions: str | None = None
     reaction: Reaction | None = None
+    reply_to: RepliedTo | None = None
+    mentions: tuple[int, ...] = ()
+    reply_count: int = 0
 
     @property
     def actor(self) -> Person:
@@ -171,6 +189,7 @@ class Refusal(StrEnum):
 
     NOT_A_MEMBER = "not_a_member"  # or no such chat: the two are not told apart
     NO_SUCH_MESSAGE = "no_such_message"  # nothing (left) to edit or delete
+    NO_SUCH_TARGET = "no_such_target"  # nothing to reply to
     NOT_THE_AUTHOR = "not_the_author"
     EDIT_LIMIT = "edit_limit"  # the message was edited MAX_EDITS times
     REACTION_LIMIT = "reaction_limit"  # see `storage.reaction_records`

@@ -2,9 +2,9 @@
 
 import time
 from http import HTTPStatus
-from typing import Final, Protocol
+from typing import Annotated, Final, Protocol, TypeVar
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute
@@ -27,7 +27,8 @@ from gateway.interfaces.membership import Memberships
 from gateway.interfaces.rate_limits import RateLimited
 from gateway.metrics.clients import ClientMetrics
 from gateway.protocol.codes import ErrorCode
-from gateway.protocol.commands import MAX_HISTORY
+from gateway.protocol.commands import MAX_HISTORY, MAX_MENTIONS
+from gateway.protocol.ids import MAX_ID
 from gateway.protocol.validation import new_client_msg_id
 from httpapi.body import read_json
 from httpapi.caller_turns import CallerTurns
@@ -40,6 +41,7 @@ from storage.records import SYSTEM, Committed, EventKind, NewEvent, Outcome, Quo
 DEFAULT_LIMIT: Final = 50
 LIMIT: Final = QueryNumber("limit", f"maximum number of messages; default {DEFAULT_LIMIT}", 1, MAX_HISTORY)
 _AFTER: Final = QueryNumber("after_seq", "only events after this seq")
+_REPLY_TO: Final = QueryNumber("reply_to", "only replies to this message", 1)
 _BEFORE: Final = QueryNumber("before_seq", "only messages that were created before this seq")
 COUNT_LIMIT: Final = Parameter(
     "X-Count-Limit",
@@ -60,11 +62,19 @@ class Poster(Protocol):
         ...
 
 
+MessageId = Annotated[int, Meta(ge=1, le=MAX_ID)]
+
+
 class MessageBody(Struct, forbid_unknown_fields=True):
-    """A message's text, or data of the application, or both."""
+    """A message's text, or data of the application, or both; the message of the chat that it replies to, and mentions.
+
+    Users who are no members of the chat are not mentioned.
+    """
 
     text: MessageText = None
     data: MessageData = None
+    reply_to: MessageId | None = None
+    mentions: Annotated[list[MessageId], Meta(max_length=MAX_MENTIONS)] | None = None
 
 
 class EditBody(Struct, forbid_unknown_fields=True):
@@ -72,6 +82,9 @@ class EditBody(Struct, forbid_unknown_fields=True):
 
     text: MessageText = None
     data: MessageData = None
+
+
+_Body = TypeVar("_Body", MessageBody, EditBody)
 
 
 class MessageRoutes:
@@ -107,10 +120,11 @@ class MessageRoutes:
         Audience.USER_OR_SERVICE,
         {200: MessagePage},
         {404: "not_found", 422: "invalid_field", 429: "rate_limited"},
-        parameters=(_AFTER.parameter, _BEFORE.parameter, LIMIT.parameter),
+        parameters=(_AFTER.parameter, _BEFORE.parameter, _REPLY_TO.parameter, LIMIT.parameter),
         details="Returns the newest messages in ascending order, or those before `before_seq`. With `after_seq`, "
-        "returns the events after it, each as a message in its present state. A page ends at 512 KiB and may be "
-        "shorter than `limit`: only an empty page is the end.",
+        "returns the events after it, each as a message in its present state. With `reply_to`, returns the newest "
+        "replies to that message, or those before `before_seq`. `reply_count` is in pages of messages only. A page "
+        "ends at 512 KiB and may be shorter than `limit`: only an empty page is the end.",
         scope=Scope.MESSAGES,
     )
     async def _read(self, request: Request) -> Response:
@@ -121,9 +135,14 @@ class MessageRoutes:
         limit = LIMIT.read(request) or DEFAULT_LIMIT
         if after is not None and before is not None:
             raise invalid_field("after_seq and before_seq exclude each other.")
+        target_id = _REPLY_TO.read(request)
+        if target_id is not None and after is not None:
+            raise invalid_field("reply_to and after_seq exclude each other.")
         async with self._reads.turn(actor.service or actor.user_id):
             if after is not None:
                 events = await self._history.after(chat_id, after, limit, access.last_seq, access.epoch)
+            elif target_id is not None:
+                events = await self._history.replies(chat_id, target_id, before, limit)
             else:
                 events = await self._history.before(chat_id, before, limit)
             own = await self._history.own_reactions(actor.user_id, events)
@@ -160,8 +179,17 @@ class MessageRoutes:
         started = time.perf_counter()
         chat_id = await self._actors.chat_id(request)
         key = idempotency_key(request)
-        text, data = await self._content(request, MessageBody, "message")
-        event = NewEvent(chat_id, person, key or new_client_msg_id(), EventKind.MESSAGE, text, data=data)
+        body, text, data = await self._content(request, MessageBody, "message")
+        event = NewEvent(
+            chat_id,
+            person,
+            key or new_client_msg_id(),
+            EventKind.MESSAGE,
+            text,
+            data=data,
+            reply_to=body.reply_to,
+            mentions=tuple(sorted(set(body.mentions or ()))),
+        )
         counts = actor.service is None or request.headers.get(COUNT_LIMIT.name) == "true"
         committed = await self._store(event, "message", started, is_limited=counts)
         return answer(message_object(committed.event), HTTPStatus.OK if committed.duplicate else HTTPStatus.CREATED)
@@ -189,7 +217,7 @@ class MessageRoutes:
         started = time.perf_counter()
         chat_id, message_id = await self._actors.chat_id(request), path_id(request, "message_id")
         key = idempotency_key(request)
-        text, data = await self._content(request, EditBody, "edit_message")
+        _, text, data = await self._content(request, EditBody, "edit_message")
         event = NewEvent(chat_id, person, key or new_client_msg_id(), EventKind.EDIT, text, message_id, data)
         committed = await self._store(event, "edit_message", started, is_limited=actor.service is None)
         return answer(message_object(committed.event))
@@ -213,10 +241,8 @@ class MessageRoutes:
         committed = await self._store(event, "delete_message", started, is_limited=actor.service is None)
         return answer(message_object(committed.event))
 
-    async def _content(
-        self, request: Request, shape: type[MessageBody | EditBody], command: str
-    ) -> tuple[str, str | None]:
-        """The text and the data in the body; a rejection counts as one of this command.
+    async def _content(self, request: Request, shape: type[_Body], command: str) -> tuple[_Body, str, str | None]:
+        """The body, and the text and the data in it; a rejection counts as one of this command.
 
         Raises: Problem.
         """
@@ -224,8 +250,8 @@ class MessageRoutes:
             body = await read_json(request, shape)
             data = checked_data(body.data)
             if data is not None and body.text is None and shape is MessageBody:
-                return "", data
-            return checked_text(body.text, self._max_text_length, may_be_empty=data is not None), data
+                return body, "", data
+            return body, checked_text(body.text, self._max_text_length, may_be_empty=data is not None), data
         except Problem as problem:
             self._metrics.refused("http", command, problem.code)
             raise

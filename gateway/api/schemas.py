@@ -46,14 +46,26 @@ class ReactionObject(TypedDict):
     seq: NotRequired[int]
 
 
+class RepliedToObject(TypedDict):
+    """The message to which another one replies. `text` has at most 120 characters of what it held then.
+
+    Once the message is deleted, `text` is empty; `sender` is null if it is not stored any more.
+    """
+
+    id: int
+    sender: PersonObject | None
+    text: str
+
+
 class MessageObject(TypedDict):
     """A message in its current state, as on the WebSockets. `seq` is that of the event that this object reports.
 
-    `data` is the JSON object of the application, absent if the message has none.
     A message of a service itself has the `kind` `system` and no `sender`. `by` is who has edited or deleted the message
     of somebody else, null for a service.
-    `reactions` has the number of users of each key, and `own_reactions`, in pages, the caller's keys; both are absent
-    if there are none. `reaction` is there if the event is one: then `client_msg_id` is that of the reaction.
+    `mentions` has the members whom the message mentions. `reply_count`, in pages of messages only, counts the replies.
+    `reactions` has the number of users of each key, and `own_reactions`, in pages, the caller's keys. Each of these is
+    absent if there is nothing to show.
+    `reaction` is there if the event is one: then `client_msg_id` is that of the reaction.
     """
 
     id: int
@@ -70,6 +82,9 @@ class MessageObject(TypedDict):
     reactions: NotRequired[dict[str, int]]
     own_reactions: NotRequired[list[str]]
     reaction: NotRequired[ReactionObject]
+    reply_to: NotRequired[RepliedToObject]
+    mentions: NotRequired[list[int]]
+    reply_count: NotRequired[int]
 
 
 class MessagePage(TypedDict):

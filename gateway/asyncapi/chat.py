@@ -30,7 +30,7 @@ from gateway.protocol.replies import (
 from httpapi.bounded_json import to_json
 from storage.chat_records import ChatDetails
 from storage.reaction_records import Reaction
-from storage.records import SYSTEM, ChatEvent, EventKind, Person
+from storage.records import SYSTEM, ChatEvent, EventKind, Person, RepliedTo
 
 
 class ConnectionEstablished(TypedDict):
@@ -237,6 +237,15 @@ CHANGED: Final = (
     ChatChanged(1, ChatDetails(1, "Lunch", "order-7", '{"colour":"red"}', 30, 2)),
     ChatChanged(1, ChatDetails(1, "Lunch", None, "", None, 3)),
 )
+REPLY: Final = replace(
+    MESSAGE,
+    seq=59,
+    message_id=125,
+    text="Хорошо!",
+    client_msg_id="c-3",
+    reply_to=RepliedTo(MESSAGE.message_id, JOHN, MESSAGE.text),
+    mentions=(JOHN.id,),
+)
 REFRESHED: Final = Refreshed(1_705_316_400)
 REACTION: Final = replace(
     MESSAGE, seq=58, kind=EventKind.REACTION, client_msg_id="c-2", reaction=Reaction(2, "👍", False, '{"👍":1}')
@@ -253,7 +262,7 @@ ERRORS: Final = (
 )
 _FRAMES: Final = (
     Frame(ConnectionEstablished, (written(_reply(Established(1, "node-1", 57, EPOCH), None)),)),
-    Frame(MessagePush, tuple(written(_push(event)) for event in (MESSAGE, WITH_DATA, NOTICE, DELETION))),
+    Frame(MessagePush, tuple(written(_push(event)) for event in (MESSAGE, WITH_DATA, REPLY, NOTICE, DELETION))),
     Frame(MessageAgain, (written(_reply(Stored(MESSAGE, duplicate=True, epoch=EPOCH), None)),)),
     Frame(ReactionPush, (written(_push(REACTION)),)),
     Frame(

@@ -9,6 +9,7 @@ from gateway.asyncapi.fields import (
     DataField,
     HistoryLimit,
     Id,
+    MentionedUsers,
     ReactionKey,
     Seq,
     TextField,
@@ -26,6 +27,8 @@ class MessageCommand(TypedDict):
     type: Literal["message"]
     text: TextField
     data: NotRequired[None]
+    reply_to: NotRequired[Id | None]
+    mentions: NotRequired[MentionedUsers | None]
     client_msg_id: NotRequired[ClientMsgId | None]
 
 
@@ -35,6 +38,8 @@ class DataMessageCommand(TypedDict):
     type: Literal["message"]
     text: NotRequired[AnyTextField | None]
     data: DataField
+    reply_to: NotRequired[Id | None]
+    mentions: NotRequired[MentionedUsers | None]
     client_msg_id: NotRequired[ClientMsgId | None]
 
 
@@ -145,6 +150,7 @@ COMMANDS: Final = (
         (
             {"type": "message", "text": "Привет, как дела?"},
             {"type": "message", "text": "Привет, как дела?", "client_msg_id": "c-1"},
+            {"type": "message", "text": "Хорошо!", "reply_to": 123, "mentions": [1], "client_msg_id": "c-3"},
         ),
     ),
     Frame(DataMessageCommand, ({"type": "message", "text": "Билеты", "data": DATA, "client_msg_id": "c-2"},)),

@@ -5,7 +5,7 @@ from typing import Annotated, Final
 from msgspec import Meta
 
 from gateway.dialects.command_decoder import MAX_TOKEN_LENGTH
-from gateway.protocol.commands import MAX_HISTORY
+from gateway.protocol.commands import MAX_HISTORY, MAX_MENTIONS
 from gateway.protocol.ids import MAX_ID
 from gateway.protocol.message_data import EXPECTED_DATA
 from gateway.protocol.validation import MAX_CLIENT_MSG_ID
@@ -26,6 +26,10 @@ ReactionKey = Annotated[str, Meta(min_length=1, max_length=MAX_REACTION_KEY, pat
 TokenText = Annotated[str, Meta(min_length=1, max_length=MAX_TOKEN_LENGTH)]
 Ref = Annotated[int, Meta(extra_json_schema={"minimum": -(2**63), "maximum": 2**64 - 1})] | str
 """The `id` of a command: a string, or an integer in the range that orjson reads as an integer."""
+
+
+MentionedUsers = Annotated[list[Id], Meta(max_length=MAX_MENTIONS)]
+"""Ids of users; those of the chat's members count."""
 
 
 class TextField:

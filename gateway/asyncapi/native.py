@@ -316,7 +316,10 @@ _ANSWERS: Final = (
     Frame(NativePresenceAnswer, (_reply(_PRESENT, Request(Ping(), "presence", 1)),)),
 )
 _PUSHES: Final = (
-    Frame(NativeMessagePush, tuple(written(_push(event)) for event in (MESSAGE, chat.WITH_DATA, NOTICE, DELETION))),
+    Frame(
+        NativeMessagePush,
+        tuple(written(_push(event)) for event in (MESSAGE, chat.WITH_DATA, chat.REPLY, NOTICE, DELETION)),
+    ),
     Frame(NativeReactionPush, (written(_push(REACTION)),)),
     Frame(NativeTypingPush, (written(_push(Typing(1, JOHN, is_typing=True))),)),
     Frame(NativeMessagesReadPush, (written(_push(MessagesRead(1, JOHN, 57))),)),

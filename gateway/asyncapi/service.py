@@ -6,6 +6,7 @@ from typing import Annotated, Final, Literal, NotRequired, TypedDict
 from msgspec import Meta
 from msgspec.structs import replace
 
+from gateway.api.schemas import RepliedToObject
 from gateway.asyncapi.chat import (
     EPOCH,
     REACTION,
@@ -21,7 +22,7 @@ from gateway.asyncapi.chat import (
 )
 from gateway.asyncapi.chat_commands import DATA, REFRESH, PingCommand, ReactCommand
 from gateway.asyncapi.family import IN_A_CHAT, Access, Family, Frame, written
-from gateway.asyncapi.fields import AnyTextField, ClientMsgId, DataField, Id, Seq, TextField, UserId
+from gateway.asyncapi.fields import AnyTextField, ClientMsgId, DataField, Id, MentionedUsers, Seq, TextField, UserId
 from gateway.dialects.command_decoder import INVALID_JSON
 from gateway.dialects.service import ServiceDialect
 from gateway.protocol.replies import CaughtUp, Pong, Reset, Stored, TokenExpiring
@@ -34,6 +35,8 @@ class ServiceMessageCommand(TypedDict):
     type: Literal["message"]
     content: TextField
     data: NotRequired[None]
+    reply_to: NotRequired[Id | None]
+    mentions: NotRequired[MentionedUsers | None]
     client_msg_id: NotRequired[ClientMsgId | None]
 
 
@@ -43,6 +46,8 @@ class ServiceDataMessageCommand(TypedDict):
     type: Literal["message"]
     content: NotRequired[AnyTextField | None]
     data: DataField
+    reply_to: NotRequired[Id | None]
+    mentions: NotRequired[MentionedUsers | None]
     client_msg_id: NotRequired[ClientMsgId | None]
 
 
@@ -68,6 +73,8 @@ class ServiceMessagePush(TypedDict):
     data: NotRequired[DataField]
     kind: NotRequired[Literal["system"]]
     by_id: NotRequired[UserId]
+    reply_to: NotRequired[RepliedToObject]
+    mentions: NotRequired[list[int]]
     reactions: NotRequired[dict[str, int]]
 
 

@@ -19,9 +19,12 @@ PAGE_BYTES = 512 * 1024
 """Half of a send queue (200 texts of 1,000 control characters would be 1.2 MB: JSON escapes each as six bytes)."""
 _CHARACTER_BYTES = 6
 _EVENT_BYTES = 1_000
-"""Upper bound of an event's JSON without its text, data and reactions."""
+"""Upper bound of an event's JSON without its content."""
 _REACTIONS_BYTES = 6_000
 """The same of reactions: counts of now and at the event, of 20 keys with 4 bytes a character each."""
+_REPLIED_TO_BYTES = 120 * _CHARACTER_BYTES + 600
+_MENTION_BYTES = 20
+"""The same of the message to which it replies, and of a mention."""
 
 
 class History:
@@ -65,6 +68,13 @@ class History:
         """
         return last_within(await self._log.messages_before(chat_id, seq, limit))
 
+    async def replies(self, chat_id: int, target_id: int, seq: int | None, limit: int) -> Sequence[ChatEvent]:
+        """The same of the replies to one message.
+
+        Raises: StorageUnavailable.
+        """
+        return last_within(await self._log.replies_before(chat_id, target_id, seq, limit))
+
     async def own_reactions(self, user_id: int | None, events: Sequence[ChatEvent]) -> OwnReactions:
         """The user's reactions to the messages of a page; the store is read only if some of them have reactions.
 
@@ -92,7 +102,9 @@ def _most_bytes(event: ChatEvent) -> int:
     """An upper bound of the event's JSON."""
     data = 0 if event.data is None else MAX_DATA_BYTES
     reactions = 0 if event.reactions is None and event.reaction is None else _REACTIONS_BYTES
-    return _CHARACTER_BYTES * len(event.text) + data + reactions + _EVENT_BYTES
+    references = 0 if event.reply_to is None else _REPLIED_TO_BYTES
+    references += _MENTION_BYTES * len(event.mentions)
+    return _CHARACTER_BYTES * len(event.text) + data + reactions + references + _EVENT_BYTES
 
 
 def last_within(events: Sequence[ChatEvent], max_bytes: int = PAGE_BYTES) -> Sequence[ChatEvent]:

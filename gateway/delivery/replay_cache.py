@@ -13,7 +13,7 @@ the least recently used are dropped first.
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from msgspec.structs import replace
@@ -29,7 +29,8 @@ PAGE = 200
 MAX_BYTES = 64 * 1024 * 1024
 EVENT_BYTES = 500
 FRAME_BYTES = 45
-"""Memory of an event without its text and data, and of a frame without its bytes (measured with tracemalloc)."""
+ID_BYTES = 40
+"""Memory of an event without its content, a frame without its bytes, and a mention (measured with tracemalloc)."""
 REACTION_BYTES = 300
 _CHARACTER_BYTES = 4
 """Memory of an event's reaction without its counts, and of a character of counts with an emoji."""
@@ -50,12 +51,14 @@ class Replay:
 class _Page:
     """Contiguous events of one chat, ascending, with their frames."""
 
-    __slots__ = ("_changes", "_events", "_frames", "_message_ids", "_sender_ids", "size")
+    __slots__ = ("_changes", "_events", "_frames", "_message_ids", "_sender_ids", "_target_ids", "size")
 
     def __init__(self, events: Sequence[ChatEvent]) -> None:
         self._events: list[ChatEvent] = []
         self.size = 0
         self._message_ids: set[int] = set()
+        self._target_ids: set[int] = set()
+        """The messages to which those of the page reply."""
         self._sender_ids: set[int] = set()
         self._changes: dict[int, ChatEvent] = {}
         """By message: the last change that is not applied to `_events` and `_frames` yet."""
@@ -79,21 +82,25 @@ class _Page:
         self._sender_ids.add(event.sender.id)
         if event.by is not None:
             self._sender_ids.add(event.by.id)
+        if event.reply_to is not None:
+            self._target_ids.add(event.reply_to.id)
+            if event.reply_to.sender is not None:
+                self._sender_ids.add(event.reply_to.sender.id)
         self.size += _size(event)
 
     def has_sender(self, user_ids: Collection[int]) -> bool:
-        """Whether one of these users has sent one of the events."""
+        """Whether one of these users has sent one of the events, or what one replies to."""
         return not self._sender_ids.isdisjoint(user_ids)
 
     def rewrite(self, change: ChatEvent) -> None:
-        """Record the new state of the changed message, if the page contains it."""
-        if change.message_id in self._message_ids:
+        """Record the new state of the changed message, if the page contains it, or replies to it."""
+        if change.message_id in self._message_ids or change.message_id in self._target_ids:
             self._changes[change.message_id] = change
 
     def _settle(self) -> None:
         if self._changes:
             changes, self._changes = self._changes, {}
-            self._events = [_in_new_state(event, changes.get(event.message_id)) for event in self._events]
+            self._events = [_in_new_state(event, changes) for event in self._events]
             self._frames = {}
             self.size = sum(map(_size, self._events))
 
@@ -273,14 +280,21 @@ class ReplayCache:
 
 def _size(event: ChatEvent) -> int:
     size = EVENT_BYTES + len(event.text) + (0 if event.data is None else len(event.data))
+    if event.reply_to is not None:
+        size += EVENT_BYTES + len(event.reply_to.text)
     if event.reactions is not None:
         size += _CHARACTER_BYTES * len(event.reactions)
     if event.reaction is not None:
         size += REACTION_BYTES + _CHARACTER_BYTES * len(event.reaction.counts)
-    return size
+    return size + ID_BYTES * len(event.mentions)
 
 
-def _in_new_state(event: ChatEvent, change: ChatEvent | None) -> ChatEvent:
+def _in_new_state(event: ChatEvent, changes: Mapping[int, ChatEvent]) -> ChatEvent:
+    if (target := event.reply_to) is not None and target.text:
+        target_change = changes.get(target.id)
+        if target_change is not None and target_change.is_deleted:
+            event = replace(event, reply_to=replace(target, text=""))
+    change = changes.get(event.message_id)
     # The stored state may be newer than this change; a deletion is final.
     if change is None or event.is_deleted:
         return event
@@ -288,6 +302,7 @@ def _in_new_state(event: ChatEvent, change: ChatEvent | None) -> ChatEvent:
         event,
         text=change.text,
         data=change.data,
+        mentions=change.mentions,
         is_edited=change.is_edited,
         is_deleted=change.is_deleted,
         reactions=change.reactions,

@@ -9,6 +9,7 @@ import orjson
 
 from gateway.dialects.base import EchoPolicy, Request
 from gateway.dialects.command_decoder import INVALID_JSON, CommandDecoder, read_object
+from gateway.dialects.content import add_content, person_object
 from gateway.protocol.pushes import ChatChanged, MessagesRead, PresenceChange, PresenceCount, Push, Typing
 from gateway.protocol.replies import (
     CaughtUp,
@@ -35,7 +36,7 @@ from gateway.protocol.replies import (
 from httpapi.bounded_json import to_json
 from storage.chat_records import ChatDetails
 from storage.reaction_records import NO_REACTIONS, OwnReactions, Reaction
-from storage.records import SYSTEM, ChatEvent, Person
+from storage.records import SYSTEM, ChatEvent
 
 
 class ChatDialect:
@@ -181,20 +182,17 @@ def message_object(
     event: ChatEvent, own_reactions: OwnReactions = NO_REACTIONS, *, is_named: bool = True
 ) -> dict[str, object]:
     """Seed 004's `data` object of a message; `is_named`: with the display name, as native and over HTTP."""
-    sender = event.sender
     fields: dict[str, object] = {
         "id": event.message_id,
         "text": event.text,
-        "sender": _person_object(sender, is_named=is_named),
+        "sender": person_object(event.sender, is_named=is_named),
         "timestamp": event.created_at,
         "is_edited": event.is_edited,
         "is_deleted": event.is_deleted,
         "seq": event.seq,
         "client_msg_id": event.client_msg_id,
     }
-    if event.data is not None:
-        fields["data"] = orjson.Fragment(event.data)
-    if sender.id == SYSTEM.id:
+    if event.sender.id == SYSTEM.id:
         fields["kind"] = "system"
     if event.reactions is not None:
         fields["reactions"] = orjson.Fragment(event.reactions)
@@ -203,21 +201,9 @@ def message_object(
     if event.reaction is not None:
         fields["reaction"] = reaction_object(event.message_id, event.reaction)
     elif event.by is not None:
-        fields["by"] = _person_object(event.by, is_named=is_named)
+        fields["by"] = person_object(event.by, is_named=is_named)
+    add_content(fields, event, is_named=is_named)
     return fields
-
-
-def _person_object(person: Person, *, is_named: bool) -> dict[str, object] | None:
-    """A sender. With display names the system is nobody; without, as in the seed's form, every message has a sender."""
-    if person.id == SYSTEM.id and is_named:
-        return None
-    fields: dict[str, object] = {
-        "id": person.id,
-        "username": person.username,
-        "first_name": person.first_name,
-        "last_name": person.last_name,
-    }
-    return fields | {"display_name": person.shown_name} if is_named else fields
 
 
 def reaction_object(message_id: int, reaction: Reaction) -> dict[str, object]:

@@ -8,6 +8,7 @@ import orjson
 from gateway.protocol.codes import ErrorCode
 from gateway.protocol.commands import (
     MAX_HISTORY,
+    MAX_MENTIONS,
     Command,
     DeleteMessage,
     EditMessage,
@@ -85,8 +86,12 @@ class CommandDecoder:
         text: Any = fields.get("text")
         if text is None and data is not None:
             text = ""
-        error = self._text_error(text, data) or _client_msg_id_error(fields)
-        return error or SendMessage(text, fields.get("client_msg_id"), data)
+        error = self._text_error(text, data) or _client_msg_id_error(fields) or _references_error(fields)
+        if error is not None:
+            return error
+        mentions = fields.get("mentions")
+        mentioned = tuple(sorted(set(mentions))) if mentions else ()
+        return SendMessage(text, fields.get("client_msg_id"), data, fields.get("reply_to"), mentioned)
 
     def _read_edit(self, fields: _Fields) -> Command | ErrorReply:
         data = _read_data(fields)
@@ -170,6 +175,15 @@ def _client_msg_id_error(fields: _Fields) -> ErrorReply | None:
     if value is None or check_client_msg_id(value):
         return None
     return invalid_field("client_msg_id", "a string of 1 to 64 characters")
+
+
+def _references_error(fields: _Fields) -> ErrorReply | None:
+    reply_to, mentions = fields.get("reply_to"), fields.get("mentions")
+    if reply_to is not None and not is_id(reply_to):
+        return invalid_field("reply_to", "a positive integer")
+    if mentions is None or (isinstance(mentions, list) and len(mentions) <= MAX_MENTIONS and all(map(is_id, mentions))):
+        return None
+    return invalid_field("mentions", f"a list of at most {MAX_MENTIONS} ids of users")
 
 
 def unknown_type(kind: object) -> ErrorReply:

@@ -26,7 +26,7 @@ KEYS: Final[Mapping[str, frozenset[str]]] = {
     "refresh": _EVERY | {"token"},
     "subscribe": _IN_CHAT | {"since"},
     "unsubscribe": _IN_CHAT,
-    "message": _IN_CHAT | {"text", "client_msg_id", "data"},
+    "message": _IN_CHAT | {"text", "client_msg_id", "data", "reply_to", "mentions"},
     "edit_message": _IN_CHAT | {"message_id", "text", "client_msg_id", "data"},
     "delete_message": _IN_CHAT | {"message_id", "client_msg_id"},
     "react": _IN_CHAT | {"message_id", "key", "remove", "client_msg_id"},

@@ -10,6 +10,7 @@ import orjson
 from gateway.dialects.base import EchoPolicy, Request
 from gateway.dialects.chat import push_object, reply_object
 from gateway.dialects.command_decoder import INVALID_JSON, CommandDecoder, read_object, unknown_type
+from gateway.dialects.content import add_content
 from gateway.protocol.commands import React, SendMessage
 from gateway.protocol.pushes import Push
 from gateway.protocol.replies import (
@@ -112,12 +113,11 @@ def _message_object(event: ChatEvent) -> dict[str, object]:
         "is_edited": event.is_edited,
         "is_deleted": event.is_deleted,
     }
-    if event.data is not None:
-        fields["data"] = orjson.Fragment(event.data)
     if event.sender.id == SYSTEM.id:
         fields["kind"] = "system"
     if event.by is not None:
         fields["by_id"] = event.by.id
+    add_content(fields, event, is_named=False)
     if event.reactions is not None:
         fields["reactions"] = orjson.Fragment(event.reactions)
     return fields

@@ -77,6 +77,7 @@ _STATUSES: Final = {
     ErrorCode.ID_REUSED: HTTPStatus.CONFLICT,
     ErrorCode.EDIT_LIMIT: HTTPStatus.CONFLICT,
     ErrorCode.REACTION_LIMIT: HTTPStatus.CONFLICT,
+    ErrorCode.INVALID_FIELD: HTTPStatus.UNPROCESSABLE_ENTITY,
 }
 
 

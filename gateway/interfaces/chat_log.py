@@ -40,6 +40,13 @@ class ChatLog(Protocol):
         """
         ...
 
+    async def replies_before(self, chat_id: int, target_id: int, seq: int | None, limit: int) -> list[ChatEvent]:
+        """The last `limit` replies to a message that were created below `seq`, ascending, in their current state.
+
+        Raises: StorageUnavailable.
+        """
+        ...
+
     async def own_reactions(self, user_id: int, message_ids: Sequence[int]) -> OwnReactions:
         """The user's reactions to these messages, in the order of adding; those without are omitted. At most 1,000 ids.
 

@@ -10,14 +10,21 @@ from msgspec import Struct
 from gateway.protocol.ids import Since
 
 MAX_HISTORY = 200
+MAX_MENTIONS = 50
+"""Users whom one message mentions."""
 
 
 class SendMessage(Struct, frozen=True, gc=False):
-    """Store a message; its content has been validated. `data` is the JSON of an object."""
+    """Store a message; its content has been validated.
+
+    `data` is the JSON of an object, `reply_to` the id of a message, `mentions` are ids of users in ascending order.
+    """
 
     text: str
     client_msg_id: str | None
     data: str | None = None
+    reply_to: int | None = None
+    mentions: tuple[int, ...] = ()
 
 
 class EditMessage(Struct, frozen=True, gc=False):

@@ -14,7 +14,7 @@ from gateway.protocol.claim import Claim
 from gateway.protocol.pushes import MessagesRead, PresenceChange, Typing
 from httpapi.bounded_json import read_json
 from storage.reaction_records import Reaction
-from storage.records import ChatEvent, EventKind, Person
+from storage.records import ChatEvent, EventKind, Person, RepliedTo
 
 # --- publications that only nodes receive
 
@@ -70,15 +70,7 @@ def _fields(publication: Publication) -> list[object]:
                 publication.is_deleted,
                 publication.client_msg_id,
             ]
-            reaction = publication.reaction
-            if publication.reactions is not None or reaction is not None:
-                by = None if publication.by is None else _person_fields(publication.by)
-                fields += [publication.data, by, publication.reactions, _reaction_fields(reaction)]
-            elif publication.by is not None:
-                fields += [publication.data, _person_fields(publication.by)]
-            elif publication.data is not None:
-                fields.append(publication.data)
-            return fields
+            return fields + _content_fields(publication)
         case Typing():
             return ["typing", publication.chat_id, _person_fields(publication.person), publication.is_typing]
         case MessagesRead():
@@ -108,6 +100,37 @@ def _fields(publication: Publication) -> list[object]:
 
 def _reaction_fields(reaction: Reaction | None) -> list[object] | None:
     return None if reaction is None else [reaction.user_id, reaction.key, reaction.removed, reaction.counts]
+
+
+def _content_fields(event: ChatEvent) -> list[object]:
+    """What few events have, up to the last of these fields that this one has."""
+    reaction = event.reaction
+    if event.mentions or event.reply_to is not None:
+        fields = [event.data, _optional_person(event.by), event.reactions, _reaction_fields(reaction)]
+        return [*fields, _target_fields(event.reply_to), event.mentions]
+    if event.reactions is not None or reaction is not None:
+        return [event.data, _optional_person(event.by), event.reactions, _reaction_fields(reaction)]
+    if event.by is not None:
+        return [event.data, _person_fields(event.by)]
+    return [] if event.data is None else [event.data]
+
+
+def _optional_person(person: Person | None) -> list[object] | None:
+    return None if person is None else _person_fields(person)
+
+
+def _target_fields(target: RepliedTo | None) -> list[object] | None:
+    if target is None:
+        return None
+    return [target.id, _optional_person(target.sender), target.text]
+
+
+def _person(fields: list[Any], place: int) -> Person | None:
+    return None if len(fields) <= place or fields[place] is None else Person(*fields[place])
+
+
+def _target(fields: list[Any] | None) -> RepliedTo | None:
+    return None if fields is None else RepliedTo(fields[0], _person(fields, 1), fields[2])
 
 
 def _person_fields(person: Person) -> list[object]:
@@ -159,6 +182,8 @@ def _publication(fields: list[Any]) -> Publication | None:
                 by=None if by is None else Person(*by),
                 reactions=reactions,
                 reaction=None if reaction is None else Reaction(*reaction),
+                reply_to=_target(fields[14]) if len(fields) > 14 else None,
+                mentions=tuple(fields[15]) if len(fields) > 15 else (),
             )
         case "typing":
             return Typing(fields[1], Person(*fields[2]), fields[3])

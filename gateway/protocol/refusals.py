@@ -13,6 +13,9 @@ UNAVAILABLE: Final = ErrorReply(ErrorCode.UNAVAILABLE, "Temporarily unavailable,
 REFUSALS: Final[Mapping[Refusal, ErrorReply]] = {
     Refusal.NOT_A_MEMBER: ErrorReply(ErrorCode.FORBIDDEN, "You are not a member of this chat"),
     Refusal.NO_SUCH_MESSAGE: ErrorReply(ErrorCode.NOT_FOUND, "Message not found"),
+    Refusal.NO_SUCH_TARGET: ErrorReply(
+        ErrorCode.INVALID_FIELD, "Invalid field reply_to: expected a message of this chat"
+    ),
     Refusal.NOT_THE_AUTHOR: ErrorReply(ErrorCode.FORBIDDEN, "Only its author may change a message"),
     Refusal.EDIT_LIMIT: ErrorReply(ErrorCode.EDIT_LIMIT, "This message was edited too many times"),
     Refusal.REACTION_LIMIT: ErrorReply(ErrorCode.REACTION_LIMIT, "This message has too many reactions"),

@@ -73,8 +73,16 @@ class CommandHandler:
         client_msg_id = command.client_msg_id or new_client_msg_id()
         match command:
             case SendMessage():
-                message = EventKind.MESSAGE
-                return NewEvent(chat_id, self._person, client_msg_id, message, command.text, data=command.data)
+                return NewEvent(
+                    chat_id,
+                    self._person,
+                    client_msg_id,
+                    EventKind.MESSAGE,
+                    command.text,
+                    data=command.data,
+                    reply_to=command.reply_to,
+                    mentions=command.mentions,
+                )
             case EditMessage():
                 edit, target = EventKind.EDIT, command.message_id
                 return NewEvent(chat_id, self._person, client_msg_id, edit, command.text, target, command.data)

@@ -9,14 +9,17 @@ from collections import defaultdict
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
+from msgspec.structs import replace
+
 from storage.database.coalescer import Coalescer
-from storage.database.database import Database
+from storage.database.database import Database, Row
 from storage.database.epoch import epoch_of
 from storage.log.commit import Commit
 from storage.log.commit_postgres import PostgresCommit
 from storage.log.commit_sqlite import SqliteCommit
 from storage.log.event_rows import SELECT_EVENT, event_of
 from storage.log.pipeline import OnBatch, Pipeline
+from storage.log.references import SELECT_REPLIED_TO, replied_to
 from storage.outbox_records import NOTHING_WANTED, Wanted
 from storage.reaction_records import OwnReactions
 from storage.records import (
@@ -28,6 +31,7 @@ from storage.records import (
     OnOutcome,
     Positions,
     Refusal,
+    are_ids,
     clamped,
     is_id,
 )
@@ -37,6 +41,14 @@ FLUSH_S = 10.0  # to commit submitted events on close
 _FIND = SELECT_EVENT + "WHERE e.chat_id = $1 AND e.sender_id = $2 AND e.client_msg_id = $3"
 _AFTER = SELECT_EVENT + "WHERE e.chat_id = $1 AND e.seq > $2 ORDER BY e.seq LIMIT $3"
 _BEFORE = SELECT_EVENT + "WHERE e.chat_id = $1 AND e.seq < $2 AND e.kind = 'message' ORDER BY e.seq DESC LIMIT $3"
+
+_REPLIES_BEFORE = (
+    SELECT_EVENT
+    + """
+WHERE e.chat_id = $1 AND e.id IN (
+    SELECT r.message_id FROM replies r WHERE r.target_id = $4 AND r.seq < $2 ORDER BY r.seq DESC LIMIT $3)
+ORDER BY e.seq DESC"""
+)
 
 
 @asynccontextmanager
@@ -82,6 +94,7 @@ class StoredChatLog:
             SELECT r.message_id, r.key FROM reactions r
             WHERE r.message_id {database.among("$2")} AND r.user_id = $1 ORDER BY r.id"""
         self._epoch_sql = f"SELECT {database.epoch_sql} AS epoch FROM store_identity s"
+        self._replied_to_sql = SELECT_REPLIED_TO + database.among("$1")
         self._position = Coalescer(self._positions_of_each)
 
     @property
@@ -102,23 +115,47 @@ class StoredChatLog:
         """The stored event with this id, if there is one."""
         if not is_id(chat_id):
             return None
-        rows = await self._database.fetch(_FIND, chat_id, sender_id, client_msg_id)
-        return event_of(rows[0]) if rows else None
+        events = await self._events(_FIND, chat_id, sender_id, client_msg_id)
+        return events[0] if events else None
 
     async def events_after(self, chat_id: int, seq: int, limit: int) -> list[ChatEvent]:
         """At most `limit` events with a higher seq, ascending, without a gap, in their present state."""
         if not is_id(chat_id):
             return []
-        rows = await self._database.fetch(_AFTER, chat_id, clamped(seq), limit)
-        return [event_of(row) for row in rows]
+        return await self._events(_AFTER, chat_id, clamped(seq), limit)
 
     async def messages_before(self, chat_id: int, seq: int | None, limit: int) -> list[ChatEvent]:
         """The last `limit` messages created below `seq` (None: the newest), ascending, in their present state."""
         if not is_id(chat_id):
             return []
+        return await self._messages(_BEFORE, chat_id, BIGINT_MAX if seq is None else clamped(seq), limit)
+
+    async def replies_before(self, chat_id: int, target_id: int, seq: int | None, limit: int) -> list[ChatEvent]:
+        """The same of the replies to one message."""
+        if not are_ids(chat_id, target_id):
+            return []
         below = BIGINT_MAX if seq is None else clamped(seq)
-        rows = await self._database.fetch(_BEFORE, chat_id, below, limit)
-        return [event_of(row) for row in reversed(rows)]
+        return await self._messages(_REPLIES_BEFORE, chat_id, below, limit, target_id)
+
+    async def _messages(self, query: str, *values: object) -> list[ChatEvent]:
+        rows = await self._database.fetch(query, *values)
+        events = await self._events_in(rows)
+        counted = [
+            replace(event, reply_count=row["reply_count"]) if row["reply_count"] else event
+            for event, row in zip(events, rows, strict=True)
+        ]
+        return counted[::-1]
+
+    async def _events(self, query: str, *values: object) -> list[ChatEvent]:
+        return await self._events_in(await self._database.fetch(query, *values))
+
+    async def _events_in(self, rows: Sequence[Row]) -> list[ChatEvent]:
+        """The events; what they reply to is read only if there are replies among them."""
+        replies = {row["message_id"] for row in rows if row["reply_to"] is not None}
+        if not replies:
+            return [event_of(row) for row in rows]
+        targets = replied_to(await self._database.fetch(self._replied_to_sql, self._database.ids(replies)))
+        return [event_of(row, targets) for row in rows]
 
     async def own_reactions(self, user_id: int, message_ids: Sequence[int]) -> OwnReactions:
         """The user's reactions to these messages, in the order of adding; messages without any are left out."""

@@ -20,10 +20,11 @@ END $$;
 
 CREATE FUNCTION chat_log_commit(
     chat_ids bigint[], sender_ids bigint[], client_msg_ids text[], kinds text[], message_ids bigint[],
-    digests bytea[], texts text[], patient boolean, datas text[] DEFAULT NULL
+    digests bytea[], texts text[], patient boolean, datas text[] DEFAULT NULL,
+    reply_ids bigint[] DEFAULT NULL, mention_lists text[] DEFAULT NULL
 ) RETURNS TABLE (
     place bigint, verdict text, seq bigint, kind text, message_id bigint, text text, created_at timestamptz,
-    is_edited boolean, is_deleted boolean, data text,
+    is_edited boolean, is_deleted boolean, data text, reply_to bigint, mentions text,
     author_id bigint, author_login text, author_first_name text, author_last_name text, author_display_name text,
     reactions text
 ) LANGUAGE plpgsql VOLATILE
@@ -38,9 +39,11 @@ AS $$
 #variable_conflict use_column
 DECLARE
     held bigint[];             -- chats that are locked now
-    verdicts text[] := '{}';   -- of edits, deletions and reactions, by place
+    verdicts text[] := '{}';   -- of edits, deletions and reactions, and of replies without a target; by place
     tallies text[] := '{}';    -- the counts after each reaction, by place
     reacted record;
+    quotes text[] := '{}';     -- what replies show of their targets, by place
+    mentioned text[] := '{}';  -- the members that messages mention, by place
     stored_at timestamptz;
     change record;
     target record;
@@ -67,7 +70,8 @@ BEGIN
                 WHERE e.chat_id = r.chat_id AND e.sender_id = r.sender_id AND e.client_msg_id = r.client_msg_id)
             ORDER BY r.place
         LOOP
-            SELECT e.sender_id, e.is_deleted, e.edit_count, e.reactions INTO target FROM chat_log e
+            SELECT e.sender_id, e.seq, e.is_deleted, e.edit_count, e.reactions, e.reply_count, e.mentions
+                INTO target FROM chat_log e
                 WHERE e.id = change.message_id AND e.chat_id = change.chat_id AND e.kind = 'message';
             IF NOT FOUND OR target.is_deleted THEN
                 verdicts[change.place] := 'no_such_message';
@@ -84,6 +88,7 @@ BEGIN
                 verdicts[change.place] := 'created';
                 UPDATE chat_log e SET text = CASE WHEN change.kind = 'delete' THEN '' ELSE change.text END,
                     data = CASE WHEN change.kind = 'edit' THEN coalesce(change.data, e.data) END,
+                    mentions = CASE WHEN change.kind = 'edit' THEN e.mentions END,
                     is_edited = e.is_edited OR change.kind = 'edit', is_deleted = change.kind = 'delete',
                     edit_count = e.edit_count + (change.kind = 'edit')::int,
                     reactions = CASE WHEN change.kind = 'edit' THEN e.reactions END
@@ -91,6 +96,41 @@ BEGIN
                 IF change.kind = 'delete' AND target.reactions IS NOT NULL THEN
                     DELETE FROM reactions r WHERE r.message_id = change.message_id;
                 END IF;
+                IF change.kind = 'delete' AND target.reply_count > 0 THEN
+                    UPDATE replies r SET text = '' WHERE r.message_id IN (
+                        SELECT o.message_id FROM replies o WHERE o.target_id = change.message_id ORDER BY o.seq LIMIT 1000);
+                END IF;
+                IF change.kind = 'delete' AND target.mentions IS NOT NULL THEN
+                    DELETE FROM mentions d WHERE d.user_id = ANY (translate(target.mentions, '[]', '{}')::bigint[])
+                        AND d.chat_id = change.chat_id AND d.seq = target.seq;
+                END IF;
+            END IF;
+        END LOOP;
+    END IF;
+
+    -- What new messages refer to.
+    IF reply_ids IS NOT NULL OR mention_lists IS NOT NULL THEN
+        FOR change IN
+            SELECT r.* FROM unnest(chat_ids, sender_ids, client_msg_ids, kinds, reply_ids, mention_lists) WITH ORDINALITY
+                AS r (chat_id, sender_id, client_msg_id, kind, reply_id, mention_list, place)
+            WHERE r.kind = 'message' AND r.chat_id = ANY (held) AND num_nonnulls(r.reply_id, r.mention_list) > 0
+                AND NOT EXISTS (
+                    SELECT FROM chat_log e
+                    WHERE e.chat_id = r.chat_id AND e.sender_id = r.sender_id AND e.client_msg_id = r.client_msg_id)
+        LOOP
+            IF change.reply_id IS NOT NULL THEN
+                SELECT e.text, e.reply_count INTO target FROM chat_log e
+                    WHERE e.id = change.reply_id AND e.chat_id = change.chat_id AND e.kind = 'message';
+                IF NOT FOUND THEN
+                    verdicts[change.place] := 'no_such_target';
+                ELSIF target.reply_count < 1000 THEN  -- storage.log.commit.SNAPSHOTS, and QUOTED
+                    quotes[change.place] := left(target.text, 120);
+                END IF;
+            END IF;
+            IF change.mention_list IS NOT NULL THEN
+                mentioned[change.place] := '[' || string_agg(m.user_id::text, ',' ORDER BY m.user_id) || ']'
+                    FROM memberships m
+                    WHERE m.chat_id = change.chat_id AND m.user_id = ANY (change.mention_list::bigint[]);
             END IF;
         END LOOP;
     END IF;
@@ -110,7 +150,7 @@ BEGIN
             WHEN NOT v.is_held OR NOT v.is_member THEN 'not_a_member'
             WHEN v.known_digest = v.digest THEN 'duplicate'
             WHEN v.known_id IS NOT NULL THEN 'id_reused'
-            WHEN v.kind = 'message' THEN 'created'
+            WHEN v.kind = 'message' THEN coalesce(verdicts[v.place], 'created')
             ELSE verdicts[v.place] END AS verdict
         FROM events v
     ), numbered AS MATERIALIZED (
@@ -120,10 +160,11 @@ BEGIN
         FROM judged j LEFT JOIN chats c ON c.id = j.chat_id
     ), inserted AS (
         INSERT INTO chat_log (id, chat_id, seq, kind, message_id, sender_id, client_msg_id, digest, text,
-            data, is_edited, is_deleted, created_at, reaction, reactions)
+            data, reply_to, mentions, is_edited, is_deleted, created_at, reaction, reactions)
         SELECT n.id, n.chat_id, n.new_seq, n.kind, coalesce(n.message_id, n.id), n.sender_id, n.client_msg_id, n.digest,
             CASE WHEN n.kind = 'message' THEN n.text ELSE '' END,
-            CASE WHEN n.kind = 'message' THEN n.data END, false, false, stored_at,
+            CASE WHEN n.kind = 'message' THEN n.data END, reply_ids[n.place], mentioned[n.place],
+            false, false, stored_at,
             CASE WHEN n.kind = 'reaction' THEN n.text END, tallies[n.place]
         FROM numbered n WHERE n.verdict = 'created'
     ), moved AS (
@@ -138,9 +179,35 @@ BEGIN
     SELECT n.place, n.verdict, coalesce(n.known_seq, n.new_seq), n.kind, coalesce(n.known_message_id, n.message_id, n.id),
         CASE WHEN n.verdict = 'duplicate' THEN m.text END,  -- what was stored now is known to the caller
         coalesce(m.created_at, stored_at), coalesce(m.is_edited, false), coalesce(m.is_deleted, false),
-        m.data, a.id, a.login::text, a.first_name, a.last_name, a.display_name, m.reactions
+        m.data, coalesce(m.reply_to, reply_ids[n.place]), coalesce(m.mentions, mentioned[n.place]),
+        a.id, a.login::text, a.first_name, a.last_name, a.display_name, m.reactions
     FROM numbered n LEFT JOIN chat_log m ON m.id = coalesce(n.known_message_id, n.message_id)
     LEFT JOIN users a ON a.id = nullif(m.sender_id, n.sender_id)
     ORDER BY n.place;
+
+    -- Of each event that is in the log now; one that was there before has its rows.
+    IF reply_ids IS NOT NULL THEN
+        WITH fresh AS (
+            INSERT INTO replies AS r (message_id, target_id, seq, text)
+            SELECT e.id, e.reply_to, e.seq, quotes[n.place]
+            FROM unnest(chat_ids, sender_ids, client_msg_ids) WITH ORDINALITY AS n (chat_id, sender_id, client_msg_id, place)
+            JOIN chat_log e ON e.chat_id = n.chat_id AND e.sender_id = n.sender_id AND e.client_msg_id = n.client_msg_id
+            WHERE e.kind = 'message' AND e.reply_to IS NOT NULL
+            ON CONFLICT DO NOTHING
+            RETURNING r.target_id
+        )
+        UPDATE chat_log t SET reply_count = t.reply_count + f.replies
+        FROM (SELECT target_id, count(*) AS replies FROM fresh GROUP BY target_id) f WHERE t.id = f.target_id;
+    END IF;
+    IF mention_lists IS NOT NULL THEN
+        INSERT INTO mentions AS m (user_id, chat_id, seq)
+        SELECT u.user_id, e.chat_id, e.seq
+        FROM unnest(chat_ids, sender_ids, client_msg_ids, mentioned) WITH ORDINALITY
+            AS n (chat_id, sender_id, client_msg_id, members, place)
+        JOIN chat_log e ON e.chat_id = n.chat_id AND e.sender_id = n.sender_id AND e.client_msg_id = n.client_msg_id
+        CROSS JOIN LATERAL unnest(translate(n.members, '[]', '{}')::bigint[]) AS u (user_id)
+        WHERE u.user_id <> e.sender_id
+        ON CONFLICT DO NOTHING;
+    END IF;
 END
 $$;

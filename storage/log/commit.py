@@ -7,6 +7,8 @@ from typing import Protocol
 from storage.records import NewEvent, Outcome
 
 MAX_EDITS = 100  # of one message, each of which is a row for good; `chat_log_commit.sql` has this figure too
+SNAPSHOTS = 1_000  # replies to a message that keep what it held; `chat_log_commit.sql` has these two figures too
+QUOTED = 120  # code points of a message that a reply shows
 BATCH_LIMIT = 200  # events per commit; more adds latency and no throughput (docs/message-log.md)
 
 
@@ -36,4 +38,8 @@ def digest_of(event: NewEvent) -> bytes:
     content = f"{event.kind}\0{event.message_id}\0{event.text}"
     if event.data is not None:
         content += f"\0data\0{event.data}"  # a text has no NUL
+    if event.reply_to is not None:
+        content += f"\0reply\0{event.reply_to}"
+    if event.mentions:
+        content += f"\0mentions\0{event.mentions}"
     return blake2b(content.encode("utf-8", "surrogatepass"), digest_size=16).digest()

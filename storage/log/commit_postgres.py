@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import asyncpg
 from tortoise.migrations.schema_editor.base import BaseSchemaEditor
@@ -14,7 +14,8 @@ from storage.database.outages import is_outage
 from storage.database.postgres import PostgresClient
 from storage.errors import StorageUnavailable
 from storage.log.commit import digest_of
-from storage.log.event_rows import SELECT_EVENT, event_of
+from storage.log.event_rows import SELECT_EVENT, event_of, mentions_of
+from storage.log.references import SELECT_REPLIED_TO, RepliedToById, replied_to
 from storage.outbox.notes import committing_sql
 from storage.outbox_records import NOTHING_WANTED, Wanted
 from storage.reaction_records import NO_COUNTS, Unchanged
@@ -22,18 +23,30 @@ from storage.records import ChatEvent, Committed, EventKind, NewEvent, Outcome, 
 
 SQL: Final = Path(__file__).with_name("chat_log_commit.sql")
 REACT_SQL: Final = Path(__file__).with_name("chat_log_react.sql")
-CALL = "SELECT * FROM chat_log_commit($1, $2, $3, $4, $5, $6, $7, datas => $8, patient => $9)"
+CALL = (
+    "SELECT * FROM chat_log_commit($1, $2, $3, $4, $5, $6, $7, datas => $8, "
+    "reply_ids => $9, mention_lists => $10, patient => $11)"
+)
 # Each pair is looked up: a join with the pairs would let the planner read the whole log first.
 _REACTIONS = f"""
 SELECT event.* FROM unnest($1::bigint[], $2::bigint[]) AS stored (chat_id, seq), LATERAL (
     {SELECT_EVENT} WHERE e.chat_id = stored.chat_id AND e.seq = stored.seq) AS event"""
 _STORED: Final = ("created", "duplicate")
+_REPLIED_TO = f"{SELECT_REPLIED_TO} = ANY ($1)"
 CALL_S = 3.0  # one attempt; a batch takes milliseconds
 COMMIT_S = 8.0  # all attempts
 PAUSES_S = (0.05, 0.25)  # before the second and the third attempt
 
-_Answer = tuple[Sequence[asyncpg.Record], Mapping[int, ChatEvent]]
-"""What became of each event; and the stored reactions, by place."""
+_Column = Sequence[object] | None
+"""An argument of the function; NULL if none of the events has a value."""
+
+
+class _Answer(NamedTuple):
+    """What became of each event; the stored reactions, by place; and what messages of the batch reply to."""
+
+    rows: Sequence[asyncpg.Record]
+    reactions: Mapping[int, ChatEvent]
+    targets: RepliedToById
 
 
 class PostgresCommit:
@@ -54,20 +67,20 @@ class PostgresCommit:
 
     async def commit(self, events: Sequence[NewEvent]) -> list[Outcome]:
         """The outcome of each event, as in `Commit`. Only chats that stay locked by others are UNAVAILABLE."""
-        columns = list(zip(*map(_columns, events), strict=True))
+        columns = _arguments(events)
         try:
             async with asyncio.timeout(COMMIT_S):
-                rows, reactions = await self._call_repeatedly(columns)
+                answer = await self._call_repeatedly(columns)
         except Exception as error:
             if is_outage(error):
                 raise StorageUnavailable(str(error) or type(error).__name__) from error
             raise
-        return [_outcome(event, row, reactions.get(row["place"])) for event, row in zip(events, rows, strict=True)]
+        return [_outcome(event, row, answer) for event, row in zip(events, answer.rows, strict=True)]
 
     async def close(self) -> None:
         """Nothing to release: the pool belongs to the database."""
 
-    async def _call_repeatedly(self, columns: list[tuple[object, ...]]) -> _Answer:
+    async def _call_repeatedly(self, columns: Sequence[_Column]) -> _Answer:
         patient = True
         for pause_s in PAUSES_S:
             try:
@@ -80,10 +93,22 @@ class PostgresCommit:
                 await asyncio.sleep(pause_s)
         return await self._call(columns, patient)
 
-    async def _call(self, columns: list[tuple[object, ...]], patient: bool) -> _Answer:
+    async def _call(self, columns: Sequence[_Column], patient: bool) -> _Answer:
+        """What is read after the commit: if that fails, the outcome is unknown, and the batch is committed again."""
         async with self._client.acquire_connection() as connection:
             rows = await connection.fetch(self._call_sql, *columns, patient, *self._wanted, timeout=CALL_S)
-            return rows, await _reactions(connection, columns[0], rows)
+            replies = [row["message_id"] for row in rows if row["reply_to"] is not None]
+            found = await connection.fetch(_REPLIED_TO, replies, timeout=CALL_S) if replies else []
+            targets = replied_to(found)
+            return _Answer(rows, await _reactions(connection, columns[0] or (), rows, targets), targets)
+
+
+def _arguments(events: Sequence[NewEvent]) -> list[_Column]:
+    """The arguments of the function, but for `patient`."""
+    columns: list[_Column] = list(zip(*map(_columns, events), strict=True))
+    replies = [event.reply_to for event in events]
+    mentions = [str(set(event.mentions)) if event.mentions else None for event in events]
+    return [*columns, replies if any(replies) else None, mentions if any(mentions) else None]
 
 
 def _columns(event: NewEvent) -> tuple[object, ...]:
@@ -92,7 +117,7 @@ def _columns(event: NewEvent) -> tuple[object, ...]:
     return event.chat_id, sender, event.client_msg_id, event.kind, event.message_id, digest, event.text, event.data
 
 
-def _outcome(event: NewEvent, row: asyncpg.Record, reaction: ChatEvent | None) -> Outcome:
+def _outcome(event: NewEvent, row: asyncpg.Record, answer: _Answer) -> Outcome:
     verdict: str = row["verdict"]
     if verdict == "unchanged":
         return Unchanged(row["message_id"], row["reactions"] or NO_COUNTS)
@@ -101,7 +126,7 @@ def _outcome(event: NewEvent, row: asyncpg.Record, reaction: ChatEvent | None) -
     if verdict not in _STORED:
         return Refusal(verdict)
     is_duplicate, is_deleted = verdict == "duplicate", row["is_deleted"]
-    if reaction is not None:
+    if (reaction := answer.reactions.get(row["place"])) is not None:
         return Committed(reaction, is_duplicate)
     data = row["data"] if is_duplicate or event.data is None else event.data
     text: str = event.text if row["text"] is None else row["text"]
@@ -120,6 +145,8 @@ def _outcome(event: NewEvent, row: asyncpg.Record, reaction: ChatEvent | None) -
         data=None if is_deleted else data,
         by=event.sender if author else None,
         reactions=row["reactions"],
+        reply_to=answer.targets.get(row["message_id"]),
+        mentions=() if is_deleted else mentions_of(row["mentions"]),
     )
     return Committed(stored, duplicate=is_duplicate)
 
@@ -133,12 +160,12 @@ def _author(row: asyncpg.Record) -> Person | None:
 
 
 async def _reactions(
-    connection: asyncpg.Connection, chat_ids: Sequence[object], rows: Sequence[asyncpg.Record]
+    connection: asyncpg.Connection,
+    chat_ids: Sequence[object],
+    rows: Sequence[asyncpg.Record],
+    targets: RepliedToById,
 ) -> Mapping[int, ChatEvent]:
-    """The stored reactions of a batch, by place: each with the state of its message, which another user wrote.
-
-    They are read after the commit: if that fails, the outcome is unknown, and the batch is committed again.
-    """
+    """The stored reactions of a batch, by place: each with the state of its message, which another user wrote."""
     places = {
         (chat_id, row["seq"]): row["place"]
         for chat_id, row in zip(chat_ids, rows, strict=True)
@@ -147,7 +174,7 @@ async def _reactions(
     if not places:
         return {}
     found = await connection.fetch(_REACTIONS, *zip(*places, strict=True), timeout=CALL_S)
-    return {places[row["chat_id"], row["seq"]]: event_of(dict(row)) for row in found}
+    return {places[row["chat_id"], row["seq"]]: event_of(dict(row), targets) for row in found}
 
 
 async def create_function(apps: StateApps, editor: BaseSchemaEditor) -> None:

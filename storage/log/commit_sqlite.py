@@ -8,8 +8,16 @@ from msgspec.structs import replace
 
 from storage.database.sqlite_writer import SqliteWriter
 from storage.log.commit import MAX_EDITS, digest_of
-from storage.log.event_rows import SELECT_EVENT, event_of, person_of, to_microseconds
+from storage.log.event_rows import SELECT_EVENT, event_of, mentions_of, person_of, to_microseconds
 from storage.log.reactions_sqlite import clear_reactions, react
+from storage.log.references_sqlite import (
+    add_mentions,
+    add_reply,
+    forget,
+    has_target,
+    mentioned_members,
+    read_replied_to,
+)
 from storage.outbox.notes import note_logged
 from storage.outbox_records import NOTHING_WANTED, Wanted
 from storage.reaction_records import Unchanged
@@ -24,19 +32,21 @@ _CHAT = "SELECT 1 FROM chats WHERE id = ? AND NOT is_removed"
 _PERSON = "SELECT id, login, first_name, last_name, display_name FROM users WHERE id = ?"
 _LAST_SEQ = "SELECT last_seq FROM chats WHERE id = ?"
 _TARGET = """
-SELECT sender_id, is_deleted, is_edited, edit_count, data, created_at, reactions FROM chat_log
+SELECT sender_id, seq, is_deleted, is_edited, edit_count, data, reply_to, reply_count, mentions, created_at, reactions
+FROM chat_log
 WHERE id = ? AND chat_id = ? AND kind = 'message'
 """
 _UPDATE_TARGET = """
-UPDATE chat_log SET text = ?, data = ?, is_edited = ?, is_deleted = ?, edit_count = edit_count + ? WHERE id = ?
+UPDATE chat_log SET text = ?, data = ?, mentions = ?, is_edited = ?, is_deleted = ?, edit_count = edit_count + ?
+WHERE id = ?
 """
 _MOVE = "UPDATE chats SET last_seq = ? WHERE id = ?"
 _NOTE_MESSAGE = "UPDATE chats SET last_message_id = ?, last_activity = ? WHERE id = ?"
 _LAST_ID = "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'chat_log'"
 _INSERT = """
 INSERT INTO chat_log (id, chat_id, seq, kind, message_id, sender_id, client_msg_id, digest, text,
-    data, is_edited, is_deleted, created_at, reaction, reactions)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0, ?, ?, ?)
+    data, reply_to, mentions, is_edited, is_deleted, created_at, reaction, reactions)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0, ?, ?, ?)
 """
 
 
@@ -95,8 +105,10 @@ class _Batch:
                 return Refusal.ID_REUSED
             first = event_of(known)
             renewed = replace(first, by=event.sender) if first.by else replace(first, sender=event.sender)
-            return Committed(renewed, duplicate=True)
+            return Committed(self._with_target(renewed, known["reply_to"]), duplicate=True)
         if event.kind == EventKind.MESSAGE:
+            if not has_target(self._connection, event):
+                return Refusal.NO_SUCH_TARGET
             stored = self._append(event, digest, self._stored_at)
             self._last_messages[event.chat_id] = stored.message_id
             return Committed(stored)
@@ -127,9 +139,12 @@ class _Batch:
         is_deleted = event.kind == EventKind.DELETE
         if not is_deleted and target["edit_count"] >= MAX_EDITS:
             return Refusal.EDIT_LIMIT
-        text, data = ("", None) if is_deleted else (event.text, event.data or target["data"])
+        text, data, mentions = event.text, event.data or target["data"], target["mentions"]
+        if is_deleted:
+            text, data, mentions = "", None, None
+            forget(self._connection, event, target)
         is_edited = bool(target["is_edited"]) or not is_deleted
-        self._execute(_UPDATE_TARGET, (text, data, is_edited, is_deleted, not is_deleted, event.message_id))
+        self._execute(_UPDATE_TARGET, (text, data, mentions, is_edited, is_deleted, not is_deleted, event.message_id))
         reactions = target["reactions"]
         if is_deleted and reactions is not None:
             clear_reactions(self._connection, event.message_id)
@@ -139,15 +154,22 @@ class _Batch:
         if is_foreign:
             author = person_of(self._execute(_PERSON, (target["sender_id"],)).fetchone(), "id")
             stored = replace(stored, sender=author, by=event.sender)
-        state = {"text": text, "data": data, "is_edited": is_edited, "is_deleted": is_deleted, "reactions": reactions}
-        return Committed(replace(stored, **state))
+        state = {"text": text, "data": data, "mentions": mentions_of(mentions), "reactions": reactions}
+        stored = replace(stored, is_edited=is_edited, is_deleted=is_deleted, **state)
+        return Committed(self._with_target(stored, target["reply_to"]))
+
+    def _with_target(self, event: ChatEvent, reply_to: int | None) -> ChatEvent:
+        if reply_to is None:
+            return event
+        return replace(event, reply_to=read_replied_to(self._connection, event.message_id))
 
     def _react(self, event: NewEvent, digest: bytes, before: str | None) -> Outcome:
         counts = react(self._connection, event, before)
         if isinstance(counts, Unchanged | Refusal):
             return counts
         stored = self._append(event, digest, self._stored_at, counts)
-        return Committed(event_of(self._execute(_STORED, (event.chat_id, stored.seq)).fetchone()))
+        row = self._execute(_STORED, (event.chat_id, stored.seq)).fetchone()
+        return Committed(self._with_target(event_of(row), row["reply_to"]))
 
     def _append(self, event: NewEvent, digest: bytes, created_at: datetime, counts: str | None = None) -> ChatEvent:
         """Give the event the next seq of its chat. Text, data and `created_at` are those of the row of its message.
@@ -156,14 +178,20 @@ class _Batch:
         """
         self._last_id += 1
         seq = self._last_seqs[event.chat_id] = self._last_seq(event.chat_id) + 1
-        message_id, text, data = event.message_id, "", None
+        message_id, text, data, mentions = event.message_id, "", None, None
         if message_id is None:
             message_id, text, data = self._last_id, event.text, event.data
+            mentions = mentioned_members(self._connection, event)
         place = self._last_id, event.chat_id, seq, event.kind, message_id
         identity = event.sender.id, event.client_msg_id, digest
         reacted = event.text if event.kind == EventKind.REACTION else None, counts
-        self._execute(_INSERT, (*place, *identity, text, data, self._stored_at.isoformat(" "), *reacted))
-        return ChatEvent(
+        content = text, data, event.reply_to, mentions
+        self._execute(_INSERT, (*place, *identity, *content, self._stored_at.isoformat(" "), *reacted))
+        if event.reply_to is not None:
+            add_reply(self._connection, event, message_id, seq)
+        if mentions is not None:
+            add_mentions(self._connection, event, seq, mentions)
+        stored = ChatEvent(
             chat_id=event.chat_id,
             seq=seq,
             kind=event.kind,
@@ -175,7 +203,9 @@ class _Batch:
             is_deleted=False,
             client_msg_id=event.client_msg_id,
             data=event.data,
+            mentions=mentions_of(mentions),
         )
+        return self._with_target(stored, event.reply_to)
 
     def _last_seq(self, chat_id: int) -> int:
         if (seq := self._last_seqs.get(chat_id)) is None:

@@ -1,11 +1,14 @@
 """Reading of events from the log: a join of the event's row, its message's row, and the rows of their senders."""
 
+import json
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from storage.reaction_records import NO_COUNTS, Reaction, reaction_of
-from storage.records import ChatEvent, EventKind, Person
+from storage.records import ChatEvent, EventKind, Person, RepliedTo
+
+NO_REPLIES: Final[Mapping[int, RepliedTo]] = {}
 
 _UNIX_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 PERSON_COLUMNS = "u.id, u.login, u.first_name, u.last_name, u.display_name"
@@ -13,8 +16,8 @@ PERSON_COLUMNS = "u.id, u.login, u.first_name, u.last_name, u.display_name"
 # Text, data and state are the present ones of the message: they are stored only in its own row.
 SELECT_EVENT = """
 SELECT e.chat_id, e.seq, e.kind, e.client_msg_id, e.digest,
-    m.id AS message_id, m.text, m.data, m.created_at, m.is_edited, m.is_deleted, m.reactions,
-    e.reaction, e.reactions AS counts, e.sender_id AS actor_id,
+    m.id AS message_id, m.text, m.data, m.reply_to, m.reply_count, m.mentions, m.created_at, m.is_edited, m.is_deleted,
+    m.reactions, e.reaction, e.reactions AS counts, e.sender_id AS actor_id,
     u.id AS sender_id, u.login, u.first_name, u.last_name, u.display_name,
     b.id AS by_id, b.login AS by_login, b.first_name AS by_first_name, b.last_name AS by_last_name,
     b.display_name AS by_display_name
@@ -36,8 +39,13 @@ def changer_of(row: Mapping[str, Any]) -> Person | None:
     return Person(row["by_id"], *names)
 
 
-def event_of(row: Mapping[str, Any]) -> ChatEvent:
-    """The event in a row of SELECT_EVENT."""
+def mentions_of(text: str | None) -> tuple[int, ...]:
+    """The ids in the column `mentions`."""
+    return () if text is None else tuple(json.loads(text))
+
+
+def event_of(row: Mapping[str, Any], replied_to: Mapping[int, RepliedTo] = NO_REPLIES) -> ChatEvent:
+    """The event in a row of SELECT_EVENT; `replied_to` has the targets of replies, by the id of the reply."""
     return ChatEvent(
         chat_id=row["chat_id"],
         seq=row["seq"],
@@ -53,6 +61,8 @@ def event_of(row: Mapping[str, Any]) -> ChatEvent:
         by=changer_of(row),
         reactions=row["reactions"],
         reaction=_reaction_of(row),
+        reply_to=None if row["reply_to"] is None else replied_to.get(row["message_id"]),
+        mentions=mentions_of(row["mentions"]),
     )
 
 

@@ -191,19 +191,19 @@ class Script:
         """The payload with the system's ids."""
         if not payload.startswith("{"):
             return payload
-        return orjson.dumps(
-            {
-                key: self.ids.get(value, value) if _is_id(key, value) else value
-                for key, value in orjson.loads(payload).items()
-            }
-        ).decode()
+        return orjson.dumps({key: self._known(key, value) for key, value in orjson.loads(payload).items()}).decode()
+
+    def _known(self, key: str, value: Any) -> Any:
+        if key == "mentions":
+            return [self.ids.get(user_id, user_id) for user_id in value]
+        return self.ids.get(value, value) if _is_id(key, value) else value
 
     def _path(self, path: str) -> str:
         return _PAGE_ID.sub(lambda match: str(self.ids.get(int(match[0]), match[0])), path)
 
 
 def _is_id(key: str, value: object) -> bool:
-    return (key == "id" or key.endswith("_id")) and type(value) is int and value > 1000
+    return (key in {"id", "reply_to", "mentions"} or key.endswith("_id")) and type(value) is int and value > 1000
 
 
 def payloads(example: Example) -> Iterator[tuple[str, str, Any]]:

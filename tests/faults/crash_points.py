@@ -56,7 +56,9 @@ class CrashPoints:
     def _patch_commit(self) -> None:
         call = PostgresCommit._call
 
-        async def watched_call(commit: PostgresCommit, columns: list[tuple[object, ...]], patient: bool) -> Any:
+        async def watched_call(
+            commit: PostgresCommit, columns: Sequence[Sequence[object] | None], patient: bool
+        ) -> Any:
             if self._is_due(CrashPoint.BEFORE_COMMIT):
                 die()
             if self._is_due(CrashPoint.DURING_COMMIT):

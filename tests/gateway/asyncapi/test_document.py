@@ -148,6 +148,8 @@ MAY_LACK = {
     "NativeMessagePush.data.sender.display_name",
     "NativeMessagePush.data.by",
     "NativeMessagePush.data.kind",
+    *(f"{push}.data.{key}" for push in ("MessagePush", "NativeMessagePush") for key in ("reply_to", "mentions")),
+    "NativeMessagePush.data.reply_to.sender.display_name",
     "NativePongAnswer.id",
     "NativePresenceAnswer.members.display_name",
     "NativeRefreshedAnswer.id",

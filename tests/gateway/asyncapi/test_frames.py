@@ -41,7 +41,7 @@ from gateway.protocol.replies import (
 )
 from storage.chat_records import ChatDetails
 from storage.reaction_records import Reaction
-from storage.records import ChatEvent, EventKind, Person
+from storage.records import ChatEvent, EventKind, Person, RepliedTo
 from tests.support.documented import is_documented, messages_of, validator
 
 DIALECTS: dict[str, tuple[Dialect, ...]] = {
@@ -64,6 +64,8 @@ PUSHES: tuple[Push, ...] = (
     replace(EVENT, data='{"data":{"n":[1.5,null]}}'),
     replace(EVENT, kind=EventKind.EDIT, reactions='{"👍":2}'),
     REACTED,
+    replace(EVENT, reply_to=RepliedTo(122, ANN, "Hello"), mentions=(1, 2)),
+    replace(EVENT, reply_to=RepliedTo(122, None, "")),
     Typing(5, ANN, is_typing=True),
     MessagesRead(5, ANN, 7),
     PresenceChange(5, 1, "ann", "leave", 2),
@@ -79,7 +81,7 @@ ANSWERS: tuple[Reply, ...] = (
     Stored(REACTED, duplicate=True, epoch="e1"),
     Unreacted(123, REACTION),
     Done(),
-    HistoryPage(5, [EVENT, REACTED], 7, {123: ["👍"]}),
+    HistoryPage(5, [EVENT, REACTED, replace(EVENT, reply_count=3)], 7, {123: ["👍"]}),
     PresenceState(5, [Present(1, "ann", 1_700_000_000)]),
     *ERRORS,
 )

@@ -13,7 +13,7 @@ from gateway.dialects.chat import ChatDialect
 from gateway.protocol.frames import text_frame
 from gateway.tasks import Tasks
 from storage.errors import StorageUnavailable
-from storage.records import ChatEvent, EventKind
+from storage.records import ChatEvent, EventKind, RepliedTo
 from tests.gateway.delivery.slow_log import CHAT, SlowLog, deletion, message
 
 DIALECT = ChatDialect()
@@ -113,6 +113,21 @@ async def test_deleted_data_are_not_replayed(tasks: Tasks) -> None:
     assert [event.data for event in replay.events] == ['{"secret":2}'] * 2
     pages.add(deletion(3, replace(secret, data=None)))
     assert b"secret" not in b"".join((await pages.after(CHAT, 0, DIALECT)).frames)
+
+
+async def test_reply_does_not_replay_the_deleted_text_of_its_target(tasks: Tasks) -> None:
+    secret = message(1, "secret")
+    target = RepliedTo(secret.message_id, secret.sender, "secret")
+    reply = replace(message(PAGE + 5, "yes"), reply_to=target, mentions=(1,))
+    pages = ReplayCache(SlowLog([]), tasks)
+    pages.add(reply)
+    assert b"secret" in b"".join((await pages.after(CHAT, PAGE + 4, DIALECT)).frames)
+    pages.add(edit(PAGE + 6, secret, "another"))
+    assert (await pages.events_after(CHAT, PAGE + 4))[0] == reply
+    pages.add(deletion(PAGE + 7, secret))
+    replay = await pages.after(CHAT, PAGE + 4, DIALECT)
+    assert replay.events[0] == replace(reply, reply_to=replace(target, text=""))
+    assert b"secret" not in b"".join(replay.frames)
 
 
 async def test_deletion_in_other_page_clears_text(tasks: Tasks) -> None:

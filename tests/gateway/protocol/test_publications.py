@@ -9,7 +9,7 @@ from gateway.protocol.claim import Claim
 from gateway.protocol.publications import CrowdedOut, MemberRemoved, Takeover
 from gateway.protocol.pushes import MessagesRead, PresenceChange, Typing
 from storage.reaction_records import Reaction
-from storage.records import ChatEvent, EventKind, Person
+from storage.records import ChatEvent, EventKind, Person, RepliedTo
 
 ANN = Person(1, "ann", "Ann", "Lee")
 MESSAGE = ChatEvent(
@@ -38,6 +38,9 @@ MESSAGE = ChatEvent(
         replace(
             MESSAGE, kind=EventKind.REACTION, reactions='{"x": 2}', reaction=Reaction(2, "x", False, counts='{"x": 1}')
         ),
+        replace(MESSAGE, reply_to=RepliedTo(10, ANN, "Hi"), mentions=(1, 2)),
+        replace(MESSAGE, reply_to=RepliedTo(10, None, "")),
+        replace(MESSAGE, mentions=(1,)),
         Typing(7, ANN, is_typing=True),
         MessagesRead(7, ANN, 3),
         PresenceChange(7, 1, "ann", "leave", 4),
