@@ -193,6 +193,7 @@ class Refusal(StrEnum):
     NOT_THE_AUTHOR = "not_the_author"
     EDIT_LIMIT = "edit_limit"  # the message was edited MAX_EDITS times
     REACTION_LIMIT = "reaction_limit"  # see `storage.reaction_records`
+    BLOCKED = "blocked"  # by the other member of a direct chat, who gets no reactions of the sender
     ID_REUSED = "id_reused"  # same chat, sender and client_msg_id with other content
     UNAVAILABLE = "unavailable"  # the database did not take it in time; try again with the same client_msg_id
     NOT_STORABLE = "not_storable"  # the database answers, and cannot take this event: a fault of ours, not an outage

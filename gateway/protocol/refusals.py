@@ -19,6 +19,7 @@ REFUSALS: Final[Mapping[Refusal, ErrorReply]] = {
     Refusal.NOT_THE_AUTHOR: ErrorReply(ErrorCode.FORBIDDEN, "Only its author may change a message"),
     Refusal.EDIT_LIMIT: ErrorReply(ErrorCode.EDIT_LIMIT, "This message was edited too many times"),
     Refusal.REACTION_LIMIT: ErrorReply(ErrorCode.REACTION_LIMIT, "This message has too many reactions"),
+    Refusal.BLOCKED: ErrorReply(ErrorCode.FORBIDDEN, "You may not react in this chat"),
     Refusal.ID_REUSED: ErrorReply(ErrorCode.ID_REUSED, "This client_msg_id was used for other content"),
     Refusal.UNAVAILABLE: UNAVAILABLE,
     Refusal.NOT_STORABLE: UNAVAILABLE,  # the cause is not for clients

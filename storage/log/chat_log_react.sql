@@ -22,6 +22,12 @@ BEGIN
         tally := CASE WHEN others > 1 THEN tally || jsonb_build_object(name, others - 1) ELSE tally - name END;
     ELSIF cardinality(own) >= 5 OR others = 0 AND (SELECT count(*) FROM jsonb_object_keys(tally)) >= 20 THEN
         verdict := 'reaction_limit';  -- storage.reaction_records
+    ELSIF EXISTS (
+        SELECT FROM chats c JOIN memberships o ON o.chat_id = c.id AND o.user_id <> reactor
+            JOIN blocks b ON b.user_id = o.user_id AND b.blocked_id = reactor
+        WHERE c.id = chat AND c.kind = 'direct'
+    ) THEN
+        verdict := 'blocked';
     ELSE
         verdict := 'created';
         INSERT INTO reactions (chat_id, message_id, user_id, key) VALUES (chat, message, reactor, name);

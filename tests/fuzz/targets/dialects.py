@@ -34,7 +34,7 @@ _OF_COMMANDS: Final = {
     ErrorCode.UNKNOWN_TYPE,
 }
 """The errors of reading a command, as in docs/protocol.md."""
-_COMMON: Final = {"message", "ping", "refresh"}
+_COMMON: Final = {"message", "react", "ping", "refresh"}
 _OF_CHAT: Final = _COMMON | {"edit_message", "delete_message", "typing", "read_messages", "history", "presence"}
 _TYPES: Final = {
     "chat": _OF_CHAT,

@@ -13,6 +13,7 @@ from gateway.dialects.chat import ChatDialect
 from gateway.protocol.frames import text_frame
 from gateway.tasks import Tasks
 from storage.errors import StorageUnavailable
+from storage.reaction_records import Reaction
 from storage.records import ChatEvent, EventKind, RepliedTo
 from tests.gateway.delivery.slow_log import CHAT, SlowLog, deletion, message
 
@@ -128,6 +129,22 @@ async def test_reply_does_not_replay_the_deleted_text_of_its_target(tasks: Tasks
     replay = await pages.after(CHAT, PAGE + 4, DIALECT)
     assert replay.events[0] == replace(reply, reply_to=replace(target, text=""))
     assert b"secret" not in b"".join(replay.frames)
+
+
+async def test_reaction_changes_the_counts_of_its_message_only(tasks: Tasks) -> None:
+    first = message(1)
+    pages = ReplayCache(SlowLog([]), tasks)
+    pages.add(first)
+    for seq, counts in ((2, '{"👍": 1}'), (3, '{"👍": 2}')):
+        reaction = Reaction(seq, "👍", removed=False, counts=counts)
+        pages.add(replace(first, seq=seq, kind=EventKind.REACTION, reactions=counts, reaction=reaction))
+    replay = await pages.after(CHAT, 0, DIALECT)
+    told = [orjson.loads(frame[frame.index(b"{") :]) for frame in replay.frames]
+    assert told[0]["data"]["reactions"] == {"👍": 2}
+    assert [frame["counts"] for frame in told[1:]] == [{"👍": 1}, {"👍": 2}]
+    assert {event.reactions for event in replay.events} == {'{"👍": 2}'}
+    pages.add(deletion(4, first))
+    assert {event.reactions for event in (await pages.after(CHAT, 0, DIALECT)).events} == {None}
 
 
 async def test_deletion_in_other_page_clears_text(tasks: Tasks) -> None:

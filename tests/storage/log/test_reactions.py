@@ -7,7 +7,8 @@ from msgspec.structs import replace
 
 from storage.log.commit_postgres import REACT_SQL
 from storage.reaction_records import MAX_KEYS_A_MESSAGE, MAX_REACTIONS_A_USER, Reaction, Unchanged
-from storage.records import Committed, EventKind, NewMember, Refusal
+from storage.records import ChatKind, Committed, EventKind, NewMember, Refusal
+from storage.repositories.contacts import ContactRepository
 from tests.storage.nodes import Node, deletion, edit, message, outcomes, reaction
 
 
@@ -102,6 +103,21 @@ async def test_only_members_react_to_messages_of_the_chat(node: Node) -> None:
     await node.say(reaction(first, bob))
     await node.chats.remove_member(chat, ann.id, bob.id)
     assert await node.submit(reaction(first, bob, removed=True)) is Refusal.NOT_A_MEMBER
+
+
+async def test_blocked_user_adds_no_reaction_in_a_direct_chat(node: Node) -> None:
+    ann, bob = await node.person("ann"), await node.person("bob")
+    direct, group = await node.group(ann, bob, kind=ChatKind.DIRECT), await node.group(ann, bob)
+    first, elsewhere = await node.say(message(direct, ann)), await node.say(message(group, ann))
+    await node.say(reaction(first, bob))
+    contacts = ContactRepository(node.database)
+    await contacts.block(ann.id, bob.id)
+    assert await node.submit(reaction(first, bob, "❤️")) is Refusal.BLOCKED
+    await node.say(reaction(first, bob, removed=True))
+    await node.say(reaction(first, ann))
+    await node.say(reaction(elsewhere, bob))
+    await contacts.unblock(ann.id, bob.id)
+    await node.say(reaction(first, bob, "❤️"))
 
 
 async def test_keys_are_limited_by_user_and_by_message(node: Node) -> None:

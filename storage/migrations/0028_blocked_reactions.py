@@ -1,0 +1,18 @@
+"""The commit function, again: it refuses reactions of a user whom the other member of a direct chat has blocked."""
+
+from tortoise import migrations
+from tortoise.migrations import operations as ops
+from tortoise.migrations.schema_editor.base import BaseSchemaEditor
+from tortoise.migrations.schema_generator.state_apps import StateApps
+
+from storage.log.commit_postgres import create_function
+
+
+async def keep_function(apps: StateApps, editor: BaseSchemaEditor) -> None:
+    """The one before took them."""
+
+
+class Migration(migrations.Migration):
+    dependencies = [("storage", "0026_references"), ("storage", "0027_chat_removals")]
+
+    operations = [ops.RunPython(create_function, keep_function)]
