@@ -19,12 +19,14 @@ class ListPlace(Struct, frozen=True, gc=False):
 
 
 class ListedChat(Struct, frozen=True, gc=False):
-    """A chat in its reader's list. `last_message` is None if there is none, or if it was not asked for.
+    """A chat in its reader's list; `mentions` counts those of the reader in unread messages, up to 100.
 
-    `silenced_until` is None if the reader is notified of the chat's messages.
+    `last_message` is None if there is none, or if it was not asked for. `silenced_until` is None if the reader is
+    notified of the chat's messages.
     """
 
     chat: Chat
+    mentions: int
     last_activity_at: datetime
     is_pinned: bool
     is_archived: bool
@@ -67,8 +69,9 @@ MAX_UNREAD_MESSAGES = 1_000
 class UnreadTotals(Struct, frozen=True, gc=False):
     """What a user has not read, over all chats that are neither archived nor silenced.
 
-    MAX_UNREAD_CHATS and MAX_UNREAD_MESSAGES stand for as many or more.
+    MAX_UNREAD_CHATS and MAX_UNREAD_MESSAGES stand for as many or more, and 100 mentions.
     """
 
     chats: int
     messages: int
+    mentions: int

@@ -154,11 +154,13 @@ class ChatObject(TypedDict):
 class OwnChatObject(ChatObject):
     """One of the caller's chats; `unread` counts the messages by others after the caller's read position, up to 100.
 
-    A list in order of creation has none of the other fields. `last_message` is also absent if there is none, and in a
+    A list in order of creation has none of the other fields. `mentions` counts those of the caller in unread messages,
+    up to 100. `last_message` is also absent if there is none, and in a
     list without pages. `muted_until` is null, or when clients may notify the user of the chat's messages again.
     """
 
     unread: int
+    mentions: NotRequired[int]
     last_activity_at: NotRequired[datetime]
     last_message: NotRequired[MessageObject]
     pinned: NotRequired[bool]
@@ -167,10 +169,14 @@ class OwnChatObject(ChatObject):
 
 
 class UnreadObject(TypedDict):
-    """What the caller has not read: `chats` up to 100 and `messages` up to 1,000, which stand for as many or more."""
+    """What the caller has not read.
+
+    `chats` and `mentions` up to 100, and `messages` up to 1,000, which stand for as many or more.
+    """
 
     chats: int
     messages: int
+    mentions: int
 
 
 class BanObject(TypedDict):

@@ -22,6 +22,7 @@ from storage.list_records import (
 from storage.log.event_rows import SELECT_EVENT, event_of, from_microseconds, to_microseconds
 from storage.records import BIGINT_MAX, MAX_UNREAD, Chat, ChatEvent, are_ids, clamped, is_id
 from storage.repositories.chat_pages import CHAT, MAX_WITH_DATA, PERSON, READ_AHEAD, UNREAD, ChatPages
+from storage.repositories.users.mentions import MAX_MENTIONS, UNREAD_MENTIONS
 
 _COUNTED_CHATS: Final = 2 * MAX_UNREAD_CHATS
 """The chats in which a total counts: some may have events after the read position, and no message by others."""
@@ -55,6 +56,7 @@ WITH page AS (
 """
 _DETAILS: Final = f"""
 SELECT {CHAT}, CASE WHEN $6 > {MAX_WITH_DATA} THEN '' ELSE c.data END AS data, {UNREAD},
+    {UNREAD_MENTIONS} AS mentions,
     {_LAST_MESSAGE} AS last_message,
     m.place, m.role, m.read_seq, m.pin, m.activity, m.is_archived, m.silenced_until, {PERSON}
 FROM page m JOIN chats c ON c.id = m.chat_id AND NOT c.is_removed JOIN users u ON u.id = m.user_id
@@ -83,6 +85,7 @@ WITH candidates AS (
 near AS (SELECT m.*, ({_OTHERS} LIMIT 1) IS NOT NULL AS is_unread FROM candidates m WHERE NOT m.is_far)
 SELECT (SELECT count(*) FROM candidates m WHERE m.is_far) AS far,
     (SELECT count(*) FROM near m WHERE m.is_unread) AS near,
+    (SELECT COALESCE(sum({UNREAD_MENTIONS}), 0) FROM candidates m) AS mentions,
     (SELECT count(*) FROM (
         SELECT 1 FROM near m {{join}} WHERE m.is_unread LIMIT {MAX_UNREAD_MESSAGES}) AS counted) AS messages
 """
@@ -145,10 +148,14 @@ class StoredChatLists:
     async def unread_totals(self, user_id: int, now: datetime) -> UnreadTotals:
         """What the user has not read; only _COUNTED_CHATS chats with events after the read position are looked at."""
         if not is_id(user_id):
-            return UnreadTotals(0, 0)
+            return UnreadTotals(0, 0, 0)
         (row,) = await self._database.fetch(self._totals, user_id, to_microseconds(now))
         messages = row["far"] * MAX_UNREAD + row["messages"]
-        return UnreadTotals(min(row["far"] + row["near"], MAX_UNREAD_CHATS), min(messages, MAX_UNREAD_MESSAGES))
+        return UnreadTotals(
+            chats=min(row["far"] + row["near"], MAX_UNREAD_CHATS),
+            messages=min(messages, MAX_UNREAD_MESSAGES),
+            mentions=min(int(row["mentions"]), MAX_MENTIONS),
+        )
 
 
 def _place(row: Row) -> ListPlace:
@@ -166,6 +173,7 @@ def _arranged(row: Row) -> ArrangedChat:
 def _listed(row: Row, chat: Chat, messages: Mapping[int, ChatEvent]) -> ListedChat:
     return ListedChat(
         chat=chat,
+        mentions=row["mentions"],
         last_activity_at=from_microseconds(row["activity"]),
         is_pinned=bool(row["pin"]),
         is_archived=bool(row["is_archived"]),

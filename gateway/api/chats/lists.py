@@ -107,7 +107,7 @@ class ChatListRoutes:
         person, actor = await self._actors.user(request, self._unread)
         async with self._reads.turn(actor.service or actor.user_id):
             totals = await self._lists.unread_totals(person.id, datetime.now(UTC))
-        return answer(UnreadObject(chats=totals.chats, messages=totals.messages))
+        return answer(UnreadObject(chats=totals.chats, messages=totals.messages, mentions=totals.mentions))
 
 
 def _text(place: ListPlace | None) -> str | None:
@@ -127,6 +127,7 @@ def listed_chat_object(listed: ListedChat) -> OwnChatObject:
     shown = {
         **chat_object(listed.chat),
         "unread": listed.chat.unread,
+        "mentions": listed.mentions,
         "last_activity_at": listed.last_activity_at,
         "pinned": listed.is_pinned,
         "archived": listed.is_archived,

@@ -6,9 +6,10 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from msgspec.structs import replace
 
 from storage.list_records import MAX_UNREAD_CHATS, MAX_UNREAD_MESSAGES, ListedChat, ListPlace, UnreadTotals
-from storage.records import BIGINT_MAX, MAX_UNREAD, Person
+from storage.records import BIGINT_MAX, MAX_UNREAD, NewEvent, Person
 from tests.storage.nodes import Node, deletion, edit, message, outcomes
 
 _NUMBERS = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < $1)"
@@ -141,15 +142,33 @@ async def test_totals_count_what_lists_show_as_unread(node: Node) -> None:
         await node.say(message(chat, bob))
     await node.say(message(chats[4], ann))
     now = datetime.now(UTC)
-    assert await node.lists.unread_totals(ann.id, now) == UnreadTotals(4, 5)
+    assert await node.lists.unread_totals(ann.id, now) == UnreadTotals(4, 5, 0)
     await arrange(node, chats[1], ann, is_archived=True)
     await arrange(node, chats[2], ann, silenced_until=int(now.timestamp() * 1e6) + 60_000_000)
-    assert await node.lists.unread_totals(ann.id, now) == UnreadTotals(2, 3)
-    assert await node.lists.unread_totals(ann.id, now + timedelta(minutes=2)) == UnreadTotals(3, 4)
+    assert await node.lists.unread_totals(ann.id, now) == UnreadTotals(2, 3, 0)
+    assert await node.lists.unread_totals(ann.id, now + timedelta(minutes=2)) == UnreadTotals(3, 4, 0)
     await node.chats.mark_read(chats[0], ann.id, 2)
-    assert await node.lists.unread_totals(ann.id, now) == UnreadTotals(1, 1)
+    assert await node.lists.unread_totals(ann.id, now) == UnreadTotals(1, 1, 0)
     for stranger in (999, BIGINT_MAX + 1):
-        assert await node.lists.unread_totals(stranger, now) == UnreadTotals(0, 0)
+        assert await node.lists.unread_totals(stranger, now) == UnreadTotals(0, 0, 0)
+
+
+async def test_unread_mentions_are_counted_in_lists_and_totals(node: Node) -> None:
+    ann, bob = await node.person("ann"), await node.person("bob")
+    chats = [await node.group(ann, bob) for _ in range(3)]
+
+    def to_ann(chat: int) -> NewEvent:
+        return replace(message(chat, bob, "@ann"), mentions=(ann.id,))
+
+    for event in (to_ann(chats[0]), to_ann(chats[0]), message(chats[1], bob), to_ann(chats[1])):
+        await node.say(event)
+    now = datetime.now(UTC)
+    assert [one.mentions for one in await listed(node, ann)] == [1, 2, 0]
+    assert [one.mentions for one in await listed(node, bob)] == [0, 0, 0]
+    assert await node.lists.unread_totals(ann.id, now) == UnreadTotals(2, 4, 3)
+    await node.chats.mark_read(chats[0], ann.id, 1)
+    assert [one.mentions for one in await listed(node, ann)] == [1, 1, 0]
+    assert await node.lists.unread_totals(ann.id, now) == UnreadTotals(2, 3, 2)
 
 
 async def test_totals_are_capped(node: Node) -> None:
@@ -157,7 +176,7 @@ async def test_totals_are_capped(node: Node) -> None:
     chats = [await node.group(ann, bob) for _ in range(MAX_UNREAD_CHATS + 5)]
     await outcomes([node.submit(message(chat, bob)) for chat in chats])
     now = datetime.now(UTC)
-    assert await node.lists.unread_totals(ann.id, now) == UnreadTotals(MAX_UNREAD_CHATS, len(chats))
+    assert await node.lists.unread_totals(ann.id, now) == UnreadTotals(MAX_UNREAD_CHATS, len(chats), 0)
     await outcomes([node.submit(message(chats[0], bob)) for _ in range(MAX_UNREAD_MESSAGES - 2 * MAX_UNREAD)])
     assert (await node.lists.unread_totals(ann.id, now)).messages == MAX_UNREAD_MESSAGES - 2 * MAX_UNREAD + len(chats)
     await outcomes([node.submit(message(chats[0], bob)) for _ in range(2 * MAX_UNREAD)])

@@ -56,9 +56,9 @@ async def test_muted_and_archived_chats_do_not_count_as_unread(world: World, ann
         await world.say(bob, chat, "hi")
     await arrange(ann, chats[0], muted_until=DISTANT)
     await arrange(ann, chats[1], archived=True)
-    assert (await ann.http.get("/api/v1/unread")).json() == {"chats": 1, "messages": 1}
+    assert (await ann.http.get("/api/v1/unread")).json() == {"chats": 1, "messages": 1, "mentions": 0}
     await arrange(ann, chats[0], muted_until="2000-01-01T00:00:00Z")
-    assert (await ann.http.get("/api/v1/unread")).json() == {"chats": 2, "messages": 2}
+    assert (await ann.http.get("/api/v1/unread")).json() == {"chats": 2, "messages": 2, "mentions": 0}
 
 
 async def test_read_position_may_move_back_here_only(world: World, ann: User, bob: User) -> None:

@@ -11,7 +11,7 @@ from tests.gateway.api.world import BANK, SHOP, User, World, problem
 CHATS = "/api/v1/chats"
 OLD_FIELDS = {"id", "kind", "title", "owner_id", "members", "member_count", "last_seq", "unread"}
 OLD_FIELDS |= {"key", "data", "retention_days"}
-NEW_FIELDS = {"last_activity_at", "pinned", "archived", "muted_until"}
+NEW_FIELDS = {"mentions", "last_activity_at", "pinned", "archived", "muted_until"}
 
 
 async def pages(user: User, url: str, items: str, **query: object) -> list[list[Any]]:
@@ -65,8 +65,8 @@ async def test_chats_are_listed_by_activity(world: World, ann: User, bob: User) 
     (unread,) = await pages(ann, CHATS, "chats", order="activity", unread="true")
     assert [(chat["id"], chat["unread"]) for chat in unread] == [(chats[0], 1)]
     assert await pages(ann, CHATS, "chats", order="activity", archived="true") == [[]]
-    assert (await ann.http.get("/api/v1/unread")).json() == {"chats": 1, "messages": 1}
-    assert (await bob.http.get("/api/v1/unread")).json() == {"chats": 1, "messages": 1}
+    assert (await ann.http.get("/api/v1/unread")).json() == {"chats": 1, "messages": 1, "mentions": 0}
+    assert (await bob.http.get("/api/v1/unread")).json() == {"chats": 1, "messages": 1, "mentions": 0}
 
 
 @pytest.mark.parametrize("query", ["order=creation", "order=activity&order=activity", "unread=true", "archived=true"])
