@@ -30,6 +30,8 @@ from gateway.protocol.codes import ErrorCode
 from gateway.protocol.commands import MAX_HISTORY, MAX_MENTIONS
 from gateway.protocol.ids import MAX_ID
 from gateway.protocol.validation import new_client_msg_id
+from httpapi.audit.events import Event
+from httpapi.audit.facts import note, note_event
 from httpapi.body import read_json
 from httpapi.caller_turns import CallerTurns
 from httpapi.operation import Audience, Parameter, Scope, operation
@@ -220,6 +222,7 @@ class MessageRoutes:
         _, text, data = await self._content(request, EditBody, "edit_message")
         event = NewEvent(chat_id, person, key or new_client_msg_id(), EventKind.EDIT, text, message_id, data)
         committed = await self._store(event, "edit_message", started, is_limited=actor.service is None)
+        _note_moderation(committed)
         return answer(message_object(committed.event))
 
     @operation(
@@ -239,6 +242,7 @@ class MessageRoutes:
         key = idempotency_key(request)
         event = NewEvent(chat_id, person, key or new_client_msg_id(), EventKind.DELETE, "", message_id)
         committed = await self._store(event, "delete_message", started, is_limited=actor.service is None)
+        _note_moderation(committed)
         return answer(message_object(committed.event))
 
     async def _content(self, request: Request, shape: type[_Body], command: str) -> tuple[_Body, str, str | None]:
@@ -291,3 +295,11 @@ class MessageRoutes:
                 raise refused(refusal)
             case Unchanged():
                 raise AssertionError("only reactions can be unchanged")
+
+
+def _note_moderation(committed: Committed) -> None:
+    """Put a change of the message of somebody else into the audit log; a retry is not another one."""
+    event = committed.event
+    if event.by is not None and not committed.duplicate:
+        note_event(Event.MESSAGE_MODERATED)
+        note(user_id=event.sender.id, chat_id=event.chat_id, message_id=event.message_id)

@@ -33,6 +33,8 @@ class Event(StrEnum):
     MEMBER_REMOVED = "member_removed"
     BAR_LIFTED = "bar_lifted"
     OWNER_CHANGED = "owner_changed"
+    MESSAGE_MODERATED = "message_moderated"
+    """Somebody else than its author has edited or deleted a message."""
     KEY_ROTATED = "key_rotated"
     STORE_RESTORED = "store_restored"
     AUDIT_READ = "audit_read"

@@ -9,6 +9,8 @@ from contextvars import ContextVar, Token
 from dataclasses import dataclass, field
 from typing import Final
 
+from httpapi.audit.events import Event
+
 MAX_FACT: Final = 200
 MAX_ACTOR: Final = 80
 MAX_LOGIN: Final = 64
@@ -29,6 +31,7 @@ class Notes:
     user_id: int | None = None
     chat_id: int | None = None
     is_unchanged: bool = False
+    event: Event | None = None
     facts: dict[str, str | int] = field(default_factory=dict)
 
 
@@ -62,6 +65,7 @@ def note(
     new_owner_id: int | None = None,
     members: int | None = None,
     messages: int | None = None,
+    message_id: int | None = None,
     kind: str | None = None,
     reason: str | None = None,
 ) -> None:
@@ -80,7 +84,7 @@ def note(
     if login:
         notes.facts["login"] = clean(login, MAX_LOGIN)
     numbers = {"until": until, "issued_before": issued_before, "everywhere": everywhere}
-    numbers |= {"new_owner_id": new_owner_id, "members": members, "messages": messages}
+    numbers |= {"new_owner_id": new_owner_id, "members": members, "messages": messages, "message_id": message_id}
     notes.facts |= {name: int(number) for name, number in numbers.items() if number is not None}
 
 
@@ -108,6 +112,13 @@ def note_unchanged() -> None:
     notes = _notes.get()
     if notes is not None:
         notes.is_unchanged = True
+
+
+def note_event(event: Event) -> None:
+    """The request has turned out to be this event, which its operation alone does not say."""
+    notes = _notes.get()
+    if notes is not None:
+        notes.event = event
 
 
 def clean(text: str, max_length: int) -> str:

@@ -67,7 +67,7 @@ class Audit:
 
     def _record(self, request: Request, notes: facts.Notes, status: int, request_id: str) -> None:
         operation, result = operation_of(request.scope), result_of(status)
-        event = OPERATIONS.get(operation)
+        event = notes.event or OPERATIONS.get(operation)
         if result is Result.OK and notes.is_unchanged:
             event = None
         if event is None:

@@ -199,8 +199,27 @@ async def cause_chat_events(world: World) -> set[Event]:
     assert (await world.call("PUT", f"/api/v1/chats/{public}/owner", owner, **ann.headers)).status_code == 204
     await world.record(Event.OWNER_CHANGED, result="ok", actor=actor, **place)
     assert len(await world.records(event="member_added")) == 2
+    await moderate(world, public, ann)
     changes = {Event.MEMBER_ADDED, Event.MEMBER_REMOVED, Event.BAR_LIFTED, Event.OWNER_CHANGED}
-    return {Event.CHAT_CREATED, Event.CHAT_CHANGED, Event.CHAT_REMOVED} | changes
+    return {Event.CHAT_CREATED, Event.CHAT_CHANGED, Event.CHAT_REMOVED, Event.MESSAGE_MODERATED} | changes
+
+
+async def moderate(world: World, chat_id: int, author: User) -> None:
+    """A service deletes the message of a user, and sends messages as the system."""
+    messages = f"/api/v1/chats/{chat_id}/messages"
+    sent = (await world.call("POST", messages, {"text": "rude"}, **author.headers)).json()["id"]
+    assert (await world.call("PATCH", f"{messages}/{sent}", {"text": "less"}, **author.headers)).status_code == 200
+    place = {"chat_id": chat_id, "user_id": author.id, "message_id": sent}
+    for method, body in (("PATCH", {"text": "polite"}), ("DELETE", None)):
+        assert (await world.call(method, f"{messages}/{sent}", body, **SHOP)).status_code == 200
+        operation = f"{method} /api/v1/chats/{{chat_id}}/messages/{{message_id}}"
+        await world.record(Event.MESSAGE_MODERATED, result="ok", actor="service:shop", operation=operation, **place)
+    assert len(await world.records(event="message_moderated")) == 2  # an author's own edit is none
+    assert (await world.call("POST", messages, {"text": "notice"}, **SHOP)).status_code == 201
+    await world.record(Event.SERVICE_CALL, result="ok", actor="service:shop", chat_id=chat_id)
+    batch = {"items": [{"chat_id": chat_id, "text": "x", "client_msg_id": f"{number}"} for number in range(3)]}
+    assert (await world.call("POST", "/api/v1/messages", batch, **SHOP)).status_code == 200
+    await world.record(Event.SERVICE_CALL, actor="service:shop", operation="POST /api/v1/messages", messages=3)
 
 
 async def cause_other_events(world: World) -> set[Event]:
