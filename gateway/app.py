@@ -66,6 +66,7 @@ from gateway.metrics import Metrics
 from gateway.middleware import ABOUT, REFUSALS, Edge
 from gateway.node.direct_push import DirectPusher
 from gateway.node.leave_queue import LINGER_S
+from gateway.outlet import wanted_of
 from gateway.routes import page_routes, web_socket_routes
 from gateway.server.drain import Drain
 from gateway.server.startup import StartupBarrier
@@ -119,7 +120,9 @@ async def open_app(
         trusted = ExternalIssuer(outside, identities) if outside is not None else None
         people = Accounts(database)
         credentials = CredentialResolver(Verifier(public_keys), people, opened.tickets, opened.revocation_list, trusted)
-        public_channel = PublicChannelRepository(database, Chats(database))  # which any number of users may enter
+        public_channel = PublicChannelRepository(
+            database, Chats(database, wanted=wanted_of(settings))
+        )  # which any number of users may enter
         yield build(
             settings,
             opened,

@@ -48,7 +48,7 @@ from gateway.node.room_inbox import StoreInbox
 from gateway.node.upkeep.people_names import PeopleNames
 from gateway.node.user_feed import UserFeed
 from gateway.node.user_sessions import UserSessions
-from gateway.outlet import add_outlet
+from gateway.outlet import add_outlet, wanted_of
 from gateway.redis.backend import RedisEvents, open_redis
 from gateway.redis.namespace import Namespace
 from gateway.server.health import Health
@@ -140,9 +140,11 @@ async def open_node(
     Raises: StorageUnavailable. Redis may be down: the node then starts degraded.
     """
     subscriptions = SubscriptionRegistry()
+    wanted = wanted_of(settings)
     membership = Chats(
         database,
         Quotas(settings.max_chats_per_user, settings.max_members_per_chat, metrics.clients.quota_exceeded),
+        wanted,
     )
     evictions = Evictions(subscriptions, membership)
     revocation_log = Revocations(database)
@@ -178,11 +180,9 @@ async def open_node(
         health.watch_peers(redis.differences)
         outbox, outlet = await add_outlet(stack, settings, database, node_id, redis, metrics, failures)
 
-        def on_batch(size: int, seconds: float) -> None:
-            metrics.delivery.committed(size, seconds)
-            outlet.stir()
-
-        log = await stack.enter_async_context(open_chat_log(database, on_batch, outlet.wanted))
+        log = await stack.enter_async_context(
+            open_chat_log(database, outlet.stirred_by(metrics.delivery.committed), outlet.wanted)
+        )
         transcripts = await stack.enter_async_context(open_transcripts(database, metrics.delivery.transcribed))
         tasks = Tasks()
         stack.push_async_callback(tasks.close)
@@ -190,7 +190,7 @@ async def open_node(
         hub = Hub(metrics.delivery.broadcast, on_event=pages.add, on_forget=pages.forget)
         local_clients = LocalClients(redis.clients, metrics.clients.notices)
         feed = UserFeed(node_id, local_clients, membership, redis.broker)
-        chat_setup = ChatDetailsRepository(database)
+        chat_setup = ChatDetailsRepository(database, wanted)
         chat_changes = ChatChanges(hub, feed, chat_setup, redis.broker)
         removals = ChatRemovals(database, metrics.delivery.rows_removed.inc)
         removed_chats = RemovedChats(removals, feed, evictions, redis.broker)

@@ -13,7 +13,18 @@ from storage.database.database import Database
 from storage.log.event_ranges import EventRanges
 from storage.outbox.member_ids import MemberIds
 from storage.outbox.queue import Outbox
-from storage.outbox_records import EventType
+from storage.outbox_records import EventType, Wanted
+
+
+def wanted_of(settings: Settings) -> Wanted:
+    """What changes must write to the outbox.
+
+    Raises: SettingsError.
+    """
+    types: dict[str, frozenset[str]] = {one.name: frozenset(one.events) for one in read_webhooks(settings)}
+    if settings.events_exchange:
+        types[EXCHANGE] = frozenset(EventType)
+    return Wanted(types)
 
 
 async def add_outlet(

@@ -18,6 +18,12 @@ class EventType(StrEnum):
     MESSAGE_DELETED = "message.deleted"
     REACTION_ADDED = "reaction.added"
     REACTION_REMOVED = "reaction.removed"
+    CHAT_CREATED = "chat.created"
+    CHAT_CHANGED = "chat.changed"
+    CHAT_REMOVED = "chat.removed"
+    MEMBER_ADDED = "member.added"
+    MEMBER_CHANGED = "member.changed"
+    MEMBER_REMOVED = "member.removed"
 
 
 TYPES_OF_KINDS: Final[Mapping[str, tuple[EventType, ...]]] = {

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from typing import Final
 
@@ -75,6 +75,15 @@ class Outlet:
             tasks.spawn(delivery.run_late(), "webhooks again")
         if self._deliveries:
             tasks.spawn(self._measure(), "webhook backlog")
+
+    def stirred_by(self, on_batch: Callable[[int, float], None]) -> Callable[[int, float], None]:
+        """`on_batch`, and deliver soon: this node has committed something."""
+
+        def on_commit(size: int, seconds: float) -> None:
+            on_batch(size, seconds)
+            self.stir()
+
+        return on_commit
 
     def stir(self) -> None:
         """Deliver soon: this node has committed something."""

@@ -19,6 +19,8 @@ from storage.database.epoch import epoch_of
 from storage.errors import Barred, InvalidMembers, NotAllowed, StaffOnly, UnknownUser
 from storage.log.event_rows import to_microseconds
 from storage.models import Bar, ChatRoom, FormerMember, Membership
+from storage.outbox.chat_notes import ChatNotes
+from storage.outbox_records import NOTHING_WANTED, Wanted
 from storage.records import (
     BIGINT_MAX,
     STAFF_ROLES,
@@ -55,8 +57,10 @@ ON CONFLICT (chat_id, user_id) DO UPDATE SET read_seq = excluded.read_seq
 class Chats:
     """Every method raises StorageUnavailable if the database does not respond in time; else as in the interface."""
 
-    def __init__(self, database: Database, quotas: Quotas = NO_QUOTAS) -> None:
+    def __init__(self, database: Database, quotas: Quotas = NO_QUOTAS, wanted: Wanted = NOTHING_WANTED) -> None:
+        """`wanted` is what changes write to the outbox."""
         self._database = database
+        self._notes = ChatNotes(database, wanted)
         self._quotas = quotas
         self._pages = ChatPages(database)
         self._keys = ChatKeys(database, self._pages)
@@ -157,7 +161,7 @@ class Chats:
         owner_id = SYSTEM.id if creator_id is None else creator_id
         self._quotas.check_new_members(len(places))
         try:
-            async with self._database.transaction():
+            async with self._database.transaction() as client:
                 if creator_id is not None:
                     await self._quotas.check_chats(creator_id)
                 room = await ChatRoom.create(
@@ -174,6 +178,7 @@ class Chats:
                 await Membership.bulk_create(
                     Membership(chat_id=room.id, user_id=place.person.id, role=place.role) for place in places
                 )
+                await self._notes.created(client, room.id, kind, title, places, creator_id, key=key)
         except IntegrityError:
             # the other user, or another request with the key, has just created it
             if key is not None and (first := await self._keys.chat(key, creator_id)) is not None:
@@ -236,7 +241,7 @@ class Chats:
 
         Raises: NoSuchChat, NotAllowed, StaffOnly, Barred, UnknownUser, InvalidMembers, QuotaExceeded.
         """
-        async with self._database.transaction():
+        async with self._database.transaction() as client:
             room = await _locked(chat_id, actor_id)
             (person,) = await resolve([new])
             joins_itself = room.kind == ChatKind.PUBLIC and person.id == actor_id
@@ -256,7 +261,9 @@ class Chats:
             read_seq = 0 if former is None else former.read_seq
             await Membership.create(chat_id=chat_id, user_id=person.id, role=role, read_seq=read_seq)
             await _count_change(chat_id)
-            return Member(person, role, read_seq), True
+            member = Member(person, role, read_seq)
+            await self._notes.member_added(client, chat_id, room.last_seq, member, actor_id)
+            return member, True
 
     @staticmethod
     async def _pass_bar(chat_id: int, user_id: int, *, is_lifted: bool) -> None:
@@ -303,6 +310,7 @@ class Chats:
                 raise UnknownUser(user_id)
             await client.execute_query(self._database.dialect(_KEEP_POSITION), [*pair, removed[0]["read_seq"]])
             await _count_change(chat_id)
+            await self._notes.member_removed(client, chat_id, room.last_seq, user_id, actor_id)
             if room.kind == ChatKind.PUBLIC and actor_id != user_id:
                 barred_by = SYSTEM.id if actor_id is None else actor_id
                 await Bar.filter(chat_id=chat_id, user_id=user_id).delete()
@@ -314,7 +322,7 @@ class Chats:
 
         Raises: NoSuchChat, NotAllowed, UnknownUser (not a member), InvalidMembers (a direct chat).
         """
-        async with self._database.transaction():
+        async with self._database.transaction() as client:
             room = await _locked(chat_id, actor_id)
             owner_id = await settle_owner(room)
             if actor_id is not None and actor_id != owner_id:
@@ -322,6 +330,8 @@ class Chats:
             if not is_id(user_id) or not await Membership.exists(chat_id=chat_id, user_id=user_id):
                 raise UnknownUser(user_id)
             await set_owner(room, user_id)
+            if user_id != owner_id:
+                await self._notes.changed(client, chat_id, room.last_seq, {"owner_id": user_id}, actor_id)
             return user_id != owner_id
 
     async def _direct_chat(self, direct_key: str | None, user_id: int | None) -> Chat | None:

@@ -148,3 +148,27 @@ async def test_reactions_are_events_too(tmp_path: Path, redis_url: str, database
     reaction = {"message_id": message["id"], "key": "like", "user_id": ann.id}
     assert added["data"] == reaction | {"removed": False, "counts": {"like": 1}}
     assert removed["data"] == reaction | {"removed": True, "counts": {}}
+
+
+async def test_members_and_messages_come_in_one_order(
+    tmp_path: Path, redis_url: str, database_url: str, receiver: Receiver
+) -> None:
+    async with (
+        run_cluster(tmp_path, redis_url, database_url, nodes=1, **settings(receiver)) as cluster,
+        httpx.AsyncClient(base_url=cluster.nodes[0].url) as http,
+    ):
+        ann, bob = await cluster.user("ann"), await cluster.user("bob")
+        body = {"kind": "group", "title": "Plans"}
+        made = (await http.post("/api/v1/chats", json=body, headers=ann.headers)).raise_for_status().json()
+        chat = made["id"]
+        socket = await cluster.enter(0, chat, ann)
+        await socket.say("hello")
+        body = {"user_id": bob.id}
+        (await http.post(f"/api/v1/chats/{chat}/members", json=body, headers=ann.headers)).raise_for_status()
+        await socket.say("hello bob")
+        url = f"/api/v1/chats/{chat}/members/{bob.id}"
+        (await http.request("DELETE", url, headers=ann.headers)).raise_for_status()
+        events = await receiver.count(5)
+    types = ["chat.created", "message.created", "member.added", "message.created", "member.removed"]
+    assert [(event["type"], event["seq"]) for event in events] == list(zip(types, [0, 1, 1, 2, 2], strict=True))
+    assert (events[2]["chat_id"], events[2]["data"]["user_id"], events[2]["data"]["by"]) == (chat, bob.id, ann.id)

@@ -9,6 +9,8 @@ from storage.chat_records import ChatDetails
 from storage.database.database import Database
 from storage.errors import NotAllowed
 from storage.models import ChatRoom
+from storage.outbox.chat_notes import ChatNotes
+from storage.outbox_records import NOTHING_WANTED, Wanted
 from storage.records import ChatKind
 from storage.repositories.chat_setup.lock import locked_chat
 from storage.repositories.owners import settle_owner
@@ -21,8 +23,10 @@ _DETAILS: Final = """
 class ChatDetailsRepository:
     """Every method raises StorageUnavailable if the database does not respond in time; else as in the interface."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, wanted: Wanted = NOTHING_WANTED) -> None:
+        """`wanted` is what changes write to the outbox."""
         self._database = database
+        self._notes = ChatNotes(database, wanted)
         self._details = f"{_DETAILS} WHERE c.id {database.among('$1')}"
 
     async def details(self, chat_ids: Sequence[int]) -> dict[int, ChatDetails]:
@@ -40,11 +44,12 @@ class ChatDetailsRepository:
 
         Raises: NoSuchChat, NotAllowed.
         """
-        async with self._database.transaction():
+        async with self._database.transaction() as client:
             room = await locked_chat(chat_id, actor_id)
             if actor_id is not None and (room.kind is ChatKind.DIRECT or actor_id != await settle_owner(room)):
                 raise NotAllowed
             changed = {name: value for name, value in columns.items() if getattr(room, name) != value}
             if changed:
                 await ChatRoom.filter(id=chat_id).update(**changed, version=F("version") + 1)
+                await self._notes.changed(client, chat_id, room.last_seq, changed, actor_id)
             return bool(changed)
