@@ -32,6 +32,7 @@ from gateway.api.reactions import ReactionRoutes
 from gateway.api.room_messages import RoomMessageRoutes
 from gateway.api.transcripts import TranscriptRoutes
 from gateway.api.users.clients import ClientRoutes
+from gateway.api.users.erasure import ErasureRoutes
 from gateway.api.users.people import PeopleRoutes
 from gateway.api.users.sessions import UserSessionRoutes
 from gateway.api.users.users import UserRoutes
@@ -221,6 +222,7 @@ def build(
     batches = CallerTurns(at_once=BATCHES_AT_ONCE, per_caller=BATCHES_PER_CALLER, total=BATCHES)
     reads = CallerTurns(at_once=READS_AT_ONCE, per_caller=READS_PER_CALLER, total=READS)
     upkeep = opened.chat_upkeep
+    erasure = ErasureRoutes(service_keys, opened.erasures, opened.on_erasure)
     http: list[BaseRoute] = [
         *ChatRoutes(
             actors,
@@ -233,7 +235,8 @@ def build(
         *OneChatRoutes(actors, opened.members, upkeep.setup, upkeep.changes, upkeep.removals, upkeep.removed).routes(),
         *MemberRoutes(actors, names, opened.chat_policy, opened.members, opened.member_changes).routes(),
         *PeopleRoutes(identity, service_keys, opened.contacts, opened.staff).routes(),
-        *UserRoutes(identity, service_keys, profiles, identities, settings.jwt_issuer).routes(),
+        *UserRoutes(identity, service_keys, profiles, identities, settings.jwt_issuer, erasure.erase).routes(),
+        *erasure.routes(),
         *MessageRoutes(
             actors,
             opened.members,

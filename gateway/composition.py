@@ -53,14 +53,14 @@ from gateway.redis.backend import RedisEvents, open_redis
 from gateway.redis.namespace import Namespace
 from gateway.server.health import Health
 from gateway.server.startup import StartupBarrier
-from gateway.sessions.command_limits import SOCKETS_AN_OWNER, CommandLimits, CommandRates
+from gateway.sessions.command_limits import SOCKETS_AN_OWNER, CommandLimits, rates_of
 from gateway.sessions.context import SessionContext
 from gateway.tasks import Tasks
+from gateway.upkeep import start_upkeep
 from gateway.webhooks.outlet import Outlet
 from storage.database.database import Database
 from storage.database.store_identity import store_id
 from storage.log.chat_log import open_chat_log
-from storage.log.transcript_retention import TranscriptRetention
 from storage.log.transcripts import open_transcripts
 from storage.repositories.auth.accounts import Accounts
 from storage.repositories.chat_lists import StoredChatLists
@@ -74,6 +74,7 @@ from storage.repositories.quotas import Quotas
 from storage.repositories.revocations import Revocations
 from storage.repositories.rooms import RoomRepository
 from storage.repositories.staff import StaffRepository
+from storage.repositories.users.erasures import Erasures
 
 if TYPE_CHECKING:
     from gateway.rabbitmq.queue import DurableQueue
@@ -96,6 +97,9 @@ class OpenNode:
     context: SessionContext
     member_changes: MemberChanges
     chat_upkeep: ChatUpkeep
+    erasures: Erasures
+    on_erasure: Callable[[], None]
+    """To call when a user's erasure was requested here."""
     revocation_log: RevocationLog
     revocation_list: RevocationList
     user_sessions: UserSessions
@@ -238,7 +242,7 @@ async def open_node(
             feed=feed,
             tasks=tasks,
             metrics=metrics.clients,
-            limits=CommandLimits(_command_rates(settings)),
+            limits=CommandLimits(rates_of(settings)),
         )
         user_sessions = UserSessions(sessions, local_clients, subscriptions, revocation_list, redis.broker)
         broker_handler = BrokerHandler(
@@ -258,13 +262,23 @@ async def open_node(
         vital = Tasks(on_failure=lambda name, _: failures.append(name))
         stack.push_async_callback(vital.close)
         outlet.start(vital)
+        member_changes = MemberChanges(feed, evictions, redis.broker)
+
+        def on_left(chat_id: int, user_id: int) -> None:
+            member_changes.membership_changed(chat_id, user_id, removed=True)
+
+        erasures = start_upkeep(vital, settings, database, metrics, node_id, outlet.wanted, on_left)
+
+        def on_erasure() -> None:
+            user_sessions.revoked()
+            erasures.soon()
+
         vital.spawn(repair.run(), "position check")
         vital.spawn(feed.run(), "users' feed")
         vital.spawn(read_positions.run(), "read positions")
         vital.spawn(chat_changes.run(), "changes of chats")
         vital.spawn(removed_chats.run(), "removed chats")
         vital.spawn(removals.run(), "rows of removed chats")
-        vital.spawn(_retention(settings, database, metrics).run(), "old transcripts")
         vital.spawn(leave_queue.run(), "departures")
         vital.spawn(PeopleNames(profiles, sessions, pages.forget_senders).run(), "names")
         vital.spawn(expire(sessions), "token expiry")
@@ -298,8 +312,10 @@ async def open_node(
             node_id=node_id,
             node=node,
             context=context,
-            member_changes=MemberChanges(feed, evictions, redis.broker),
+            member_changes=member_changes,
             chat_upkeep=ChatUpkeep(chat_setup, chat_changes, removals, removed_chats),
+            erasures=Erasures(database),
+            on_erasure=on_erasure,
             revocation_log=revocation_log,
             revocation_list=revocation_list,
             user_sessions=user_sessions,
@@ -326,29 +342,6 @@ async def open_node(
             finish_queue=_no_queue if queue is None else queue.finish,
             stop_presence=redis.presence.stop,
         )
-
-
-def _retention(settings: Settings, database: Database, metrics: Metrics) -> TranscriptRetention:
-    return TranscriptRetention(
-        database,
-        max_bytes=settings.echo_transcripts_mb * 1024 * 1024,
-        max_age_s=settings.echo_transcript_days * 24 * 3600,
-        on_measured=metrics.delivery.transcript_bytes.set,
-        on_deleted=metrics.delivery.transcript_lines_deleted.inc,
-    )
-
-
-def _command_rates(settings: Settings) -> CommandRates:
-    return CommandRates(
-        history=settings.history_per_minute,
-        presence=settings.presence_per_minute,
-        subscriptions=settings.subscriptions_per_minute,
-        edits=settings.edits_per_minute,
-        reactions=settings.reactions_per_minute,
-        typing=settings.typing_per_minute,
-        reads=settings.reads_per_minute,
-        pings=settings.pings_per_minute,
-    )
 
 
 async def _no_queue() -> None:

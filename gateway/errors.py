@@ -8,6 +8,7 @@ GatewayError
 ├── QueueUnavailable          the durable queue did not confirm in time
 │   └── QueueRefused          RabbitMQ rejects the login, rights or queue
 ├── SendFailed                events were not taken by an endpoint; they are sent again
+├── WorkTaken                 another node goes on with a task of this one
 ├── SeveralOwners             a client_id without a user who is meant, and several have it
 ├── AddingForbidden           users may not add others to chats here
 ├── TooManyStrangers          the limit of strangers whom a user may name as members
@@ -67,6 +68,10 @@ class QueueRefused(QueueUnavailable):
 
 class SendFailed(GatewayError):
     """An endpoint did not take the events in time; the text is short and contains neither its URL nor a secret."""
+
+
+class WorkTaken(GatewayError):
+    """Another node goes on with the work, because this one was too slow."""
 
 
 class SeveralOwners(GatewayError):

@@ -4,6 +4,7 @@ from tortoise import fields, models
 
 from storage.auth_records import RevocationKind
 from storage.models import User
+from storage.profile_records import Messages
 
 
 class SigningKeyPair(models.Model):
@@ -142,3 +143,26 @@ class RecoveryCode(models.Model):
 
         table = "recovery_codes"
         unique_together = (("user", "digest"),)
+
+
+class UserErasure(models.Model):
+    """A user who was deleted, and how far the work has come: any node goes on where another stopped.
+
+    `identity_digest` says whom an external issuer must name by a newer token to be a user again; it is cleared with the
+    last token that may exist. Chats up to `chat_cursor` are done. Times are in Unix seconds.
+    """
+
+    user_id = fields.BigIntField(primary_key=True, generated=False)
+    messages = fields.CharEnumField(Messages, max_length=8)
+    requested_at = fields.BigIntField(db_index=True)
+    identity_digest = fields.CharField(max_length=64, default="", db_index=True)
+    chat_cursor = fields.BigIntField(default=0)
+    erased_messages = fields.BigIntField(default=0)
+    claimed_by = fields.CharField(max_length=80, default="")
+    claimed_until = fields.BigIntField(default=0)
+    finished_at = fields.BigIntField(null=True)
+
+    class Meta:
+        """Where it lives."""
+
+        table = "user_erasures"

@@ -3,6 +3,7 @@
 StorageError
 ├── StorageUnavailable   the database did not answer in time; nothing is known to be wrong with the call
 ├── LoginTaken
+├── ErasedIdentity       the token is older than the erasure of its user
 ├── UnknownInvitation    it does not exist, is used, has expired, or is for another login
 ├── NoSuchChat
 ├── UnknownUser
@@ -26,6 +27,10 @@ class StorageUnavailable(StorageError):
 
 class LoginTaken(StorageError):
     """Another account has this login (letter case aside)."""
+
+
+class ErasedIdentity(StorageError):
+    """The token was issued before its user was erased."""
 
 
 class UnknownInvitation(StorageError):

@@ -10,7 +10,8 @@ class User(models.Model):
     """An account. `login_folded` makes logins unique whatever their letter case.
 
     `kept_fields` are the columns, by comma, that a service has set and tokens no longer change. `changed_at` is when
-    the names changed last, in Unix milliseconds, 0 for never.
+    the names changed last, in Unix milliseconds, 0 for never. `erased_at` (Unix seconds) is set for a user who was
+    deleted: the row stays, since messages name it.
     """
 
     id = fields.BigIntField(primary_key=True)
@@ -24,6 +25,7 @@ class User(models.Model):
     data = fields.TextField(default="", db_default="")
     kept_fields = fields.TextField(default="", db_default="")
     changed_at = fields.BigIntField(default=0, db_default=0, db_index=True)
+    erased_at = fields.BigIntField(null=True)
     created_at = fields.DatetimeField(auto_now_add=True)
 
     class Meta:

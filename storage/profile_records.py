@@ -1,4 +1,6 @@
-"""What a token of an external issuer says about its user beside who it is."""
+"""What is known of users beside who they are: what their tokens say, and how far an erasure is."""
+
+from enum import StrEnum
 
 from msgspec import Struct
 
@@ -17,3 +19,21 @@ class ClaimedProfile(Struct, frozen=True, gc=False):
 
 
 NOTHING_CLAIMED = ClaimedProfile()
+
+
+class Messages(StrEnum):
+    """What becomes of the messages of an erased user."""
+
+    KEEP = "keep"  # they stay, by a deleted user
+    ERASE = "erase"  # they are deleted, with everything in them
+
+
+class Erasure(Struct, frozen=True, gc=False):
+    """How far an erasure has come; times are in Unix seconds, `finished_at` is None until all is removed."""
+
+    user_id: int
+    messages: Messages
+    requested_at: int
+    erased_messages: int
+    finished_at: int | None
+    chat_cursor: int = 0

@@ -141,7 +141,7 @@ class ExternalIssuerVerifier:
 def _profile(claims: Mapping[str, Any], issued_at: int) -> ClaimedProfile:
     """The claims of OpenID Connect Core §5.1 that describe the user; one that is no text says nothing."""
     said = {field: text for field, name in _PROFILE.items() if isinstance(text := claims.get(name), str)}
-    return ClaimedProfile(issued_at, **said) if said else NOTHING_CLAIMED
+    return ClaimedProfile(issued_at, **said)
 
 
 def _is_no_access(kind: object) -> bool:

@@ -4,7 +4,7 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Protocol, TypeVar
+from typing import Final, Protocol, TypeVar
 
 from auth.tokens.access_tokens import Claims, GuestClaims, InvalidToken, KeysUnavailable, Verifier
 from auth.tokens.external_issuer import ExternalIssuerVerifier, OutsideClaims
@@ -14,11 +14,13 @@ from gateway.interfaces.tickets import Tickets, is_ticket
 from gateway.protocol.codes import Close
 from httpapi.audit.facts import note
 from storage.auth_records import Credential, name_digest
-from storage.errors import StorageUnavailable
-from storage.profile_records import NOTHING_CLAIMED, ClaimedProfile
+from storage.errors import ErasedIdentity, StorageUnavailable
+from storage.profile_records import ClaimedProfile
 from storage.records import Person
 
 T = TypeVar("T")
+
+NO_USER: Final = "The token's user does not exist any more."
 
 
 class People(Protocol):
@@ -35,11 +37,12 @@ class People(Protocol):
 class IdentityStore(Protocol):
     """Users with an identity at an external issuer. Implemented in `storage.repositories.identities`."""
 
-    async def person(self, issuer: str, subject: str, name: str, claimed: ClaimedProfile = NOTHING_CLAIMED) -> Person:
+    async def person(self, issuer: str, subject: str, name: str, claimed: ClaimedProfile | None = None) -> Person:
         """The user with this identity, always the same one; created by the first call.
 
-        The username of a new user may begin with `name`; names and picture follow what is `claimed`.
-        Raises: StorageUnavailable.
+        The username of a new user may begin with `name`; names and picture follow what a token has
+        `claimed`; None: there is no token, but a service names the user.
+        Raises: StorageUnavailable, ErasedIdentity if the user was erased after the token was issued.
         """
         ...
 
@@ -122,7 +125,7 @@ class CredentialResolver:
         """
         person = claim.person or await self._people.by_id(claim.user_id)
         if person is None:
-            raise unauthorized("The token's user does not exist any more.")
+            raise unauthorized(NO_USER)
         return Principal(person, claim.credential)
 
     async def user(self, credential: str, before_query: BeforeQuery = _no_more) -> Principal:
@@ -167,7 +170,11 @@ class CredentialResolver:
         if self._outside is not None and not self._verifier.is_ours(token):
             claims = await self._outside.verifier.verify(token)
             await before_query(None)
-            person = await self._outside.identities.person(claims.issuer, claims.subject, claims.name, claims.profile)
+            who = claims.issuer, claims.subject, claims.name
+            try:
+                person = await self._outside.identities.person(*who, claims.profile)
+            except ErasedIdentity:
+                raise unauthorized(NO_USER) from None
             return VerifiedCredential(person.id, _credential(person.id, claims), person)
         ours = await self._verifier.verify(token)
         return VerifiedCredential(ours.user_id, _credential(ours.user_id, ours))

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from gateway.config.settings import Settings
 from gateway.protocol.commands import (
     Command,
     DeleteMessage,
@@ -131,3 +132,17 @@ class SocketLimits:
     def wait_s(self, command: Command) -> float:
         """Take one command, and return 0.0; or the seconds until it is allowed."""
         return self._limits.wait_s(command, self._buckets, self._owner)
+
+
+def rates_of(settings: Settings) -> CommandRates:
+    """The rates of the settings."""
+    return CommandRates(
+        history=settings.history_per_minute,
+        presence=settings.presence_per_minute,
+        subscriptions=settings.subscriptions_per_minute,
+        edits=settings.edits_per_minute,
+        reactions=settings.reactions_per_minute,
+        typing=settings.typing_per_minute,
+        reads=settings.reads_per_minute,
+        pings=settings.pings_per_minute,
+    )

@@ -19,6 +19,7 @@ class Event(StrEnum):
     SECOND_FACTOR_ADDED = "second_factor_added"
     SECOND_FACTOR_REMOVED = "second_factor_removed"
     USER_CHANGED = "user_changed"
+    USER_ERASED = "user_erased"
     GUEST_TOKEN_ISSUED = "guest_token_issued"  # noqa: S105 - an event, not a token
     USER_DISCONNECTED = "user_disconnected"
     TOKENS_REVOKED = "tokens_revoked"
@@ -73,6 +74,7 @@ OPERATIONS: Final[Mapping[str, Event]] = {
     "DELETE /api/v1/totp": Event.SECOND_FACTOR_REMOVED,
     "PUT /api/v1/users/sub:{sub}": Event.USER_CHANGED,
     "PATCH /api/v1/users/{user_id}": Event.USER_CHANGED,
+    "DELETE /api/v1/users/{user_id}": Event.USER_ERASED,
     "POST /generate-token": Event.GUEST_TOKEN_ISSUED,
     "POST /api/v1/users/{user_id}/disconnect": Event.USER_DISCONNECTED,
     "POST /api/v1/users/{user_id}/revoke": Event.TOKENS_REVOKED,

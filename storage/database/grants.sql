@@ -4,16 +4,18 @@
 -- chat_auth sees no chats. A row lock (FOR UPDATE) needs UPDATE of any column.
 REVOKE ALL ON users, identities, signing_keys, data_keys, public_signing_keys, login_sessions, invitations, password_resets,
     second_factors, recovery_codes, revocations, audit_records, store_identity, chats, rooms, memberships, former_members, blocks,
-    staff, bars, chat_log, replies, mentions, reactions, outbox, outbox_events, transcripts, transcript_sizes FROM chat_gateway, chat_auth;
+    staff, bars, chat_log, replies, mentions, reactions, outbox, outbox_events, user_erasures, transcripts,
+    transcript_sizes FROM chat_gateway, chat_auth;
 
 GRANT SELECT, INSERT, UPDATE, DELETE ON chats, rooms, memberships, former_members, blocks, staff, bars, chat_log, replies, mentions, reactions,
-    outbox, outbox_events, transcripts, transcript_sizes, identities, revocations TO chat_gateway;
+    outbox, outbox_events, user_erasures, transcripts, transcript_sizes, identities, revocations TO chat_gateway;
 REVOKE ALL ON chat_keys, chat_removals FROM chat_gateway, chat_auth;
 GRANT SELECT, INSERT, UPDATE, DELETE ON chat_keys, chat_removals TO chat_gateway;
 GRANT SELECT ON public_signing_keys TO chat_gateway, chat_auth;
 GRANT SELECT (id, login, login_folded, first_name, last_name, display_name, avatar_url, data, kept_fields,
-        changed_at, created_at),
-    UPDATE (login, login_folded, first_name, last_name, display_name, avatar_url, data, kept_fields, changed_at), INSERT
+        changed_at, erased_at, created_at),
+    UPDATE (login, login_folded, first_name, last_name, display_name, avatar_url, data, kept_fields, changed_at,
+        erased_at), INSERT
     ON users TO chat_gateway;
 
 GRANT SELECT, INSERT, UPDATE (password_hash) ON users TO chat_auth;

@@ -53,6 +53,8 @@ def note_logged(connection: sqlite3.Connection, wanted: Wanted, events: Sequence
     connection.executemany(_NOTE_SQLITE, [(*key, *range_) for key, range_ in ranges.items()])
 
 
+_NOTE: Final = f"""
+    INSERT INTO outbox ({_COLUMNS}) VALUES ($1, $2, $3, $4, {{false}}, 1, 0, 0, '', {{now}}) {_ADD_RANGE}"""
 ADD_EVENT: Final = """
     INSERT INTO outbox_events (endpoint, stream, after_seq, type, data, created_at, error)
     VALUES ($1, $2, $3, $4, $5, {now}, '')"""
@@ -67,13 +69,22 @@ class OutboxNotes:
     def __init__(self, database: Database, wanted: Wanted = NOTHING_WANTED) -> None:
         self._wanted = wanted
         is_postgres = database.postgres is not None
-        words = {"now": POSTGRES_NOW_MS, "true": "true"} if is_postgres else {"now": SQLITE_NOW_MS, "true": "1"}
+        words = {"now": POSTGRES_NOW_MS, "true": "true", "false": "false"}
+        if not is_postgres:
+            words = {"now": SQLITE_NOW_MS, "true": "1", "false": "0"}
+        self._note = database.dialect(_NOTE.format(**words))
         self._add = database.dialect(ADD_EVENT.format(**words))
         self._touch = database.dialect(TOUCH.format(**words))
 
     def wants(self, type_: EventType) -> bool:
         """Whether any endpoint receives this type: otherwise there is nothing to read for it."""
         return bool(self._wanted.endpoints_of(type_))
+
+    async def add_logged(self, client: BaseDBAsyncClient, chat_id: int, kind: str, first: int, last: int) -> None:
+        """Note events of this kind, which the transaction of `client` has logged at these seqs beside the commits."""
+        for endpoint, its_kind in self._wanted.kinds():
+            if its_kind == kind:
+                await client.execute_query(self._note, [endpoint, chat_id, first, last])
 
     async def add(self, client: BaseDBAsyncClient, type_: EventType, stream: int, after_seq: int, data: bytes) -> None:
         """Add an event in the transaction of `client`, which holds the lock of the stream's chat.

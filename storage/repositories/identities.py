@@ -7,7 +7,6 @@ one. They have no password: no password matches the empty hash.
 Names and picture follow the tokens, see `storage.repositories.users.claimed_profiles`.
 """
 
-import hashlib
 from collections import Counter
 from collections.abc import Callable, Collection
 from contextlib import suppress
@@ -17,12 +16,14 @@ from typing import Final
 from tortoise.exceptions import IntegrityError
 
 from storage.database.database import Database, Row
+from storage.errors import ErasedIdentity
 from storage.log.event_rows import PERSON_COLUMNS, person_of
 from storage.models import OutsideIdentity, User
 from storage.names import cleaned
-from storage.profile_records import NOTHING_CLAIMED, ClaimedProfile
+from storage.profile_records import ClaimedProfile
 from storage.records import Person
 from storage.repositories.users.claimed_profiles import FOLLOWED_COLUMNS, ClaimedProfiles
+from storage.repositories.users.erasures import identity_digest
 
 MAX_NAME: Final = 48  # casefolded it may be three times as long, and the column must hold the digest too
 _DIGEST_LENGTHS: Final = (8, 64)  # short to be readable; complete if the short one collides
@@ -30,6 +31,7 @@ _DIGEST_LENGTHS: Final = (8, 64)  # short to be readable; complete if the short 
 _FIND: Final = f"""
     SELECT {PERSON_COLUMNS}, {FOLLOWED_COLUMNS} FROM identities i JOIN users u ON u.id = i.user_id
     WHERE i.issuer = $1 AND i.subject = $2"""
+_ERASED: Final = "SELECT max(requested_at) AS erased_at FROM user_erasures WHERE identity_digest = $1"
 
 
 class Identities:
@@ -42,18 +44,28 @@ class Identities:
             SELECT i.subject, {PERSON_COLUMNS} FROM identities i JOIN users u ON u.id = i.user_id
             WHERE i.subject {database.among_texts("$1")} AND (i.issuer = $2 OR $2 = '')"""
 
-    async def person(self, issuer: str, subject: str, name: str, claimed: ClaimedProfile = NOTHING_CLAIMED) -> Person:
+    async def person(self, issuer: str, subject: str, name: str, claimed: ClaimedProfile | None = None) -> Person:
         """The user with this identity, created if missing; one query if it exists and `claimed` says nothing new.
 
         Issuer and subject are texts that can be stored, of at most 255 characters. A new user's username begins with
-        `name`, which may be anything.
+        `name`, which may be anything. None for `claimed`: a service names the user, without a token.
+        Raises: ErasedIdentity.
         """
-        row = await self._find(issuer, subject) or await self._made(issuer, subject, name)
+        row = await self._find(issuer, subject)
+        if row is None:
+            if claimed is not None:
+                await self._check_erasure(issuer, subject, claimed.issued_at)
+            row = await self._made(issuer, subject, name)
         person = person_of(row, "id")
-        return await self._claimed.follow(person, row, claimed)
+        return person if claimed is None else await self._claimed.follow(person, row, claimed)
+
+    async def _check_erasure(self, issuer: str, subject: str, issued_at: int) -> None:
+        rows = await self._database.fetch(_ERASED, identity_digest(issuer, subject))
+        if (erased_at := rows[0]["erased_at"]) is not None and issued_at <= erased_at:
+            raise ErasedIdentity
 
     async def _made(self, issuer: str, subject: str, name: str) -> Row:
-        digest = hashlib.sha256(f"{len(issuer)}:{issuer}{subject}".encode()).hexdigest()
+        digest = identity_digest(issuer, subject)
         for length in _DIGEST_LENGTHS:
             login = f"{cleaned(name, MAX_NAME) or 'user'}:{digest[:length]}"
             with suppress(IntegrityError):  # another node has just created it, or the login belongs to another identity

@@ -41,7 +41,7 @@ async def find_people(members: Sequence[NewMember]) -> list[Person | None]:
     """
     ids = [member.user_id for member in members if is_id(member.user_id)]
     logins = [member.login.casefold() for member in members if member.login is not None]
-    persons = User.filter(id__gt=SYSTEM.id)
+    persons = User.filter(id__gt=SYSTEM.id, erased_at=None)
     rows = await persons.filter(Q(id__in=ids) | Q(login_folded__in=logins)).values(
         "id", "login", "login_folded", "first_name", "last_name", "display_name"
     )

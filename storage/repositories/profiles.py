@@ -27,7 +27,7 @@ class Profiles:
     def __init__(self, database: Database, now: Callable[[], float] = time) -> None:
         self._database = database
         self._now = now
-        self._by_ids = f"{_PROFILES} WHERE u.id {database.among('$1')}"
+        self._by_ids = f"{_PROFILES} WHERE u.id {database.among('$1')} AND u.erased_at IS NULL"
 
     async def by_ids(self, user_ids: Sequence[int]) -> list[Profile]:
         """The profiles of those ids that are users, by id."""
@@ -63,7 +63,7 @@ class Profiles:
         return found[0] if found else None
 
     async def _update(self, user_id: int, changes: Mapping[str, str]) -> None:
-        known = User.filter(id=user_id).only("id", "kept_fields")
+        known = User.filter(id=user_id, erased_at=None).only("id", "kept_fields")
         user = await known.select_for_update(no_key=True).first()
         if user is None:
             return

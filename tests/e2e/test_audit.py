@@ -151,6 +151,7 @@ async def cause_moderation_events(world: World) -> set[Event]:
         (Event.USER_UNBANNED, "DELETE", f"{path}/ban", None, {}),
         (Event.STAFF_ADDED, "PUT", f"{path}/staff", None, {}),
         (Event.STAFF_REMOVED, "DELETE", f"{path}/staff", None, {}),
+        (Event.USER_ERASED, "DELETE", f"{path}?messages=erase", None, {"kind": "erase"}),
     ]
     for event, method, url, body, facts in calls:
         answer = await world.call(method, url, body, **BANK)

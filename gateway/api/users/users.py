@@ -23,7 +23,7 @@ from httpapi.audit.facts import note
 from httpapi.body import read_json
 from httpapi.bounded_json import to_json
 from httpapi.operation import Audience, Parameter, Scope, operation
-from httpapi.resource import api_resource
+from httpapi.resource import Handler, api_resource
 from httpapi.service_keys import ServiceKeys
 from storage.errors import LoginTaken
 from storage.names import is_name
@@ -129,12 +129,15 @@ class UserRoutes:
         profiles: ProfileStore,
         identities: IdentityStore,
         issuer: str,
+        erase: Handler,
     ) -> None:
+        """`erase` is `DELETE` of a user."""
         self._identity = identity
         self._service_keys = service_keys
         self._profiles = profiles
         self._identities = identities
         self._issuer = issuer
+        self._erase = erase
 
     def routes(self) -> list[BaseRoute]:
         """The routes."""
@@ -142,7 +145,7 @@ class UserRoutes:
             api_resource("/api/v1/me", GET=self._me),
             api_resource("/api/v1/users", GET=self._list),
             api_resource(f"{_BEFORE_SUBJECT}{{sub:{ANY_TEXT}}}", PUT=self._upsert),
-            api_resource("/api/v1/users/{user_id}", PATCH=self._change),
+            api_resource("/api/v1/users/{user_id}", PATCH=self._change, DELETE=self._erase),
         ]
 
     @operation("Get the caller.", Audience.USER, {200: MeObject})

@@ -82,6 +82,8 @@ HTTP: Final[Mapping[str, Rule]] = {
     "GET /api/v1/users": Rule(_NO_ONE, Scope.USERS),
     "PUT /api/v1/users/sub:{sub}": Rule(_NO_ONE, Scope.USERS),
     "PATCH /api/v1/users/{user_id}": Rule(_NO_ONE, Scope.USERS),
+    "DELETE /api/v1/users/{user_id}": Rule(_NO_ONE, Scope.USERS),
+    "GET /api/v1/users/{user_id}/erasure": Rule(_NO_ONE, Scope.USERS),
     "GET /api/v1/users/{user_id}/clients": Rule(_NO_ONE, Scope.USERS),
     "POST /api/v1/users/{user_id}/send": Rule(_NO_ONE, Scope.MESSAGES),
     "POST /api/v1/clients/{client_id}/send": Rule(_NO_ONE, Scope.MESSAGES),

@@ -16,7 +16,7 @@ from gateway.interfaces.session import OpenSession
 from storage.errors import StorageUnavailable
 from storage.records import Person
 
-INTERVAL_S: Final = 20.0
+INTERVAL_S: Final = 5.0
 OVERLAP_MS: Final = 60_000
 PAGE: Final = 500
 PAUSE_S: Final = 0.1

@@ -28,7 +28,7 @@ class Accounts:
         self.invitations = Invitations(database, now)
         self.resets = ResetTokens(database, now)
         self.factors = factors or SecondFactors(database)
-        self._people = f"SELECT {PERSON_COLUMNS} FROM users u WHERE u.id {database.among('$1')}"
+        self._people = f"SELECT {PERSON_COLUMNS} FROM users u WHERE u.id {database.among('$1')} AND u.erased_at IS NULL"
         self._person = Coalescer(self._by_ids)
 
     async def create(

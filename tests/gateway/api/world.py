@@ -24,6 +24,7 @@ from gateway.api.chats.presence import PresenceRoutes
 from gateway.api.message_batch import MessageBatchRoutes
 from gateway.api.messages import MessageRoutes
 from gateway.api.reactions import ReactionRoutes
+from gateway.api.users.erasure import ErasureRoutes
 from gateway.api.users.people import PeopleRoutes
 from gateway.api.users.users import UserRoutes
 from gateway.authentication.authenticator import Authenticator
@@ -61,6 +62,7 @@ from storage.repositories.contacts import ContactRepository
 from storage.repositories.identities import Identities
 from storage.repositories.profiles import Profiles
 from storage.repositories.staff import StaffRepository
+from storage.repositories.users.erasures import Erasures
 from tests.gateway.memory_tickets import MemoryTickets
 from tests.gateway.no_revocations import NoRevocations
 from tests.support.migrated import make_store
@@ -274,6 +276,7 @@ async def open_world(
         policy = ChatPolicy(staff, contacts, limits, most=strangers, staff_chats=staff_chats, adding=adding)
         reads = CallerTurns(at_once=2, per_caller=20, total=100)
         names = NamedMembers(identities, ISSUER)
+        erasure = ErasureRoutes(service_keys, Erasures(database))
         routes = [
             *ChatRoutes(
                 actors,
@@ -291,7 +294,8 @@ async def open_world(
             *MessageBatchRoutes(actors, service_keys, node, metrics.clients, MAX_TEXT, reads).routes(),
             *ChatActivityRoutes(actors, chats, node, command_limits).routes(),
             *ArrangementRoutes(actors, chats, StoredChatLists(database), node, command_limits).routes(),
-            *UserRoutes(identity, service_keys, Profiles(database), identities, ISSUER).routes(),
+            *UserRoutes(identity, service_keys, Profiles(database), identities, ISSUER, erasure.erase).routes(),
+            *erasure.routes(),
             *PresenceRoutes(actors, chats, PresentPeople(presence, Profiles(database))).routes(),
         ]
         app = Edge(Starlette(routes=routes, exception_handlers=HANDLERS), NODE_ID, origins)

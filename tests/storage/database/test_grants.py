@@ -11,13 +11,17 @@ import asyncpg
 import httpx
 import pytest
 
+from gateway.node.upkeep.erasures import ErasureJob
 from storage.database.database import open_database
 from storage.database.migrate import migrate
+from storage.profile_records import Messages
 from storage.records import ChatKind, NewMember
 from storage.repositories.auth.accounts import Accounts
 from storage.repositories.chats import Chats
 from storage.repositories.identities import Identities
 from storage.repositories.staff import StaffRepository
+from storage.repositories.users.erasure_work import ErasureWork
+from storage.repositories.users.erasures import Erasures
 from tests.support.auth_node import AuthNode
 from tests.support.chat_client import ChatClient
 from tests.support.cluster import GatewayNode
@@ -189,6 +193,27 @@ async def test_gateway_role_does_what_nodes_do(url_of: Callable[[str], str]) -> 
         chat, _ = await chats.create_chat(ann.id, ChatKind.GROUP, "x", [NewMember(user_id=outside.id)])
         await chats.remove_member(chat.id, outside.id, outside.id)
         await StaffRepository(database).set_staff(ann.id, True)
+        assert await Erasures(database).request(ann.id, Messages.ERASE)
+        await database.write("UPDATE user_erasures SET requested_at = requested_at - 60")
+        await ErasureJob(ErasureWork(database, "node"), lambda *_: None, pause_s=0).work()
+        erasure = await Erasures(database).of(ann.id)
+        assert erasure is not None
+        assert erasure.finished_at is not None
+    async with open_database(url_of("chat_auth")) as database:
+        account = await Accounts(database).by_user_id(ann.id)
+        assert account is not None
+        assert (account.person.username, account.password_hash) == (f"deleted:{ann.id}", "")
+
+
+async def test_gateway_role_clears_credentials_of_erased_users_only(url_of: Callable[[str], str]) -> None:
+    async with open_database(url_of("chat_auth")) as database:
+        eve = await Accounts(database).create("eve", "hash")
+    async with open_database(url_of("chat_gateway")) as database:
+        await database.write("SELECT clear_credentials($1)", eve.id)
+    async with open_database(url_of("chat_auth")) as database:
+        account = await Accounts(database).by_login("eve")
+        assert account is not None
+        assert account.password_hash == "hash"
 
 
 async def test_restored_backup_keeps_the_rights(

@@ -1,0 +1,113 @@
+"""The erasure of users over HTTP, for services."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from http import HTTPStatus
+from typing import Final, Protocol, TypedDict
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute
+
+from gateway.api.schemas import answer
+from gateway.http.parameters import path_id
+from gateway.http.problems import invalid_field, not_found
+from httpapi.audit.facts import note
+from httpapi.operation import Audience, Parameter, Scope, operation
+from httpapi.resource import Handler, api_resource
+from httpapi.service_keys import ServiceKeys
+from storage.profile_records import Erasure, Messages
+
+_MESSAGES: Final = Parameter("messages", "keep or erase", {"type": "string", "enum": list(Messages)})
+
+
+class ErasureStore(Protocol):
+    """Implemented by `storage.repositories.users.erasures`. Every method raises StorageUnavailable."""
+
+    async def request(self, user_id: int, messages: Messages) -> Erasure | None:
+        """Delete the user, and leave the rest to the nodes; None if there is no such user."""
+        ...
+
+    async def of(self, user_id: int) -> Erasure | None:
+        """The erasure of this user; None if it was never requested."""
+        ...
+
+
+class ErasureObject(TypedDict):
+    """How far an erasure has come; `finished_at` is null until everything is removed."""
+
+    user_id: int
+    messages: Messages
+    requested_at: datetime
+    erased_messages: int
+    finished_at: datetime | None
+
+
+class ErasureRoutes:
+    """`/api/v1/users/{user_id}/erasure`, and `DELETE` of a user. `on_requested` is called after each request."""
+
+    def __init__(
+        self, service_keys: ServiceKeys, erasures: ErasureStore, on_requested: Callable[[], None] = lambda: None
+    ) -> None:
+        self._service_keys = service_keys
+        self._erasures = erasures
+        self._on_requested = on_requested
+
+    def routes(self) -> list[BaseRoute]:
+        """The routes."""
+        return [api_resource("/api/v1/users/{user_id}/erasure", GET=self._show)]
+
+    @property
+    def erase(self) -> Handler:
+        """The `DELETE` of a user, whose route has other methods too."""
+        return self._erase
+
+    @operation(
+        "Erase a user: profile, credentials, memberships, and the messages on request.",
+        Audience.SERVICE,
+        {202: ErasureObject},
+        {404: "not_found"},
+        parameters=(_MESSAGES,),
+        details="At once the user has no name and no credentials, and no token of theirs is accepted; open sockets end "
+        "within 5 s on every node. Memberships, read positions, blocks and transcripts go within seconds to minutes. "
+        "With `messages=erase` every message of theirs is deleted, each by an event with a seq of its own; with "
+        "`keep`, the default, they stay as those of a deleted user. Repeated, it changes nothing; kept messages may "
+        "be erased later. A new token of the external issuer makes a new user.",
+        scope=Scope.USERS,
+    )
+    async def _erase(self, request: Request) -> Response:
+        self._service_keys.require(request, self._erase)
+        user_id = path_id(request, "user_id")
+        wanted = request.query_params.get(_MESSAGES.name, Messages.KEEP)
+        if wanted not in list(Messages):
+            raise invalid_field("messages is keep or erase.", _MESSAGES.name)
+        note(kind=wanted)
+        erasure = await self._erasures.request(user_id, Messages(wanted))
+        if erasure is None:
+            raise not_found()
+        self._on_requested()
+        return answer(_erasure_object(erasure), HTTPStatus.ACCEPTED)
+
+    @operation(
+        "Get how far the erasure of a user has come.",
+        Audience.SERVICE,
+        {200: ErasureObject},
+        {404: "not_found"},
+        scope=Scope.USERS,
+    )
+    async def _show(self, request: Request) -> Response:
+        self._service_keys.require(request, self._show)
+        erasure = await self._erasures.of(path_id(request, "user_id"))
+        if erasure is None:
+            raise not_found()
+        return answer(_erasure_object(erasure))
+
+
+def _erasure_object(erasure: Erasure) -> ErasureObject:
+    return {
+        "user_id": erasure.user_id,
+        "messages": erasure.messages,
+        "requested_at": datetime.fromtimestamp(erasure.requested_at, UTC),
+        "erased_messages": erasure.erased_messages,
+        "finished_at": None if erasure.finished_at is None else datetime.fromtimestamp(erasure.finished_at, UTC),
+    }

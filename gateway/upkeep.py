@@ -1,0 +1,41 @@
+"""The tasks by which a node removes from the database what is to go: old transcripts, erased users."""
+
+from collections.abc import Callable
+
+from gateway.config.settings import Settings
+from gateway.metrics import Metrics
+from gateway.node.upkeep.erasures import ErasureJob
+from gateway.tasks import Tasks
+from storage.database.database import Database
+from storage.log.transcript_retention import TranscriptRetention
+from storage.outbox_records import Wanted
+from storage.repositories.users.erasure_work import ErasureWork
+
+
+def start_upkeep(
+    tasks: Tasks,
+    settings: Settings,
+    database: Database,
+    metrics: Metrics,
+    node_id: str,
+    wanted: Wanted,
+    on_left: Callable[[int, int], None],
+) -> ErasureJob:
+    """Start them in `tasks`; the job does erasures, and is told of new ones.
+
+    `wanted`: for which endpoints deletions are noted. `on_left` is called with chat and user when a membership ends.
+    """
+    erasures = ErasureJob(ErasureWork(database, node_id, wanted), on_left)
+    tasks.spawn(_transcripts(settings, database, metrics).run(), "old transcripts")
+    tasks.spawn(erasures.run(), "erasures")
+    return erasures
+
+
+def _transcripts(settings: Settings, database: Database, metrics: Metrics) -> TranscriptRetention:
+    return TranscriptRetention(
+        database,
+        max_bytes=settings.echo_transcripts_mb * 1024 * 1024,
+        max_age_s=settings.echo_transcript_days * 24 * 3600,
+        on_measured=metrics.delivery.transcript_bytes.set,
+        on_deleted=metrics.delivery.transcript_lines_deleted.inc,
+    )
