@@ -2,16 +2,16 @@
 
 acked − stored = ∅; stored − attempted = ∅; nothing stored twice; each client's seqs strictly increase without a hole
 once repetitions are removed; all agree on (chat, seq) → event; one sender's order is kept; every connected client has
-caught up; the text of a message is what its last edit or deletion made of it, and its reactions are the sum of their
-events.
+caught up; the text of a message is what its last edit or deletion made of it, its data, target and mentions are what
+its sender sent, and its reactions are the sum of their events.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from enum import StrEnum
 from typing import NamedTuple
 
-from tests.faults.history import QUEUE, Counts, History, Stored
+from tests.faults.history import NO_CONTENT, QUEUE, Content, Counts, History, Stored
 
 
 class Rule(StrEnum):
@@ -25,6 +25,7 @@ class Rule(StrEnum):
     ORDER = "order"
     BEHIND = "behind"
     TEXT = "text"
+    CONTENT = "content"
     REACTIONS = "reactions"
     ODDITY = "oddity"
 
@@ -155,6 +156,65 @@ def _texts(history: History) -> Iterator[Violation]:
                 yield Violation(Rule.TEXT, chat, f"{reader} reads {s.text!r} at {s.seq}, and not {expected!r}")
 
 
+def _contents(history: History) -> Iterator[Violation]:
+    """Somebody was shown other data, another target or other mentions than the sender sent, or some of a deleted one.
+
+    A push may show a message as it was before a later deletion; the history that was read in the end may not.
+    """
+    chats = {chat: _Contents(history, chat, found) for chat, found in _stored(history).items()}
+    for d in history.deliveries:
+        if d.content is not None and d.chat in chats and not chats[d.chat].may_be_pushed(d.message_id, d.content):
+            yield Violation(Rule.CONTENT, d.chat, f"{d.client} was pushed {d.content} at {d.seq}")
+    for (chat, reader), found in history.reads.items():
+        for s in found:
+            if s.content is not None and not chats[chat].may_be_read(s.message_id, s.content):
+                yield Violation(Rule.CONTENT, chat, f"{reader} reads {s.content} at {s.seq}")
+
+
+class _Contents:
+    """What the messages of a chat have beside their texts."""
+
+    def __init__(self, history: History, chat: int, found: Sequence[Stored]) -> None:
+        attempts = {attempt.key: attempt for attempt in history.attempts if attempt.chat == chat}
+        self._sent: dict[int, Content] = {}
+        self._texts: dict[int, set[str]] = {}
+        self._deleted: set[int] = set()
+        for s in found:
+            attempt = attempts.get(s.key)
+            if s.reaction or attempt is None:
+                continue
+            if attempt.is_deletion:
+                self._deleted.add(s.message_id)
+            else:
+                self._texts.setdefault(s.message_id, set()).add(s.key)
+            if attempt.content is not None:
+                self._sent[s.message_id] = attempt.content
+
+    def may_be_pushed(self, message_id: int, content: Content) -> bool:
+        """Whether the message had this content before it was deleted, or has it now."""
+        target_id, text = content[1:3]
+        may_quote = text in self._texts.get(target_id, ()) or self._may_be_empty(target_id, text)
+        return may_quote and content in (self._whole(message_id, text), self._present(message_id, text))
+
+    def may_be_read(self, message_id: int, content: Content) -> bool:
+        """Whether the message has this content in the end."""
+        target_id, text = content[1:3]
+        is_empty = not target_id or target_id in self._deleted
+        may_quote = text == "" if is_empty else text in self._texts.get(target_id, ())
+        return may_quote and content == self._present(message_id, text)
+
+    def _may_be_empty(self, target_id: int, text: str) -> bool:
+        return text == "" and (not target_id or target_id in self._deleted)
+
+    def _whole(self, message_id: int, text: str) -> Content:
+        data, target_id, _, mentions = self._sent.get(message_id, NO_CONTENT)
+        return data, target_id, text, mentions
+
+    def _present(self, message_id: int, text: str) -> Content:
+        data, target_id, _, mentions = self._whole(message_id, text)
+        return ("", target_id, text, ()) if message_id in self._deleted else (data, target_id, text, mentions)
+
+
 def _reactions(history: History) -> Iterator[Violation]:
     """A reaction was stored twice, or the counts of an event, of a push or of a message are not what came before."""
     deletions = {(attempt.chat, attempt.key) for attempt in history.attempts if attempt.is_deletion}
@@ -199,6 +259,7 @@ _RULES: tuple[Callable[[History], Iterator[Violation]], ...] = (
     _disorder,
     _stragglers,
     _texts,
+    _contents,
     _reactions,
     _oddities,
 )

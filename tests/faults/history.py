@@ -15,14 +15,25 @@ QUEUE = 0
 """The sender of what came through the queue, which keeps no order where nodes hand over (docs/queue.md)."""
 
 
+Content = tuple[str, int, str, tuple[int, ...]]
+"""What a message has beside its text: the JSON of its data, the target of a reply and its text, mentions; "", 0, ().
+
+The text of a target is not what the sender sends.
+"""
+
+
+NO_CONTENT: Content = ("", 0, "", ())
+
+
 class Attempt(NamedTuple):
-    """A sender offered an event for the first time."""
+    """A sender offered an event for the first time; `content` is that of a message."""
 
     at: float
     chat: int
     sender: int
     key: str
     is_deletion: bool = False
+    content: Content | None = None
 
 
 class Ack(NamedTuple):
@@ -48,7 +59,10 @@ Counts = dict[str, int]
 
 
 class Delivery(NamedTuple):
-    """A client was pushed an event, live or on coming back; repeated ones too. `counts`: of a reaction."""
+    """A client was pushed an event, live or on coming back; repeated ones too.
+
+    `counts`: of a reaction. `content`: of a message.
+    """
 
     at: float
     chat: int
@@ -57,6 +71,7 @@ class Delivery(NamedTuple):
     message_id: int
     key: str
     counts: Counts | None = None
+    content: Content | None = None
 
 
 class Stored(NamedTuple):
@@ -73,6 +88,7 @@ class Stored(NamedTuple):
     reactions: Counts | None = None
     reaction: str = ""
     counts: Counts | None = None
+    content: Content | None = None
 
 
 class Oddity(NamedTuple):

@@ -11,7 +11,7 @@ import orjson
 from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed
 
-from tests.faults.history import Attempt, Stored
+from tests.faults.history import Attempt, Content, Stored
 from tests.faults.mutations import SUFFIX
 from tests.faults.rig import User
 from tests.faults.sockets import ANSWER_S, BACKOFF_BASE_S, Socket
@@ -23,6 +23,10 @@ EMOJI = ("👍", "❤️", "😂")
 TARGETS = 10
 """So many of the latest messages are reacted to."""
 PAGE = 200
+CONTENT = 0.2
+"""Share of the messages that carry data; as many reply to another one, and as many mention somebody."""
+NOBODY = 10**15
+"""The id of no user."""
 
 
 class Sender:
@@ -51,7 +55,17 @@ class Sender:
         """Begin the next message."""
         self._count += 1
         key = f"{self.name}.{self._count}"
-        self._begin(key, {"type": "message", "text": key, "client_msg_id": key})
+        self._begin(key, {"type": "message", "text": key, "client_msg_id": key} | self._content(key))
+
+    def _content(self, key: str) -> dict[str, object]:
+        lot, fields = self._world.random, dict[str, object]()
+        if lot.random() < CONTENT:
+            fields["data"] = {"key": key, "any": [1.5, None, {"я": "\0"}]}
+        if self.targets and lot.random() < CONTENT:
+            fields["reply_to"] = lot.choice(self.targets)
+        if lot.random() < CONTENT:
+            fields["mentions"] = [NOBODY, self.user.id]
+        return fields
 
     def compose_anything(self) -> None:
         """Begin the next message, edit, deletion or reaction."""
@@ -74,7 +88,8 @@ class Sender:
     def _begin(self, key: str, command: dict[str, object]) -> None:
         self.under_way, self.command, self.since = key, command, self._world.now
         is_deletion = command["type"] == "delete_message"
-        self._world.history.attempts.append(Attempt(self.since, self.chat, self.user.id, key, is_deletion))
+        content = None if command["type"] != "message" else _sent_content(command)
+        self._world.history.attempts.append(Attempt(self.since, self.chat, self.user.id, key, is_deletion, content))
 
     def settle(self, key: str, seq: int, message_id: int) -> bool:
         """The event with this key was found stored; False if it is not the one under way."""
@@ -83,11 +98,17 @@ class Sender:
         self._world.ack(self.chat, key, seq, message_id)
         if self.command["type"] == "message":
             self._latest = message_id
+            self.note_target(message_id)
         elif self.command["type"] == "react":
             change = self._given.discard if self.command["remove"] else self._given.add
             change((message_id, str(self.command["key"])))
         self.under_way = None
         return True
+
+    def note_target(self, message_id: int) -> None:
+        """A message of the chat, to react and to reply to."""
+        if message_id not in self.targets:
+            self.targets.append(message_id)
 
     def loses_target(self) -> bool:
         """Give up a reaction whose message was deleted meanwhile; False if something else is under way."""
@@ -135,9 +156,9 @@ class Member(Socket):
     def _take_message(self, message: dict[str, Any], *, is_answer: bool) -> None:
         seq, key = message["seq"], key_of(message)
         if not is_answer:
-            self._deliver(seq, message["id"], key)
-            if message["id"] not in self.sender.targets and not message["is_deleted"]:
-                self.sender.targets.append(message["id"])
+            self._deliver(seq, message["id"], key, content=_content_of(message))
+            if not message["is_deleted"]:
+                self.sender.note_target(message["id"])
         if self.sender.settle(key, seq, message["id"]):
             self._acked.set()
 
@@ -169,6 +190,10 @@ class Member(Socket):
             pass
 
 
+POSTED = frozenset({"text", "data", "reply_to", "mentions"})
+"""The keys of a message's command that its body over HTTP has too."""
+
+
 class Poster:
     """A user who sends over HTTP alone, with Idempotency-Key."""
 
@@ -197,7 +222,7 @@ class Poster:
         try:
             answer = await self._http.post(
                 f"{self._world.url}/api/v1/chats/{chat}/messages",
-                json={"text": key},
+                json={name: value for name, value in self.sender.command.items() if name in POSTED},
                 headers={"Authorization": f"Bearer {self.sender.user.token}", "Idempotency-Key": key},
             )
         except httpx.TransportError:
@@ -239,7 +264,22 @@ def _stored(message: dict[str, Any]) -> Stored:
     reactions = message.get("reactions", {})
     place, key, text = (message["seq"], message["id"]), key_of(message), message["text"]
     reaction = message.get("reaction")
+    content = _content_of(message)
     if reaction is None:
-        return Stored(*place, message["sender"]["id"], key, text, reactions)
+        return Stored(*place, message["sender"]["id"], key, text, reactions, content=content)
     told = ("-" if reaction["removed"] else "+") + reaction["key"]
-    return Stored(*place, reaction["user_id"], key, text, reactions, told, reaction["counts"])
+    return Stored(*place, reaction["user_id"], key, text, reactions, told, reaction["counts"], content)
+
+
+def _content_of(message: dict[str, Any]) -> Content:
+    """What a message's object has beside its text."""
+    target = message.get("reply_to", {})
+    data = orjson.dumps(message["data"]).decode() if "data" in message else ""
+    return data, target.get("id", 0), target.get("text", ""), tuple(message.get("mentions", ()))
+
+
+def _sent_content(command: dict[str, Any]) -> Content:
+    """What everybody should see of a message; who is no member is not mentioned."""
+    mentions = tuple(user_id for user_id in command.get("mentions", ()) if user_id != NOBODY)
+    data = orjson.dumps(command["data"]).decode() if "data" in command else ""
+    return data, command.get("reply_to", 0), "", mentions

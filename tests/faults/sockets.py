@@ -9,7 +9,7 @@ import orjson
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
 
-from tests.faults.history import Counts, Delivery
+from tests.faults.history import Content, Counts, Delivery
 from tests.faults.world import World
 
 BACKOFF_BASE_S = 0.5
@@ -113,9 +113,11 @@ class Socket:
         self._epoch = frame["epoch"]
         self.is_live = True
 
-    def _deliver(self, seq: int, message_id: int, key: str, counts: Counts | None = None) -> None:
-        """Note an event that was pushed; `counts` of a reaction."""
-        delivery = Delivery(self._world.now, self.chat, self.name, seq, message_id, key, counts)
+    def _deliver(
+        self, seq: int, message_id: int, key: str, counts: Counts | None = None, content: Content | None = None
+    ) -> None:
+        """Note an event that was pushed; `counts` of a reaction, `content` of a message."""
+        delivery = Delivery(self._world.now, self.chat, self.name, seq, message_id, key, counts, content)
         self._world.history.deliveries.append(delivery)
         self.seq = max(self.seq, seq)
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from tests.faults.checker import Rule, check
-from tests.faults.history import QUEUE, Accepted, Ack, Attempt, Delivery, History, Oddity, Stored
+from tests.faults.history import NO_CONTENT, QUEUE, Accepted, Ack, Attempt, Content, Delivery, History, Oddity, Stored
 
 CHAT, ANN, BOB = 7, 1, 2
 KEYS = ("ann.1", "bob.1", "ann.2")
@@ -164,6 +164,77 @@ def keep_reactions_of_a_deleted_message(history: History) -> None:
         history.ends[reader] = 6
 
 
+def reply(history: History, *, deleted: bool = False) -> None:
+    """Bob replies to Ann's first message with data and a mention; perhaps she deletes hers afterwards."""
+    sent = '{"a":1}', 101, "", (ANN,)
+    pushed = '{"a":1}', 101, "ann.1", (ANN,)
+    history.attempts.append(Attempt(6, CHAT, BOB, "bob.9", content=sent))
+    history.acks.append(Ack(6, CHAT, "bob.9", 4, 104))
+    if deleted:
+        history.attempts.append(Attempt(7, CHAT, ANN, "ann.9", is_deletion=True))
+    for client in ("ann", "bob"):
+        history.deliveries.append(Delivery(6, CHAT, client, 4, 104, "bob.9", content=pushed))
+        found = history.reads[CHAT, client]
+        found.append(Stored(4, 104, BOB, "bob.9", "bob.9", content=sent if deleted else pushed))
+        if deleted:
+            found[0] = found[0]._replace(text="")
+            found.append(Stored(5, 101, ANN, "ann.9", "", content=NO_CONTENT))
+        history.ends[CHAT, client] = 5 if deleted else 4
+
+
+def show_content(history: History, content: Content, *, is_push: bool = False) -> None:
+    if is_push:
+        history.deliveries[-1] = history.deliveries[-1]._replace(content=content)
+    else:
+        history.reads[CHAT, "bob"][3] = history.reads[CHAT, "bob"][3]._replace(content=content)
+
+
+def lose_data_in_the_log(history: History) -> None:
+    reply(history)
+    show_content(history, ("", 101, "ann.1", (ANN,)))
+
+
+def lose_data_of_a_push(history: History) -> None:
+    reply(history)
+    show_content(history, ("", 101, "ann.1", (ANN,)), is_push=True)
+
+
+def reply_to_another_message(history: History) -> None:
+    reply(history)
+    show_content(history, ('{"a":1}', 102, "bob.1", (ANN,)), is_push=True)
+
+
+def quote_what_nobody_wrote(history: History) -> None:
+    reply(history)
+    show_content(history, ('{"a":1}', 101, "", (ANN,)))
+
+
+def lose_a_mention(history: History) -> None:
+    reply(history)
+    show_content(history, ('{"a":1}', 101, "ann.1", ()))
+
+
+def quote_what_was_deleted(history: History) -> None:
+    reply(history, deleted=True)
+    show_content(history, ('{"a":1}', 101, "ann.1", (ANN,)))
+
+
+def keep_data_of_a_deleted_message(history: History) -> None:
+    reply(history, deleted=True)
+    history.attempts[-1] = history.attempts[-1]._replace(sender=BOB)
+    for found in history.reads.values():
+        found[4] = found[4]._replace(message_id=104, sender=BOB)
+        found[0] = found[0]._replace(text="ann.1")
+        found[3] = found[3]._replace(text="", content=('{"a":1}', 101, "ann.1", (ANN,)))
+
+
+@pytest.mark.parametrize("deleted", [False, True])
+def test_reply_with_data_and_mentions_passes(deleted: bool) -> None:
+    history = good()
+    reply(history, deleted=deleted)
+    assert check(history) == []
+
+
 def test_reactions_pass() -> None:
     history = good()
     react(history)
@@ -228,6 +299,13 @@ def test_unacknowledged_message_may_be_stored_or_not() -> None:
         (leave_bob_behind, Rule.BEHIND),
         (lose_an_edit, Rule.TEXT),
         (show_what_was_deleted, Rule.TEXT),
+        (lose_data_in_the_log, Rule.CONTENT),
+        (lose_data_of_a_push, Rule.CONTENT),
+        (reply_to_another_message, Rule.CONTENT),
+        (quote_what_nobody_wrote, Rule.CONTENT),
+        (lose_a_mention, Rule.CONTENT),
+        (quote_what_was_deleted, Rule.CONTENT),
+        (keep_data_of_a_deleted_message, Rule.CONTENT),
         (count_a_reaction_twice, Rule.REACTIONS),
         (store_a_reaction_twice, Rule.REACTIONS),
         (lose_the_count_of_a_message, Rule.REACTIONS),
