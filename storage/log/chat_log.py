@@ -19,7 +19,7 @@ from storage.log.commit_postgres import PostgresCommit
 from storage.log.commit_sqlite import SqliteCommit
 from storage.log.event_rows import SELECT_EVENT, event_of
 from storage.log.pipeline import OnBatch, Pipeline
-from storage.log.references import SELECT_REPLIED_TO, replied_to
+from storage.log.references import targets_of
 from storage.outbox_records import NOTHING_WANTED, Wanted
 from storage.reaction_records import OwnReactions
 from storage.records import (
@@ -94,7 +94,6 @@ class StoredChatLog:
             SELECT r.message_id, r.key FROM reactions r
             WHERE r.message_id {database.among("$2")} AND r.user_id = $1 ORDER BY r.id"""
         self._epoch_sql = f"SELECT {database.epoch_sql} AS epoch FROM store_identity s"
-        self._replied_to_sql = SELECT_REPLIED_TO + database.among("$1")
         self._position = Coalescer(self._positions_of_each)
 
     @property
@@ -150,11 +149,7 @@ class StoredChatLog:
         return await self._events_in(await self._database.fetch(query, *values))
 
     async def _events_in(self, rows: Sequence[Row]) -> list[ChatEvent]:
-        """The events; what they reply to is read only if there are replies among them."""
-        replies = {row["message_id"] for row in rows if row["reply_to"] is not None}
-        if not replies:
-            return [event_of(row) for row in rows]
-        targets = replied_to(await self._database.fetch(self._replied_to_sql, self._database.ids(replies)))
+        targets = await targets_of(self._database, rows)
         return [event_of(row, targets) for row in rows]
 
     async def own_reactions(self, user_id: int, message_ids: Sequence[int]) -> OwnReactions:

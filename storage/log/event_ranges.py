@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 
-from storage.database.database import Database
+from storage.database.database import Database, Row
 from storage.database.epoch import epoch_of
 from storage.log.event_rows import SELECT_EVENT, event_of, moment_of
+from storage.log.references import targets_of
 from storage.outbox_records import LoggedEvent
 
 _SELECT = f"SELECT e.created_at AS stored_at, {SELECT_EVENT.strip().removeprefix('SELECT ')}"
@@ -29,12 +30,19 @@ class EventRanges:
         if self._database.postgres is None:
             for chat_id, first, last in ranges:
                 rows = await self._database.fetch(self._one, chat_id, first, last, limit)
-                found[chat_id] = [LoggedEvent(event_of(row), moment_of(row["stored_at"])) for row in rows]
+                found[chat_id] = [event for _, event in await self._events(rows)]
         elif ranges:
             chats, firsts, lasts = (list(column) for column in zip(*ranges, strict=True))
-            for row in await self._database.fetch(self._all, chats, firsts, lasts, limit):
-                found.setdefault(row["chat_id"], []).append(LoggedEvent(event_of(row), moment_of(row["stored_at"])))
+            for chat_id, event in await self._events(
+                await self._database.fetch(self._all, chats, firsts, lasts, limit)
+            ):
+                found.setdefault(chat_id, []).append(event)
         return found
+
+    async def _events(self, rows: Sequence[Row]) -> list[tuple[int, LoggedEvent]]:
+        """The events, each behind the id of its chat."""
+        targets = await targets_of(self._database, rows)
+        return [(row["chat_id"], LoggedEvent(event_of(row, targets), moment_of(row["stored_at"]))) for row in rows]
 
     async def epoch(self) -> str:
         """The identity of this history."""

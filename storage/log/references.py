@@ -3,8 +3,9 @@
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
+from storage.database.database import Database, Row
 from storage.log.commit import QUOTED
-from storage.log.event_rows import person_of
+from storage.log.event_rows import NO_REPLIES, person_of
 from storage.records import RepliedTo
 
 # Texts of deleted messages were cleared; those of erased ones are hidden here.
@@ -27,3 +28,14 @@ def replied_to(rows: Iterable[Any]) -> RepliedToById:
         )
         for row in rows
     }
+
+
+async def targets_of(database: Database, rows: Iterable[Row]) -> RepliedToById:
+    """What the replies among rows of SELECT_EVENT reply to; the store is read only if there are any.
+
+    Raises: StorageUnavailable.
+    """
+    replies = {row["message_id"] for row in rows if row["reply_to"] is not None}
+    if not replies:
+        return NO_REPLIES
+    return replied_to(await database.fetch(SELECT_REPLIED_TO + database.among("$1"), database.ids(replies)))

@@ -20,6 +20,7 @@ from storage.list_records import (
     UnreadTotals,
 )
 from storage.log.event_rows import SELECT_EVENT, event_of, from_microseconds, to_microseconds
+from storage.log.references import targets_of
 from storage.records import BIGINT_MAX, MAX_UNREAD, Chat, ChatEvent, are_ids, clamped, is_id
 from storage.repositories.chat_pages import CHAT, MAX_WITH_DATA, PERSON, READ_AHEAD, UNREAD, ChatPages
 from storage.repositories.users.mentions import MAX_MENTIONS, UNREAD_MENTIONS
@@ -133,8 +134,9 @@ class StoredChatLists:
 
     async def _last_messages(self, rows: list[Row]) -> dict[int, ChatEvent]:
         ids = [row["last_message"] for row in rows if row["last_message"] is not None]
-        events = map(event_of, await self._database.fetch(self._messages, self._database.ids(ids)) if ids else [])
-        return {event.message_id: event for event in events}
+        found = await self._database.fetch(self._messages, self._database.ids(ids)) if ids else []
+        targets = await targets_of(self._database, found)
+        return {row["message_id"]: event_of(row, targets) for row in found}
 
     async def arrange(self, chat_id: int, user_id: int, change: Arrangement) -> ArrangedChat | None:
         """Change how the user's lists show the chat, and the read position, at most to the chat's last seq."""

@@ -3,7 +3,9 @@
 from msgspec.structs import replace
 
 from storage.log.commit import QUOTED, digest_of
+from storage.log.event_ranges import EventRanges
 from storage.records import ChatEvent, Committed, EventKind, NewEvent, NewMember, Person, Refusal, RepliedTo
+from storage.repositories.chat_lists import StoredChatLists
 from storage.repositories.users.mentions import MAX_MENTIONS, Mentions
 from tests.storage.nodes import Node, deletion, edit, message, outcomes
 
@@ -158,3 +160,13 @@ def test_digest_tells_references_apart() -> None:
     others = [replace(plain, reply_to=1), replace(plain, reply_to=2), replace(plain, mentions=(1,))]
     others += [replace(plain, mentions=(1, 2)), replace(plain, reply_to=1, mentions=(1,)), replace(plain, data="1")]
     assert len({digest_of(event) for event in (plain, *others)}) == 7
+
+
+async def test_events_out_and_lists_have_the_target_of_a_reply(node: Node) -> None:
+    target, bob = await asked(node)
+    event = await node.say(reply(target, bob))
+    chat = target.chat_id
+    (logged,) = (await EventRanges(node.database).read([(chat, event.seq, event.seq)], 3))[chat]
+    assert logged.event == event
+    (listed,) = (await StoredChatLists(node.database).by_activity(bob.id, None, 10)).chats
+    assert listed.last_message == event
