@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import orjson
 from msgspec import Struct
+from msgspec.structs import replace
 
 from gateway.protocol.claim import Claim
 from gateway.protocol.pushes import MessagesRead, PresenceChange, Typing
@@ -115,6 +116,20 @@ def _content_fields(event: ChatEvent) -> list[object]:
     return [] if event.data is None else [event.data]
 
 
+def _with_content(event: ChatEvent, fields: list[Any]) -> ChatEvent:
+    """The event with the fields of `_content_fields`; a missing one has its default."""
+    reaction = fields[3] if len(fields) > 3 else None
+    return replace(
+        event,
+        data=fields[0],
+        by=_person(fields, 1),
+        reactions=fields[2] if len(fields) > 2 else None,
+        reaction=None if reaction is None else Reaction(*reaction),
+        reply_to=_target(fields[4]) if len(fields) > 4 else None,
+        mentions=tuple(fields[5]) if len(fields) > 5 else (),
+    )
+
+
 def _optional_person(person: Person | None) -> list[object] | None:
     return None if person is None else _person_fields(person)
 
@@ -166,8 +181,7 @@ def _publication(fields: list[Any]) -> Publication | None:
     kind = fields[0]
     match kind:
         case "message" | "edit" | "delete" | "reaction":
-            data, by, reactions, reaction = (*fields[10:14], None, None, None, None)[:4]
-            return ChatEvent(
+            event = ChatEvent(
                 chat_id=fields[1],
                 seq=fields[2],
                 kind=EventKind(kind),
@@ -178,13 +192,8 @@ def _publication(fields: list[Any]) -> Publication | None:
                 is_edited=fields[7],
                 is_deleted=fields[8],
                 client_msg_id=fields[9],
-                data=data,
-                by=None if by is None else Person(*by),
-                reactions=reactions,
-                reaction=None if reaction is None else Reaction(*reaction),
-                reply_to=_target(fields[14]) if len(fields) > 14 else None,
-                mentions=tuple(fields[15]) if len(fields) > 15 else (),
             )
+            return event if len(fields) <= 10 else _with_content(event, fields[10:])
         case "typing":
             return Typing(fields[1], Person(*fields[2]), fields[3])
         case "read":

@@ -100,7 +100,9 @@ class PostgresCommit:
             replies = [row["message_id"] for row in rows if row["reply_to"] is not None]
             found = await connection.fetch(_REPLIED_TO, replies, timeout=CALL_S) if replies else []
             targets = replied_to(found)
-            return _Answer(rows, await _reactions(connection, columns[0] or (), rows, targets), targets)
+            has_reactions = EventKind.REACTION in (columns[3] or ())
+            reactions = await _reactions(connection, columns[0] or (), rows, targets) if has_reactions else {}
+            return _Answer(rows, reactions, targets)
 
 
 def _arguments(events: Sequence[NewEvent]) -> list[_Column]:
