@@ -18,6 +18,7 @@ from gateway.api.chats.arrangement import ArrangementRoutes
 from gateway.api.chats.chats import ChatRoutes
 from gateway.api.chats.links import LinkRoutes
 from gateway.api.chats.lists import ChatListRoutes
+from gateway.api.chats.member_roles import MemberRoleRoutes
 from gateway.api.chats.members import MemberRoutes, NamedMembers
 from gateway.api.chats.one_chat import OneChatRoutes
 from gateway.api.chats.presence import PresenceRoutes
@@ -233,7 +234,14 @@ def build(
             ChatListRoutes(actors, opened.members, opened.chat_lists, reads),
         ).routes(),
         *OneChatRoutes(actors, opened.members, upkeep.setup, upkeep.changes, upkeep.removals, upkeep.removed).routes(),
-        *MemberRoutes(actors, names, opened.chat_policy, opened.members, opened.member_changes).routes(),
+        *MemberRoutes(
+            actors,
+            names,
+            opened.chat_policy,
+            opened.members,
+            opened.member_changes,
+            MemberRoleRoutes(actors, opened.members, upkeep.roles, opened.member_changes),
+        ).routes(),
         *PeopleRoutes(identity, service_keys, opened.contacts, opened.staff).routes(),
         *UserRoutes(identity, service_keys, profiles, identities, settings.jwt_issuer, erasure.erase).routes(),
         *erasure.routes(),

@@ -66,6 +66,7 @@ from storage.repositories.auth.accounts import Accounts
 from storage.repositories.chat_lists import StoredChatLists
 from storage.repositories.chat_setup.details import ChatDetailsRepository
 from storage.repositories.chat_setup.removals import ChatRemovals
+from storage.repositories.chat_setup.roles import StoredRoles
 from storage.repositories.chats import Chats
 from storage.repositories.contacts import ContactRepository
 from storage.repositories.identities import Identities
@@ -196,7 +197,7 @@ async def open_node(
         feed = UserFeed(node_id, local_clients, membership, redis.broker)
         chat_setup = ChatDetailsRepository(database, wanted)
         chat_changes = ChatChanges(hub, feed, chat_setup, redis.broker)
-        removals = ChatRemovals(database, metrics.delivery.rows_removed.inc)
+        removals = ChatRemovals(database, wanted, metrics.delivery.rows_removed.inc)
         removed_chats = RemovedChats(removals, feed, evictions, redis.broker)
         repair = Repair(
             hub,
@@ -313,7 +314,7 @@ async def open_node(
             node=node,
             context=context,
             member_changes=member_changes,
-            chat_upkeep=ChatUpkeep(chat_setup, chat_changes, removals, removed_chats),
+            chat_upkeep=ChatUpkeep(chat_setup, chat_changes, removals, removed_chats, StoredRoles(database, wanted)),
             erasures=Erasures(database),
             on_erasure=on_erasure,
             revocation_log=revocation_log,

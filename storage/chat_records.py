@@ -20,3 +20,5 @@ class ChatDetails(Struct, frozen=True, gc=False):
     data: str
     retention_days: int | None
     version: int
+    is_frozen: bool = False
+    slow_mode_s: int = 0

@@ -85,6 +85,8 @@ class ChatRoom(models.Model):
     retention_days = fields.IntField(null=True)
     version = fields.IntField(default=1, db_default=1)
     is_removed = fields.BooleanField(default=False, db_default=False)
+    is_frozen = fields.BooleanField(default=False, db_default=False)
+    slow_mode_s = fields.IntField(default=0, db_default=0)
     created_at = fields.DatetimeField(auto_now_add=True)
 
     creator_id: int
@@ -155,6 +157,11 @@ class Membership(models.Model):
     is_pinned = fields.BooleanField(default=False, db_default=False)
     is_archived = fields.BooleanField(default=False, db_default=False)
     silenced_until = fields.BigIntField(default=0, db_default=0)
+    # What the member may do: `muted_until` in Unix seconds, `last_sent_at` of the last message in slow mode in Unix
+    # milliseconds, `is_blocked` in a direct chat by the other member.
+    muted_until = fields.BigIntField(default=0, db_default=0)
+    last_sent_at = fields.BigIntField(default=0, db_default=0)
+    is_blocked = fields.BooleanField(default=False, db_default=False)
     joined_at = fields.DatetimeField(auto_now_add=True)
 
     user_id: int

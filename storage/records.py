@@ -41,6 +41,8 @@ class Role(StrEnum):
     """What a member is in its chat."""
 
     MEMBER = "member"
+    MODERATOR = "moderator"  # removes and mutes members, and deletes anyone's messages
+    READER = "reader"  # may not write
     MASTER = "master"
     CLIENT = "client"
     SUPPORT = "support"
@@ -191,15 +193,24 @@ class Refusal(StrEnum):
     NO_SUCH_MESSAGE = "no_such_message"  # nothing (left) to edit or delete
     NO_SUCH_TARGET = "no_such_target"  # nothing to reply to
     NOT_THE_AUTHOR = "not_the_author"
+    READER = "reader"
+    MUTED = "muted"
+    CHAT_FROZEN = "chat_frozen"
     EDIT_LIMIT = "edit_limit"  # the message was edited MAX_EDITS times
     REACTION_LIMIT = "reaction_limit"  # see `storage.reaction_records`
-    BLOCKED = "blocked"  # by the other member of a direct chat, who gets no reactions of the sender
+    BLOCKED = "blocked"  # by the other member of a direct chat
     ID_REUSED = "id_reused"  # same chat, sender and client_msg_id with other content
     UNAVAILABLE = "unavailable"  # the database did not take it in time; try again with the same client_msg_id
     NOT_STORABLE = "not_storable"  # the database answers, and cannot take this event: a fault of ours, not an outage
 
 
-Outcome = Committed | Unchanged | Refusal
+class SlowMode(Struct, frozen=True, gc=False):
+    """The member has sent a message to a chat in slow mode, and may send the next one in so many seconds."""
+
+    retry_after_s: int
+
+
+Outcome = Committed | Unchanged | Refusal | SlowMode
 OnOutcome = Callable[[Outcome], None]
 
 
@@ -219,12 +230,13 @@ class Positions(Struct, frozen=True, gc=False):
 
 
 class Member(Struct, frozen=True, gc=False):
-    """A user's place in a chat."""
+    """A user's place in a chat; `muted_until` is in Unix seconds."""
 
     person: Person
     role: Role
     read_seq: int
     avatar_url: str = ""
+    muted_until: int = 0
 
 
 MAX_UNREAD = 100
@@ -248,7 +260,7 @@ class Chat(Struct, frozen=True, gc=False):
     """A chat with some of its members, the oldest first; `member_count` is the number of all.
 
     `owner_id` is None if the members cannot be changed; `unread` counts messages by others after the reader's
-    position, where it was asked for. The last three are those of `storage.chat_records.ChatDetails`.
+    position, where it was asked for. The last five are those of `storage.chat_records.ChatDetails`.
     """
 
     id: int
@@ -262,6 +274,8 @@ class Chat(Struct, frozen=True, gc=False):
     key: str | None = None
     data: str = ""
     retention_days: int | None = None
+    is_frozen: bool = False
+    slow_mode_s: int = 0
 
 
 @dataclass(frozen=True, slots=True)

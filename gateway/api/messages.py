@@ -38,7 +38,7 @@ from httpapi.operation import Audience, Parameter, Scope, operation
 from httpapi.resource import api_resource
 from storage.errors import StorageUnavailable
 from storage.reaction_records import Unchanged
-from storage.records import SYSTEM, Committed, EventKind, NewEvent, Outcome, Quota, Refusal
+from storage.records import SYSTEM, Committed, EventKind, NewEvent, Outcome, Quota, Refusal, SlowMode
 
 DEFAULT_LIMIT: Final = 50
 LIMIT: Final = QueryNumber("limit", f"maximum number of messages; default {DEFAULT_LIMIT}", 1, MAX_HISTORY)
@@ -291,8 +291,8 @@ class MessageRoutes:
                 reader_id = None if event.sender.id == SYSTEM.id else event.sender.id
                 await see_chat(self._membership, event.chat_id, reader_id)  # 404 if they may not even see it
                 raise refused(outcome)
-            case Refusal() as refusal:
-                raise refused(refusal)
+            case Refusal() | SlowMode():
+                raise refused(outcome)
             case Unchanged():
                 raise AssertionError("only reactions can be unchanged")
 

@@ -1,6 +1,7 @@
 """The JSON responses of the API: their types, which the OpenAPI document describes, and how they are sent."""
 
-from datetime import datetime
+import time
+from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any, Final, Literal, NotRequired, TypedDict, cast
 
@@ -119,7 +120,7 @@ class BatchResults(TypedDict):
 
 
 class MemberObject(TypedDict):
-    """A member of a chat, who has read up to `read_seq`."""
+    """A member of a chat, who has read up to `read_seq`; `muted_until` is absent if it is not muted."""
 
     user_id: int
     username: str
@@ -129,6 +130,7 @@ class MemberObject(TypedDict):
     avatar_url: str
     role: Role
     read_seq: int
+    muted_until: NotRequired[datetime]
 
 
 class ChatObject(TypedDict):
@@ -148,6 +150,8 @@ class ChatObject(TypedDict):
     last_seq: int
     key: str | None
     data: NotRequired[dict[str, Any] | None]
+    frozen: bool
+    slow_mode_s: int
     retention_days: int | None
 
 
@@ -311,6 +315,8 @@ def chat_object(chat: Chat) -> ChatObject:
         "last_seq": chat.last_seq,
         "key": chat.key,
         "data": cast(Any, orjson.Fragment(chat.data or "null")),
+        "frozen": chat.is_frozen,
+        "slow_mode_s": chat.slow_mode_s,
         "retention_days": chat.retention_days,
     }
 
@@ -318,7 +324,7 @@ def chat_object(chat: Chat) -> ChatObject:
 def member_object(member: Member) -> MemberObject:
     """A member, with its read position."""
     person = member.person
-    return {
+    shown: MemberObject = {
         "user_id": person.id,
         "username": person.username,
         "first_name": person.first_name,
@@ -328,3 +334,6 @@ def member_object(member: Member) -> MemberObject:
         "role": member.role,
         "read_seq": member.read_seq,
     }
+    if member.muted_until > time.time():
+        shown["muted_until"] = datetime.fromtimestamp(member.muted_until, UTC)
+    return shown

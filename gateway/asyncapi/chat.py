@@ -11,7 +11,7 @@ from gateway.asyncapi.family import IN_A_CHAT, Access, Family, Frame, written
 from gateway.asyncapi.fields import Id, ReactionKey, Seq
 from gateway.dialects.chat import ChatDialect
 from gateway.protocol.codes import Close, ErrorCode
-from gateway.protocol.pushes import ChatChanged, MessagesRead, PresenceChange, PresenceCount, Typing
+from gateway.protocol.pushes import ChatChanged, MemberChanged, MessagesRead, PresenceChange, PresenceCount, Typing
 from gateway.protocol.refusals import UNAVAILABLE
 from gateway.protocol.replies import (
     CaughtUp,
@@ -137,6 +137,16 @@ class PresenceCountPush(TypedDict):
     count: int
 
 
+class MemberChangedPush(TypedDict):
+    """What a member may do has changed: its role (`owner` for the owner), or until when it is muted."""
+
+    type: Literal["member_changed"]
+    chat_id: Id
+    user_id: Id
+    role: str
+    muted_until: datetime | None
+
+
 class ChatChangedPush(TypedDict):
     """The title, data or rules of the chat have changed, to these; of many changes only the last is pushed."""
 
@@ -145,6 +155,8 @@ class ChatChangedPush(TypedDict):
     title: str
     key: str | None
     data: dict[str, Any] | None
+    frozen: bool
+    slow_mode_s: int
     retention_days: int | None
 
 
@@ -233,6 +245,10 @@ MESSAGE: Final = ChatEvent(
 WITH_DATA: Final = replace(MESSAGE, seq=58, message_id=124, text="", data=to_json(DATA).decode(), client_msg_id="c-2")
 NOTICE: Final = replace(MESSAGE, message_id=124, seq=58, sender=SYSTEM, text="Order 7 was paid.", client_msg_id="s-1")
 DELETION: Final = replace(MESSAGE, seq=59, kind=EventKind.DELETE, text="", is_deleted=True, by=SYSTEM)
+CHANGED_MEMBERS: Final = (
+    MemberChanged(1, 2, "moderator", 0),
+    MemberChanged(1, 2, "member", 1_705_314_600),
+)
 CHANGED: Final = (
     ChatChanged(1, ChatDetails(1, "Lunch", "order-7", '{"colour":"red"}', 30, 2)),
     ChatChanged(1, ChatDetails(1, "Lunch", None, "", None, 3)),
@@ -276,6 +292,7 @@ _FRAMES: Final = (
     Frame(MessagesReadPush, (written(_push(MessagesRead(1, JOHN, 57))),)),
     Frame(PresencePush, (written(_push(PresenceChange(1, JOHN.id, JOHN.username, "join", 2))),)),
     Frame(PresenceCountPush, (written(_push(PresenceCount(1, 51))),)),
+    Frame(MemberChangedPush, tuple(written(_push(change)) for change in CHANGED_MEMBERS)),
     Frame(ChatChangedPush, tuple(written(_push(changed)) for changed in CHANGED)),
     Frame(HistoryAnswer, (written(_reply(HistoryPage(1, [MESSAGE], 57), None)),)),
     Frame(PresenceAnswer, (written(_reply(PresenceState(1, [Present(1, JOHN.username, 1_705_314_600)]), None)),)),

@@ -263,6 +263,10 @@ class ChatReadPush(TypedDict):
     unread: Annotated[int, Meta(ge=0, le=MAX_UNREAD)]
 
 
+class NativeMemberChangedPush(chat.MemberChangedPush):
+    """What a member of a subscribed chat may do has changed."""
+
+
 class NativeChatChangedPush(chat.ChatChangedPush):
     """The title, data or rules of a chat have changed, to these; sent to members with or without a subscription."""
 
@@ -331,6 +335,7 @@ _PUSHES: Final = (
     Frame(ChatRemovedPush, (_reply(ChatRemoved(1)),)),
     Frame(ChatActivityPush, (_reply(ChatActivity(1, 58)),)),
     Frame(ChatReadPush, (_reply(ChatRead(1, 57, 1)),)),
+    Frame(NativeMemberChangedPush, tuple(written(_push(change)) for change in chat.CHANGED_MEMBERS)),
     Frame(NativeChatChangedPush, tuple(written(_push(changed)) for changed in chat.CHANGED)),
     Frame(NativeTokenExpiringPush, (_reply(TokenExpiring(30)),)),
     Frame(DirectPush, (_reply(Direct(b'{"any":["JSON",1.5,null]}')),)),

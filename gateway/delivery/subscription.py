@@ -28,6 +28,8 @@ class PendingSubscription:
     since: Since | None
     epoch: str
     """The epoch in which the chat was entered."""
+    is_reader: bool = False
+    """Whether the member may only read."""
 
 
 class Subscription:
@@ -36,7 +38,7 @@ class Subscription:
     A member's subscription has a seat; that of a visitor to a public chat has none, and is not part of presence.
     """
 
-    __slots__ = ("_has_left", "_pos", "_sent", "claim", "is_live", "local", "seat", "session", "version")
+    __slots__ = ("_has_left", "_pos", "_sent", "claim", "is_live", "is_reader", "local", "seat", "session", "version")
 
     def __init__(self, session: Recipient, local: LocalChat, seat: Seat | None, claim: Claim | None) -> None:
         self.session = session
@@ -45,6 +47,8 @@ class Subscription:
         self.claim = claim
         """None without a seat; unsettled until Redis confirms the seat."""
         self.is_live = False
+        self.is_reader = False
+        """Whether the member may only read, as far as this node knows; the commit checks it."""
         self.version = local.version
         """The version of the chat's details when it was created."""
         self._has_left = False

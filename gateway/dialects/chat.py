@@ -10,7 +10,15 @@ import orjson
 from gateway.dialects.base import EchoPolicy, Request
 from gateway.dialects.command_decoder import INVALID_JSON, CommandDecoder, read_object
 from gateway.dialects.content import add_content, person_object
-from gateway.protocol.pushes import ChatChanged, MessagesRead, PresenceChange, PresenceCount, Push, Typing
+from gateway.protocol.pushes import (
+    ChatChanged,
+    MemberChanged,
+    MessagesRead,
+    PresenceChange,
+    PresenceCount,
+    Push,
+    Typing,
+)
 from gateway.protocol.replies import (
     CaughtUp,
     ChatActivity,
@@ -97,6 +105,14 @@ def push_object(push: Push, *, is_named: bool = False) -> dict[str, object]:
             }
         case PresenceCount():
             return {"type": "presence_count", "count": push.count}
+        case MemberChanged():
+            return {
+                "type": "member_changed",
+                "chat_id": push.chat_id,
+                "user_id": push.user_id,
+                "role": push.role,
+                "muted_until": moment_or_none(push.muted_until),
+            }
         case ChatChanged():
             return {"type": "chat_changed", "chat_id": push.chat_id, **details_object(push.details)}
 
@@ -168,12 +184,19 @@ def reply_object(reply: Reply, *, is_named: bool = False) -> dict[str, object] |
             return {"type": "direct", "data": orjson.Fragment(reply.json)}
 
 
+def moment_or_none(seconds: int) -> datetime | None:
+    """A time in Unix seconds; None for 0."""
+    return datetime.fromtimestamp(seconds, UTC) if seconds else None
+
+
 def details_object(details: ChatDetails) -> dict[str, object]:
     """What a chat is beside its members and its log, in the formats of seed 004's dialect and the HTTP API."""
     return {
         "title": details.title,
         "key": details.key,
         "data": orjson.Fragment(details.data or "null"),
+        "frozen": details.is_frozen,
+        "slow_mode_s": details.slow_mode_s,
         "retention_days": details.retention_days,
     }
 

@@ -18,7 +18,7 @@ from gateway.interfaces.presence import Seat
 from gateway.protocol.ids import id_in, read_since
 from gateway.sessions.context import Peer, SessionContext
 from gateway.sessions.single_chat import ChatSession
-from storage.records import Admission
+from storage.records import Admission, Role
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,10 @@ class ChatEndpoint:
         if claim is None:
             raise Problem(HTTPStatus.CONFLICT, "conflict", "You are connected to this chat already.")
         since = websocket.query_params.get("since")
-        pending = PendingSubscription(seat, claim, None if since is None else read_since(since), admission.epoch)
+        is_reader = admission.member.role is Role.READER
+        pending = PendingSubscription(
+            seat, claim, None if since is None else read_since(since), admission.epoch, is_reader
+        )
         peer = Peer(self.dialect, person, caller.credential, seat.connection_id, asks_for_warning(websocket))
         return PendingSession(caller.subprotocol, partial(ChatSession, self.context, peer, pending))
 

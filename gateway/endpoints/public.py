@@ -16,6 +16,7 @@ from gateway.node.member_changes import MemberChanges
 from gateway.protocol.ids import Since, read_since
 from gateway.sessions.context import Peer, SessionContext
 from gateway.sessions.single_chat import ChatSession
+from storage.records import Role
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +49,7 @@ class PublicEndpoint:
         assert claim is not None, "only contested seats are refused"  # noqa: S101
         since_text = websocket.query_params.get("since")
         since = Since(0) if since_text is None else read_since(since_text)
-        pending = PendingSubscription(seat, claim, since, admission.epoch)
+        is_reader = admission.member.role is Role.READER
+        pending = PendingSubscription(seat, claim, since, admission.epoch, is_reader)
         peer = Peer(self.dialect, person, caller.credential, seat.connection_id, asks_for_warning(websocket))
         return PendingSession(caller.subprotocol, partial(ChatSession, self.context, peer, pending))

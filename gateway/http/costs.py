@@ -28,6 +28,7 @@ COSTS: Final[Mapping[str, Cost]] = {
     "DELETE /api/v1/chats/{chat_id}": Cost.REQUEST,
     "GET /api/v1/chats/{chat_id}/members": Cost.LIST,
     "POST /api/v1/chats/{chat_id}/members": Cost.ADD_MEMBERS,
+    "PATCH /api/v1/chats/{chat_id}/members/{user_id}": Cost.REQUEST,
     "DELETE /api/v1/chats/{chat_id}/members/{user_id}": Cost.REQUEST,
     "DELETE /api/v1/chats/{chat_id}/bars/{user_id}": Cost.REQUEST,
     "PUT /api/v1/chats/{chat_id}/owner": Cost.REQUEST,

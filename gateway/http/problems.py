@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 from gateway.errors import AddingForbidden, QueueUnavailable, RedisUnavailable, TooManyStrangers
 from gateway.protocol.codes import ErrorCode
-from gateway.protocol.refusals import REFUSALS, UNAVAILABLE
+from gateway.protocol.refusals import UNAVAILABLE, refusal_reply
 from httpapi.errors import BrokenRule, TooManyAtOnce, retry_later
 from httpapi.errors import Problem as Problem
 from storage.errors import (
@@ -26,7 +26,7 @@ from storage.errors import (
     StorageUnavailable,
     TooManyBlocks,
 )
-from storage.records import Quota, Refusal
+from storage.records import Quota, Refusal, SlowMode
 
 logger = logging.getLogger("gateway.http")
 
@@ -76,14 +76,18 @@ _STATUSES: Final = {
     ErrorCode.NOT_FOUND: HTTPStatus.NOT_FOUND,
     ErrorCode.ID_REUSED: HTTPStatus.CONFLICT,
     ErrorCode.EDIT_LIMIT: HTTPStatus.CONFLICT,
+    ErrorCode.MUTED: HTTPStatus.FORBIDDEN,
+    ErrorCode.CHAT_FROZEN: HTTPStatus.FORBIDDEN,
     ErrorCode.REACTION_LIMIT: HTTPStatus.CONFLICT,
     ErrorCode.INVALID_FIELD: HTTPStatus.UNPROCESSABLE_ENTITY,
 }
 
 
-def refused(refusal: Refusal) -> Problem:
+def refused(refusal: Refusal | SlowMode) -> Problem:
     """The response to an event that the log does not take."""
-    error = REFUSALS[refusal]
+    error = refusal_reply(refusal)
+    if isinstance(refusal, SlowMode):
+        return retry_later(HTTPStatus.TOO_MANY_REQUESTS, error.code, f"{error.message}.", refusal.retry_after_s)
     if error is UNAVAILABLE:
         return unavailable()
     return Problem(_STATUSES[error.code], error.code, f"{error.message}.")

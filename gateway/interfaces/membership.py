@@ -14,6 +14,7 @@ from storage.records import (
     Page,
     PublicChat,
     ReadPosition,
+    Role,
 )
 
 
@@ -165,6 +166,21 @@ class ChatSetup(Protocol):
         ...
 
 
+class MemberRoles(Protocol):
+    """What members may do. Implemented by `storage.repositories.chat_setup.roles`. Raises StorageUnavailable."""
+
+    async def change(
+        self, chat_id: int, actor_id: int | None, user_id: int, role: Role | None, muted_until: int | None
+    ) -> tuple[Member, bool]:
+        """Set a role, or until when the member is muted (Unix seconds; 0: not); the member, and whether it changed.
+
+        The owner and services (None) may; moderators mute those who are neither moderators nor the owner.
+        Raises: NoSuchChat (also when the actor may not see it), NotAllowed, UnknownUser (not a member), InvalidMembers
+        (the owner, or a kind of chat whose roles stay).
+        """
+        ...
+
+
 class RemovalLog(Protocol):
     """Removed chats. Every method raises StorageUnavailable."""
 
@@ -189,6 +205,7 @@ class ChatAccess:
     last_seq: int
     epoch: str
     is_member: bool
+    is_reader: bool = False
 
 
 async def access_to(membership: Memberships, chat_id: int, user_id: int | None) -> ChatAccess | None:
@@ -197,7 +214,8 @@ async def access_to(membership: Memberships, chat_id: int, user_id: int | None) 
     Raises: StorageUnavailable.
     """
     if user_id is not None and (admission := await membership.admit(chat_id, user_id)) is not None:
-        return ChatAccess(chat_id, admission.position.last_seq, admission.epoch, is_member=True)
+        is_reader = admission.member.role is Role.READER
+        return ChatAccess(chat_id, admission.position.last_seq, admission.epoch, is_member=True, is_reader=is_reader)
     if (public := await membership.public(chat_id)) is not None:
         return ChatAccess(chat_id, public.last_seq, public.epoch, is_member=False)
     return None

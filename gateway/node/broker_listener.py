@@ -30,7 +30,7 @@ from gateway.protocol.control import (
     UserDisconnected,
 )
 from gateway.protocol.publications import CrowdedOut, MemberRemoved, Publication, Takeover
-from gateway.protocol.pushes import MessagesRead, PresenceChange, PresenceCount, Typing
+from gateway.protocol.pushes import MemberChanged, MessagesRead, PresenceChange, PresenceCount, Typing
 from gateway.protocol.replies import Direct
 from storage.records import ChatEvent
 
@@ -103,6 +103,9 @@ class BrokerHandler:
                 self._evictions.replace(publication)
             case CrowdedOut():
                 self._evictions.crowd_out(publication)
+            case MemberChanged():
+                self._evictions.note_role(publication)
+                self._hub.broadcast(local, publication)
             case MemberRemoved():
                 self._evictions.remove(publication.chat_id, publication.user_id)
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from gateway.interfaces.broker import Broker
-from gateway.interfaces.membership import ChatSetup, RemovalLog
+from gateway.interfaces.membership import ChatSetup, MemberRoles, RemovalLog
 from gateway.node.chat_changes import ChatChanges
 from gateway.node.evictions import Evictions
 from gateway.node.user_feed import UserFeed
@@ -70,3 +70,4 @@ class ChatUpkeep:
     changes: ChatChanges
     removals: RemovalLog
     removed: RemovedChats
+    roles: MemberRoles

@@ -10,6 +10,8 @@ from gateway.interfaces.presence import Seat, is_guest
 from gateway.interfaces.session import OpenSession
 from gateway.protocol.codes import Close, Disconnect
 from gateway.protocol.publications import CrowdedOut, Takeover
+from gateway.protocol.pushes import MemberChanged
+from storage.records import Role
 
 EXPIRY_INTERVAL_S = 2.0
 PAIRS_A_QUERY = 1000
@@ -50,6 +52,11 @@ class Evictions:
         """Close the sessions of a user who is no longer a member."""
         for subscription in self._subscriptions.of(chat_id, user_id):
             subscription.close(_REMOVED)
+
+    def note_role(self, change: MemberChanged) -> None:
+        """Let the user's sessions in the chat know whether the user may only read there."""
+        for subscription in self._subscriptions.of(change.chat_id, change.user_id):
+            subscription.is_reader = change.role == Role.READER
 
     def end_chat(self, chat_id: int) -> None:
         """Close all sessions in a chat that was removed."""

@@ -6,6 +6,7 @@ from gateway.interfaces.broker import Broker
 from gateway.node.evictions import Evictions
 from gateway.node.user_feed import UserFeed
 from gateway.protocol.publications import MemberRemoved, encode
+from gateway.protocol.pushes import MemberChanged
 
 
 class MemberChanges:
@@ -25,6 +26,10 @@ class MemberChanges:
         if removed:
             self._evictions.remove(chat_id, user_id)
             self._broker.publish(chat_id, encode(MemberRemoved(chat_id, user_id)))
+
+    def member_changed(self, chat_id: int, user_id: int, role: str, muted_until: int) -> None:
+        """Push what a member may do from now on to everybody in the chat."""
+        self._broker.publish(chat_id, encode(MemberChanged(chat_id, user_id, role, muted_until)))
 
     def chat_created(self, chat_id: int, user_ids: Collection[int]) -> None:
         """Notify the members of a new chat."""

@@ -116,9 +116,10 @@ class Node:
             self._presence_publisher.entered(seat, entered, is_takeover=bool(entered.displaced))
         return claim
 
-    def register(self, session: Recipient, seat: Seat, claim: Claim) -> Subscription:
+    def register(self, session: Recipient, seat: Seat, claim: Claim, *, is_reader: bool = False) -> Subscription:
         """Subscribe the session: from here on it can be displaced or removed. The caller must call `leave`."""
         subscription = Subscription(session, self._local(seat.chat_id), seat, claim)
+        subscription.is_reader = is_reader
         self._subscriptions.add(subscription)
         return subscription
 

@@ -12,7 +12,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from gateway.protocol.claim import Claim
-from gateway.protocol.pushes import MessagesRead, PresenceChange, Typing
+from gateway.protocol.pushes import MemberChanged, MessagesRead, PresenceChange, Typing
 from httpapi.bounded_json import read_json
 from storage.reaction_records import Reaction
 from storage.records import ChatEvent, EventKind, Person, RepliedTo
@@ -44,7 +44,7 @@ class MemberRemoved(Struct, frozen=True, gc=False):
     user_id: int
 
 
-Publication = ChatEvent | Typing | MessagesRead | PresenceChange | Takeover | CrowdedOut | MemberRemoved
+Publication = ChatEvent | Typing | MessagesRead | PresenceChange | Takeover | CrowdedOut | MemberRemoved | MemberChanged
 
 
 _MICROSECOND = 1_000_000
@@ -95,6 +95,14 @@ def _fields(publication: Publication) -> list[object]:
             ]
         case CrowdedOut():
             return ["crowded", publication.chat_id, publication.user_id, publication.claim.settled_us]
+        case MemberChanged():
+            return [
+                "member",
+                publication.chat_id,
+                publication.user_id,
+                publication.role,
+                publication.muted_until,
+            ]
         case MemberRemoved():
             return ["removed", publication.chat_id, publication.user_id]
 
@@ -205,6 +213,8 @@ def _publication(fields: list[Any]) -> Publication | None:
             return Takeover(fields[1], fields[2], Claim.settled(fields[3]), fields[4])
         case "crowded":
             return CrowdedOut(fields[1], fields[2], Claim.settled(fields[3]))
+        case "member":
+            return MemberChanged(fields[1], fields[2], fields[3], fields[4])
         case "removed":
             return MemberRemoved(fields[1], fields[2])
         case _:

@@ -51,4 +51,13 @@ class ChatChanged(Struct, frozen=True, gc=False):
     details: ChatDetails
 
 
-Push = ChatEvent | Typing | MessagesRead | PresenceChange | PresenceCount | ChatChanged
+class MemberChanged(Struct, frozen=True, gc=False):
+    """What a member may do has changed; `role` is `owner` for the owner, `muted_until` is in Unix seconds."""
+
+    chat_id: int
+    user_id: int
+    role: str
+    muted_until: int
+
+
+Push = ChatEvent | Typing | MessagesRead | PresenceChange | PresenceCount | ChatChanged | MemberChanged

@@ -6,7 +6,7 @@ from typing import Final
 
 from gateway.protocol.codes import ErrorCode
 from gateway.protocol.replies import ErrorReply
-from storage.records import Refusal
+from storage.records import Refusal, SlowMode
 
 UNAVAILABLE: Final = ErrorReply(ErrorCode.UNAVAILABLE, "Temporarily unavailable, please try again", retry_after_s=1)
 
@@ -17,6 +17,9 @@ REFUSALS: Final[Mapping[Refusal, ErrorReply]] = {
         ErrorCode.INVALID_FIELD, "Invalid field reply_to: expected a message of this chat"
     ),
     Refusal.NOT_THE_AUTHOR: ErrorReply(ErrorCode.FORBIDDEN, "Only its author may change a message"),
+    Refusal.READER: ErrorReply(ErrorCode.FORBIDDEN, "You may only read in this chat"),
+    Refusal.MUTED: ErrorReply(ErrorCode.MUTED, "You are muted in this chat"),
+    Refusal.CHAT_FROZEN: ErrorReply(ErrorCode.CHAT_FROZEN, "This chat is frozen: only its moderators write"),
     Refusal.EDIT_LIMIT: ErrorReply(ErrorCode.EDIT_LIMIT, "This message was edited too many times"),
     Refusal.REACTION_LIMIT: ErrorReply(ErrorCode.REACTION_LIMIT, "This message has too many reactions"),
     Refusal.BLOCKED: ErrorReply(ErrorCode.FORBIDDEN, "You may not react in this chat"),
@@ -29,6 +32,13 @@ NEEDS_A_USER: Final = ErrorReply(ErrorCode.FORBIDDEN, "Log in to do this")
 NOT_REFRESHED: Final = ErrorReply(ErrorCode.FORBIDDEN, "This is no valid token of the session's user")
 REFRESHED_TOO_OFTEN: Final = ErrorReply(ErrorCode.RATE_LIMITED, "Refreshed a moment ago", retry_after_s=1)
 NOT_SUBSCRIBED: Final = ErrorReply(ErrorCode.CONFLICT, "The subscription was ended before it began")
+
+
+def refusal_reply(refusal: Refusal | SlowMode) -> ErrorReply:
+    """The reply to an event that the log does not take."""
+    if isinstance(refusal, SlowMode):
+        return ErrorReply(ErrorCode.SLOW_MODE, "This chat is in slow mode, please wait", refusal.retry_after_s)
+    return REFUSALS[refusal]
 
 
 def not_in_chat() -> ErrorReply:

@@ -9,7 +9,7 @@ from gateway.dialects.base import Request
 from gateway.interfaces.membership import ChatAccess
 from gateway.interfaces.rate_limits import Admitted, RateLimited
 from gateway.protocol.commands import DeleteMessage, EditMessage, GetHistory, React, SendMessage
-from gateway.protocol.refusals import REFUSALS, rate_limited
+from gateway.protocol.refusals import rate_limited, refusal_reply
 from gateway.protocol.replies import Done, HistoryPage, PresenceState, Stored, Unreacted
 from gateway.protocol.validation import new_client_msg_id
 from gateway.sessions.context import SessionContext
@@ -111,9 +111,9 @@ class CommandHandler:
                 self._session.answer(Unreacted(outcome.message_id, reaction), request)
                 self._session.done(request, time.perf_counter() - started)
             else:
-                if outcome in _QUOTAS:
+                if isinstance(outcome, Refusal) and outcome in _QUOTAS:
                     self._context.metrics.quota_exceeded(_QUOTAS[outcome])
-                self._session.refuse(REFUSALS[outcome], request)
+                self._session.refuse(refusal_reply(outcome), request)
 
         self._node.submit(event, done, admitted=admitted, by=by)
 

@@ -30,13 +30,14 @@ from gateway.protocol.commands import (
     Unsubscribe,
 )
 from gateway.protocol.ids import Since
-from gateway.protocol.refusals import NEEDS_A_USER, UNAVAILABLE, not_in_chat
+from gateway.protocol.refusals import NEEDS_A_USER, UNAVAILABLE, not_in_chat, refusal_reply
 from gateway.protocol.replies import ChatRemoved, Done, ErrorReply, Greeting, Pong
 from gateway.sessions.command_handler import CommandHandler, StoredCommand
 from gateway.sessions.context import Peer, SessionContext
 from gateway.sessions.native_subscription import NativeSubscription
 from gateway.sessions.session import Session
 from storage.errors import StorageUnavailable
+from storage.records import Refusal
 
 MAX_SUBSCRIPTIONS = 1000
 """The limit per socket."""
@@ -148,6 +149,9 @@ class NativeSession(Session):
         await self._commands.presence(request, access.chat_id)
 
     def _set_typing(self, request: Request, command: SetTyping, access: ChatAccess) -> None:
+        if access.is_reader:
+            self.refuse(refusal_reply(Refusal.READER), request)
+            return
         self._commands.set_typing(request, access.chat_id, command.is_typing)
 
     async def _mark_read(self, request: Request, command: MarkRead, access: ChatAccess) -> None:
@@ -170,7 +174,8 @@ class NativeSession(Session):
             subscription = native.subscription
             local = subscription.local
             is_member = subscription.seat is not None
-            return ChatAccess(chat_id, local.reorder_buffer.last_seq, local.epoch, is_member=is_member)
+            last_seq, is_reader = local.reorder_buffer.last_seq, subscription.is_reader
+            return ChatAccess(chat_id, last_seq, local.epoch, is_member=is_member, is_reader=is_reader)
         return await access_to(self._context.membership, chat_id, self.person.id if self.person else None)
 
     # --- subscriptions
@@ -192,7 +197,7 @@ class NativeSession(Session):
             seat = Seat(chat_id, user.id, user.username, uuid.uuid4().hex)
             claim = await self._node.enter(seat)
             assert claim is not None, "only contested seats are refused"  # noqa: S101
-            native.subscription = self._node.register(native, seat, claim)
+            native.subscription = self._node.register(native, seat, claim, is_reader=access.is_reader)
         else:
             native.subscription = self._node.visit(native, chat_id)
         if self._is_over:

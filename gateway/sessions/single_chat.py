@@ -20,11 +20,13 @@ from gateway.protocol.commands import (
     SendMessage,
     SetTyping,
 )
+from gateway.protocol.refusals import refusal_reply
 from gateway.protocol.replies import Established, Pong, Reply
 from gateway.sessions.command_handler import CommandHandler
 from gateway.sessions.context import Peer, SessionContext
 from gateway.sessions.session import Session
 from storage.errors import StorageUnavailable
+from storage.records import Refusal
 
 
 class SingleChatSession(Session):
@@ -40,7 +42,7 @@ class SingleChatSession(Session):
     ) -> None:
         super().__init__(context, peer, connection, on_closed)
         self._pending = pending
-        self._subscription = context.node.register(self, pending.seat, pending.claim)
+        self._subscription = context.node.register(self, pending.seat, pending.claim, is_reader=pending.is_reader)
 
     @property
     def log_fields(self) -> dict[str, object]:
@@ -103,6 +105,8 @@ class ChatSession(SingleChatSession):
             case Ping():
                 self.answer(Pong(), request)
                 self.done(request)
+            case SetTyping() if self._subscription.is_reader:
+                self.refuse(refusal_reply(Refusal.READER), request)
             case SetTyping(is_typing=is_typing):
                 self._actions.set_typing(request, self._subscription.chat_id, is_typing)
             case _:

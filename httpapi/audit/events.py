@@ -32,6 +32,7 @@ class Event(StrEnum):
     CHAT_REMOVED = "chat_removed"
     MEMBER_ADDED = "member_added"
     MEMBER_REMOVED = "member_removed"
+    MEMBER_CHANGED = "member_changed"
     BAR_LIFTED = "bar_lifted"
     OWNER_CHANGED = "owner_changed"
     MESSAGE_MODERATED = "message_moderated"
@@ -86,6 +87,7 @@ OPERATIONS: Final[Mapping[str, Event]] = {
     "PATCH /api/v1/chats/{chat_id}": Event.CHAT_CHANGED,
     "DELETE /api/v1/chats/{chat_id}": Event.CHAT_REMOVED,
     "POST /api/v1/chats/{chat_id}/members": Event.MEMBER_ADDED,
+    "PATCH /api/v1/chats/{chat_id}/members/{user_id}": Event.MEMBER_CHANGED,
     "DELETE /api/v1/chats/{chat_id}/members/{user_id}": Event.MEMBER_REMOVED,
     "DELETE /api/v1/chats/{chat_id}/bars/{user_id}": Event.BAR_LIFTED,
     "PUT /api/v1/chats/{chat_id}/owner": Event.OWNER_CHANGED,

@@ -39,6 +39,10 @@ AS $$
 #variable_conflict use_column
 DECLARE
     held bigint[];             -- chats that are locked now
+    has_rules boolean;         -- whether any of them is frozen or in slow mode
+    refused text[] := '{}';    -- what these rules refuse, by place
+    seconds bigint;            -- the time, in Unix seconds
+    wait_ms bigint;
     verdicts text[] := '{}';   -- of edits, deletions and reactions, and of replies without a target; by place
     tallies text[] := '{}';    -- the counts after each reaction, by place
     reacted record;
@@ -50,21 +54,57 @@ DECLARE
 BEGIN
     -- In id order, so that two nodes with the same chats cannot deadlock. NO KEY: foreign keys may still be checked.
     IF patient THEN
-        held := ARRAY(SELECT c.id FROM chats c WHERE c.id = ANY (chat_ids) AND NOT c.is_removed
-            ORDER BY c.id FOR NO KEY UPDATE);
+        SELECT array_agg(l.id), bool_or(l.has_rules) INTO held, has_rules FROM (
+            SELECT c.id, c.is_frozen OR c.slow_mode_s > 0 AS has_rules FROM chats c
+            WHERE c.id = ANY (chat_ids) AND NOT c.is_removed ORDER BY c.id FOR NO KEY UPDATE) l;
     ELSE
-        held := ARRAY(SELECT c.id FROM chats c WHERE c.id = ANY (chat_ids) AND NOT c.is_removed
-            ORDER BY c.id FOR NO KEY UPDATE SKIP LOCKED);
+        SELECT array_agg(l.id), bool_or(l.has_rules) INTO held, has_rules FROM (
+            SELECT c.id, c.is_frozen OR c.slow_mode_s > 0 AS has_rules FROM chats c
+            WHERE c.id = ANY (chat_ids) AND NOT c.is_removed ORDER BY c.id FOR NO KEY UPDATE SKIP LOCKED) l;
     END IF;
+    held := coalesce(held, '{}');
     stored_at := clock_timestamp();  -- under the lock, so that times rise with seq; now() is from before the wait
+
+    seconds := extract(epoch FROM stored_at)::bigint;
+    -- Of members whom the rules of their chat concern, one after the other: each sees when the one before was sent.
+    IF has_rules THEN
+        FOR change IN
+            SELECT r.chat_id, r.sender_id, r.kind, r.place, c.is_frozen, c.slow_mode_s,
+                m.role = 'reader' OR m.muted_until > seconds OR m.is_blocked AS is_silent
+            FROM unnest(chat_ids, sender_ids, client_msg_ids, kinds) WITH ORDINALITY
+                AS r (chat_id, sender_id, client_msg_id, kind, place)
+            JOIN chats c ON c.id = r.chat_id
+            JOIN memberships m ON m.chat_id = r.chat_id AND m.user_id = r.sender_id
+            WHERE r.chat_id = ANY (held) AND (c.is_frozen OR c.slow_mode_s > 0) AND r.sender_id <> 0
+                AND m.role <> 'moderator' AND (c.kind = 'direct' OR c.creator_id <> r.sender_id)
+                AND NOT EXISTS (SELECT FROM chat_log e WHERE e.chat_id = r.chat_id AND e.sender_id = r.sender_id
+                    AND e.client_msg_id = r.client_msg_id)
+            ORDER BY r.place
+        LOOP
+            IF change.is_frozen THEN
+                refused[change.place] := 'chat_frozen';
+            ELSIF change.kind = 'message' AND NOT change.is_silent THEN
+                SELECT m.last_sent_at + change.slow_mode_s * 1000 - (extract(epoch FROM stored_at) * 1000)::bigint
+                    INTO wait_ms FROM memberships m WHERE m.chat_id = change.chat_id AND m.user_id = change.sender_id;
+                IF wait_ms > 0 THEN
+                    refused[change.place] := 'slow_mode ' || ceil(wait_ms / 1000.0);  -- read by commit_postgres
+                ELSE
+                    UPDATE memberships m SET last_sent_at = (extract(epoch FROM stored_at) * 1000)::bigint
+                        WHERE m.chat_id = change.chat_id AND m.user_id = change.sender_id;
+                END IF;
+            END IF;
+        END LOOP;
+    END IF;
 
     -- Edits, deletions and reactions, one after the other: each must see what the one before did to the same message.
     IF NOT kinds <@ ARRAY['message'] THEN
         FOR change IN
-            SELECT r.* FROM unnest(chat_ids, sender_ids, client_msg_ids, kinds, message_ids, texts, datas) WITH ORDINALITY
+            SELECT r.*, m.role
+            FROM unnest(chat_ids, sender_ids, client_msg_ids, kinds, message_ids, texts, datas) WITH ORDINALITY
                 AS r (chat_id, sender_id, client_msg_id, kind, message_id, text, data, place)
             LEFT JOIN memberships m ON m.chat_id = r.chat_id AND m.user_id = r.sender_id
-            WHERE r.kind <> 'message' AND (m.user_id IS NOT NULL OR r.sender_id = 0)
+            WHERE r.kind <> 'message' AND (m.user_id IS NOT NULL OR r.sender_id = 0) AND refused[r.place] IS NULL
+            AND (r.kind = 'delete' OR (m.role = 'reader' OR m.muted_until > seconds OR m.is_blocked) IS NOT TRUE)
             AND r.chat_id = ANY (held) AND NOT EXISTS (
                 SELECT FROM chat_log e
                 WHERE e.chat_id = r.chat_id AND e.sender_id = r.sender_id AND e.client_msg_id = r.client_msg_id)
@@ -80,7 +120,10 @@ BEGIN
                     change.chat_id, change.message_id, change.sender_id, change.text, target.reactions);
                 verdicts[change.place] := reacted.verdict;
                 tallies[change.place] := reacted.counts;
-            ELSIF target.sender_id <> change.sender_id AND change.sender_id <> 0 THEN
+            ELSIF target.sender_id <> change.sender_id AND change.sender_id <> 0 AND NOT (
+                change.kind = 'delete' AND (change.role = 'moderator' OR EXISTS (
+                    SELECT FROM chats c
+                    WHERE c.id = change.chat_id AND c.kind <> 'direct' AND c.creator_id = change.sender_id))) THEN
                 verdicts[change.place] := 'not_the_author';
             ELSIF change.kind = 'edit' AND target.edit_count >= 100 THEN  -- storage.log.commit.MAX_EDITS
                 verdicts[change.place] := 'edit_limit';
@@ -138,6 +181,7 @@ BEGIN
     RETURN QUERY
     WITH events AS (
         SELECT r.*, m.user_id IS NOT NULL OR r.sender_id = 0 AS is_member, r.chat_id = ANY (held) AS is_held,
+            m.role, m.muted_until, m.is_blocked,
             e.id AS known_id, e.digest AS known_digest, e.seq AS known_seq, e.message_id AS known_message_id
         FROM unnest(chat_ids, sender_ids, client_msg_ids, kinds, message_ids, digests, texts, datas) WITH ORDINALITY
             AS r (chat_id, sender_id, client_msg_id, kind, message_id, digest, text, data, place)
@@ -150,6 +194,10 @@ BEGIN
             WHEN NOT v.is_held OR NOT v.is_member THEN 'not_a_member'
             WHEN v.known_digest = v.digest THEN 'duplicate'
             WHEN v.known_id IS NOT NULL THEN 'id_reused'
+            WHEN v.kind <> 'delete' AND v.is_blocked THEN 'blocked'
+            WHEN v.kind <> 'delete' AND v.role = 'reader' THEN 'reader'
+            WHEN v.kind <> 'delete' AND v.muted_until > seconds THEN 'muted'
+            WHEN refused[v.place] IS NOT NULL THEN refused[v.place]
             WHEN v.kind = 'message' THEN coalesce(verdicts[v.place], 'created')
             ELSE verdicts[v.place] END AS verdict
         FROM events v

@@ -19,7 +19,7 @@ from storage.log.references import SELECT_REPLIED_TO, RepliedToById, replied_to
 from storage.outbox.notes import committing_sql
 from storage.outbox_records import NOTHING_WANTED, Wanted
 from storage.reaction_records import NO_COUNTS, Unchanged
-from storage.records import ChatEvent, Committed, EventKind, NewEvent, Outcome, Person, Refusal
+from storage.records import ChatEvent, Committed, EventKind, NewEvent, Outcome, Person, Refusal, SlowMode
 
 SQL: Final = Path(__file__).with_name("chat_log_commit.sql")
 REACT_SQL: Final = Path(__file__).with_name("chat_log_react.sql")
@@ -33,6 +33,8 @@ SELECT event.* FROM unnest($1::bigint[], $2::bigint[]) AS stored (chat_id, seq),
     {SELECT_EVENT} WHERE e.chat_id = stored.chat_id AND e.seq = stored.seq) AS event"""
 _STORED: Final = ("created", "duplicate")
 _REPLIED_TO = f"{SELECT_REPLIED_TO} = ANY ($1)"
+_SLOW_MODE: Final = "slow_mode "
+"""A verdict that begins so ends with the seconds to wait."""
 CALL_S = 3.0  # one attempt; a batch takes milliseconds
 COMMIT_S = 8.0  # all attempts
 PAUSES_S = (0.05, 0.25)  # before the second and the third attempt
@@ -125,6 +127,8 @@ def _outcome(event: NewEvent, row: asyncpg.Record, answer: _Answer) -> Outcome:
         return Unchanged(row["message_id"], row["reactions"] or NO_COUNTS)
     if verdict == "busy":
         return Refusal.UNAVAILABLE
+    if verdict.startswith(_SLOW_MODE):
+        return SlowMode(int(verdict.removeprefix(_SLOW_MODE)))
     if verdict not in _STORED:
         return Refusal(verdict)
     is_duplicate, is_deleted = verdict == "duplicate", row["is_deleted"]

@@ -18,6 +18,7 @@ from storage.log.references_sqlite import (
     mentioned_members,
     read_replied_to,
 )
+from storage.log.standing_sqlite import SenderStanding, standing_of
 from storage.outbox.notes import note_logged
 from storage.outbox_records import NOTHING_WANTED, Wanted
 from storage.reaction_records import Unchanged
@@ -25,10 +26,6 @@ from storage.records import SYSTEM, ChatEvent, Committed, EventKind, NewEvent, O
 
 _KNOWN = SELECT_EVENT + "WHERE e.chat_id = ? AND e.sender_id = ? AND e.client_msg_id = ?"
 _STORED = SELECT_EVENT + "WHERE e.chat_id = ? AND e.seq = ?"
-_MEMBER = """
-SELECT 1 FROM memberships m JOIN chats c ON c.id = m.chat_id AND NOT c.is_removed WHERE m.chat_id = ? AND m.user_id = ?
-"""
-_CHAT = "SELECT 1 FROM chats WHERE id = ? AND NOT is_removed"
 _PERSON = "SELECT id, login, first_name, last_name, display_name FROM users WHERE id = ?"
 _LAST_SEQ = "SELECT last_seq FROM chats WHERE id = ?"
 _TARGET = """
@@ -92,11 +89,13 @@ class _Batch:
         self._last_id: int = self._execute(_LAST_ID).fetchone()[0]
         self._last_seqs: dict[int, int] = {}
         self._last_messages: dict[int, int] = {}
-        self._members: dict[tuple[int, int], bool] = {}
+        self._standings: dict[tuple[int, int], SenderStanding | None] = {}
         self._stored_at = datetime.now(UTC)
+        self._now_ms = int(self._stored_at.timestamp() * 1000)
 
     def store(self, event: NewEvent) -> Outcome:
-        if not self._is_member(event.chat_id, event.sender.id):
+        place = self._standing(event.chat_id, event.sender.id)
+        if place is None:
             return Refusal.NOT_A_MEMBER
         digest = digest_of(event)
         known = self._execute(_KNOWN, (event.chat_id, event.sender.id, event.client_msg_id)).fetchone()
@@ -106,13 +105,15 @@ class _Batch:
             first = event_of(known)
             renewed = replace(first, by=event.sender) if first.by else replace(first, sender=event.sender)
             return Committed(self._with_target(renewed, known["reply_to"]), duplicate=True)
+        if (refusal := place.check(self._connection, event, self._now_ms)) is not None:
+            return refusal
         if event.kind == EventKind.MESSAGE:
             if not has_target(self._connection, event):
                 return Refusal.NO_SUCH_TARGET
             stored = self._append(event, digest, self._stored_at)
             self._last_messages[event.chat_id] = stored.message_id
             return Committed(stored)
-        return self._change(event, digest)
+        return self._change(event, digest, place)
 
     def finish(self) -> None:
         """Write the ends of the chats' logs back."""
@@ -120,23 +121,22 @@ class _Batch:
         activity = to_microseconds(self._stored_at)
         self._executemany(_NOTE_MESSAGE, ((last, activity, chat_id) for chat_id, last in self._last_messages.items()))
 
-    def _is_member(self, chat_id: int, user_id: int) -> bool:
+    def _standing(self, chat_id: int, user_id: int) -> SenderStanding | None:
         pair = chat_id, user_id
-        if (known := self._members.get(pair)) is None:
-            query = self._execute(_CHAT, (chat_id,)) if user_id == SYSTEM.id else self._execute(_MEMBER, pair)
-            known = self._members[pair] = query.fetchone() is not None
-        return known
+        if pair not in self._standings:
+            self._standings[pair] = standing_of(self._connection, chat_id, user_id, self._now_ms)
+        return self._standings[pair]
 
-    def _change(self, event: NewEvent, digest: bytes) -> Outcome:
+    def _change(self, event: NewEvent, digest: bytes, place: SenderStanding) -> Outcome:
         target = self._execute(_TARGET, (event.message_id, event.chat_id)).fetchone()
         if target is None or target["is_deleted"]:
             return Refusal.NO_SUCH_MESSAGE
         if event.kind == EventKind.REACTION:
             return self._react(event, digest, target["reactions"])
         is_foreign = target["sender_id"] != event.sender.id
-        if is_foreign and event.sender.id != SYSTEM.id:
-            return Refusal.NOT_THE_AUTHOR
         is_deleted = event.kind == EventKind.DELETE
+        if is_foreign and event.sender.id != SYSTEM.id and not (is_deleted and place.may_moderate):
+            return Refusal.NOT_THE_AUTHOR
         if not is_deleted and target["edit_count"] >= MAX_EDITS:
             return Refusal.EDIT_LIMIT
         text, data, mentions = event.text, event.data or target["data"], target["mentions"]

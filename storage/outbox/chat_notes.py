@@ -89,7 +89,8 @@ class ChatNotes:
 
 def _values(columns: Mapping[str, object]) -> dict[str, object]:
     """The values as clients know them: `data` is a JSON object, kept as text."""
-    return {name: _json(value) if name == "data" else value for name, value in columns.items()}
+    names = {"is_frozen": "frozen"}
+    return {names.get(name, name): _json(value) if name == "data" else value for name, value in columns.items()}
 
 
 def _json(value: object) -> object:

@@ -48,7 +48,7 @@ COALESCE(c.last_message_id, (SELECT e.id FROM chat_log e
 _PAGE: Final = """
 WITH page AS (
     SELECT * FROM (
-        SELECT m.id AS place, m.chat_id, m.user_id, m.role, m.read_seq, m.is_archived, m.silenced_until,
+        SELECT m.id AS place, m.chat_id, m.user_id, m.role, m.read_seq, m.muted_until, m.is_archived, m.silenced_until,
             CASE WHEN m.is_pinned THEN 1 ELSE 0 END AS pin, c.activity
         FROM memberships m {chat}
         WHERE m.user_id = $1 AND m.is_archived = $2 {condition}) AS own
@@ -59,7 +59,7 @@ _DETAILS: Final = f"""
 SELECT {CHAT}, CASE WHEN $6 > {MAX_WITH_DATA} THEN '' ELSE c.data END AS data, {UNREAD},
     {UNREAD_MENTIONS} AS mentions,
     {_LAST_MESSAGE} AS last_message,
-    m.place, m.role, m.read_seq, m.pin, m.activity, m.is_archived, m.silenced_until, {PERSON}
+    m.place, m.role, m.read_seq, m.muted_until, m.pin, m.activity, m.is_archived, m.silenced_until, {PERSON}
 FROM page m JOIN chats c ON c.id = m.chat_id AND NOT c.is_removed JOIN users u ON u.id = m.user_id
 ORDER BY m.pin DESC, m.activity DESC, m.chat_id DESC
 """

@@ -43,7 +43,7 @@ PERSON: Final = "u.id AS user_id, u.login, u.first_name, u.last_name, u.display_
 # The owner as in `owners.settle_owner`: a creator who has left without a successor is replaced by the oldest member.
 # No EXISTS: PostgreSQL may hash all memberships for it.
 CHAT: Final = f"""
-c.id, c.kind, c.title, c.last_seq, c.retention_days,
+c.id, c.kind, c.title, c.last_seq, c.retention_days, c.is_frozen, c.slow_mode_s,
 (SELECT k.key FROM chat_keys k WHERE k.chat_id = c.id) AS key,
 CASE WHEN c.kind = '{ChatKind.DIRECT}' OR c.creator_id = {SYSTEM.id} THEN NULL ELSE COALESCE(
     (SELECT o.user_id FROM memberships o WHERE o.chat_id = c.id AND o.user_id = c.creator_id),
@@ -56,17 +56,17 @@ CASE WHEN c.kind = '{ChatKind.DIRECT}' OR c.creator_id = {SYSTEM.id} THEN NULL E
 # Both sides of a join have the condition of the key: PostgreSQL may merge them, and would read one from its beginning.
 _CHATS_OF_USER: Final = f"""
 SELECT {CHAT}, CASE WHEN $3 > {MAX_WITH_DATA} THEN '' ELSE c.data END AS data, {UNREAD},
-    m.id AS place, m.role, m.read_seq, {PERSON}
+    m.id AS place, m.role, m.read_seq, m.muted_until, {PERSON}
 FROM memberships m JOIN chats c ON c.id = m.chat_id JOIN users u ON u.id = m.user_id
 WHERE m.user_id = $1 AND m.chat_id < $2 AND c.id < $2 AND NOT c.is_removed ORDER BY m.chat_id DESC LIMIT $3
 """
 _ONE_CHAT: Final = f"""
-SELECT {CHAT}, c.data, m.id AS place, m.role, m.read_seq, {PERSON}
+SELECT {CHAT}, c.data, m.id AS place, m.role, m.read_seq, m.muted_until, {PERSON}
 FROM chats c LEFT JOIN memberships m ON m.chat_id = c.id AND m.user_id = $2 LEFT JOIN users u ON u.id = m.user_id
 WHERE c.id = $1 AND NOT c.is_removed
 """
 _MEMBERS_OF_CHAT: Final = f"""
-SELECT m.role, m.read_seq, {PERSON} FROM memberships m JOIN users u ON u.id = m.user_id
+SELECT m.role, m.read_seq, m.muted_until, {PERSON} FROM memberships m JOIN users u ON u.id = m.user_id
 WHERE m.chat_id = $1 AND m.user_id > $2 AND u.id > $2 ORDER BY m.user_id LIMIT $3
 """
 # Of each chat the $2 members with the lowest ids, so that the scan of the index of (chat, user) ends early.
@@ -86,7 +86,7 @@ class ChatPages:
         self._database = database
         first = _FIRST_OF_EACH_IN_POSTGRES if database.postgres is not None else _FIRST_OF_EACH_IN_SQLITE
         self._first_members = f"""
-            SELECT m.chat_id, m.id AS place, m.role, m.read_seq, {PERSON}
+            SELECT m.chat_id, m.id AS place, m.role, m.read_seq, m.muted_until, {PERSON}
             {first.format(is_listed=f"c.id {database.among('$1')}")} JOIN users u ON u.id = m.user_id"""
 
     async def of_user(self, user_id: int, before: int, limit: int) -> Page[Chat]:
@@ -138,12 +138,12 @@ def _with_reader(row: Row, members: list[Row], most: int) -> tuple[Member, ...]:
 
 def member_of(row: Mapping[str, Any]) -> Member:
     """The member in a row."""
-    return Member(person_of(row, "user_id"), Role(row["role"]), row["read_seq"], row["avatar_url"])
+    return Member(person_of(row, "user_id"), Role(row["role"]), row["read_seq"], row["avatar_url"], row["muted_until"])
 
 
 def _chat(row: Row, members: tuple[Member, ...]) -> Chat:
     kind, unread = ChatKind(row["kind"]), row.get("unread", 0)
-    details = row["key"], row["data"], row["retention_days"]
+    details = row["key"], row["data"], row["retention_days"], bool(row["is_frozen"]), row["slow_mode_s"]
     return Chat(
         row["id"], kind, row["title"], row["last_seq"], row["owner_id"], members, unread, row["member_count"], *details
     )

@@ -41,6 +41,7 @@ from storage.records import (
 from storage.repositories.chat_pages import UNREAD, ChatPages, member_of
 from storage.repositories.chat_setup.keys import ChatKeys
 from storage.repositories.chat_setup.lock import locked_chat
+from storage.repositories.chat_setup.roles import may_moderate
 from storage.repositories.members import assign_roles, find_people, resolve, role_in
 from storage.repositories.owners import owner_among, set_owner, settle_owner
 from storage.repositories.quotas import NO_QUOTAS, Quotas
@@ -66,7 +67,7 @@ class Chats:
         self._keys = ChatKeys(database, self._pages)
         self._read_marks = ReadMarks(database)
         self._admit = f"""
-            SELECT m.chat_id, c.kind, c.last_seq, c.members_version, m.role, m.read_seq,
+            SELECT m.chat_id, c.kind, c.last_seq, c.members_version, m.role, m.read_seq, m.muted_until,
                 u.id AS user_id, u.login, u.first_name, u.last_name, u.display_name, u.avatar_url,
                 {database.epoch_sql} AS epoch
             FROM {database.pairs_table()} JOIN memberships m ON m.chat_id = p.a AND m.user_id = p.b
@@ -302,7 +303,7 @@ class Chats:
         async with self._database.transaction() as client:
             room = await _locked(chat_id, actor_id)
             owner_id = await settle_owner(room)
-            if actor_id is not None and actor_id not in (owner_id, user_id):
+            if actor_id != user_id and not await may_moderate(chat_id, actor_id, user_id, owner_id):
                 raise NotAllowed
             pair = [chat_id, user_id]
             removed = await client.execute_query_dict(self._database.dialect(_REMOVE), pair) if is_id(user_id) else []

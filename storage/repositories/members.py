@@ -54,9 +54,9 @@ async def find_people(members: Sequence[NewMember]) -> list[Person | None]:
 
 
 _ROLES: dict[ChatKind, tuple[Role, ...]] = {
-    ChatKind.GROUP: (Role.MEMBER,),
+    ChatKind.GROUP: (Role.MEMBER, Role.MODERATOR, Role.READER),
     ChatKind.DIRECT: (Role.MEMBER,),
-    ChatKind.PUBLIC: (Role.MEMBER,),
+    ChatKind.PUBLIC: (Role.MEMBER, Role.MODERATOR, Role.READER),
     ChatKind.SERVICE: (Role.MASTER, Role.CLIENT),
     ChatKind.SUPPORT: (Role.SUPPORT, Role.CLIENT),
 }
@@ -72,6 +72,8 @@ def role_in(kind: ChatKind, wanted: Role | None, taken: Collection[Role]) -> Rol
     """
     if (roles := _ROLES.get(kind)) is None:
         raise InvalidMembers(f"a {kind} is made by its name and has no members")
+    if wanted is None and roles[0] is Role.MEMBER:
+        return Role.MEMBER
     if wanted is None:
         return next((role for role in roles if role not in taken), roles[-1])
     if wanted not in roles:

@@ -39,6 +39,9 @@ async def settle_owner(room: ChatRoom) -> int | None:
 
 
 async def set_owner(room: ChatRoom, user_id: int) -> None:
-    """Make a member the owner; call it in the transaction that holds the lock of the chat."""
+    """Make a member the owner, who is neither muted nor a reader; call it under the lock of the chat."""
     room.creator_id = user_id
     await ChatRoom.filter(id=room.id).update(creator_id=user_id)
+    place = Membership.filter(chat_id=room.id, user_id=user_id)
+    await place.update(muted_until=0)
+    await place.filter(role=Role.READER).update(role=Role.MEMBER)

@@ -187,6 +187,9 @@ async def cause_chat_events(world: World) -> set[Event]:
     place = {"chat_id": public, "user_id": bob.id}
     await world.record(Event.MEMBER_ADDED, result="ok", actor=actor, role="member", **place)
     assert (await world.call("POST", members, {"user_id": bob.id}, **ann.headers)).status_code == 200  # no change
+    changed = await world.call("PATCH", f"{members}/{bob.id}", {"role": "reader"}, **ann.headers)
+    assert changed.status_code == 200
+    await world.record(Event.MEMBER_CHANGED, result="ok", actor=actor, role="reader", **place)
     assert (await world.call("DELETE", f"{members}/{ann.id}", **bob.headers)).status_code == 403
     denied = {"chat_id": public, "user_id": ann.id}
     await world.record(Event.MEMBER_REMOVED, result="denied", actor=f"user:{bob.id}", **denied)
@@ -201,7 +204,7 @@ async def cause_chat_events(world: World) -> set[Event]:
     await world.record(Event.OWNER_CHANGED, result="ok", actor=actor, **place)
     assert len(await world.records(event="member_added")) == 2
     await moderate(world, public, ann)
-    changes = {Event.MEMBER_ADDED, Event.MEMBER_REMOVED, Event.BAR_LIFTED, Event.OWNER_CHANGED}
+    changes = {Event.MEMBER_CHANGED, Event.MEMBER_ADDED, Event.MEMBER_REMOVED, Event.BAR_LIFTED, Event.OWNER_CHANGED}
     return {Event.CHAT_CREATED, Event.CHAT_CHANGED, Event.CHAT_REMOVED, Event.MESSAGE_MODERATED} | changes
 
 

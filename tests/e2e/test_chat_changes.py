@@ -42,8 +42,9 @@ async def test_change_reaches_sockets_of_both_nodes_within_a_second(cluster: Clu
     change(cluster, ann, chat, title="New", data={"a": 1})
     change(cluster, ann, service, title="New")
     expected = {"type": "chat_changed", "chat_id": chat, "title": "New", "key": None, "data": {"a": 1}}
+    expected |= {"retention_days": None, "frozen": False, "slow_mode_s": 0}
     for client in (*clients, *phones, subscribed):
-        assert expected | {"retention_days": None} == await client.next("chat_changed", lambda f: f["chat_id"] == chat)
+        assert expected == await client.next("chat_changed", lambda f: f["chat_id"] == chat)
     assert time.monotonic() - started < 5
     for phone in phones:
         await phone.next("chat_changed", lambda frame: frame["chat_id"] == service)

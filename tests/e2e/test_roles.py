@@ -50,6 +50,9 @@ BODIES: dict[str, Any] = {
     "POST /api/v1/chats": {"kind": "group"},
     "POST /api/v1/chats (service or support)": {"kind": "support"},
     "PATCH /api/v1/chats/{chat_id}": {"title": "new"},
+    "PATCH /api/v1/chats/{chat_id} (frozen, slow_mode_s)": {"slow_mode_s": 0},
+    "PATCH /api/v1/chats/{chat_id}/members/{user_id}": {"role": "reader"},
+    "PATCH /api/v1/chats/{chat_id}/members/{user_id} (muted_until)": {"muted_until": None},
     "POST /api/v1/chats/{chat_id}/messages": {"text": "hi"},
     "POST /api/v1/messages": {"items": [{"chat_id": 1, "text": "hi", "client_msg_id": "b"}]},
     "PATCH /api/v1/chats/{chat_id}/messages/{message_id}": {"text": "new"},
@@ -71,7 +74,8 @@ QUERIES = {"GET /api/v1/users": {"ids": "1"}}
 KINDS = {Party.VISITOR: ChatKind.PUBLIC, Party.ANONYMOUS: ChatKind.PUBLIC, Party.GUEST: ChatKind.PUBLIC}
 KINDS |= {Party.MASTER: ChatKind.SERVICE, Party.SUPPORT: ChatKind.SUPPORT, Party.CLIENT: ChatKind.SERVICE}
 ROLES = {Party.MASTER: Role.MASTER, Party.SUPPORT: Role.SUPPORT, Party.CLIENT: Role.CLIENT}
-MEMBERS = {Party.MEMBER, Party.MASTER, Party.SUPPORT, Party.CLIENT}
+ROLES |= {Party.MODERATOR: Role.MODERATOR, Party.READER: Role.READER}
+MEMBERS = {Party.MEMBER, Party.MASTER, Party.SUPPORT, Party.CLIENT, Party.MODERATOR, Party.READER}
 
 
 @dataclass(frozen=True)
@@ -136,7 +140,8 @@ class Node:
                 case.chat_id,
                 user.id,
             )
-        message_id = await self.message_id(case, headers) if "{message_id}" in path else 0
+        author = case.member.headers if "(anyone's)" in name else headers
+        message_id = await self.message_id(case, author) if "{message_id}" in path else 0
         url = path.format(
             chat_id=case.chat_id, user_id=user.id, client_id="c", message_id=message_id, sub="u7", key="x"
         )

@@ -9,7 +9,7 @@ from starlette.routing import BaseRoute
 
 from gateway.api.chat_access import Actor, Actors, see_chat
 from gateway.api.schemas import answer
-from gateway.http.problems import forbidden, too_many_commands
+from gateway.http.problems import forbidden, refused, too_many_commands
 from gateway.interfaces.membership import Memberships
 from gateway.protocol.commands import MarkRead, SetTyping
 from gateway.protocol.ids import MAX_ID
@@ -17,7 +17,7 @@ from gateway.sessions.command_limits import CommandLimits
 from httpapi.body import read_json
 from httpapi.operation import Audience, Scope, operation
 from httpapi.resource import api_resource
-from storage.records import Person
+from storage.records import Person, Refusal
 
 NO_CONNECTION = ""
 """The connection id of a read over HTTP: all of the user's sockets are notified."""
@@ -115,18 +115,20 @@ class ChatActivityRoutes:
         chat_id = await self._actors.chat_id(request)
         body = await read_json(request, TypingBody)
         self._limit(actor, SetTyping(body.is_typing))
-        await self._last_seq(chat_id, person)
+        await self._last_seq(chat_id, person, writes=True)
         self._activity.publish_typing(chat_id, person, body.is_typing)
         return Response(status_code=204)
 
-    async def _last_seq(self, chat_id: int, person: Person) -> int:
-        """The last seq of a chat of which this user is a member.
+    async def _last_seq(self, chat_id: int, person: Person, *, writes: bool = False) -> int:
+        """The last seq of a chat of which this user is a member, and no reader if it `writes`.
 
         Raises: Problem (403, 404), StorageUnavailable.
         """
         access = await see_chat(self._membership, chat_id, person.id)
         if not access.is_member:
             raise forbidden("You are not a member of this chat.")
+        if writes and access.is_reader:
+            raise refused(Refusal.READER)
         return access.last_seq
 
     def _limit(self, actor: Actor, command: MarkRead | SetTyping) -> None:

@@ -11,6 +11,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute
 
 from gateway.api.chat_access import Actor, Actors, see_chat
+from gateway.api.chats.member_roles import MemberRoleRoutes
 from gateway.api.schemas import MemberList, MemberObject, answer, member_object
 from gateway.authentication.credential_resolver import IdentityStore
 from gateway.authentication.represented_users import MAX_SUBJECT
@@ -97,7 +98,9 @@ class MemberRoutes:
         policy: ChatPolicy,
         membership: Memberships,
         listener: MembershipListener,
+        roles: MemberRoleRoutes,
     ) -> None:
+        self._roles = roles
         self._actors = actors
         self._names = names
         self._policy = policy
@@ -108,7 +111,7 @@ class MemberRoutes:
         """The routes."""
         return [
             api_resource("/api/v1/chats/{chat_id}/members", GET=self._list, POST=self._add),
-            api_resource("/api/v1/chats/{chat_id}/members/{user_id}", DELETE=self._remove),
+            api_resource("/api/v1/chats/{chat_id}/members/{user_id}", PATCH=self._roles.change, DELETE=self._remove),
             api_resource("/api/v1/chats/{chat_id}/bars/{user_id}", DELETE=self._lift_bar),
             api_resource("/api/v1/chats/{chat_id}/owner", PUT=self._hand_over),
         ]
@@ -176,11 +179,12 @@ class MemberRoutes:
         return answer(member_object(member), HTTPStatus.CREATED if is_new else HTTPStatus.OK)
 
     @operation(
-        "Remove a member. The owner and services may remove anyone; members may remove themselves.",
+        "Remove a member. The owner, moderators and services may remove others; members may remove themselves.",
         Audience.USER_OR_SERVICE,
         {204: None},
         {403: "forbidden", 404: "not_found", 409: "conflict"},
-        details="The member can no longer send at once, and receives nothing after at most 5 s, on every node. When "
+        details="Moderators may not remove the owner nor each other. "
+        "The member can no longer send at once, and receives nothing after at most 5 s, on every node. When "
         "the owner leaves, the oldest member becomes the owner (in service and support chats, a client only if no "
         "other member is left). A member whom someone else removes from a public chat may not join it again until the "
         "bar is lifted.",

@@ -25,6 +25,7 @@ logger = logging.getLogger("gateway.http")
 
 TITLE: Final = Meta(max_length=200, pattern=r"^[^\x00]*$")
 MAX_RETENTION_DAYS: Final = 36_500
+MAX_SLOW_MODE_S: Final = 86_400
 
 
 class ChatChangeListener(Protocol):
@@ -48,6 +49,8 @@ class ChatChangeBody(Struct, forbid_unknown_fields=True):
 
     title: Annotated[str, TITLE] | UnsetType = UNSET
     data: dict[str, Any] | UnsetType | None = UNSET
+    frozen: bool | UnsetType = UNSET
+    slow_mode_s: Annotated[int, Meta(ge=0, le=MAX_SLOW_MODE_S)] | UnsetType = UNSET
     retention_days: Annotated[int, Meta(ge=1, le=MAX_RETENTION_DAYS)] | UnsetType | None = UNSET
 
     def columns(self) -> dict[str, str | int | None]:
@@ -60,6 +63,10 @@ class ChatChangeBody(Struct, forbid_unknown_fields=True):
             columns["title"] = checked_title(self.title)
         if self.data is not UNSET:
             columns["data"] = checked_data(self.data)
+        if self.frozen is not UNSET:
+            columns["is_frozen"] = self.frozen
+        if self.slow_mode_s is not UNSET:
+            columns["slow_mode_s"] = self.slow_mode_s
         if self.retention_days is not UNSET:
             columns["retention_days"] = self.retention_days
         return columns
@@ -114,15 +121,17 @@ class OneChatRoutes:
         return answer(shown)
 
     @operation(
-        "Change the title, data or retention of a chat; only the owner and services may.",
+        "Change the title, data or rules of a chat.",
         Audience.USER_OR_SERVICE,
         {200: ChatObject},
         {403: "forbidden", 404: "not_found"},
         body=ChatChangeBody,
         example={"title": "Friends and family"},
-        details="Fields that are left out stay as they are; `data` is replaced as a whole, null removes it. Every "
-        "member who is connected receives `chat_changed`. `retention_days` is the number of days after which messages "
-        "of this chat are deleted, null for that of all chats. A direct chat is changed by services only.",
+        details="The owner and services may; moderators may change `frozen` and `slow_mode_s`. Fields that are left "
+        "out stay as they are; `data` is replaced as a whole, null removes it. Every member who is connected receives "
+        "`chat_changed`. `retention_days` is the number of days after which messages of this chat are deleted, null "
+        "for that of all chats. In a `frozen` chat only the owner, moderators and services write; with `slow_mode_s` "
+        "other members send at most one message in so many seconds. A direct chat is changed by services only.",
         scope=Scope.CHATS,
     )
     async def _change(self, request: Request) -> Response:

@@ -23,6 +23,8 @@ class Party(StrEnum):
     CLIENT = "client"
     MASTER = "master"
     SUPPORT = "support"
+    MODERATOR = "moderator"
+    READER = "reader"
     OWNER = "owner"
     STAFF = "staff"
 
@@ -36,7 +38,9 @@ class Rule:
     for_users: bool = False
 
 
-_MEMBERS: Final = frozenset({Party.MEMBER, Party.CLIENT, Party.MASTER, Party.SUPPORT, Party.OWNER})
+_WRITERS: Final = frozenset({Party.MEMBER, Party.CLIENT, Party.MASTER, Party.SUPPORT, Party.MODERATOR, Party.OWNER})
+_MEMBERS: Final = _WRITERS | {Party.READER}
+_MODERATORS: Final = frozenset({Party.MODERATOR, Party.OWNER})
 _READERS: Final = _MEMBERS | {Party.VISITOR}
 _OWNER: Final = frozenset({Party.OWNER})
 _STAFF: Final = frozenset({Party.STAFF})
@@ -52,25 +56,29 @@ HTTP: Final[Mapping[str, Rule]] = {
     "GET /api/v1/unread": Rule(USERS, Scope.CHATS, for_users=True),
     "GET /api/v1/chats/{chat_id}": Rule(_READERS, Scope.CHATS),
     "PATCH /api/v1/chats/{chat_id}": Rule(_OWNER, Scope.CHATS),
+    "PATCH /api/v1/chats/{chat_id} (frozen, slow_mode_s)": Rule(_MODERATORS, Scope.CHATS),
     "DELETE /api/v1/chats/{chat_id}": Rule(_OWNER, Scope.CHATS),
     "GET /api/v1/chats/{chat_id}/members": Rule(_MEMBERS, Scope.CHATS),
     "POST /api/v1/chats/{chat_id}/members": Rule(_OWNER, Scope.CHATS),
-    "DELETE /api/v1/chats/{chat_id}/members/{user_id}": Rule(_OWNER, Scope.CHATS),
+    "PATCH /api/v1/chats/{chat_id}/members/{user_id}": Rule(_OWNER, Scope.CHATS),
+    "PATCH /api/v1/chats/{chat_id}/members/{user_id} (muted_until)": Rule(_MODERATORS, Scope.CHATS),
+    "DELETE /api/v1/chats/{chat_id}/members/{user_id}": Rule(_MODERATORS, Scope.CHATS),
     "DELETE /api/v1/chats/{chat_id}/members/{user_id} (oneself)": Rule(_MEMBERS),
     "DELETE /api/v1/chats/{chat_id}/bars/{user_id}": Rule(_OWNER, Scope.CHATS),
     "PUT /api/v1/chats/{chat_id}/owner": Rule(_OWNER, Scope.CHATS),
     "GET /api/v1/chats/{chat_id}/messages": Rule(_READERS, Scope.MESSAGES),
-    "POST /api/v1/chats/{chat_id}/messages": Rule(_MEMBERS, Scope.MESSAGES),
+    "POST /api/v1/chats/{chat_id}/messages": Rule(_WRITERS, Scope.MESSAGES),
     "POST /api/v1/messages": Rule(_NO_ONE, Scope.MESSAGES),
-    "PATCH /api/v1/chats/{chat_id}/messages/{message_id}": Rule(_MEMBERS, Scope.MESSAGES),
-    "DELETE /api/v1/chats/{chat_id}/messages/{message_id}": Rule(_MEMBERS, Scope.MESSAGES),
-    "PUT /api/v1/chats/{chat_id}/messages/{message_id}/reactions/{key}": Rule(_MEMBERS, Scope.MESSAGES, for_users=True),
+    "PATCH /api/v1/chats/{chat_id}/messages/{message_id}": Rule(_WRITERS, Scope.MESSAGES),
+    "DELETE /api/v1/chats/{chat_id}/messages/{message_id}": Rule(_WRITERS, Scope.MESSAGES),
+    "DELETE /api/v1/chats/{chat_id}/messages/{message_id} (anyone's)": Rule(_MODERATORS, Scope.MESSAGES),
+    "PUT /api/v1/chats/{chat_id}/messages/{message_id}/reactions/{key}": Rule(_WRITERS, Scope.MESSAGES, for_users=True),
     "DELETE /api/v1/chats/{chat_id}/messages/{message_id}/reactions/{key}": Rule(
-        _MEMBERS, Scope.MESSAGES, for_users=True
+        _WRITERS, Scope.MESSAGES, for_users=True
     ),
     "PATCH /api/v1/chats/{chat_id}/me": Rule(_MEMBERS, Scope.CHATS, for_users=True),
     "POST /api/v1/chats/{chat_id}/read": Rule(_MEMBERS, Scope.MESSAGES, for_users=True),
-    "POST /api/v1/chats/{chat_id}/typing": Rule(_MEMBERS, Scope.MESSAGES, for_users=True),
+    "POST /api/v1/chats/{chat_id}/typing": Rule(_WRITERS, Scope.MESSAGES, for_users=True),
     "GET /api/v1/chats/{chat_id}/presence": Rule(_READERS, Scope.CHATS),
     "POST /api/v1/commands": Rule(USERS, Scope.MESSAGES, for_users=True),
     "GET /api/v1/me": Rule(USERS),
@@ -140,16 +148,17 @@ COMMANDS: Final[Mapping[str, Rule]] = {
     "refresh": Rule(USERS),
     "subscribe": Rule(_READERS | {Party.ANONYMOUS, Party.GUEST}),
     "unsubscribe": Rule(_ANYONE),
-    "message": Rule(_MEMBERS),
-    "edit_message": Rule(_MEMBERS),
-    "delete_message": Rule(_MEMBERS),
-    "react": Rule(_MEMBERS),
+    "message": Rule(_WRITERS),
+    "edit_message": Rule(_WRITERS),
+    "delete_message": Rule(_WRITERS),
+    "react": Rule(_WRITERS),
     "history": Rule(_READERS),
     "presence": Rule(_READERS),
-    "typing": Rule(_MEMBERS),
+    "typing": Rule(_WRITERS),
     "read_messages": Rule(_MEMBERS),
 }
 """By the `type` of a native command; an anonymous client or a guest is a visitor without a name.
 
-Users edit and delete their own messages and remove their own reactions only; a service as itself any message.
+Users edit and delete their own messages and remove their own reactions only; moderators and the owner of a chat
+delete any message, a service as itself changes any. A reader may still delete what it wrote before.
 """

@@ -14,6 +14,8 @@ from typing import Final
 from storage.database.database import Database
 from storage.errors import InvalidMembers, NotAllowed, StorageUnavailable
 from storage.models import ChatKey, ChatRemoval, ChatRoom
+from storage.outbox.chat_notes import ChatNotes
+from storage.outbox_records import NOTHING_WANTED, Wanted
 from storage.records import SYSTEM, ChatKind
 from storage.repositories.chat_setup.lock import locked_chat
 from storage.repositories.owners import settle_owner
@@ -30,7 +32,7 @@ KEPT_S: Final = 600
 MAX_READ: Final = 10_000
 LOG_BATCH: Final = 250
 """Fewer, since their reactions go with them."""
-TABLES: Final = ("memberships", "former_members", "bars", "chat_log")
+TABLES: Final = ("memberships", "former_members", "bars", "mentions", "chat_log")
 """Everything with a `chat_id` that goes with a chat; a test finds tables that are missing here."""
 
 _CLAIM: Final = """
@@ -55,11 +57,13 @@ class ChatRemovals:
     def __init__(
         self,
         database: Database,
+        wanted: Wanted = NOTHING_WANTED,
         on_deleted: Callable[[int], None] = lambda _: None,
         now: Callable[[], float] = time.time,
     ) -> None:
-        """`on_deleted` is called with the number of rows of each batch."""
+        """`wanted` is what removals write to the outbox; `on_deleted` gets the number of rows of each batch."""
         self._database = database
+        self._notes = ChatNotes(database, wanted)
         self._on_deleted = on_deleted
         self._now = now
         self._due = asyncio.Event()
@@ -84,6 +88,7 @@ class ChatRemovals:
             freed = {"direct_key": None, "created_by": None, "creator_id": SYSTEM.id}
             await ChatRoom.filter(id=chat_id).update(is_removed=True, **freed)
             await ChatKey.filter(chat_id=chat_id).delete()
+            await self._notes.removed(client, chat_id, room.last_seq, actor_id)
             await ChatRemoval.create(chat_id=chat_id, removed_at=int(self._now()))
             await client.execute_query(self._database.dialect(self._parts["memberships"]), [chat_id])
         self._due.set()

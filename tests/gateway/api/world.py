@@ -18,6 +18,7 @@ from gateway.api.chats.activity import ChatActivityRoutes
 from gateway.api.chats.arrangement import ArrangementRoutes
 from gateway.api.chats.chats import ChatRoutes
 from gateway.api.chats.lists import ChatListRoutes
+from gateway.api.chats.member_roles import MemberRoleRoutes
 from gateway.api.chats.members import MemberRoutes, NamedMembers
 from gateway.api.chats.one_chat import OneChatRoutes
 from gateway.api.chats.presence import PresenceRoutes
@@ -57,6 +58,7 @@ from storage.repositories.auth.keys import SigningKeys
 from storage.repositories.chat_lists import StoredChatLists
 from storage.repositories.chat_setup.details import ChatDetailsRepository
 from storage.repositories.chat_setup.removals import ChatRemovals
+from storage.repositories.chat_setup.roles import StoredRoles
 from storage.repositories.chats import Chats
 from storage.repositories.contacts import ContactRepository
 from storage.repositories.identities import Identities
@@ -109,6 +111,7 @@ class FakeNode:
         self.is_limited = True
         self.changed: list[int] = []
         self.removed: list[int] = []
+        self.roles: list[tuple[int, int, str, bool]] = []
 
     async def post(self, event: NewEvent, *, is_limited: bool = True) -> Outcome | RateLimited:
         self.is_limited = is_limited
@@ -139,6 +142,9 @@ class FakeNode:
 
     def chat_changed(self, chat_id: int) -> None:
         self.changed.append(chat_id)
+
+    def member_changed(self, chat_id: int, user_id: int, role: str, muted_until: int) -> None:
+        self.roles.append((chat_id, user_id, role, bool(muted_until)))
 
     def chat_removed(self, chat_id: int) -> None:
         self.removed.append(chat_id)
@@ -287,7 +293,9 @@ async def open_world(
                 ChatListRoutes(actors, chats, StoredChatLists(database), reads),
             ).routes(),
             *OneChatRoutes(actors, chats, ChatDetailsRepository(database), node, ChatRemovals(database), node).routes(),
-            *MemberRoutes(actors, names, policy, chats, node).routes(),
+            *MemberRoutes(
+                actors, names, policy, chats, node, MemberRoleRoutes(actors, chats, StoredRoles(database), node)
+            ).routes(),
             *PeopleRoutes(identity, service_keys, contacts, staff).routes(),
             *MessageRoutes(actors, chats, history, node, metrics.clients, MAX_TEXT, reads).routes(),
             *ReactionRoutes(actors, chats, node, metrics.clients).routes(),

@@ -16,7 +16,15 @@ from gateway.dialects.room import RoomDialect
 from gateway.dialects.service import ServiceDialect
 from gateway.protocol.codes import ErrorCode
 from gateway.protocol.commands import Ping, SendMessage
-from gateway.protocol.pushes import ChatChanged, MessagesRead, PresenceChange, PresenceCount, Push, Typing
+from gateway.protocol.pushes import (
+    ChatChanged,
+    MemberChanged,
+    MessagesRead,
+    PresenceChange,
+    PresenceCount,
+    Push,
+    Typing,
+)
 from gateway.protocol.replies import (
     CaughtUp,
     ChatActivity,
@@ -71,6 +79,8 @@ PUSHES: tuple[Push, ...] = (
     PresenceChange(5, 1, "ann", "leave", 2),
     PresenceCount(5, 51),
     CHANGED,
+    MemberChanged(5, 1, "reader", 0),
+    MemberChanged(5, 1, "member", 1_700_000_000),
 )
 ERRORS = tuple(ErrorReply(code, "No", retry_after_s) for code in ErrorCode for retry_after_s in (None, 1.5))
 ANSWERS: tuple[Reply, ...] = (

@@ -198,6 +198,8 @@ def test_binary_frame_is_invalid_json():
                 "title": "Lunch",
                 "key": "order-7",
                 "data": {"a": [1.0]},
+                "frozen": False,
+                "slow_mode_s": 0,
                 "retention_days": 30,
             },
         ),

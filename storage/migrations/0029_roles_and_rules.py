@@ -1,0 +1,62 @@
+"""Roles, mutes and rules of chats, which the commit function checks."""
+
+from typing import Any
+
+from tortoise import fields, migrations
+from tortoise.migrations import operations as ops
+from tortoise.migrations.schema_editor.base import BaseSchemaEditor
+from tortoise.migrations.schema_generator.state import State
+from tortoise.migrations.schema_generator.state_apps import StateApps
+
+from storage.log.commit_postgres import create_function
+from storage.records import Role
+
+
+class DescribeField(ops.AlterField):
+    """What the field says of itself is all that changes; for an AlterField, SQLite would make the whole table anew."""
+
+    async def database_forward(
+        self, app_label: str, old_state: State, new_state: State, state_editor: BaseSchemaEditor | None = None
+    ) -> None:
+        pass
+
+    async def database_backward(
+        self, app_label: str, old_state: State, new_state: State, state_editor: BaseSchemaEditor | None = None
+    ) -> None:
+        pass
+
+
+async def keep_function(apps: StateApps, editor: BaseSchemaEditor) -> None:
+    """Nodes of the version before can call this one."""
+
+
+def _flag() -> Any:
+    return fields.BooleanField(default=False, db_default=False)
+
+
+def _number() -> Any:
+    return fields.BigIntField(default=0, db_default=0)
+
+
+class Migration(migrations.Migration):
+    dependencies = [("storage", "0028_blocked_reactions"), ("storage", "0028_user_erasures")]
+
+    operations = [
+        ops.AddField(model_name="ChatRoom", name="is_frozen", field=_flag()),
+        ops.AddField(model_name="ChatRoom", name="slow_mode_s", field=fields.IntField(default=0, db_default=0)),
+        ops.AddField(model_name="Membership", name="muted_until", field=_number()),
+        ops.AddField(model_name="Membership", name="last_sent_at", field=_number()),
+        ops.AddField(model_name="Membership", name="is_blocked", field=_flag()),
+        DescribeField(
+            model_name="Membership",
+            name="role",
+            field=fields.CharEnumField(
+                default=Role.MEMBER,
+                description="MEMBER: member\nMODERATOR: moderator\nREADER: reader\nMASTER: master\nCLIENT: client\n"
+                "SUPPORT: support",
+                enum_type=Role,
+                max_length=16,
+            ),
+        ),
+        ops.RunPython(create_function, keep_function),
+    ]
