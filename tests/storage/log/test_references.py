@@ -2,7 +2,7 @@
 
 from msgspec.structs import replace
 
-from storage.log.commit import QUOTED, digest_of
+from storage.log.commit import QUOTED, SNAPSHOTS, digest_of
 from storage.log.event_ranges import EventRanges
 from storage.records import ChatEvent, Committed, EventKind, NewEvent, NewMember, Person, Refusal, RepliedTo
 from storage.repositories.chat_lists import StoredChatLists
@@ -74,6 +74,24 @@ async def test_deleted_text_remains_in_no_reply(node: Node) -> None:
         replace(first, reply_to=empty), duplicate=True
     )
     assert [row["text"] for row in await node.database.fetch("SELECT text FROM replies")] == ["", ""]
+
+
+async def test_late_replies_keep_no_copy_of_their_target(node: Node) -> None:
+    """So that the deletion of a message with any number of replies changes a thousand of them."""
+    target, bob = await asked(node)
+    await node.say(reply(target, bob))
+    await node.database.write("UPDATE chat_log SET reply_count = $1 WHERE id = $2", SNAPSHOTS, target.message_id)
+    late = await node.say(reply(target, bob))
+    assert late.reply_to == RepliedTo(target.message_id, target.sender, "lunch?")
+    assert [row["text"] for row in await node.database.fetch("SELECT text FROM replies ORDER BY seq")] == [
+        "lunch?",
+        None,
+    ]
+    await node.say(edit(target, "dinner?"))
+    quoted = [e.reply_to.text for e in await node.history(target.chat_id) if e.reply_to is not None]
+    assert quoted == ["lunch?", "dinner?"]
+    await node.say(deletion(target))
+    assert [e.reply_to.text for e in await node.history(target.chat_id) if e.reply_to is not None] == ["", ""]
 
 
 async def test_retried_reply_counts_once(node: Node, other_node: Node) -> None:
