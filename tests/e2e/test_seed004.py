@@ -100,6 +100,26 @@ async def test_seed_class_in_two_node_processes_chats_over_balancer(
         await talk(alice, bob)
 
 
+async def test_seed_class_goes_on_after_a_reaction(chromium: Browser, system: Any, tmp_path: Path) -> None:
+    context = await chromium.new_context()
+    token = await register(context, system.url, "alice")
+    await register(context, system.url, "bob")
+    chat_id = await new_chat(context, system.url, "bob", token)
+    headers = {"Authorization": f"Bearer {token}"}
+    async with (
+        node_chat_websocket(system.url.replace("http", "ws", 1), chat_id, token, tmp_path) as alice,
+        httpx.AsyncClient(base_url=f"{system.url}/api/v1/chats/{chat_id}/messages", headers=headers) as http,
+    ):
+        await alice.connect()
+        await alice.send_message("one")
+        message = await alice.next("displayMessage")
+        (await http.put(f"/{message['id']}/reactions/%F0%9F%91%8D")).raise_for_status()
+        await alice.send_message("two")
+        assert (await alice.next("displayMessage"))["seq"] == 3
+        assert [event for event, _ in alice.events if event == "error"] == []
+        await alice.disconnect()
+
+
 async def enter(http: httpx.AsyncClient, login: str, first_name: str, last_name: str) -> tuple[int, dict[str, str]]:
     """A new user's id and header."""
     account = {"login": login, "password": PASSWORD, "first_name": first_name, "last_name": last_name}
