@@ -34,6 +34,7 @@ from gateway.api.room_messages import RoomMessageRoutes
 from gateway.api.transcripts import TranscriptRoutes
 from gateway.api.users.clients import ClientRoutes
 from gateway.api.users.erasure import ErasureRoutes
+from gateway.api.users.export import ExportRoutes
 from gateway.api.users.people import PeopleRoutes
 from gateway.api.users.sessions import UserSessionRoutes
 from gateway.api.users.users import UserRoutes
@@ -245,6 +246,7 @@ def build(
         *PeopleRoutes(identity, service_keys, opened.contacts, opened.staff).routes(),
         *UserRoutes(identity, service_keys, profiles, identities, settings.jwt_issuer, erasure.erase).routes(),
         *erasure.routes(),
+        *ExportRoutes(identity, service_keys, profiles, opened.exports).routes(),
         *MessageRoutes(
             actors,
             opened.members,

@@ -76,6 +76,7 @@ from storage.repositories.revocations import Revocations
 from storage.repositories.rooms import RoomRepository
 from storage.repositories.staff import StaffRepository
 from storage.repositories.users.erasures import Erasures
+from storage.repositories.users.exports import Exports
 
 if TYPE_CHECKING:
     from gateway.rabbitmq.queue import DurableQueue
@@ -99,6 +100,7 @@ class OpenNode:
     member_changes: MemberChanges
     chat_upkeep: ChatUpkeep
     erasures: Erasures
+    exports: Exports
     on_erasure: Callable[[], None]
     """To call when a user's erasure was requested here."""
     revocation_log: RevocationLog
@@ -316,6 +318,7 @@ async def open_node(
             member_changes=member_changes,
             chat_upkeep=ChatUpkeep(chat_setup, chat_changes, removals, removed_chats, StoredRoles(database, wanted)),
             erasures=Erasures(database),
+            exports=Exports(database),
             on_erasure=on_erasure,
             revocation_log=revocation_log,
             revocation_list=revocation_list,

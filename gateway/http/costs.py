@@ -52,6 +52,8 @@ COSTS: Final[Mapping[str, Cost]] = {
     "PUT /api/v1/users/sub:{sub}": Cost.REQUEST,
     "PATCH /api/v1/users/{user_id}": Cost.REQUEST,
     "DELETE /api/v1/users/{user_id}": Cost.REQUEST,
+    "GET /api/v1/me/export": Cost.LIST,
+    "GET /api/v1/users/{user_id}/export": Cost.LIST,
     "GET /api/v1/users/{user_id}/erasure": Cost.REQUEST,
     "GET /api/v1/audit": Cost.LIST,
     "GET /api/v1/webhooks": Cost.LIST,

@@ -17,7 +17,7 @@ from tests.e2e.system import System, run_system
 KEY = "a service key of the fuzz test"
 PASSWORD = "a long enough passphrase"
 SETTINGS = {"SERVICE_KEYS": KEY, "MESSAGES_PER_MINUTE": "0"}
-ENDING_SESSIONS = r"/(logout|revoke|ban|disconnect)$"
+ENDING_SESSIONS = r"/(logout|revoke|ban|disconnect|users/\{user_id\})$"
 """Operations that may end the session of the caller; they are called last."""
 GUARDED = r"/(password|totp)(/|$)"
 """Operations that need a password or a token which no document contains: here they are refused throughout."""

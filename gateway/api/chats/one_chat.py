@@ -129,9 +129,10 @@ class OneChatRoutes:
         example={"title": "Friends and family"},
         details="The owner and services may; moderators may change `frozen` and `slow_mode_s`. Fields that are left "
         "out stay as they are; `data` is replaced as a whole, null removes it. Every member who is connected receives "
-        "`chat_changed`. `retention_days` is the number of days after which messages of this chat are deleted, null "
-        "for that of all chats. In a `frozen` chat only the owner, moderators and services write; with `slow_mode_s` "
-        "other members send at most one message in so many seconds. A direct chat is changed by services only.",
+        "`chat_changed`. `retention_days` is the number of days for which messages of this chat are to be kept, null "
+        "for that of all chats; nothing is deleted by it yet. In a `frozen` chat only the owner, moderators and "
+        "services write; with `slow_mode_s` other members send at most one message in so many seconds. "
+        "A direct chat is changed by services only.",
         scope=Scope.CHATS,
     )
     async def _change(self, request: Request) -> Response:

@@ -155,7 +155,7 @@ class UserRoutes:
         if not found:
             raise not_found()
         expires_at = datetime.fromtimestamp(caller.credential.expires_at, UTC).replace(microsecond=0)
-        return answer(MeObject(**_profile_object(found[0]), expires_at=expires_at))
+        return answer(MeObject(**profile_object(found[0]), expires_at=expires_at))
 
     @operation(
         "Get users by their ids or by the external issuer's subjects.",
@@ -182,7 +182,7 @@ class UserRoutes:
             if None in numbers:
                 raise invalid_field("ids are numbers, by comma.")
             found = await self._profiles.by_ids([number for number in numbers if number is not None])
-        return answer(ProfileList(users=list(map(_profile_object, found))))
+        return answer(ProfileList(users=list(map(profile_object, found))))
 
     @operation(
         "Create or change a user of the external issuer.",
@@ -228,7 +228,7 @@ class UserRoutes:
         if profile is None:
             raise not_found()
         note(user_id=profile.person.id)
-        return _profile_object(profile)
+        return profile_object(profile)
 
     def _required_issuer(self) -> str:
         """Raises: Problem (409)."""
@@ -249,7 +249,8 @@ def _is_web_url(text: str) -> bool:
     return text.startswith(("https://", "http://")) and text.isprintable() and " " not in text
 
 
-def _profile_object(profile: Profile) -> ProfileObject:
+def profile_object(profile: Profile) -> ProfileObject:
+    """The user in the format of the API."""
     person = profile.person
     shown = ProfileObject(
         user_id=person.id,

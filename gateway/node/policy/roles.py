@@ -91,6 +91,8 @@ HTTP: Final[Mapping[str, Rule]] = {
     "PUT /api/v1/users/sub:{sub}": Rule(_NO_ONE, Scope.USERS),
     "PATCH /api/v1/users/{user_id}": Rule(_NO_ONE, Scope.USERS),
     "DELETE /api/v1/users/{user_id}": Rule(_NO_ONE, Scope.USERS),
+    "GET /api/v1/me/export": Rule(USERS),
+    "GET /api/v1/users/{user_id}/export": Rule(_NO_ONE, Scope.USERS),
     "GET /api/v1/users/{user_id}/erasure": Rule(_NO_ONE, Scope.USERS),
     "GET /api/v1/users/{user_id}/clients": Rule(_NO_ONE, Scope.USERS),
     "POST /api/v1/users/{user_id}/send": Rule(_NO_ONE, Scope.MESSAGES),

@@ -26,6 +26,7 @@ from gateway.api.message_batch import MessageBatchRoutes
 from gateway.api.messages import MessageRoutes
 from gateway.api.reactions import ReactionRoutes
 from gateway.api.users.erasure import ErasureRoutes
+from gateway.api.users.export import ExportRoutes
 from gateway.api.users.people import PeopleRoutes
 from gateway.api.users.users import UserRoutes
 from gateway.authentication.authenticator import Authenticator
@@ -65,6 +66,7 @@ from storage.repositories.identities import Identities
 from storage.repositories.profiles import Profiles
 from storage.repositories.staff import StaffRepository
 from storage.repositories.users.erasures import Erasures
+from storage.repositories.users.exports import Exports
 from tests.gateway.memory_tickets import MemoryTickets
 from tests.gateway.no_revocations import NoRevocations
 from tests.support.migrated import make_store
@@ -304,6 +306,7 @@ async def open_world(
             *ArrangementRoutes(actors, chats, StoredChatLists(database), node, command_limits).routes(),
             *UserRoutes(identity, service_keys, Profiles(database), identities, ISSUER, erasure.erase).routes(),
             *erasure.routes(),
+            *ExportRoutes(identity, service_keys, Profiles(database), Exports(database)).routes(),
             *PresenceRoutes(actors, chats, PresentPeople(presence, Profiles(database))).routes(),
         ]
         app = Edge(Starlette(routes=routes, exception_handlers=HANDLERS), NODE_ID, origins)
