@@ -3,7 +3,7 @@
 import time
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
-from typing import Annotated, Final, Protocol
+from typing import Annotated, Any, Final, Protocol
 
 from msgspec import Meta, Struct
 from starlette.requests import Request
@@ -11,12 +11,14 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute
 
 from gateway.api.chat_access import Actors
+from gateway.api.messages import MessageId
 from gateway.api.schemas import BatchResults, answer
 from gateway.dialects.chat import message_object
 from gateway.http.call_limits import count_requests
-from gateway.http.message_input import MessageData, MessageText, checked_data, checked_text
+from gateway.http.message_input import checked_data, checked_text
 from gateway.http.problems import Problem, invalid_field, refused
 from gateway.metrics.clients import ClientMetrics
+from gateway.protocol.commands import MAX_MENTIONS
 from gateway.protocol.ids import MAX_ID
 from gateway.protocol.validation import MAX_CLIENT_MSG_ID, check_client_msg_id
 from httpapi.audit.facts import note
@@ -45,9 +47,11 @@ class BatchItem(Struct, forbid_unknown_fields=True):
     """A message. `on_behalf_of` is a user's id, or `sub:` and a subject; without it the message is the system's."""
 
     chat_id: Annotated[int, Meta(ge=1, le=MAX_ID)]
-    client_msg_id: Annotated[str, Meta(extra_json_schema={"minLength": 1, "maxLength": MAX_CLIENT_MSG_ID})]
-    text: MessageText = None
-    data: MessageData = None
+    client_msg_id: Annotated[str, Meta(min_length=1, max_length=MAX_CLIENT_MSG_ID)]
+    text: str | None = None
+    data: dict[str, Any] | None = None
+    reply_to: MessageId | None = None
+    mentions: Annotated[list[MessageId], Meta(max_length=MAX_MENTIONS)] | None = None
     on_behalf_of: Annotated[int, Meta(ge=1, le=MAX_ID)] | str | None = None
 
 
@@ -138,4 +142,6 @@ class MessageBatchRoutes:
             text = checked_text(item.text, self._max_text_length, may_be_empty=data is not None) if has_text else ""
         except Problem as problem:
             return problem
-        return NewEvent(item.chat_id, sender, item.client_msg_id, EventKind.MESSAGE, text, data=data)
+        mentions = tuple(sorted(set(item.mentions or ())))
+        ids = item.chat_id, sender, item.client_msg_id
+        return NewEvent(*ids, EventKind.MESSAGE, text, data=data, reply_to=item.reply_to, mentions=mentions)

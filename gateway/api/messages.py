@@ -192,7 +192,7 @@ class MessageRoutes:
             reply_to=body.reply_to,
             mentions=tuple(sorted(set(body.mentions or ()))),
         )
-        counts = actor.service is None or request.headers.get(COUNT_LIMIT.name) == "true"
+        counts = actor.service is None or _counts(request)
         committed = await self._store(event, "message", started, is_limited=counts)
         return answer(message_object(committed.event), HTTPStatus.OK if committed.duplicate else HTTPStatus.CREATED)
 
@@ -303,3 +303,10 @@ def _note_moderation(committed: Committed) -> None:
     if event.by is not None and not committed.duplicate:
         note_event(Event.MESSAGE_MODERATED)
         note(user_id=event.sender.id, chat_id=event.chat_id, message_id=event.message_id)
+
+
+def _counts(request: Request) -> bool:
+    value = request.headers.get(COUNT_LIMIT.name, "false")
+    if value not in ("true", "false"):
+        raise invalid_field(f"{COUNT_LIMIT.name} is true or false.")
+    return value == "true"

@@ -4,13 +4,15 @@ from dataclasses import dataclass
 from typing import Final
 
 from gateway.interfaces.users.senders import Senders, Unrepresentable
-from gateway.rabbitmq.decoder import ChatMessage, DeadLetterReason, read_chat_message
+from gateway.rabbitmq.chat_message import ChatMessage, read_chat_message
+from gateway.rabbitmq.decoder import DeadLetterReason
 from storage.records import SYSTEM, EventKind, NewEvent, Person, Refusal
 
 _PASSING: Final = frozenset({Refusal.UNAVAILABLE, Refusal.NOT_STORABLE})
 _REASONS: Final = {
     Refusal.ID_REUSED: DeadLetterReason.ID_REUSED,
     Refusal.NOT_A_MEMBER: DeadLetterReason.NOT_A_MEMBER,
+    Refusal.NO_SUCH_TARGET: DeadLetterReason.NO_SUCH_TARGET,
 }
 
 
@@ -47,8 +49,16 @@ class _InChat:
         sender = await self.intake.sender(message.on_behalf_of)
         if isinstance(sender, DeadLetterReason):
             return sender
-        ids = message.chat_id, sender, message.client_msg_id
-        return NewEvent(*ids, EventKind.MESSAGE, message.text, data=message.data)
+        return NewEvent(
+            message.chat_id,
+            sender,
+            message.client_msg_id,
+            EventKind.MESSAGE,
+            message.text,
+            data=message.data,
+            reply_to=message.reply_to,
+            mentions=message.mentions,
+        )
 
     def reason(self, refusal: Refusal) -> DeadLetterReason | None:
         return None if refusal in _PASSING else _REASONS.get(refusal, DeadLetterReason.REJECTED)

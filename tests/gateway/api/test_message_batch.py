@@ -57,7 +57,6 @@ async def test_each_item_has_its_own_outcome(world: World, ann: User, eve: User)
         item(chat_id, "x" * 1001, "4"),
         item(chat_id, "one", "5"),
         item(chat_id, "other", "5"),
-        item(chat_id, "x", ""),
         item(chat_id, "x", "6", on_behalf_of=999_999),
         item(chat_id, "x", "7", on_behalf_of="nobody"),
         item(chat_id, "x", "8", data={"a": "x" * 5000}),
@@ -71,7 +70,6 @@ async def test_each_item_has_its_own_outcome(world: World, ann: User, eve: User)
         (422, "text_too_long"),
         (201, None),
         (409, "id_reused"),
-        (422, "invalid_field"),
         (404, "not_found"),
         (422, "invalid_field"),
         (422, "invalid_field"),
@@ -80,6 +78,16 @@ async def test_each_item_has_its_own_outcome(world: World, ann: User, eve: User)
     ]
     assert results[0]["message"]["sender"]["id"] == ann.id
     assert (results[-1]["message"]["text"], results[-1]["message"]["data"]) == ("", {"order": 7})
+
+
+async def test_items_reply_and_mention(world: World, ann: User) -> None:
+    chat_id = await world.chat(ann)
+    target = await world.say(ann, chat_id, "one")
+    reply = item(chat_id, reply_to=target, mentions=[ann.id, ann.id])
+    results = await post(world, reply, item(chat_id, client_msg_id="n", reply_to=target + 100))
+    assert statuses(results) == [(201, None), (422, "invalid_field")]
+    assert results[0]["message"]["reply_to"]["id"] == target
+    assert results[0]["message"]["mentions"] == [ann.id]
 
 
 async def test_users_are_named_by_subject(world: World, ann: User) -> None:
@@ -107,6 +115,10 @@ async def test_outage_is_the_outcome_of_each_item(world: World, ann: User) -> No
         {"items": [item(1)] * 501},
         {"items": [{"chat_id": 1, "text": "no id"}]},
         {"items": [item(0)]},
+        {"items": [item(1, "x", "")]},
+        {"items": [item(1, "x", "x" * 65)]},
+        {"items": [item(1, data=[])]},
+        {"items": [{"chat_id": 1, "text": 7, "client_msg_id": "m"}]},
         {"items": [item(1, colour="red")]},
         {"items": [item(1, on_behalf_of=0)]},
     ],

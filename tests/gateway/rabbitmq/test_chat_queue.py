@@ -6,12 +6,13 @@ from typing import Any
 import pytest
 
 from gateway.rabbitmq import consumer as consumption
-from gateway.rabbitmq.decoder import ChatMessage, DeadLetterReason, read_chat_message
+from gateway.rabbitmq.chat_message import ChatMessage, read_chat_message
+from gateway.rabbitmq.decoder import DeadLetterReason
 from httpapi.bounded_json import to_json
 from storage.records import SYSTEM, NewMember, Refusal
 from storage.repositories.identities import Identities
 from tests.gateway.rabbitmq.bench import CHATS, Fussy, Peer, running, until, until_settled
-from tests.storage.nodes import Node
+from tests.storage.nodes import Node, message
 
 
 async def texts(node: Node, chat_id: int) -> list[str]:
@@ -140,11 +141,28 @@ def read(**fields: object) -> ChatMessage | DeadLetterReason:
         ({"on_behalf_of": ""}, DeadLetterReason.INVALID_SENDER),
         ({"on_behalf_of": "sub:" + "x" * 256}, DeadLetterReason.INVALID_SENDER),
         ({"client_msg_id": 7}, DeadLetterReason.INVALID_ID),
+        ({"reply_to": 0}, DeadLetterReason.INVALID_FIELD),
+        ({"mentions": 7}, DeadLetterReason.INVALID_FIELD),
+        ({"mentions": [1] * 51}, DeadLetterReason.INVALID_FIELD),
         ({"on_behalf": 7}, DeadLetterReason.INVALID_FIELD),
     ],
 )
 def test_invalid_message_for_a_chat_has_its_reason(fields: dict[str, object], reason: DeadLetterReason) -> None:
     assert read(**fields) is reason
+
+
+async def test_message_replies_and_mentions(node: Node, peer: Peer, amqp_url: str) -> None:
+    ann = await node.person("ann")
+    chat = await node.group(ann)
+    first = await node.say(message(chat, ann, "one"))
+    reply = {"chat_id": chat, "text": "two", "reply_to": first.message_id, "mentions": [ann.id]}
+    async with running(node, amqp_url, chats=True) as here:
+        await peer.publish(reply, to=CHATS)
+        await peer.publish(reply | {"reply_to": 999_999}, to=CHATS)
+        await until_settled(here, stored=1, no_such_target=1)
+    _, event = await node.history(chat)
+    assert event.reply_to is not None
+    assert (event.reply_to.id, event.mentions) == (first.message_id, (ann.id,))
 
 
 def test_message_for_a_chat_may_be_data_alone() -> None:
