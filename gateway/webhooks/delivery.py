@@ -35,6 +35,9 @@ POLL_S: Final = 1.0
 """What other nodes left behind is found within this time."""
 PAUSE_S: Final = 0.1
 """Between two claims, so that what is committed meanwhile is delivered together."""
+BUSY_HEADS: Final = 100
+BUSY_PAUSE_S: Final = 1.0
+"""After a claim of BUSY_HEADS or more: the events of a chat that come together cost little more than one."""
 MAX_DELAY_S: Final = 600.0
 FIRST_DELAY: Final = 3
 """The exponent of the first delay: below 0.4 s."""
@@ -91,8 +94,8 @@ class EndpointDelivery:
         while True:
             self._stirred.clear()
             claimed = await self._round(HEADS, late=False)
-            await asyncio.sleep(PAUSE_S)
             if claimed < HEADS:
+                await asyncio.sleep(PAUSE_S if claimed < BUSY_HEADS else BUSY_PAUSE_S)
                 with suppress(TimeoutError):
                     async with asyncio.timeout(POLL_S):
                         await self._stirred.wait()

@@ -11,6 +11,7 @@ from storage.outbox.queue import Outbox
 from storage.outbox_records import EventType, Wanted
 from storage.records import ChatKind, NewMember
 from storage.repositories.chat_setup.details import ChatDetailsRepository
+from storage.repositories.chat_setup.removals import ChatRemovals
 from storage.repositories.chats import Chats
 from tests.storage.nodes import Node
 
@@ -53,6 +54,13 @@ async def test_changes_of_a_chat_are_noted_in_order(node: Node, outbox: Outbox) 
     ]
     (head,) = await outbox.claim("one", 10, late=False)
     assert (head.stream, head.from_seq > head.to_seq, head.extra_to > 0) == (chat.id, True, True)
+
+
+async def test_removal_of_a_chat_is_noted(node: Node, outbox: Outbox) -> None:
+    ann = await node.person("ann")
+    chat = await node.group(ann)
+    await ChatRemovals(node.database, wanted=WANTED).remove(chat, ann.id)
+    assert await noted(outbox, chat) == [("chat.removed", 0, {"chat_id": chat, "by": ann.id})]
 
 
 async def test_refused_change_is_not_noted(node: Node, outbox: Outbox) -> None:

@@ -1,0 +1,113 @@
+"""Faults between a commit, its delivery and its mark: no event is lost, and none comes out of its chat's order."""
+
+import asyncio
+import json
+import random
+import uuid
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.support.cluster import Cluster, User, run_cluster
+from tests.support.receiver import SECRET, Receiver, run_receiver
+
+FAULT_S = 1.5
+CHATS = 4
+KINDS = ("down", "slow", "errors", "flapping", "killed")
+
+
+class Endpoint:
+    """A receiver that can be away; it keeps its port."""
+
+    def __init__(self) -> None:
+        self.receiver = Receiver()
+        self._stack = AsyncExitStack()
+
+    async def open(self) -> None:
+        self._stack = AsyncExitStack()
+        await self._stack.enter_async_context(run_receiver(self.receiver, self.receiver.port))
+
+    async def close(self) -> None:
+        await self._stack.aclose()
+
+
+async def write(cluster: Cluster, chats: list[int], user: User, is_over: asyncio.Event) -> None:
+    """Send messages through both nodes until it is over; a call that fails is repeated with the same key."""
+    turn = 0
+    async with httpx.AsyncClient(timeout=5) as http:
+        while not is_over.is_set():
+            turn += 1
+            headers = user.headers | {"Idempotency-Key": uuid.uuid4().hex}
+            for attempt in range(20):
+                node = cluster.nodes[(turn + attempt) % len(cluster.nodes)]
+                url = f"{node.url}/api/v1/chats/{chats[turn % len(chats)]}/messages"
+                with suppress(httpx.HTTPError):
+                    if (await http.post(url, json={"text": f"{turn}"}, headers=headers)).status_code < 300:
+                        break
+                await asyncio.sleep(0.1)
+            await asyncio.sleep(0.02)
+
+
+@asynccontextmanager
+async def struck(kind: str, cluster: Cluster, endpoint: Endpoint, dice: random.Random) -> AsyncIterator[None]:
+    """With this fault inside."""
+    answers: dict[str, Callable[[], int | float]] = {
+        "slow": lambda: 6.0,
+        "errors": lambda: 500,
+        "flapping": lambda: dice.choice([204, 500, 503, 0.2]),
+    }
+    if kind in answers:
+        endpoint.receiver.answer = lambda events: answers[kind]()
+        yield
+        endpoint.receiver.answer = lambda events: 204
+    elif kind == "down":
+        await endpoint.close()
+        yield
+        await endpoint.open()
+    else:
+        node = dice.choice(cluster.nodes)
+        node.kill()
+        yield
+        node.start()
+
+
+async def run_faults(folder: Path, redis_url: str, database_url: str, kinds: list[str], seed: int) -> None:
+    endpoint, dice, is_over = Endpoint(), random.Random(seed), asyncio.Event()
+    await endpoint.open()
+    hooks = [{"url": endpoint.receiver.url, "secret": SECRET, "name": "app", "events": ["message.created"]}]
+    options = {"WEBHOOKS": json.dumps(hooks), "WEBHOOK_ALLOW_PRIVATE": "true", "MESSAGES_PER_MINUTE": 0}
+    try:
+        async with run_cluster(folder, redis_url, database_url, **options) as cluster:
+            ann = await cluster.user("ann")
+            chats = [await cluster.chat(ann) for _ in range(CHATS)]
+            writing = asyncio.create_task(write(cluster, chats, ann, is_over))
+            for kind in kinds:
+                await asyncio.sleep(dice.uniform(0, 1))
+                async with struck(kind, cluster, endpoint, dice):
+                    await asyncio.sleep(FAULT_S)
+            is_over.set()
+            await writing
+            stored = {chat: list(range(1, (await cluster.chats.position(chat)).last_seq + 1)) for chat in chats}
+            with suppress(TimeoutError):
+                async with asyncio.timeout(120):  # a lease of a killed node, and the delays after failures
+                    while endpoint.receiver.seqs() != stored:
+                        await asyncio.sleep(0.2)
+            assert endpoint.receiver.seqs() == stored
+            assert sum(map(len, stored.values())) > 10 * len(kinds)
+    finally:
+        await endpoint.close()
+
+
+@pytest.mark.timeout(300)
+async def test_one_fault_of_each_kind_loses_no_event(tmp_path: Path, redis_url: str, postgres_url: str) -> None:
+    await run_faults(tmp_path, redis_url, postgres_url, list(KINDS), seed=1)
+
+
+@pytest.mark.full
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("seed", range(3))
+async def test_twenty_faults_lose_no_event(tmp_path: Path, redis_url: str, database_url: str, seed: int) -> None:
+    await run_faults(tmp_path, redis_url, database_url, random.Random(seed).choices(KINDS, k=20), seed)
