@@ -243,7 +243,7 @@ def build(
             opened.member_changes,
             MemberRoleRoutes(actors, opened.members, upkeep.roles, opened.member_changes),
         ).routes(),
-        *PeopleRoutes(identity, service_keys, opened.contacts, opened.staff).routes(),
+        *PeopleRoutes(actors, service_keys, opened.contacts, opened.staff).routes(),
         *UserRoutes(identity, service_keys, profiles, identities, settings.jwt_issuer, erasure.erase).routes(),
         *erasure.routes(),
         *ExportRoutes(identity, service_keys, profiles, opened.exports).routes(),

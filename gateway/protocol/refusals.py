@@ -22,7 +22,7 @@ REFUSALS: Final[Mapping[Refusal, ErrorReply]] = {
     Refusal.CHAT_FROZEN: ErrorReply(ErrorCode.CHAT_FROZEN, "This chat is frozen: only its moderators write"),
     Refusal.EDIT_LIMIT: ErrorReply(ErrorCode.EDIT_LIMIT, "This message was edited too many times"),
     Refusal.REACTION_LIMIT: ErrorReply(ErrorCode.REACTION_LIMIT, "This message has too many reactions"),
-    Refusal.BLOCKED: ErrorReply(ErrorCode.FORBIDDEN, "You may not react in this chat"),
+    Refusal.BLOCKED: ErrorReply(ErrorCode.FORBIDDEN, "You may not write in this chat"),
     Refusal.ID_REUSED: ErrorReply(ErrorCode.ID_REUSED, "This client_msg_id was used for other content"),
     Refusal.UNAVAILABLE: UNAVAILABLE,
     Refusal.NOT_STORABLE: UNAVAILABLE,  # the cause is not for clients

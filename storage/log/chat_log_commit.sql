@@ -104,7 +104,7 @@ BEGIN
                 AS r (chat_id, sender_id, client_msg_id, kind, message_id, text, data, place)
             LEFT JOIN memberships m ON m.chat_id = r.chat_id AND m.user_id = r.sender_id
             WHERE r.kind <> 'message' AND (m.user_id IS NOT NULL OR r.sender_id = 0) AND refused[r.place] IS NULL
-            AND (r.kind = 'delete' OR (m.role = 'reader' OR m.muted_until > seconds OR m.is_blocked) IS NOT TRUE)
+            AND (r.kind = 'delete' OR r.kind = 'reaction' AND left(r.text, 1) = '-' OR (m.role = 'reader' OR m.muted_until > seconds OR m.is_blocked) IS NOT TRUE)
             AND r.chat_id = ANY (held) AND NOT EXISTS (
                 SELECT FROM chat_log e
                 WHERE e.chat_id = r.chat_id AND e.sender_id = r.sender_id AND e.client_msg_id = r.client_msg_id)
@@ -182,6 +182,7 @@ BEGIN
     WITH events AS (
         SELECT r.*, m.user_id IS NOT NULL OR r.sender_id = 0 AS is_member, r.chat_id = ANY (held) AS is_held,
             m.role, m.muted_until, m.is_blocked,
+            r.kind = 'delete' OR r.kind = 'reaction' AND left(r.text, 1) = '-' AS withdraws,
             e.id AS known_id, e.digest AS known_digest, e.seq AS known_seq, e.message_id AS known_message_id
         FROM unnest(chat_ids, sender_ids, client_msg_ids, kinds, message_ids, digests, texts, datas) WITH ORDINALITY
             AS r (chat_id, sender_id, client_msg_id, kind, message_id, digest, text, data, place)
@@ -194,9 +195,9 @@ BEGIN
             WHEN NOT v.is_held OR NOT v.is_member THEN 'not_a_member'
             WHEN v.known_digest = v.digest THEN 'duplicate'
             WHEN v.known_id IS NOT NULL THEN 'id_reused'
-            WHEN v.kind <> 'delete' AND v.is_blocked THEN 'blocked'
-            WHEN v.kind <> 'delete' AND v.role = 'reader' THEN 'reader'
-            WHEN v.kind <> 'delete' AND v.muted_until > seconds THEN 'muted'
+            WHEN NOT v.withdraws AND v.is_blocked THEN 'blocked'
+            WHEN NOT v.withdraws AND v.role = 'reader' THEN 'reader'
+            WHEN NOT v.withdraws AND v.muted_until > seconds THEN 'muted'
             WHEN refused[v.place] IS NOT NULL THEN refused[v.place]
             WHEN v.kind = 'message' THEN coalesce(verdicts[v.place], 'created')
             ELSE verdicts[v.place] END AS verdict

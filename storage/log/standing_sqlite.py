@@ -27,7 +27,7 @@ class SenderStanding:
 
     def check(self, connection: sqlite3.Connection, event: NewEvent, now_ms: int) -> Refusal | SlowMode | None:
         """Why the event is refused, or None; the time of a message in slow mode is noted."""
-        if self.silence is not None and event.kind != EventKind.DELETE:
+        if self.silence is not None and not _withdraws(event):
             return self.silence
         if self.is_frozen:
             return Refusal.CHAT_FROZEN
@@ -63,3 +63,8 @@ def _silence(row: sqlite3.Row, now_ms: int) -> Refusal | None:
     if row["role"] == Role.READER:
         return Refusal.READER
     return Refusal.MUTED if row["muted_until"] > now_ms // 1000 else None
+
+
+def _withdraws(event: NewEvent) -> bool:
+    """Whether the event takes back a message or a reaction, which those may who may not write."""
+    return event.kind == EventKind.DELETE or (event.kind == EventKind.REACTION and event.text.startswith("-"))

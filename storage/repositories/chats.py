@@ -39,6 +39,7 @@ from storage.records import (
     is_id,
 )
 from storage.repositories.chat_pages import UNREAD, ChatPages, member_of
+from storage.repositories.chat_setup.blocks import direct_key_of, note_blocks
 from storage.repositories.chat_setup.keys import ChatKeys
 from storage.repositories.chat_setup.lock import locked_chat
 from storage.repositories.chat_setup.roles import may_moderate
@@ -179,6 +180,8 @@ class Chats:
                 await Membership.bulk_create(
                     Membership(chat_id=room.id, user_id=place.person.id, role=place.role) for place in places
                 )
+                if direct_key is not None:
+                    await note_blocks(room.id, [place.person.id for place in places])
                 await self._notes.created(client, room.id, kind, title, places, creator_id, key=key)
         except IntegrityError:
             # the other user, or another request with the key, has just created it
@@ -210,7 +213,7 @@ class Chats:
             (person,) = await find_people([other])
         if person is None:
             return None
-        return await self._direct_chat(_direct_key_of(user_id, person.id), user_id)
+        return await self._direct_chat(direct_key_of(user_id, person.id), user_id)
 
     async def chat_page(self, user_id: int, before: int | None, limit: int) -> Page[Chat]:
         """The user's chats before this one, the newest first, with their unread counts."""
@@ -344,11 +347,7 @@ class Chats:
 
 def _direct_key(members: Sequence[Member]) -> str:
     """The unique key of the direct chat of these two users, independent of its creator."""
-    return _direct_key_of(*(member.person.id for member in members))
-
-
-def _direct_key_of(*user_ids: int) -> str:
-    return ":".join(map(str, sorted(user_ids)))
+    return direct_key_of(*(member.person.id for member in members))
 
 
 async def _locked(chat_id: int, actor_id: int | None) -> ChatRoom:

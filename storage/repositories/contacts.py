@@ -13,6 +13,7 @@ from storage.database.database import Database
 from storage.errors import TooManyBlocks
 from storage.models import Block
 from storage.records import ChatKind, NewMember, Relation, is_id
+from storage.repositories.chat_setup.blocks import note_block
 from storage.repositories.members import find_people
 
 MAX_BLOCKS: Final = 1000
@@ -63,6 +64,7 @@ class ContactRepository:
                 if await Block.filter(user_id=user_id).count() >= MAX_BLOCKS:
                     raise TooManyBlocks
                 await Block.create(user_id=user_id, blocked_id=blocked_id)
+                await note_block(user_id, blocked_id, is_blocked=True)
         except IntegrityError:
             pass  # another call has just blocked them
 
@@ -71,6 +73,7 @@ class ContactRepository:
         if is_id(blocked_id):
             async with self._database.transaction():
                 await Block.filter(user_id=user_id, blocked_id=blocked_id).delete()
+                await note_block(user_id, blocked_id, is_blocked=False)
 
     async def blocked_by(self, user_id: int) -> list[int]:
         """The ids of the users whom this user has blocked, in ascending order."""

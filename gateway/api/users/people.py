@@ -7,8 +7,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute
 
+from gateway.api.chat_access import Actors
 from gateway.api.schemas import BlockList, answer
-from gateway.authentication.authenticator import Authenticator
 from gateway.http.parameters import path_id
 from gateway.http.problems import not_found
 from gateway.interfaces.rights import Contacts, Staff
@@ -23,8 +23,8 @@ logger = logging.getLogger("gateway.http")
 class PeopleRoutes:
     """`/api/v1/me/blocks`, `/api/v1/me/blocks/{user_id}` and `/api/v1/users/{user_id}/staff`."""
 
-    def __init__(self, identity: Authenticator, service_keys: ServiceKeys, contacts: Contacts, staff: Staff) -> None:
-        self._identity = identity
+    def __init__(self, actors: Actors, service_keys: ServiceKeys, contacts: Contacts, staff: Staff) -> None:
+        self._actors = actors
         self._service_keys = service_keys
         self._contacts = contacts
         self._staff = staff
@@ -37,28 +37,32 @@ class PeopleRoutes:
             api_resource("/api/v1/users/{user_id}/staff", PUT=self._make_staff, DELETE=self._end_staff),
         ]
 
-    @operation("List the users whom the caller has blocked.", Audience.USER, {200: BlockList})
+    @operation(
+        "List the users whom the caller has blocked.", Audience.USER_OR_SERVICE, {200: BlockList}, scope=Scope.USERS
+    )
     async def _blocks(self, request: Request) -> Response:
-        caller = await self._identity.caller(request)
-        return answer(BlockList(user_ids=await self._contacts.blocked_by(caller.person.id)))
+        person, _ = await self._actors.user(request, self._blocks)
+        return answer(BlockList(user_ids=await self._contacts.blocked_by(person.id)))
 
     @operation(
         "Block a user: they cannot add the caller to chats, nor open a direct chat with the caller.",
-        Audience.USER,
+        Audience.USER_OR_SERVICE,
         {204: None},
         {404: "not_found", 409: "conflict"},
-        details="Existing chats stay as they are. The response is the same for an id that no user has; the blocked "
+        details="In an existing direct chat of the two the blocked user can no longer write; other chats stay as they "
+        "are. The response is the same for an id that no user has; the blocked "
         "user is not notified. A user can block 1,000 others (409 beyond).",
+        scope=Scope.USERS,
     )
     async def _block(self, request: Request) -> Response:
-        caller = await self._identity.caller(request)
-        await self._contacts.block(caller.person.id, path_id(request, "user_id"))
+        person, _ = await self._actors.user(request, self._block)
+        await self._contacts.block(person.id, path_id(request, "user_id"))
         return Response(status_code=HTTPStatus.NO_CONTENT)
 
-    @operation("Remove a block.", Audience.USER, {204: None}, {404: "not_found"})
+    @operation("Remove a block.", Audience.USER_OR_SERVICE, {204: None}, {404: "not_found"}, scope=Scope.USERS)
     async def _unblock(self, request: Request) -> Response:
-        caller = await self._identity.caller(request)
-        await self._contacts.unblock(caller.person.id, path_id(request, "user_id"))
+        person, _ = await self._actors.user(request, self._unblock)
+        await self._contacts.unblock(person.id, path_id(request, "user_id"))
         return Response(status_code=HTTPStatus.NO_CONTENT)
 
     @operation(

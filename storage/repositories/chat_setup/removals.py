@@ -31,10 +31,11 @@ KEPT_S: Final = 600
 """How long a finished removal is kept, for nodes that were without the database."""
 MAX_READ: Final = 10_000
 LOG_BATCH: Final = 250
-"""Fewer, since their reactions go with them."""
-TABLES: Final = ("memberships", "former_members", "bars", "mentions", "chat_log")
-"""Everything with a `chat_id` that goes with a chat; a test finds tables that are missing here."""
+"""Events that are deleted at a time: fewer, since replies and reactions go with them."""
+TABLES: Final = ("memberships", "former_members", "bars", "mentions")
+"""Everything with a `chat_id` that goes with a chat, but for its log; a test finds tables that are missing here."""
 
+_LOG: Final = "chat_log"
 _CLAIM: Final = """
 UPDATE chat_removals SET claimed_until = $1 WHERE chat_id = (
     SELECT chat_id FROM chat_removals WHERE NOT is_done AND claimed_until < $2 ORDER BY removed_at LIMIT 1 {lock}
@@ -69,8 +70,12 @@ class ChatRemovals:
         self._due = asyncio.Event()
         in_postgres = database.postgres is not None
         part = _PART_IN_POSTGRES if in_postgres else _PART_IN_SQLITE
-        self._batches = {table: LOG_BATCH if table == "chat_log" else BATCH for table in TABLES}
-        self._parts = {table: part.format(table=table, batch=batch) for table, batch in self._batches.items()}
+        self._parts = {table: part.format(table=table, batch=BATCH) for table in TABLES}
+        self._events = f"SELECT id FROM chat_log WHERE chat_id = $1 ORDER BY seq LIMIT {LOG_BATCH}"
+        self._of_events = [
+            f"DELETE FROM {table} WHERE {column} {database.among('$1')}"
+            for table, column in (("replies", "message_id"), ("chat_log", "id"))
+        ]
         self._claim = _CLAIM.format(lock="FOR UPDATE SKIP LOCKED" if in_postgres else "")
 
     async def remove(self, chat_id: int, actor_id: int | None) -> None:
@@ -126,11 +131,11 @@ class ChatRemovals:
     async def _clear(self, chat_id: int) -> None:
         renewal = "UPDATE chat_removals SET claimed_until = $2 WHERE chat_id = $1"
         renewed_at = self._now()
-        for table in TABLES:
+        for table in (*TABLES, _LOG):
             while True:
-                deleted = len(await self._database.write(self._parts[table], chat_id))
+                deleted, most = await self._delete(table, chat_id)
                 self._on_deleted(deleted)
-                if deleted < self._batches[table]:
+                if deleted < most:
                     break
                 if self._now() - renewed_at > CLAIM_S / 3:
                     renewed_at = self._now()
@@ -138,3 +143,13 @@ class ChatRemovals:
                 await asyncio.sleep(PAUSE_S)
         await self._database.write("DELETE FROM chats WHERE id = $1", chat_id)
         await self._database.write("UPDATE chat_removals SET is_done = $2 WHERE chat_id = $1", chat_id, True)
+
+    async def _delete(self, table: str, chat_id: int) -> tuple[int, int]:
+        """Delete rows of the chat; how many, and the most that it deletes at a time."""
+        if table != _LOG:
+            return len(await self._database.write(self._parts[table], chat_id)), BATCH
+        rows = await self._database.fetch(self._events, chat_id)
+        ids = self._database.ids(row["id"] for row in rows)
+        for statement in self._of_events if rows else ():
+            await self._database.write(statement, ids)
+        return len(rows), LOG_BATCH

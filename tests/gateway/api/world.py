@@ -298,7 +298,7 @@ async def open_world(
             *MemberRoutes(
                 actors, names, policy, chats, node, MemberRoleRoutes(actors, chats, StoredRoles(database), node)
             ).routes(),
-            *PeopleRoutes(identity, service_keys, contacts, staff).routes(),
+            *PeopleRoutes(actors, service_keys, contacts, staff).routes(),
             *MessageRoutes(actors, chats, history, node, metrics.clients, MAX_TEXT, reads).routes(),
             *ReactionRoutes(actors, chats, node, metrics.clients).routes(),
             *MessageBatchRoutes(actors, service_keys, node, metrics.clients, MAX_TEXT, reads).routes(),

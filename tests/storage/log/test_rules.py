@@ -17,6 +17,7 @@ from storage.records import (
 )
 from storage.repositories.chat_setup.details import ChatDetailsRepository
 from storage.repositories.chat_setup.roles import StoredRoles
+from storage.repositories.contacts import ContactRepository
 from tests.storage.nodes import Node, deletion, edit, message, outcomes
 
 
@@ -41,7 +42,7 @@ async def test_reader_and_muted_member_may_only_delete(node: Node) -> None:
     soon = int(time.time()) + 60
     for role, muted, refusal in ((Role.READER, None, Refusal.READER), (Role.MEMBER, soon, Refusal.MUTED)):
         await give(node, chat, bob, role, muted)
-        reaction = NewEvent(chat, bob, f"r{role}", EventKind.REACTION, '["👍",false]', mine[-1].message_id)
+        reaction = NewEvent(chat, bob, f"r{role}", EventKind.REACTION, "+👍", mine[-1].message_id)
         assert await told(node, message(chat, bob), edit(mine[-1], "new"), reaction) == [refusal] * 3
         assert await told(node, deletion(mine.pop()), message(chat, ann)) == ["stored", "stored"]
         mine.append(mine[0]) if mine else None
@@ -128,3 +129,24 @@ async def test_new_owner_is_neither_reader_nor_muted(node: Node) -> None:
         else:
             await node.chats.hand_over(chat, ann.id, bob.id)
         assert await told(node, message(chat, bob)) == ["stored"]
+
+
+async def test_blocked_user_cannot_write_in_direct_chat(node: Node) -> None:
+    ann, bob = await node.person("ann"), await node.person("bob")
+    contacts = ContactRepository(node.database)
+    chat, _ = await node.chats.create_chat(ann.id, ChatKind.DIRECT, "", [NewMember(user_id=bob.id)])
+    group = await node.group(ann, bob)
+    mine = await node.say(message(chat.id, bob))
+    await contacts.block(ann.id, bob.id)
+    assert await told(node, message(chat.id, bob), edit(mine, "new")) == [Refusal.BLOCKED] * 2
+    assert await told(node, deletion(mine), message(chat.id, ann), message(group, bob)) == ["stored"] * 3
+    await contacts.unblock(ann.id, bob.id)
+    assert await told(node, message(chat.id, bob)) == ["stored"]
+
+
+async def test_block_counts_in_direct_chat_created_later(node: Node) -> None:
+    ann, bob = await node.person("ann"), await node.person("bob")
+    await ContactRepository(node.database).block(ann.id, bob.id)
+    members = [NewMember(user_id=ann.id), NewMember(user_id=bob.id)]
+    chat, _ = await node.chats.create_chat(None, ChatKind.DIRECT, "", members)
+    assert await told(node, message(chat.id, bob), message(chat.id, ann)) == [Refusal.BLOCKED, "stored"]

@@ -3,6 +3,7 @@
 import asyncio
 from typing import Any
 
+from msgspec.structs import replace
 from tortoise import models
 from tortoise.context import TortoiseContext
 
@@ -19,7 +20,7 @@ KEPT = {"rooms", "chat_keys", "chat_removals", "audit_records", "reactions"}
 async def rows(node: Node, chat_id: int) -> dict[str, Any]:
     """The numbers of rows that are left of a chat."""
     left = {}
-    for table, column in [("chats", "id"), *((table, "chat_id") for table in TABLES)]:
+    for table, column in [("chats", "id"), *((table, "chat_id") for table in (*TABLES, "chat_log"))]:
         found = await node.database.fetch(f"SELECT count(*) AS count FROM {table} WHERE {column} = $1", chat_id)
         left[table] = found[0]["count"]
     return {table: count for table, count in left.items() if count}
@@ -44,7 +45,7 @@ async def test_every_table_with_a_chat_is_cleared(database_url: str) -> None:
         assert context.apps is not None
         found: list[type[models.Model]] = list(context.apps["storage"].values())
         tables = {model._meta.db_table for model in found if "chat_id" in model._meta.fields_db_projection.values()}
-    assert tables - KEPT == set(TABLES)
+    assert tables - KEPT == {*TABLES, "chat_log"}
 
 
 async def test_messages_sent_during_removal_leave_no_ghost(node: Node, other_node: Node) -> None:
@@ -71,6 +72,9 @@ async def test_large_chat_is_cleared_in_batches(node: Node, other_node: Node, mo
     members = [await node.person(f"member{number}") for number in range(25)]
     chat, kept = await node.group(owner, *members), await node.group(owner, *members)
     await asyncio.gather(*(node.submit(message(chat, owner)) for _ in range(25)))
+    for one in (chat, kept):
+        first = await node.say(message(one, owner, "a secret"))
+        await node.say(replace(message(one, owner), reply_to=first.message_id))
     await node.chats.remove_member(chat, None, members[0].id)
     await ChatRemovals(node.database).remove(chat, None)
     assert (await rows(node, chat))["memberships"] == 15, "the first batch goes with the removal"
@@ -80,6 +84,7 @@ async def test_large_chat_is_cleared_in_batches(node: Node, other_node: Node, mo
     await cleared(node, other_node)
     assert await rows(node, chat) == {}
     assert (await rows(node, kept))["memberships"] == 26
+    assert len(await node.database.fetch("SELECT message_id FROM replies")) == 1, "which have texts of their targets"
 
 
 async def test_claim_of_dead_node_passes_on(node: Node) -> None:
