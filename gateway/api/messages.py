@@ -192,7 +192,7 @@ class MessageRoutes:
             reply_to=body.reply_to,
             mentions=tuple(sorted(set(body.mentions or ()))),
         )
-        counts = actor.service is None or _counts(request)
+        counts = _counts(request) or actor.service is None
         committed = await self._store(event, "message", started, is_limited=counts)
         return answer(message_object(committed.event), HTTPStatus.OK if committed.duplicate else HTTPStatus.CREATED)
 
