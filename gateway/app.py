@@ -36,6 +36,7 @@ from gateway.api.users.clients import ClientRoutes
 from gateway.api.users.erasure import ErasureRoutes
 from gateway.api.users.export import ExportRoutes
 from gateway.api.users.people import PeopleRoutes
+from gateway.api.users.presence import UserPresenceRoutes
 from gateway.api.users.sessions import UserSessionRoutes
 from gateway.api.users.users import UserRoutes
 from gateway.asyncapi.document import document
@@ -244,6 +245,7 @@ def build(
             MemberRoleRoutes(actors, opened.members, upkeep.roles, opened.member_changes),
         ).routes(),
         *PeopleRoutes(actors, service_keys, opened.contacts, opened.staff).routes(),
+        *UserPresenceRoutes(actors, context.online, context.limits).routes(),
         *UserRoutes(identity, service_keys, profiles, identities, settings.jwt_issuer, erasure.erase).routes(),
         *erasure.routes(),
         *ExportRoutes(identity, service_keys, profiles, opened.exports).routes(),

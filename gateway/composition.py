@@ -39,6 +39,7 @@ from gateway.node.leave_queue import LeaveQueue
 from gateway.node.local_clients import LocalClients
 from gateway.node.member_changes import MemberChanges
 from gateway.node.node import Node
+from gateway.node.online.online_users import OnlineUsers
 from gateway.node.policy.chat_policy import ChatPolicy
 from gateway.node.policy.revocation_list import RevocationList
 from gateway.node.presence_publisher import PresencePublisher
@@ -77,6 +78,7 @@ from storage.repositories.rooms import RoomRepository
 from storage.repositories.staff import StaffRepository
 from storage.repositories.users.erasures import Erasures
 from storage.repositories.users.exports import Exports
+from storage.repositories.users.last_seen import LastSeenRepository
 
 if TYPE_CHECKING:
     from gateway.rabbitmq.queue import DurableQueue
@@ -235,11 +237,12 @@ async def open_node(
             read_positions=read_positions,
             tasks=tasks,
         )
-        profiles = Profiles(database)
+        profiles, online = Profiles(database), OnlineUsers(redis.clients, LastSeenRepository(database))
         context = SessionContext(
             node=node,
             membership=membership,
             present_people=PresentPeople(redis.presence, profiles),
+            online=online,
             history=History(hub, log, pages),
             local_clients=local_clients,
             feed=feed,
@@ -260,6 +263,7 @@ async def open_node(
             chat_changes=chat_changes,
             removed_chats=removed_chats,
             on_bad=metrics.delivery.bad_publications.inc,
+            on_user_gone=online.gone,
         )
         redis.start(broker_handler, broker_handler)
         vital = Tasks(on_failure=lambda name, _: failures.append(name))
@@ -278,6 +282,8 @@ async def open_node(
 
         vital.spawn(repair.run(), "position check")
         vital.spawn(feed.run(), "users' feed")
+        vital.spawn(online.run(), "users who left")
+        stack.push_async_callback(online.flush)
         vital.spawn(read_positions.run(), "read positions")
         vital.spawn(chat_changes.run(), "changes of chats")
         vital.spawn(removed_chats.run(), "removed chats")

@@ -364,3 +364,15 @@ class StoreIdentity(models.Model):
         """Where it lives."""
 
         table = "store_identity"
+
+
+class LastSeen(models.Model):
+    """When the last socket of a user on some node closed, in Unix ms. A user who is connected may have an old row."""
+
+    user_id = fields.BigIntField(primary_key=True, generated=False)
+    seen_at = fields.BigIntField()
+
+    class Meta:
+        """Where it lives."""
+
+        table = "last_seen"

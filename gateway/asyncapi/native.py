@@ -1,10 +1,12 @@
 """Seed 000: `/ws/{client_id}`, the native protocol: the messages of seed 004 with a `chat_id` each."""
 
+from datetime import UTC, datetime
 from typing import Annotated, Any, Final, Literal, NotRequired, TypedDict
 
 from msgspec import Meta
 
 from gateway.api.schemas import MessageObject, PresentObject
+from gateway.api.users.presence import UserPresenceObject
 from gateway.asyncapi import chat
 from gateway.asyncapi.chat import DELETION, EPOCH, ERRORS, JOHN, MESSAGE, NOTICE, REACTION, UNREACTED
 from gateway.asyncapi.family import ANYWHERE, Access, Family, Frame, written
@@ -16,6 +18,7 @@ from gateway.protocol.codes import Close
 from gateway.protocol.commands import (
     GetHistory,
     GetPresence,
+    GetUsersPresence,
     Hello,
     MarkRead,
     Ping,
@@ -44,6 +47,8 @@ from gateway.protocol.replies import (
     Reset,
     Stored,
     TokenExpiring,
+    UserPresence,
+    UsersPresence,
 )
 from storage.records import MAX_UNREAD
 
@@ -167,6 +172,26 @@ class PresenceAck(TypedDict):
     result: PresenceResult
 
 
+class UsersPresenceResult(TypedDict):
+    """The users in the order of the request."""
+
+    users: list[UserPresenceObject]
+
+
+class UsersPresenceAck(TypedDict):
+    """The response to `presence` of users with an `id`."""
+
+    type: Literal["ack"]
+    id: Ref
+    result: UsersPresenceResult
+
+
+class UsersPresenceAnswer(UsersPresenceResult):
+    """The response to `presence` of users without an `id`."""
+
+    type: Literal["users_presence"]
+
+
 class NativeErrorAnswer(chat.ErrorAnswer):
     """A command was rejected, or (with `chat_id` and no `id`) a subscription has ended; the socket stays open."""
 
@@ -282,6 +307,9 @@ _DIALECT: Final = NativeDialect()
 _push = _DIALECT.push
 _PRESENT: Final = PresenceState(1, [Present(1, JOHN.username, 1_705_314_600)])
 _PAGE: Final = HistoryPage(1, [MESSAGE], 57)
+_USERS: Final = UsersPresence(
+    [UserPresence(1, True, None), UserPresence(2, False, datetime(2024, 1, 15, 10, 30, tzinfo=UTC))]
+)
 
 
 def _reply(reply: Reply, request: Request | None = None) -> Any:
@@ -309,6 +337,8 @@ _ANSWERS: Final = (
     Frame(UnreactedAck, (_reply(UNREACTED, Request(React(123, "👍", False, None), "react", 1, 9)),)),
     Frame(DoneAck, (_reply(Done(), Request(MarkRead(57), "read_messages", 1, 6)),)),
     Frame(HistoryAck, (_reply(_PAGE, Request(GetHistory(57, None, 50), "history", 1, 7)),)),
+    Frame(UsersPresenceAck, (_reply(_USERS, Request(GetUsersPresence([1, 2]), "presence", None, 9)),)),
+    Frame(UsersPresenceAnswer, (_reply(_USERS, Request(GetUsersPresence([1, 2]), "presence")),)),
     Frame(PresenceAck, (_reply(_PRESENT, Request(GetPresence(), "presence", 1, 8)),)),
     Frame(
         NativeErrorAnswer,

@@ -5,7 +5,9 @@ its name (`invalid_field`); `hello` accepts any key.
 """
 
 from dataclasses import replace
-from typing import Any, Final, Literal, NotRequired, TypedDict
+from typing import Annotated, Any, Final, Literal, NotRequired, TypedDict
+
+from msgspec import Meta
 
 from gateway.asyncapi.chat import EPOCH
 from gateway.asyncapi.chat_commands import (
@@ -26,6 +28,7 @@ from gateway.asyncapi.chat_commands import (
 )
 from gateway.asyncapi.family import Frame
 from gateway.asyncapi.fields import AnyTextField, ClientMsgId, DataField, Id, Ref, Seq, TextField
+from gateway.protocol.commands import MAX_USERS
 
 
 class Numbered(TypedDict):
@@ -157,6 +160,13 @@ class NativePresenceCommand(PresenceCommand, AboutChat):
     """Get the users who are connected to a chat."""
 
 
+class NativeUsersPresenceCommand(Numbered):
+    """Get whether users are online, who share a chat with the caller; others are offline, and were never seen."""
+
+    type: Literal["presence"]
+    user_ids: Annotated[list[Id], Meta(min_length=1, max_length=MAX_USERS)]
+
+
 _CLOSED: Final = (
     Frame(NativePingCommand, ({"type": "ping", "id": "p-1"},)),
     Frame(NativeRefreshCommand, ({"type": "refresh", "token": "eyJ…", "id": "r-1"},)),
@@ -197,6 +207,7 @@ _CLOSED: Final = (
     Frame(NativeHistoryBeforeCommand, ({"type": "history", "chat_id": 1, "before_seq": 57, "id": 7},)),
     Frame(NativeHistoryAfterCommand, ({"type": "history", "chat_id": 1, "after_seq": 0, "limit": 200, "id": 7},)),
     Frame(NativePresenceCommand, ({"type": "presence", "chat_id": 1, "id": 8},)),
+    Frame(NativeUsersPresenceCommand, ({"type": "presence", "user_ids": [1, 2], "id": 9},)),
 )
 COMMANDS: Final = (
     Frame(

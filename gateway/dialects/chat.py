@@ -40,6 +40,8 @@ from gateway.protocol.replies import (
     Stored,
     TokenExpiring,
     Unreacted,
+    UserPresence,
+    UsersPresence,
 )
 from httpapi.bounded_json import to_json
 from storage.chat_records import ChatDetails
@@ -147,6 +149,8 @@ def reply_object(reply: Reply, *, is_named: bool = False) -> dict[str, object] |
                 "type": "presence_state",
                 "members": [present_object(present, is_named=is_named) for present in reply.members],
             }
+        case UsersPresence():
+            return {"type": "users_presence", "users": [user_presence_object(user) for user in reply.users]}
         case CaughtUp():
             return {"type": "caught_up", "chat_id": reply.chat_id, "seq": reply.seq, "epoch": reply.epoch}
         case Reset():
@@ -248,3 +252,8 @@ def present_object(present: Present, *, is_named: bool = True) -> dict[str, obje
         "connected_at": datetime.fromtimestamp(present.connected_at, UTC),
     }
     return shown | {"display_name": present.display_name or present.username} if is_named else shown
+
+
+def user_presence_object(user: UserPresence) -> dict[str, object]:
+    """Whether a user is online, in the native protocol and the HTTP API."""
+    return {"user_id": user.user_id, "online": user.online, "last_seen_at": user.last_seen_at}

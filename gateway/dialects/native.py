@@ -11,10 +11,29 @@ from gateway.dialects.base import EchoPolicy, Request
 from gateway.dialects.chat import push_object, reply_object
 from gateway.dialects.command_decoder import INVALID_JSON, CommandDecoder, invalid_field, read_object
 from gateway.protocol.codes import ErrorCode
-from gateway.protocol.commands import Command, Hello, Ping, Refresh, Subscribe, Unsubscribe
+from gateway.protocol.commands import (
+    MAX_USERS,
+    Command,
+    GetUsersPresence,
+    Hello,
+    Ping,
+    Refresh,
+    Subscribe,
+    Unsubscribe,
+)
 from gateway.protocol.ids import Since, is_id, is_seq, read_since
 from gateway.protocol.pushes import MessagesRead, Push
-from gateway.protocol.replies import Done, ErrorReply, Established, HistoryPage, PresenceState, Reply, Stored, Unreacted
+from gateway.protocol.replies import (
+    Done,
+    ErrorReply,
+    Established,
+    HistoryPage,
+    PresenceState,
+    Reply,
+    Stored,
+    Unreacted,
+    UsersPresence,
+)
 from httpapi.bounded_json import to_json
 
 _Fields = dict[str, Any]
@@ -33,7 +52,7 @@ KEYS: Final[Mapping[str, frozenset[str]]] = {
     "typing": _IN_CHAT | {"is_typing"},
     "read_messages": _IN_CHAT | {"seq"},
     "history": _IN_CHAT | {"before_seq", "after_seq", "limit"},
-    "presence": _IN_CHAT,
+    "presence": _IN_CHAT | {"user_ids"},
 }
 """The fields that each command may have. `hello` is not listed: it comes from seed 000 and accepts any extra field."""
 _MAX_KEY_LENGTH_IN_ERROR: Final = 64
@@ -63,7 +82,7 @@ class NativeDialect:
             command = _unknown_key(fields)
         if isinstance(command, ErrorReply):
             return ErrorReply(command.code, command.message, ref=ref)
-        chat_id = None if isinstance(command, Hello | Ping | Refresh) else fields["chat_id"]
+        chat_id = None if isinstance(command, _NOT_IN_A_CHAT) else fields["chat_id"]
         return Request(command, fields["type"], chat_id, ref)
 
     def _read(self, fields: _Fields) -> Command | ErrorReply:
@@ -81,6 +100,8 @@ class NativeDialect:
                 command = _read_subscribe(fields)
             case "unsubscribe":
                 command = Unsubscribe()
+            case "presence" if "user_ids" in fields:
+                return _read_users(fields)
             case _:
                 command = self._commands.read(fields)
         if isinstance(command, ErrorReply | Ping | Refresh) or is_id(fields.get("chat_id")):
@@ -99,6 +120,18 @@ class NativeDialect:
         ref = reply.ref if isinstance(reply, ErrorReply) and request is None else request and request.ref
         address = {"id": ref, "chat_id": request and request.chat_id}
         return to_json(fields | {name: value for name, value in address.items() if value is not None})
+
+
+_NOT_IN_A_CHAT: Final = (Hello, Ping, Refresh, GetUsersPresence)
+
+
+def _read_users(fields: _Fields) -> GetUsersPresence | ErrorReply:
+    user_ids = fields["user_ids"]
+    if not isinstance(user_ids, list) or not 1 <= len(user_ids) <= MAX_USERS or not all(map(is_id, user_ids)):
+        return invalid_field("user_ids", f"1 to {MAX_USERS} ids")
+    if "chat_id" in fields:
+        return invalid_field("user_ids", "user_ids or chat_id, not both")
+    return GetUsersPresence(user_ids)
 
 
 def _unknown_key(fields: _Fields) -> ErrorReply:
@@ -140,7 +173,7 @@ def _reply_fields(reply: Reply, *, has_ref: bool) -> dict[str, object] | None:
             return {"type": "ack"}
         case MessagesRead():
             return None  # the feed's `chat_read` carries it
-        case HistoryPage() | PresenceState() if has_ref:
+        case HistoryPage() | PresenceState() | UsersPresence() if has_ref:
             result = reply_object(reply, is_named=True) or {}
             return {"type": "ack", "result": {name: value for name, value in result.items() if name != "type"}}
     return reply_object(reply, is_named=True)

@@ -49,6 +49,7 @@ COSTS: Final[Mapping[str, Cost]] = {
     "PUT /api/v1/me/blocks/{user_id}": Cost.REQUEST,
     "DELETE /api/v1/me/blocks/{user_id}": Cost.REQUEST,
     "GET /api/v1/users": Cost.LIST,
+    "GET /api/v1/users/presence": Cost.REQUEST,
     "PUT /api/v1/users/sub:{sub}": Cost.REQUEST,
     "PATCH /api/v1/users/{user_id}": Cost.REQUEST,
     "DELETE /api/v1/users/{user_id}": Cost.REQUEST,

@@ -1,6 +1,6 @@
 """The connected client_ids, their nodes and users. Implemented by `gateway.redis.client_registry`."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -35,6 +35,21 @@ class ClientRegistry(Protocol):
         """Remove a closed socket; never blocks."""
         ...
 
+    def enter(self, user_id: int) -> None:
+        """Register that the user is present on this node; never blocks."""
+        ...
+
+    def leave(self, user_id: int) -> None:
+        """The user is present on this node no more; never blocks."""
+        ...
+
+    async def online(self, user_ids: Collection[int]) -> set[int]:
+        """Those of these users who are present on any node, in one round trip.
+
+        Raises: RedisUnavailable.
+        """
+        ...
+
     async def of_user(self, user_id: int) -> list[ConnectedClient]:
         """The user's clients, longest connected first; if a node has very many, some are omitted.
 
@@ -67,5 +82,23 @@ class ClientRegistry(Protocol):
         """The users who have sockets with this client_id; if a node has very many of these sockets, some are omitted.
 
         Raises: RedisUnavailable.
+        """
+        ...
+
+
+class LastSeenStore(Protocol):
+    """When users were seen last. Implemented by `storage.repositories.users.last_seen`.
+
+    Every method raises StorageUnavailable.
+    """
+
+    async def write(self, seen: Mapping[int, int]) -> None:
+        """Record when these users were seen, by id, in Unix ms."""
+        ...
+
+    async def of(self, user_ids: Sequence[int], viewer_id: int | None) -> dict[int, int | None]:
+        """When those users were seen whose presence the viewer may know, in Unix ms; None stands for never.
+
+        `viewer_id` is None for a service, which may know of all.
         """
         ...

@@ -57,6 +57,7 @@ class BrokerHandler:
         chat_changes: ChatChanges,
         removed_chats: RemovedChats,
         on_bad: Callable[[], None],
+        on_user_gone: Callable[[int], None] = lambda _: None,
     ) -> None:
         self._hub = hub
         self._repair = repair
@@ -69,6 +70,7 @@ class BrokerHandler:
         self._chat_changes = chat_changes
         self._removed_chats = removed_chats
         self._on_bad = on_bad
+        self._on_user_gone = on_user_gone
         self._counting: set[int] = set()
 
     def on_publications(self, batch: Sequence[tuple[int, bytes]]) -> None:
@@ -155,6 +157,7 @@ class BrokerHandler:
 
     def on_gone(self, chat_id: int, user_id: int, username: str, count: int) -> None:
         """A user of a dead node is gone: publish the leave to all nodes."""
+        self._on_user_gone(user_id)
         self._presence_publisher.gone(chat_id, user_id, username, count)
 
     def on_entered(self, seat: Seat, entered: Entered) -> None:

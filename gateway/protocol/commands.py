@@ -3,6 +3,7 @@
 Dialects decode JSON into commands and encode replies and pushes as JSON; no other code handles client JSON.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from msgspec import Struct
@@ -12,6 +13,7 @@ from gateway.protocol.ids import Since
 MAX_HISTORY = 200
 MAX_MENTIONS = 50
 """Users whom one message mentions."""
+MAX_USERS = 100
 
 
 class SendMessage(Struct, frozen=True, gc=False):
@@ -76,6 +78,12 @@ class GetPresence(Struct, frozen=True, gc=False):
     """Request the list of connected users."""
 
 
+class GetUsersPresence(Struct, frozen=True, gc=False):
+    """Request whether these users are online; at most MAX_USERS."""
+
+    user_ids: Sequence[int]
+
+
 class Ping(Struct, frozen=True, gc=False):
     """Request a Pong."""
 
@@ -114,6 +122,7 @@ Command = (
     | MarkRead
     | GetHistory
     | GetPresence
+    | GetUsersPresence
     | Ping
     | Hello
     | Refresh

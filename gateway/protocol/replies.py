@@ -1,6 +1,7 @@
 """Replies to one session's command, and notices to a user's sockets about chats they are not subscribed to."""
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from msgspec import Struct
 
@@ -96,6 +97,20 @@ class Present(Struct, frozen=True, gc=False):
     display_name: str = ""
 
 
+class UserPresence(Struct, frozen=True, gc=False):
+    """Whether a user has a socket on any node; `last_seen_at` is known of one who is offline, and was seen before."""
+
+    user_id: int
+    online: bool
+    last_seen_at: datetime | None
+
+
+class UsersPresence(Struct, frozen=True, gc=False):
+    """The presence of users, in the order of the request."""
+
+    users: Sequence[UserPresence]
+
+
 class PresenceState(Struct, frozen=True, gc=False):
     """The users connected to the chat on all nodes."""
 
@@ -162,6 +177,7 @@ _Answer = (
     | Done
     | HistoryPage
     | PresenceState
+    | UsersPresence
     | CaughtUp
     | Reset
     | Pong

@@ -6,7 +6,7 @@ lookup reads the hashes of all known nodes in one pipelined write.
 """
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -68,6 +68,23 @@ class RedisClients:
     def _change(self, field: str) -> None:
         self._stale[field] = None
         self._due.set()
+
+    def enter(self, user_id: int) -> None:
+        """Implement `ClientRegistry.enter`."""
+        self.add(present_field(user_id), ClientConnection("", user_id, "", 0))
+
+    def leave(self, user_id: int) -> None:
+        """Implement `ClientRegistry.leave`."""
+        self.remove(present_field(user_id), ClientConnection("", user_id, "", 0))
+
+    async def online(self, user_ids: Collection[int]) -> set[int]:
+        """Implement `ClientRegistry.online`: one read of each known node's hash, all in one write."""
+        fields = [present_field(user_id) for user_id in user_ids]
+        if not fields:
+            return set()
+        known = await self._nodes()
+        found = await asyncio.gather(*(self._link.call("HMGET", _key(node), *fields) for node in known))
+        return {user_id for values in found for user_id, value in zip(user_ids, values, strict=True) if value}
 
     async def of_user(self, user_id: int) -> list[ConnectedClient]:
         """Implement `ClientRegistry.of_user`."""
@@ -153,12 +170,17 @@ class RedisClients:
         return orjson.dumps([len(bearers), listed])
 
 
-_USER, _CLIENT, _OWNED = "u", "c", "o"
+_USER, _CLIENT, _OWNED, _PRESENT = "u", "c", "o", "p"
 
 
 def user_field(user_id: int) -> str:
     """The hash field of a user's connections."""
     return f"{_USER}{user_id}"
+
+
+def present_field(user_id: int) -> str:
+    """The hash field of a user who has a socket of any kind."""
+    return f"{_PRESENT}{user_id}"
 
 
 def client_field(client_id: str) -> str:

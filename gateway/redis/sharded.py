@@ -8,7 +8,7 @@ on every shard; the publisher uses one shard that answers.
 import asyncio
 import hashlib
 import random
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Generic, Protocol, TypeVar
 
 from gateway.errors import RedisUnavailable
@@ -221,6 +221,21 @@ class ShardedClients(_Sharded[RedisClients]):
         """Implement `ClientRegistry.depart`."""
         for field in fields_of(bearer):
             self._of(number_of(field)).remove(field, bearer)
+
+    def enter(self, user_id: int) -> None:
+        """Implement `ClientRegistry.enter`."""
+        self._of(user_id).enter(user_id)
+
+    def leave(self, user_id: int) -> None:
+        """Implement `ClientRegistry.leave`."""
+        self._of(user_id).leave(user_id)
+
+    async def online(self, user_ids: Collection[int]) -> set[int]:
+        """Implement `ClientRegistry.online`: all shards at once."""
+        by_shard: dict[RedisClients, list[int]] = {}
+        for user_id in user_ids:
+            by_shard.setdefault(self._of(user_id), []).append(user_id)
+        return set[int]().union(*await asyncio.gather(*(shard.online(ids) for shard, ids in by_shard.items())))
 
     async def of_user(self, user_id: int) -> list[ConnectedClient]:
         """Implement `ClientRegistry.of_user`."""

@@ -1,7 +1,7 @@
 """Executes the chat commands of a user, in any kind of session: each command gets one response and is counted."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from gateway.delivery.subscription import Subscription
@@ -10,7 +10,7 @@ from gateway.interfaces.membership import ChatAccess
 from gateway.interfaces.rate_limits import Admitted, RateLimited
 from gateway.protocol.commands import DeleteMessage, EditMessage, GetHistory, React, SendMessage
 from gateway.protocol.refusals import rate_limited, refusal_reply
-from gateway.protocol.replies import Done, HistoryPage, PresenceState, Stored, Unreacted
+from gateway.protocol.replies import Done, HistoryPage, PresenceState, Stored, Unreacted, UsersPresence
 from gateway.protocol.validation import new_client_msg_id
 from gateway.sessions.context import SessionContext
 from gateway.sessions.session import Session
@@ -163,6 +163,15 @@ class CommandHandler:
             events = await history.before(chat_id, command.before_seq, command.limit)
         own = await history.own_reactions(self._person.id, events)
         self._session.answer(HistoryPage(chat_id, events, access.last_seq, own), request)
+        self._session.done(request)
+
+    async def users_presence(self, request: Request, user_ids: Sequence[int]) -> None:
+        """Reply with the presence of users, as far as this one may know.
+
+        Raises: StorageUnavailable, RedisUnavailable.
+        """
+        users = await self._context.online.states(user_ids, self._person.id)
+        self._session.answer(UsersPresence(users), request)
         self._session.done(request)
 
     async def presence(self, request: Request, chat_id: int) -> None:

@@ -18,6 +18,7 @@ from gateway.protocol.commands import (
     EditMessage,
     GetHistory,
     GetPresence,
+    GetUsersPresence,
     Hello,
     MarkRead,
     Ping,
@@ -36,6 +37,7 @@ MAX_OWNERS: Final = 20_000
 LIMITED: Final[Mapping[type[Command], str]] = {
     GetHistory: "history",
     GetPresence: "presence",
+    GetUsersPresence: "presence",
     Subscribe: "subscriptions",
     Unsubscribe: "subscriptions",
     EditMessage: "edits",

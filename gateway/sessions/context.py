@@ -9,6 +9,7 @@ from gateway.interfaces.membership import Memberships
 from gateway.metrics.clients import ClientMetrics
 from gateway.node.local_clients import LocalClients
 from gateway.node.node import Node
+from gateway.node.online.online_users import OnlineUsers
 from gateway.node.present_people import PresentPeople
 from gateway.node.user_feed import UserFeed
 from gateway.sessions.command_limits import CommandLimits
@@ -36,6 +37,7 @@ class SessionContext:
     node: Node
     membership: Memberships
     present_people: PresentPeople
+    online: OnlineUsers
     history: History
     local_clients: LocalClients
     feed: UserFeed

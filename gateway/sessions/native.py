@@ -19,6 +19,7 @@ from gateway.protocol.commands import (
     EditMessage,
     GetHistory,
     GetPresence,
+    GetUsersPresence,
     Hello,
     MarkRead,
     Ping,
@@ -147,6 +148,9 @@ class NativeSession(Session):
 
     async def _presence(self, request: Request, _: GetPresence, access: ChatAccess) -> None:
         await self._commands.presence(request, access.chat_id)
+
+    async def _users_presence(self, request: Request, command: GetUsersPresence, _: None) -> None:
+        await self._commands.users_presence(request, command.user_ids)
 
     def _set_typing(self, request: Request, command: SetTyping, access: ChatAccess) -> None:
         if access.is_reader:
@@ -284,6 +288,7 @@ _RULES: Final[Mapping[type, _Rule]] = {
     React: _Rule(NativeSession._store, "react"),
     GetHistory: _Rule(NativeSession._history, "history", in_chat=True),
     GetPresence: _Rule(NativeSession._presence, "presence", in_chat=True),
+    GetUsersPresence: _Rule(NativeSession._users_presence, "presence"),
     SetTyping: _Rule(NativeSession._set_typing, "typing", in_chat=True),
     MarkRead: _Rule(NativeSession._mark_read, "read_messages", in_chat=True),
 }

@@ -15,9 +15,10 @@ from collections import deque
 from gateway.dialects.base import Dialect, Request
 from gateway.errors import RedisUnavailable
 from gateway.interfaces.connection import Connection
+from gateway.interfaces.presence import is_guest
 from gateway.interfaces.session import OnClosed
 from gateway.protocol.codes import Close, Disconnect
-from gateway.protocol.commands import GetHistory, GetPresence, MarkRead, Refresh, Subscribe
+from gateway.protocol.commands import GetHistory, GetPresence, GetUsersPresence, MarkRead, Refresh, Subscribe
 from gateway.protocol.frames import text_frame
 from gateway.protocol.refusals import NOT_REFRESHED, REFRESHED_TOO_OFTEN, UNAVAILABLE, commands_limited
 from gateway.protocol.replies import ErrorReply, Refreshed, Reply, TokenExpiring
@@ -105,6 +106,8 @@ class Session(ABC):
     def attach(self) -> None:
         """Start to receive messages: the handshake is complete."""
         self._is_attached = True
+        if self.person is not None and not is_guest(self.person.id):
+            self._context.online.arrive(self.person.id)
         self._connection.attach(self)
         self._begin()
         if self._closing is not None:
@@ -208,6 +211,8 @@ class Session(ABC):
     def on_closed(self, code: int) -> None:
         """End the session, as the socket is closed. Accepted commands are still executed."""
         self._end(at_once=code not in _LIKELY_TO_RECONNECT)
+        if self.person is not None and not is_guest(self.person.id):
+            self._context.online.depart(self.person.id)
         self._on_closed(self, code)
 
     async def _work(self) -> None:
@@ -233,5 +238,5 @@ _LIKELY_TO_RECONNECT = frozenset(
     {1006, 1011, 1012, Close.DRAIN, Close.SLOW_CONSUMER, Close.POSITION_LOST, Close.INTERNAL}
 )
 """Close codes after which a client is likely to reconnect within seconds: its user stays present for a while."""
-_REMOTE_COMMANDS = (GetHistory, GetPresence, MarkRead, Refresh, Subscribe)
+_REMOTE_COMMANDS = (GetHistory, GetPresence, GetUsersPresence, MarkRead, Refresh, Subscribe)
 """Commands that store no event, but whose reply waits for Redis or the database."""

@@ -70,7 +70,7 @@ BODIES: dict[str, Any] = {
     "POST /message": {"room_id": ROOM, "content": "hi"},
     "POST /api/v1/webhooks/dead-letters/replay": {},
 }
-QUERIES = {"GET /api/v1/users": {"ids": "1"}}
+QUERIES = {"GET /api/v1/users": {"ids": "1"}, "GET /api/v1/users/presence": {"ids": "1"}}
 KINDS = {Party.VISITOR: ChatKind.PUBLIC, Party.ANONYMOUS: ChatKind.PUBLIC, Party.GUEST: ChatKind.PUBLIC}
 KINDS |= {Party.MASTER: ChatKind.SERVICE, Party.SUPPORT: ChatKind.SUPPORT, Party.CLIENT: ChatKind.SERVICE}
 ROLES = {Party.MASTER: Role.MASTER, Party.SUPPORT: Role.SUPPORT, Party.CLIENT: Role.CLIENT}

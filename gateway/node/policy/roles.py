@@ -87,6 +87,7 @@ HTTP: Final[Mapping[str, Rule]] = {
     "GET /api/v1/me/blocks": Rule(USERS, Scope.USERS, for_users=True),
     "PUT /api/v1/me/blocks/{user_id}": Rule(USERS, Scope.USERS, for_users=True),
     "DELETE /api/v1/me/blocks/{user_id}": Rule(USERS, Scope.USERS, for_users=True),
+    "GET /api/v1/users/presence": Rule(USERS, Scope.USERS, for_users=True),
     "GET /api/v1/users": Rule(_NO_ONE, Scope.USERS),
     "PUT /api/v1/users/sub:{sub}": Rule(_NO_ONE, Scope.USERS),
     "PATCH /api/v1/users/{user_id}": Rule(_NO_ONE, Scope.USERS),

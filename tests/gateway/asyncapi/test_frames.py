@@ -46,6 +46,8 @@ from gateway.protocol.replies import (
     Stored,
     TokenExpiring,
     Unreacted,
+    UserPresence,
+    UsersPresence,
 )
 from storage.chat_records import ChatDetails
 from storage.reaction_records import Reaction
@@ -103,7 +105,11 @@ UNASKED: tuple[Reply, ...] = (
     TokenExpiring(30),
     *ERRORS,
 )
-NATIVE_ANSWERS: tuple[Reply, ...] = (Greeting("a client", None, "Hi"), Greeting("a client", 1, "Hi"))
+NATIVE_ANSWERS: tuple[Reply, ...] = (
+    UsersPresence([UserPresence(1, True, None), UserPresence(2, False, datetime(2024, 1, 15, tzinfo=UTC))]),
+    Greeting("a client", None, "Hi"),
+    Greeting("a client", 1, "Hi"),
+)
 NATIVE_NOTICES: tuple[Reply, ...] = (
     ChatAdded(5),
     ChatRemoved(5),

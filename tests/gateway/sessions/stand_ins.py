@@ -1,7 +1,7 @@
 """Stand-ins for what a session stands on; each records what it is asked for."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from gateway.delivery.hub import LocalChat
@@ -87,6 +87,15 @@ class Node:
         self.gate = asyncio.Event()
         self.gate.set()
 
+    def arrive(self, user_id: int) -> None:
+        """Not of interest here."""
+
+    def depart(self, user_id: int) -> None:
+        """Not of interest here."""
+
+    async def states(self, user_ids: Sequence[int], viewer_id: int | None) -> list[Any]:
+        return await self._read("states", *user_ids, viewer_id)
+
     async def _read(self, *fields: object) -> list[Any]:
         self.asked.append(fields)
         await self.gate.wait()
@@ -137,6 +146,7 @@ def context_of(node: Node, counts: "Counts", local_clients: Any = None, feed: An
         node=core,
         membership=core,
         present_people=core,
+        online=core,
         history=core,
         local_clients=local_clients,
         feed=feed,

@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any, get_args
+from typing import Any, cast, get_args
 
 import orjson
 import pytest
@@ -15,6 +15,7 @@ from gateway.dialects.chat import ChatDialect
 from gateway.dialects.native import NativeDialect
 from gateway.interfaces.presence import Seat
 from gateway.metrics import Metrics
+from gateway.node.online.online_users import OnlineUsers
 from gateway.protocol.claim import Claim
 from gateway.protocol.codes import Close, Disconnect
 from gateway.protocol.commands import Command
@@ -147,6 +148,14 @@ class Feed:
         self.evicted.append((chat_id, user_id))
 
 
+class NoRegistry:
+    """Takes everybody."""
+
+    def enter(self, user_id: int) -> None: ...
+
+    def leave(self, user_id: int) -> None: ...
+
+
 class LocalClientsStub:
     """Takes everybody."""
 
@@ -161,6 +170,7 @@ def context(node: Any, feed: Any, metrics: Metrics) -> SessionContext:
         node=node,
         membership=node,
         present_people=node,
+        online=OnlineUsers(cast("Any", NoRegistry()), node),
         history=node,
         local_clients=local_clients_stub,
         feed=feed,

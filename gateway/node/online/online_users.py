@@ -1,0 +1,110 @@
+"""The users with a socket on this node, and who is online on any.
+
+A user whose last socket has closed counts as online for LINGER_S more, so that a reconnect is no absence; then this
+node stores when the socket closed. Users of a dead node are stored by the node that sweeps it.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from itertools import islice
+from typing import Final
+
+from gateway.interfaces.client_registry import ClientRegistry, LastSeenStore
+from gateway.protocol.replies import UserPresence
+from storage.errors import StorageUnavailable
+
+LINGER_S: Final = 5.0
+INTERVAL_S: Final = 1.0
+USERS_A_STATEMENT: Final = 500
+MAX_WAITING: Final = 50_000
+"""Users whose absence is not stored yet; of more, as in a long outage of the database, nothing is stored."""
+
+
+class OnlineUsers:
+    """`run` is its owner task. Only `states` and `flush` await."""
+
+    def __init__(
+        self, registry: ClientRegistry, last_seen: LastSeenStore, now: Callable[[], float] = time.time
+    ) -> None:
+        self._registry = registry
+        self._last_seen = last_seen
+        self._now = now
+        self._sockets: dict[int, int] = {}
+        """The number of sockets, by user."""
+        self._left: dict[int, float] = {}
+        """When the last socket closed (Unix time), of users who still count as online."""
+        self._unstored: dict[int, float] = {}
+        """The same of users whose absence is not stored yet."""
+
+    def arrive(self, user_id: int) -> None:
+        """A socket of the user has opened."""
+        count = self._sockets.get(user_id, 0)
+        self._sockets[user_id] = count + 1
+        if count == 0 and self._left.pop(user_id, None) is None:
+            self._registry.enter(user_id)
+
+    def depart(self, user_id: int) -> None:
+        """A socket of the user has closed."""
+        count = self._sockets.get(user_id, 0) - 1
+        if count > 0:
+            self._sockets[user_id] = count
+        elif self._sockets.pop(user_id, None) is not None:
+            self._leave(user_id)
+
+    def gone(self, user_id: int) -> None:
+        """The user's node is dead."""
+        if user_id not in self._sockets and user_id not in self._left:
+            self._leave(user_id)
+
+    def _leave(self, user_id: int) -> None:
+        if len(self._left) < MAX_WAITING:
+            self._left[user_id] = self._now()
+        else:
+            self._registry.leave(user_id)
+
+    async def states(self, user_ids: Sequence[int], viewer_id: int | None) -> list[UserPresence]:
+        """The presence of each of these users, as far as the viewer may know; None: a service.
+
+        Others are offline, and were never seen.
+        Raises: StorageUnavailable, RedisUnavailable.
+        """
+        seen = await self._last_seen.of(user_ids, viewer_id)
+        online = await self._registry.online(sorted(seen))
+        return [_state(user_id, seen.get(user_id), is_online=user_id in online) for user_id in user_ids]
+
+    async def run(self) -> None:
+        """End the presence of those who have left, and store when they did, until cancelled."""
+        while True:
+            await asyncio.sleep(INTERVAL_S)
+            self._end(self._now() - LINGER_S)
+            await self._store()
+
+    async def flush(self) -> None:
+        """Do so at once for everyone who has left, as this node stops."""
+        self._end(self._now())
+        await self._store()
+
+    def _end(self, before: float) -> None:
+        for user_id in [user_id for user_id, left in self._left.items() if left <= before]:
+            left = self._left.pop(user_id)
+            self._registry.leave(user_id)
+            if len(self._unstored) < MAX_WAITING:
+                self._unstored[user_id] = left
+
+    async def _store(self) -> None:
+        while batch := dict(islice(self._unstored.items(), USERS_A_STATEMENT)):
+            try:
+                await self._last_seen.write({user_id: round(1000 * left) for user_id, left in batch.items()})
+            except StorageUnavailable:
+                return  # the next turn tries again
+            for user_id, left in batch.items():
+                if self._unstored.get(user_id) == left:
+                    del self._unstored[user_id]
+
+
+def _state(user_id: int, seen_ms: int | None, *, is_online: bool) -> UserPresence:
+    if is_online or seen_ms is None:
+        return UserPresence(user_id, is_online, None)
+    return UserPresence(user_id, False, datetime.fromtimestamp(seen_ms / 1000, UTC))
