@@ -237,7 +237,8 @@ async def open_node(
             read_positions=read_positions,
             tasks=tasks,
         )
-        profiles, online = Profiles(database), OnlineUsers(redis.clients, LastSeenRepository(database))
+        profiles = Profiles(database)
+        online = OnlineUsers(redis.clients, LastSeenRepository(database), redis.broker.announce, local_clients.tell)
         context = SessionContext(
             node=node,
             membership=membership,
@@ -263,7 +264,7 @@ async def open_node(
             chat_changes=chat_changes,
             removed_chats=removed_chats,
             on_bad=metrics.delivery.bad_publications.inc,
-            on_user_gone=online.gone,
+            online=online,
         )
         redis.start(broker_handler, broker_handler)
         vital = Tasks(on_failure=lambda name, _: failures.append(name))
@@ -283,7 +284,6 @@ async def open_node(
         vital.spawn(repair.run(), "position check")
         vital.spawn(feed.run(), "users' feed")
         vital.spawn(online.run(), "users who left")
-        stack.push_async_callback(online.flush)
         vital.spawn(read_positions.run(), "read positions")
         vital.spawn(chat_changes.run(), "changes of chats")
         vital.spawn(removed_chats.run(), "removed chats")

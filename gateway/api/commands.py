@@ -23,7 +23,7 @@ from httpapi.operation import Audience, Scope, operation
 from httpapi.resource import api_resource
 from storage.auth_records import Credential
 
-ELSEWHERE: Final = frozenset({"subscribe", "unsubscribe", "refresh"})
+ELSEWHERE: Final = frozenset({"subscribe", "unsubscribe", "subscribe_presence", "refresh"})
 """Commands of sockets only."""
 _KEYS: Final = {"message"}.union(*(keys for name, keys in KEYS.items() if name not in ELSEWHERE)) - {"type"}
 CommandBody: Final = defstruct(

@@ -296,6 +296,12 @@ class NativeChatChangedPush(chat.ChatChangedPush):
     """The title, data or rules of a chat have changed, to these; sent to members with or without a subscription."""
 
 
+class UserPresencePush(UserPresenceObject):
+    """A user of `subscribe_presence` has come online or gone offline."""
+
+    type: Literal["user_presence"]
+
+
 class DirectPush(TypedDict):
     """A payload that a service sent to this user or client_id: any JSON."""
 
@@ -368,6 +374,7 @@ _PUSHES: Final = (
     Frame(NativeMemberChangedPush, tuple(written(_push(change)) for change in chat.CHANGED_MEMBERS)),
     Frame(NativeChatChangedPush, tuple(written(_push(changed)) for changed in chat.CHANGED)),
     Frame(NativeTokenExpiringPush, (_reply(TokenExpiring(30)),)),
+    Frame(UserPresencePush, (_reply(UserPresence(1, True, None)),)),
     Frame(DirectPush, (_reply(Direct(b'{"any":["JSON",1.5,null]}')),)),
 )
 

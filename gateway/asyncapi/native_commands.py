@@ -167,6 +167,16 @@ class NativeUsersPresenceCommand(Numbered):
     user_ids: Annotated[list[Id], Meta(min_length=1, max_length=MAX_USERS)]
 
 
+class SubscribePresenceCommand(Numbered):
+    """Get the same, and `user_presence` when it changes, at most once a second a user; an empty list ends it.
+
+    Replaces the users of an earlier command.
+    """
+
+    type: Literal["subscribe_presence"]
+    user_ids: Annotated[list[Id], Meta(max_length=MAX_USERS)]
+
+
 _CLOSED: Final = (
     Frame(NativePingCommand, ({"type": "ping", "id": "p-1"},)),
     Frame(NativeRefreshCommand, ({"type": "refresh", "token": "eyJ…", "id": "r-1"},)),
@@ -207,6 +217,7 @@ _CLOSED: Final = (
     Frame(NativeHistoryBeforeCommand, ({"type": "history", "chat_id": 1, "before_seq": 57, "id": 7},)),
     Frame(NativeHistoryAfterCommand, ({"type": "history", "chat_id": 1, "after_seq": 0, "limit": 200, "id": 7},)),
     Frame(NativePresenceCommand, ({"type": "presence", "chat_id": 1, "id": 8},)),
+    Frame(SubscribePresenceCommand, ({"type": "subscribe_presence", "user_ids": [1, 2], "id": 10},)),
     Frame(NativeUsersPresenceCommand, ({"type": "presence", "user_ids": [1, 2], "id": 9},)),
 )
 COMMANDS: Final = (

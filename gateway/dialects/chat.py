@@ -149,6 +149,8 @@ def reply_object(reply: Reply, *, is_named: bool = False) -> dict[str, object] |
                 "type": "presence_state",
                 "members": [present_object(present, is_named=is_named) for present in reply.members],
             }
+        case UserPresence():
+            return {"type": "user_presence"} | user_presence_object(reply)
         case UsersPresence():
             return {"type": "users_presence", "users": [user_presence_object(user) for user in reply.users]}
         case CaughtUp():

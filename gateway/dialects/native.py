@@ -19,6 +19,7 @@ from gateway.protocol.commands import (
     Ping,
     Refresh,
     Subscribe,
+    SubscribePresence,
     Unsubscribe,
 )
 from gateway.protocol.ids import Since, is_id, is_seq, read_since
@@ -53,6 +54,7 @@ KEYS: Final[Mapping[str, frozenset[str]]] = {
     "read_messages": _IN_CHAT | {"seq"},
     "history": _IN_CHAT | {"before_seq", "after_seq", "limit"},
     "presence": _IN_CHAT | {"user_ids"},
+    "subscribe_presence": _EVERY | {"user_ids"},
 }
 """The fields that each command may have. `hello` is not listed: it comes from seed 000 and accepts any extra field."""
 _MAX_KEY_LENGTH_IN_ERROR: Final = 64
@@ -102,6 +104,8 @@ class NativeDialect:
                 command = Unsubscribe()
             case "presence" if "user_ids" in fields:
                 return _read_users(fields)
+            case "subscribe_presence":
+                return _read_watched(fields)
             case _:
                 command = self._commands.read(fields)
         if isinstance(command, ErrorReply | Ping | Refresh) or is_id(fields.get("chat_id")):
@@ -122,7 +126,14 @@ class NativeDialect:
         return to_json(fields | {name: value for name, value in address.items() if value is not None})
 
 
-_NOT_IN_A_CHAT: Final = (Hello, Ping, Refresh, GetUsersPresence)
+_NOT_IN_A_CHAT: Final = (Hello, Ping, Refresh, GetUsersPresence, SubscribePresence)
+
+
+def _read_watched(fields: _Fields) -> SubscribePresence | ErrorReply:
+    user_ids = fields.get("user_ids")
+    if isinstance(user_ids, list) and len(user_ids) <= MAX_USERS and all(map(is_id, user_ids)):
+        return SubscribePresence(user_ids)
+    return invalid_field("user_ids", f"up to {MAX_USERS} ids")
 
 
 def _read_users(fields: _Fields) -> GetUsersPresence | ErrorReply:

@@ -30,6 +30,7 @@ from gateway.interfaces.connection import HTTP_SOCKET, HttpSocket
 from gateway.interfaces.session import OpenSession
 from gateway.metrics.clients import DRAINING, ClientMetrics
 from gateway.protocol.codes import Close
+from gateway.protocol.commands import MAX_USERS
 from gateway.protocol.ids import UNREADABLE, Since, id_in, read_since
 from gateway.protocol.stream_positions import MAX_CHATS, StreamPositions, read_positions
 from gateway.server.drain import Drain
@@ -90,7 +91,7 @@ class EventStreams:
                 place = self._limits.enter(request, client_address(request, self._trusted_proxies))
                 held.callback(place.release)
                 peer, client_id = await self._admit(request)
-                since = _since(request)
+                since, watched = _since(request), _watched(request)
             except (StorageUnavailable, RedisUnavailable):
                 await self._reject(request, send, unavailable())
             except Problem as problem:
@@ -100,7 +101,7 @@ class EventStreams:
                     await Response(headers=_HEADERS)(scope, receive, send)
                     return
                 socket: HttpSocket | None = scope.get("extensions", {}).get(HTTP_SOCKET)
-                commands = list(_subscribes(since))
+                commands = [*_subscribes(since), *watched]
                 known = {chat_id: position for chat_id, position in since.items() if position is not None}
                 stream = EventStream(commands, StreamPositions(known), *(() if socket is None else (socket.abort,)))
                 if socket is not None:
@@ -185,6 +186,20 @@ def _since(request: Request) -> dict[int, Since | None]:
     if positions is None:
         return dict.fromkeys(since, UNREADABLE)
     return {chat_id: positions.get(chat_id, position) for chat_id, position in since.items()}
+
+
+def _watched(request: Request) -> list[bytes]:
+    """The command for the users whose presence the stream reports, if the URL names some.
+
+    Raises: Problem (422).
+    """
+    text = request.query_params.get("presence")
+    if text is None:
+        return []
+    user_ids = [id_in(part) for part in text.split(",", MAX_USERS)]
+    if None in user_ids or len(user_ids) > MAX_USERS:
+        raise invalid_field(f"presence has up to {MAX_USERS} ids of users, separated by commas.")
+    return [orjson.dumps({"type": "subscribe_presence", "user_ids": user_ids})]
 
 
 def _subscribes(since: dict[int, Since | None]) -> Iterator[bytes]:

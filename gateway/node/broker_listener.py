@@ -12,6 +12,7 @@ from gateway.node.chat_removals import RemovedChats
 from gateway.node.evictions import Evictions
 from gateway.node.local_clients import LocalClients
 from gateway.node.node import LARGE_CHAT
+from gateway.node.online.online_users import OnlineUsers
 from gateway.node.presence_publisher import PresencePublisher
 from gateway.node.read_positions import ReadPositions
 from gateway.node.user_feed import UserFeed
@@ -26,6 +27,7 @@ from gateway.protocol.control import (
     DirectToUser,
     MembersChanged,
     PositionsMoved,
+    PresenceChanged,
     RevocationsAdded,
     UserDisconnected,
 )
@@ -57,7 +59,7 @@ class BrokerHandler:
         chat_changes: ChatChanges,
         removed_chats: RemovedChats,
         on_bad: Callable[[], None],
-        on_user_gone: Callable[[int], None] = lambda _: None,
+        online: OnlineUsers | None = None,
     ) -> None:
         self._hub = hub
         self._repair = repair
@@ -70,7 +72,7 @@ class BrokerHandler:
         self._chat_changes = chat_changes
         self._removed_chats = removed_chats
         self._on_bad = on_bad
-        self._on_user_gone = on_user_gone
+        self._online = online
         self._counting: set[int] = set()
 
     def on_publications(self, batch: Sequence[tuple[int, bytes]]) -> None:
@@ -143,6 +145,9 @@ class BrokerHandler:
                     self._removed_chats.take(chat_ids)
                 case PositionsMoved():
                     self._read_positions.take(announcement)
+                case PresenceChanged(user_ids=user_ids):
+                    if self._online is not None:
+                        self._online.watch.hint(user_ids)
                 case RevocationsAdded() | UserDisconnected():
                     self._user_sessions.take(announcement)
                 case DirectToUser(user_id=user_id, json=json):
@@ -157,7 +162,8 @@ class BrokerHandler:
 
     def on_gone(self, chat_id: int, user_id: int, username: str, count: int) -> None:
         """A user of a dead node is gone: publish the leave to all nodes."""
-        self._on_user_gone(user_id)
+        if self._online is not None:
+            self._online.gone(user_id)
         self._presence_publisher.gone(chat_id, user_id, username, count)
 
     def on_entered(self, seat: Seat, entered: Entered) -> None:

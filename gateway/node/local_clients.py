@@ -7,7 +7,7 @@ from typing import TypeVar
 from gateway.interfaces.client_registry import ClientConnection, ClientRegistry
 from gateway.interfaces.session import LocalClient
 from gateway.protocol.pushes import ChatChanged
-from gateway.protocol.replies import ChatActivity, ChatAdded, ChatRead, ChatRemoved, Direct, Notice
+from gateway.protocol.replies import ChatActivity, ChatAdded, ChatRead, ChatRemoved, Direct, Notice, UserPresence
 
 _Key = TypeVar("_Key", int, tuple[str, int | None])
 _KINDS = {
@@ -16,6 +16,7 @@ _KINDS = {
     ChatActivity: "chat_activity",
     ChatRead: "chat_read",
     ChatChanged: "chat_changed",
+    UserPresence: "user_presence",
     Direct: "direct",
 }
 

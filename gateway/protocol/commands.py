@@ -84,6 +84,12 @@ class GetUsersPresence(Struct, frozen=True, gc=False):
     user_ids: Sequence[int]
 
 
+class SubscribePresence(Struct, frozen=True, gc=False):
+    """The same, and push their changes, in place of those of users named before; none ends it."""
+
+    user_ids: Sequence[int]
+
+
 class Ping(Struct, frozen=True, gc=False):
     """Request a Pong."""
 
@@ -123,6 +129,7 @@ Command = (
     | GetHistory
     | GetPresence
     | GetUsersPresence
+    | SubscribePresence
     | Ping
     | Hello
     | Refresh

@@ -77,6 +77,12 @@ class UserDisconnected(Struct, frozen=True, gc=False):
     """Whether the client may reconnect by itself."""
 
 
+class PresenceChanged(Struct, frozen=True, gc=False):
+    """These users may have come online or gone offline: a hint."""
+
+    user_ids: Sequence[int]
+
+
 ControlMessage = (
     Activity
     | MembersChanged
@@ -87,6 +93,7 @@ ControlMessage = (
     | DirectToClient
     | RevocationsAdded
     | UserDisconnected
+    | PresenceChanged
 )
 
 
@@ -104,6 +111,8 @@ def encode(announcement: ControlMessage) -> bytes:
             return orjson.dumps(["removed", announcement.chat_ids])
         case PositionsMoved():
             return orjson.dumps(["read", announcement.node_id, announcement.pairs])
+        case PresenceChanged():
+            return orjson.dumps(["presence", announcement.user_ids])
         case RevocationsAdded():
             return orjson.dumps(["revocations"])
         case UserDisconnected():
@@ -134,6 +143,8 @@ def decode(payload: bytes) -> ControlMessage | None:
                 return ChatsRemoved([int(chat_id) for chat_id in fields[1]])
             case "read":
                 return PositionsMoved(fields[1], [(chat_id, user_id) for chat_id, user_id in fields[2]])
+            case "presence":
+                return PresenceChanged([int(user_id) for user_id in fields[1]])
             case "revocations":
                 return RevocationsAdded()
             case "disconnect":

@@ -44,7 +44,15 @@ class Direct(Struct, frozen=True, gc=False):
     json: bytes
 
 
-Notice = ChatAdded | ChatRemoved | ChatActivity | ChatRead | ChatChanged | Direct
+class UserPresence(Struct, frozen=True, gc=False):
+    """Whether a user has a socket on any node; `last_seen_at` is known of one who is offline, and was seen before."""
+
+    user_id: int
+    online: bool
+    last_seen_at: datetime | None
+
+
+Notice = ChatAdded | ChatRemoved | ChatActivity | ChatRead | ChatChanged | UserPresence | Direct
 
 
 class Established(Struct, frozen=True, gc=False):
@@ -95,14 +103,6 @@ class Present(Struct, frozen=True, gc=False):
     username: str
     connected_at: int
     display_name: str = ""
-
-
-class UserPresence(Struct, frozen=True, gc=False):
-    """Whether a user has a socket on any node; `last_seen_at` is known of one who is offline, and was seen before."""
-
-    user_id: int
-    online: bool
-    last_seen_at: datetime | None
 
 
 class UsersPresence(Struct, frozen=True, gc=False):

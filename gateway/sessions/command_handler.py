@@ -10,7 +10,7 @@ from gateway.interfaces.membership import ChatAccess
 from gateway.interfaces.rate_limits import Admitted, RateLimited
 from gateway.protocol.commands import DeleteMessage, EditMessage, GetHistory, React, SendMessage
 from gateway.protocol.refusals import rate_limited, refusal_reply
-from gateway.protocol.replies import Done, HistoryPage, PresenceState, Stored, Unreacted, UsersPresence
+from gateway.protocol.replies import Done, HistoryPage, PresenceState, Stored, Unreacted, UserPresence, UsersPresence
 from gateway.protocol.validation import new_client_msg_id
 from gateway.sessions.context import SessionContext
 from gateway.sessions.session import Session
@@ -164,6 +164,13 @@ class CommandHandler:
         own = await history.own_reactions(self._person.id, events)
         self._session.answer(HistoryPage(chat_id, events, access.last_seq, own), request)
         self._session.done(request)
+
+    async def look(self, user_ids: Sequence[int]) -> tuple[list[UserPresence], list[UserPresence]]:
+        """The presence of users, and of those of them of whom this one may know.
+
+        Raises: StorageUnavailable, RedisUnavailable.
+        """
+        return await self._context.online.look(user_ids, self._person.id)
 
     async def users_presence(self, request: Request, user_ids: Sequence[int]) -> None:
         """Reply with the presence of users, as far as this one may know.

@@ -25,6 +25,7 @@ from gateway.protocol.commands import (
     React,
     SetTyping,
     Subscribe,
+    SubscribePresence,
     Unsubscribe,
 )
 
@@ -38,6 +39,7 @@ LIMITED: Final[Mapping[type[Command], str]] = {
     GetHistory: "history",
     GetPresence: "presence",
     GetUsersPresence: "presence",
+    SubscribePresence: "presence",
     Subscribe: "subscriptions",
     Unsubscribe: "subscriptions",
     EditMessage: "edits",

@@ -28,11 +28,12 @@ from gateway.protocol.commands import (
     SendMessage,
     SetTyping,
     Subscribe,
+    SubscribePresence,
     Unsubscribe,
 )
 from gateway.protocol.ids import Since
 from gateway.protocol.refusals import NEEDS_A_USER, UNAVAILABLE, not_in_chat, refusal_reply
-from gateway.protocol.replies import ChatRemoved, Done, ErrorReply, Greeting, Pong
+from gateway.protocol.replies import ChatRemoved, Done, ErrorReply, Greeting, Pong, UsersPresence
 from gateway.sessions.command_handler import CommandHandler, StoredCommand
 from gateway.sessions.context import Peer, SessionContext
 from gateway.sessions.native_subscription import NativeSubscription
@@ -78,6 +79,7 @@ class NativeSession(Session):
     def _end(self, *, at_once: bool) -> None:
         self._is_over = True
         self._context.local_clients.remove(self)
+        self._context.online.watch.unwatch(self)
         if self.person is not None:
             self._context.feed.unfollow(self.person.id)
         if self._actions is not None:
@@ -151,6 +153,13 @@ class NativeSession(Session):
 
     async def _users_presence(self, request: Request, command: GetUsersPresence, _: None) -> None:
         await self._commands.users_presence(request, command.user_ids)
+
+    async def _subscribe_presence(self, request: Request, command: SubscribePresence, _: None) -> None:
+        users, visible = await self._commands.look(command.user_ids)
+        if not self._is_over:
+            self._context.online.watch.watch(self, visible)
+            self.answer(UsersPresence(users), request)
+            self.done(request)
 
     def _set_typing(self, request: Request, command: SetTyping, access: ChatAccess) -> None:
         if access.is_reader:
@@ -289,6 +298,7 @@ _RULES: Final[Mapping[type, _Rule]] = {
     GetHistory: _Rule(NativeSession._history, "history", in_chat=True),
     GetPresence: _Rule(NativeSession._presence, "presence", in_chat=True),
     GetUsersPresence: _Rule(NativeSession._users_presence, "presence"),
+    SubscribePresence: _Rule(NativeSession._subscribe_presence, "subscribe_presence"),
     SetTyping: _Rule(NativeSession._set_typing, "typing", in_chat=True),
     MarkRead: _Rule(NativeSession._mark_read, "read_messages", in_chat=True),
 }

@@ -18,7 +18,15 @@ from gateway.interfaces.connection import Connection
 from gateway.interfaces.presence import is_guest
 from gateway.interfaces.session import OnClosed
 from gateway.protocol.codes import Close, Disconnect
-from gateway.protocol.commands import GetHistory, GetPresence, GetUsersPresence, MarkRead, Refresh, Subscribe
+from gateway.protocol.commands import (
+    GetHistory,
+    GetPresence,
+    GetUsersPresence,
+    MarkRead,
+    Refresh,
+    Subscribe,
+    SubscribePresence,
+)
 from gateway.protocol.frames import text_frame
 from gateway.protocol.refusals import NOT_REFRESHED, REFRESHED_TOO_OFTEN, UNAVAILABLE, commands_limited
 from gateway.protocol.replies import ErrorReply, Refreshed, Reply, TokenExpiring
@@ -238,5 +246,5 @@ _LIKELY_TO_RECONNECT = frozenset(
     {1006, 1011, 1012, Close.DRAIN, Close.SLOW_CONSUMER, Close.POSITION_LOST, Close.INTERNAL}
 )
 """Close codes after which a client is likely to reconnect within seconds: its user stays present for a while."""
-_REMOTE_COMMANDS = (GetHistory, GetPresence, GetUsersPresence, MarkRead, Refresh, Subscribe)
+_REMOTE_COMMANDS = (GetHistory, GetPresence, GetUsersPresence, MarkRead, Refresh, Subscribe, SubscribePresence)
 """Commands that store no event, but whose reply waits for Redis or the database."""

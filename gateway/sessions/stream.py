@@ -7,14 +7,14 @@ from typing import Final
 from gateway.dialects.base import Request
 from gateway.interfaces.connection import DECODED_BYTES_PER_COST, NO_LIMIT, ConnectionListener
 from gateway.protocol.codes import Close, Disconnect, ErrorCode
-from gateway.protocol.commands import Refresh, Subscribe, Unsubscribe
+from gateway.protocol.commands import Refresh, Subscribe, SubscribePresence, Unsubscribe
 from gateway.protocol.frames import FrameSink
 from gateway.protocol.replies import ErrorReply, Reply
 from gateway.sessions.command_limits import CommandLimits, CommandRates
 from gateway.sessions.context import Peer, SessionContext
 from gateway.sessions.native import NativeSession
 
-OF_A_SOCKET: Final = (Subscribe, Unsubscribe, Refresh)
+OF_A_SOCKET: Final = (Subscribe, Unsubscribe, SubscribePresence, Refresh)
 """Commands that change a socket; of a stream, its URL says what they would."""
 _NOT_HERE: Final = ErrorReply(ErrorCode.UNKNOWN_TYPE, "This command is for WebSockets: a stream has it in its URL")
 _UNLIMITED: Final = CommandLimits(CommandRates()).of_socket(0)

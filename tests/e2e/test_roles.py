@@ -184,6 +184,7 @@ class Node:
             "ping": {"chat_id": None},
             "hello": {"chat_id": None, "message": "hi"},
             "refresh": {"chat_id": None, "token": case.token or "none"},
+            "subscribe_presence": {"chat_id": None, "user_ids": [case.member.id]},
             "message": {"text": "hi"},
             "edit_message": {"text": "new"},
             "react": {"key": "👍"},

@@ -137,3 +137,28 @@ async def test_wrong_requests_are_rejected(cluster: Cluster) -> None:
     assert (await client.ask("presence", user_ids=[1], chat_id=1))["code"] == "invalid_field"
     anonymous = await native(cluster, 0)
     assert (await anonymous.ask("presence", user_ids=[1]))["code"] == "forbidden"
+
+
+async def test_changes_are_pushed_over_all_nodes(cluster: Cluster) -> None:
+    ann, bob, eve = [await cluster.user(name) for name in ("ann", "bob", "eve")]
+    await cluster.chat(ann, bob)
+    client = await native(cluster, 0, ann)
+    async with event_stream(f"{cluster.nodes[0].url}/sse/me", ann.token, presence=f"{bob.id},{eve.id}") as stream:
+        offline = [{"user_id": user.id, "online": False, "last_seen_at": None} for user in (bob, eve)]
+        assert (await stream.next("users_presence"))["users"] == offline
+        asked = await client.ask("subscribe_presence", user_ids=[bob.id, eve.id])
+        assert asked["result"]["users"] == offline
+        others = [await native(cluster, 1, user) for user in (bob, eve)]
+        online = {"type": "user_presence", "user_id": bob.id, "online": True, "last_seen_at": None}
+        assert await stream.next("user_presence") == online
+        assert await client.next("user_presence") == online
+        for other in others:
+            await other.close()
+        gone = await stream.next("user_presence")
+        assert (gone["user_id"], gone["online"]) == (bob.id, False) and gone["last_seen_at"] is not None
+        await client.next("user_presence")
+        await client.ask("subscribe_presence", user_ids=[])
+        await native(cluster, 1, bob)
+        assert (await stream.next("user_presence"))["online"]
+        assert len(client.of_type("user_presence")) == 2
+        assert {event["user_id"] for event in stream.events if event["type"] == "user_presence"} == {bob.id}

@@ -6,18 +6,22 @@ node stores when the socket closed. Users of a dead node are stored by the node 
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
+from collections.abc import Callable, Collection, Sequence
 from itertools import islice
 from typing import Final
 
 from gateway.interfaces.client_registry import ClientRegistry, LastSeenStore
+from gateway.interfaces.session import LocalClient
+from gateway.node.online.presence_watch import PresenceWatch
+from gateway.node.online.user_state import state_of
+from gateway.protocol.control import PresenceChanged, encode
 from gateway.protocol.replies import UserPresence
 from storage.errors import StorageUnavailable
 
 LINGER_S: Final = 5.0
 INTERVAL_S: Final = 1.0
 USERS_A_STATEMENT: Final = 500
+USERS_A_MESSAGE: Final = 1000
 MAX_WAITING: Final = 50_000
 """Users whose absence is not stored yet; of more, as in a long outage of the database, nothing is stored."""
 
@@ -26,8 +30,18 @@ class OnlineUsers:
     """`run` is its owner task. Only `states` and `flush` await."""
 
     def __init__(
-        self, registry: ClientRegistry, last_seen: LastSeenStore, now: Callable[[], float] = time.time
+        self,
+        registry: ClientRegistry,
+        last_seen: LastSeenStore,
+        announce: Callable[[bytes], None] = lambda _: None,
+        tell: Callable[[Collection[LocalClient], UserPresence], None] = lambda *_: None,
+        now: Callable[[], float] = time.time,
     ) -> None:
+        """`announce` tells all nodes whose presence has changed, at most once in INTERVAL_S."""
+        self.watch = PresenceWatch(registry, last_seen, tell)
+        """The sockets that are told when users come and go, by `tell`."""
+        self._announce = announce
+        self._changed: dict[int, None] = {}
         self._registry = registry
         self._last_seen = last_seen
         self._now = now
@@ -44,6 +58,7 @@ class OnlineUsers:
         self._sockets[user_id] = count + 1
         if count == 0 and self._left.pop(user_id, None) is None:
             self._registry.enter(user_id)
+            self._changed[user_id] = None
 
     def depart(self, user_id: int) -> None:
         """A socket of the user has closed."""
@@ -70,16 +85,36 @@ class OnlineUsers:
         Others are offline, and were never seen.
         Raises: StorageUnavailable, RedisUnavailable.
         """
+        return (await self.look(user_ids, viewer_id))[0]
+
+    async def look(
+        self, user_ids: Sequence[int], viewer_id: int | None
+    ) -> tuple[list[UserPresence], list[UserPresence]]:
+        """The same, and those of them of which the viewer may know, once each.
+
+        Raises: StorageUnavailable, RedisUnavailable.
+        """
         seen = await self._last_seen.of(user_ids, viewer_id)
         online = await self._registry.online(sorted(seen))
-        return [_state(user_id, seen.get(user_id), is_online=user_id in online) for user_id in user_ids]
+        states = [state_of(user_id, seen.get(user_id), is_online=user_id in online) for user_id in user_ids]
+        return states, list({state.user_id: state for state in states if state.user_id in seen}.values())
 
     async def run(self) -> None:
         """End the presence of those who have left, and store when they did, until cancelled."""
-        while True:
-            await asyncio.sleep(INTERVAL_S)
-            self._end(self._now() - LINGER_S)
-            await self._store()
+        try:
+            while True:
+                await asyncio.sleep(INTERVAL_S)
+                self._end(self._now() - LINGER_S)
+                await self._store()
+                self._announce_changes()
+                await self.watch.turn()
+        finally:
+            await self.flush()
+
+    def _announce_changes(self) -> None:
+        changed, self._changed = list(self._changed), {}
+        for start in range(0, len(changed), USERS_A_MESSAGE):
+            self._announce(encode(PresenceChanged(changed[start : start + USERS_A_MESSAGE])))
 
     async def flush(self) -> None:
         """Do so at once for everyone who has left, as this node stops."""
@@ -90,6 +125,7 @@ class OnlineUsers:
         for user_id in [user_id for user_id, left in self._left.items() if left <= before]:
             left = self._left.pop(user_id)
             self._registry.leave(user_id)
+            self._changed[user_id] = None
             if len(self._unstored) < MAX_WAITING:
                 self._unstored[user_id] = left
 
@@ -102,9 +138,3 @@ class OnlineUsers:
             for user_id, left in batch.items():
                 if self._unstored.get(user_id) == left:
                     del self._unstored[user_id]
-
-
-def _state(user_id: int, seen_ms: int | None, *, is_online: bool) -> UserPresence:
-    if is_online or seen_ms is None:
-        return UserPresence(user_id, is_online, None)
-    return UserPresence(user_id, False, datetime.fromtimestamp(seen_ms / 1000, UTC))

@@ -151,6 +151,7 @@ COMMANDS: Final[Mapping[str, Rule]] = {
     "refresh": Rule(USERS),
     "subscribe": Rule(_READERS | {Party.ANONYMOUS, Party.GUEST}),
     "unsubscribe": Rule(_ANYONE),
+    "subscribe_presence": Rule(USERS),
     "message": Rule(_WRITERS),
     "edit_message": Rule(_WRITERS),
     "delete_message": Rule(_WRITERS),

@@ -116,6 +116,7 @@ NATIVE_NOTICES: tuple[Reply, ...] = (
     ChatActivity(5, 7),
     ChatRead(5, 7, 100),
     CHANGED,
+    UserPresence(1, False, datetime(2024, 1, 15, tzinfo=UTC)),
     Direct(b'{"any":["JSON",null]}'),
 )
 REFS = (None, 0, "q")

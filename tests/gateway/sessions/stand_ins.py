@@ -93,6 +93,13 @@ class Node:
     def depart(self, user_id: int) -> None:
         """Not of interest here."""
 
+    @property
+    def watch(self) -> "Node":
+        return self
+
+    def unwatch(self, client: object) -> None:
+        """Not of interest here."""
+
     async def states(self, user_ids: Sequence[int], viewer_id: int | None) -> list[Any]:
         return await self._read("states", *user_ids, viewer_id)
 
