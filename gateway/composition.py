@@ -150,11 +150,8 @@ async def open_node(
     """
     subscriptions = SubscriptionRegistry()
     wanted = wanted_of(settings)
-    membership = Chats(
-        database,
-        Quotas(settings.max_chats_per_user, settings.max_members_per_chat, metrics.clients.quota_exceeded),
-        wanted,
-    )
+    quotas = Quotas(settings.max_chats_per_user, settings.max_members_per_chat, metrics.clients.quota_exceeded)
+    membership = Chats(database, quotas, wanted)
     evictions = Evictions(subscriptions, membership)
     revocation_log = Revocations(database)
     revocation_list = RevocationList(revocation_log)
