@@ -110,7 +110,7 @@ class Node:
             raise self.error
         return []
 
-    def register(self, session: Any, seat: Seat, claim: Claim) -> Subscription:
+    def register(self, session: Any, seat: Seat, claim: Claim, *, is_reader: bool = False) -> Subscription:
         local = LocalChat(seat.chat_id)
         local.reorder_buffer.start(9)
         self.asked.append(("register", seat, claim))
