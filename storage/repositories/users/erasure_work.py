@@ -19,7 +19,7 @@ from tortoise.expressions import F
 from storage.auth_models import UserErasure
 from storage.database.database import Database, Row
 from storage.log.transcripts import ADD_SIZE, LINE_BYTES
-from storage.models import Bar, Block, ChatRoom, FormerMember, Membership, StaffMember
+from storage.models import Bar, Block, ChatRoom, FormerMember, LastSeen, Membership, StaffMember
 from storage.outbox.notes import OutboxNotes
 from storage.outbox_records import NOTHING_WANTED, Wanted
 from storage.profile_records import Erasure, Messages
@@ -218,6 +218,7 @@ class ErasureWork:
             await Block.filter(user_id=user_id).delete()
             await Block.filter(blocked_id=user_id).delete()
             await StaffMember.filter(user_id=user_id).delete()
+            await LastSeen.filter(user_id=user_id).delete()
             await clear_credentials(self._database, client, user_id)
             await UserErasure.filter(user_id=user_id).update(finished_at=int(now), claimed_until=0)
         return True

@@ -14,8 +14,8 @@ class LastSeenRepository:
         # in id order, as two nodes may write the same users
         self._write = f"""
             INSERT INTO last_seen (user_id, seen_at)
-            SELECT p.a, p.b FROM {database.pairs_table()} WHERE EXISTS (SELECT 1 FROM users u WHERE u.id = p.a)
-            ORDER BY p.a
+            SELECT p.a, p.b FROM {database.pairs_table()}
+            WHERE EXISTS (SELECT 1 FROM users u WHERE u.id = p.a AND u.erased_at IS NULL) ORDER BY p.a
             ON CONFLICT (user_id) DO UPDATE SET seen_at = excluded.seen_at WHERE last_seen.seen_at < excluded.seen_at
             RETURNING user_id"""
         seen = "SELECT u.id, s.seen_at FROM users u LEFT JOIN last_seen s ON s.user_id = u.id"
@@ -32,7 +32,10 @@ class LastSeenRepository:
             ))"""
 
     async def write(self, seen: Mapping[int, int]) -> None:
-        """Record when these users were seen, by id, in Unix ms; an earlier time than a stored one changes nothing."""
+        """Record when these users were seen, by id, in Unix ms.
+
+        An earlier time than a stored one changes nothing, and nothing is recorded of a user who is erased.
+        """
         await self._database.write(self._write, *self._database.pairs(seen.items()))
 
     async def of(self, user_ids: Sequence[int], viewer_id: int | None) -> dict[int, int | None]:

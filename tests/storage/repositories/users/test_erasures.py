@@ -19,6 +19,7 @@ from storage.repositories.revocations import Revocations
 from storage.repositories.staff import StaffRepository
 from storage.repositories.users.erasure_work import LEASE_S, SETTLE_S, ErasureWork
 from storage.repositories.users.erasures import DELETED_NAME, Erasures
+from storage.repositories.users.last_seen import LastSeenRepository
 from tests.storage.nodes import Node, message
 
 MAIN = "https://main.example"
@@ -160,6 +161,15 @@ async def test_rest_of_the_user_is_removed(world: World, node: Node, request: py
     await world.erase(ann)
     assert await contacts.blocked_by(ann.id) == await contacts.blocked_by(bob.id) == []
     assert not await staff.is_staff(ann.id)
+
+
+async def test_when_the_user_was_seen_is_forgotten(world: World, node: Node) -> None:
+    ann, bob = await node.person("ann"), await node.person("bob")
+    last_seen = LastSeenRepository(node.database)
+    await last_seen.write({ann.id: 1_000, bob.id: 1_000})
+    await world.erase(ann)
+    await last_seen.write({ann.id: 2_000})  # of a socket that has closed meanwhile
+    assert await node.database.fetch("SELECT * FROM last_seen") == [{"user_id": bob.id, "seen_at": 1_000}]
 
 
 async def test_transcripts_are_removed(world: World, node: Node) -> None:
