@@ -92,10 +92,9 @@ async def test_customer_and_staff_talk_and_absent_get_pushes(chromium: Browser, 
 
     await ann.goto("about:blank")
     async with asyncio.timeout(60):
-        while "It is ready." not in (pushed := (await (await ann.request.get(f"{shop}me")).json())["pushes"]):
-            await say(sue, "It is ready.")  # again: the first may come before the node knows that Ann has left
+        while "It is ready." not in (await (await ann.request.get(f"{shop}me")).json())["pushes"]:
+            await say(sue, "It is ready.")  # again: who left less than a second ago may count as connected
             await asyncio.sleep(1)
-    assert "It is red." not in pushed
     await ann.goto(shop)
     await expect(ann.get_by_label("On your phone")).to_contain_text("It is ready.")
 
