@@ -200,7 +200,7 @@ def build(
         sessions,
         delay_s=settings.drain_delay_s,
         drain_s=settings.drain_s,
-        on_closing=opened.leave_queue.expect_back,
+        on_closing=opened.expect_back,
     )
     connections = Acceptor(
         clients=sessions,

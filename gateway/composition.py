@@ -9,7 +9,6 @@ import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from gateway.authentication.represented_users import RepresentedUsers
 from gateway.config.settings import Settings
@@ -18,13 +17,14 @@ from gateway.delivery.hub import Hub
 from gateway.delivery.repair import INTERVAL_S, Repair
 from gateway.delivery.replay_cache import ReplayCache
 from gateway.delivery.subscription import SubscriptionRegistry
+from gateway.inlet import no_queue, open_inlet
 from gateway.interfaces.broker import Broker
 from gateway.interfaces.client_registry import ClientRegistry
 from gateway.interfaces.outbox import OutboxQueue
 from gateway.interfaces.presence import Presence
 from gateway.interfaces.rate_limits import ByteQuotas, CallerBuckets
 from gateway.interfaces.revocations import RevocationLog
-from gateway.interfaces.rooms import RoomInbox, Store
+from gateway.interfaces.rooms import RoomInbox
 from gateway.interfaces.session import OpenSession
 from gateway.interfaces.tickets import Tickets
 from gateway.interfaces.transcripts import Transcripts
@@ -40,6 +40,7 @@ from gateway.node.local_clients import LocalClients
 from gateway.node.member_changes import MemberChanges
 from gateway.node.node import Node
 from gateway.node.online.online_users import OnlineUsers
+from gateway.node.online.presence_events import PresenceEvents
 from gateway.node.policy.chat_policy import ChatPolicy
 from gateway.node.policy.revocation_list import RevocationList
 from gateway.node.presence_publisher import PresencePublisher
@@ -79,9 +80,7 @@ from storage.repositories.staff import StaffRepository
 from storage.repositories.users.erasures import Erasures
 from storage.repositories.users.exports import Exports
 from storage.repositories.users.last_seen import LastSeenRepository
-
-if TYPE_CHECKING:
-    from gateway.rabbitmq.queue import DurableQueue
+from storage.repositories.users.present_users import PresentUsers
 
 CHECK_WHILE_REDIS_IS_DOWN_S = 1.0
 """While Redis is down, only the position check delivers other nodes' messages (delivery.md 7)."""
@@ -108,7 +107,8 @@ class OpenNode:
     revocation_log: RevocationLog
     revocation_list: RevocationList
     user_sessions: UserSessions
-    leave_queue: LeaveQueue
+    expect_back: Callable[[float], None]
+    """To call before sockets are closed, with the longest time in seconds after which their clients come back."""
     health: Health
     tasks: Tasks
     transcripts: Transcripts
@@ -235,7 +235,14 @@ async def open_node(
             tasks=tasks,
         )
         profiles = Profiles(database)
-        online = OnlineUsers(redis.clients, LastSeenRepository(database), redis.broker.announce, local_clients.tell)
+        last_seen, present = LastSeenRepository(database), PresentUsers(database, wanted)
+        online = OnlineUsers(
+            redis.clients,
+            last_seen,
+            redis.broker.announce,
+            local_clients.tell,
+            events=PresenceEvents(present, last_seen) if present.is_wanted else None,
+        )
         context = SessionContext(
             node=node,
             membership=membership,
@@ -274,6 +281,10 @@ async def open_node(
 
         erasures = start_upkeep(vital, settings, database, metrics, node_id, outlet.wanted, on_left)
 
+        def expect_back(within_s: float) -> None:
+            leave_queue.expect_back(within_s)
+            online.expect_back(within_s)
+
         def on_erasure() -> None:
             user_sessions.revoked()
             erasures.soon()
@@ -302,7 +313,7 @@ async def open_node(
             on_limited=metrics.clients.strangers_limited.inc,
         )
         rooms = RoomRepository(database)
-        queue = await _open_queue(stack, settings, store, node_id, rooms, senders, node, metrics, failures)
+        queue = await open_inlet(stack, settings, store, node_id, rooms, senders, node, metrics, failures)
         inbox: RoomInbox = StoreInbox(rooms, node)
         if queue is not None:
             inbox = queue.inbox
@@ -326,7 +337,7 @@ async def open_node(
             revocation_log=revocation_log,
             revocation_list=revocation_list,
             user_sessions=user_sessions,
-            leave_queue=leave_queue,
+            expect_back=expect_back,
             health=health,
             tasks=tasks,
             transcripts=transcripts,
@@ -346,55 +357,6 @@ async def open_node(
             caller_buckets=redis.caller_buckets,
             outbox=outbox,
             outlet=outlet,
-            finish_queue=_no_queue if queue is None else queue.finish,
+            finish_queue=no_queue if queue is None else queue.finish,
             stop_presence=redis.presence.stop,
         )
-
-
-async def _no_queue() -> None:
-    """`finish_queue` of a node without a durable queue."""
-
-
-async def _open_queue(
-    stack: AsyncExitStack,
-    settings: Settings,
-    store_id: str,
-    node_id: str,
-    rooms: RoomRepository,
-    senders: Senders,
-    store: Store,
-    metrics: Metrics,
-    failures: list[str],
-) -> "DurableQueue | None":
-    """Open the durable queues at AMQP_URL, if it is set; closed with the stack."""
-    if not settings.amqp_url:
-        return None
-    from gateway.rabbitmq.names import QueueNames
-    from gateway.rabbitmq.queue import (  # takes 0.1 s, so only nodes with a queue import it
-        OUTCOMES,
-        ChatQueue,
-        QueueEvents,
-        open_queue,
-    )
-
-    events = QueueEvents(
-        settled=metrics.queue.settled,
-        link_lost=metrics.queue.link_lost,
-        task_failed=lambda name, _: failures.append(name),
-    )
-    chat_queue = settings.amqp_chat_queue
-    chats = ChatQueue(QueueNames(chat_queue, store_id), senders) if chat_queue else None
-    queue = await stack.enter_async_context(
-        open_queue(
-            settings.amqp_url,
-            QueueNames(settings.amqp_queue, store_id),
-            node_id=node_id,
-            rooms=rooms,
-            store=store,
-            max_text_length=settings.max_text_length,
-            events=events,
-            chats=chats,
-        )
-    )
-    metrics.queue.watch(lambda: queue.unacked, OUTCOMES)
-    return queue

@@ -1,4 +1,7 @@
-"""The tables of the transactional outbox (`docs/webhooks.md`). Their rows are written by the commits themselves."""
+"""The tables of the transactional outbox (`docs/webhooks.md`). Their rows are written by the commits themselves.
+
+And who is present on which node, as events tell it; without such events these tables are empty.
+"""
 
 from tortoise import fields, models
 from tortoise.indexes import Index
@@ -55,3 +58,30 @@ class OutboxEvent(models.Model):
 
         table = "outbox_events"
         indexes = (Index(fields=("endpoint", "stream", "id")), Index(fields=("dead_at", "id")))
+
+
+class PresenceLease(models.Model):
+    """A node that stores who is present. A lease that was not renewed (Unix ms) for a while is never renewed again."""
+
+    id = fields.BigIntField(primary_key=True)
+    renewed_at = fields.BigIntField()
+
+    class Meta:
+        """Where it lives."""
+
+        table = "presence_leases"
+
+
+class PresentUser(models.Model):
+    """A user who is present on the node of the lease. A user without a row is offline."""
+
+    id = fields.BigIntField(primary_key=True)
+    user_id = fields.BigIntField()
+    lease_id = fields.BigIntField()
+
+    class Meta:
+        """Where it lives."""
+
+        table = "present_users"
+        unique_together = (("user_id", "lease_id"),)
+        indexes = (Index(fields=("lease_id", "user_id")),)

@@ -24,7 +24,12 @@ class EventType(StrEnum):
     MEMBER_ADDED = "member.added"
     MEMBER_CHANGED = "member.changed"
     MEMBER_REMOVED = "member.removed"
+    USER_ONLINE = "user.online"
+    USER_OFFLINE = "user.offline"
 
+
+PRESENCE_TYPES: Final = frozenset({EventType.USER_ONLINE, EventType.USER_OFFLINE})
+"""For these, nodes store who is present."""
 
 TYPES_OF_KINDS: Final[Mapping[str, tuple[EventType, ...]]] = {
     "message": (EventType.MESSAGE_CREATED,),

@@ -12,7 +12,7 @@ from gateway.config.settings import Settings
 from gateway.errors import InvalidSetting, SettingsError
 from httpapi.bounded_json import read_shape
 from httpapi.errors import InvalidJson, TooDeep
-from storage.outbox_records import EventType
+from storage.outbox_records import PRESENCE_TYPES, EventType
 
 MAX_ENDPOINTS: Final = 16
 MAX_GIVE_UP_H: Final = 24 * 365
@@ -25,12 +25,15 @@ _FORM: Final = (
 
 
 class Webhook(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """An endpoint: `events` are the types that it gets, by default all; `give_up_h` is None for never."""
+    """An endpoint: `events` are the types that it gets; `give_up_h` is None for never.
+
+    By default it gets all but those of presence, for which each connect would write to the database.
+    """
 
     url: str
     secret: Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
     name: str = ""
-    events: list[EventType] = msgspec.field(default_factory=lambda: list(EventType))
+    events: list[EventType] = msgspec.field(default_factory=lambda: sorted(set(EventType) - PRESENCE_TYPES))
     give_up_h: Annotated[float, msgspec.Meta(gt=0, le=MAX_GIVE_UP_H)] | None = None
 
     def __repr__(self) -> str:

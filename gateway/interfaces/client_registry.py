@@ -102,3 +102,30 @@ class LastSeenStore(Protocol):
         `viewer_id` is None for a service, which may know of all.
         """
         ...
+
+
+class PresentUserStore(Protocol):
+    """Who is present on any node, as events tell it. Implemented by `storage.repositories.users.present_users`.
+
+    A lease is this node's, and ends if it is not renewed. Every method raises StorageUnavailable.
+    """
+
+    async def take_lease(self) -> int:
+        """A new lease."""
+        ...
+
+    async def renew(self, lease_id: int) -> bool:
+        """Renew a lease; False if it has ended."""
+        ...
+
+    async def enter(self, lease_id: int, user_ids: Sequence[int]) -> bool:
+        """These users are present under the lease; False, and nothing is stored, if it has ended."""
+        ...
+
+    async def leave(self, lease_id: int, seen: Mapping[int, int]) -> None:
+        """These users, seen last at these times (Unix ms), are no longer present under the lease."""
+        ...
+
+    async def reap(self) -> bool:
+        """Remove some of what leases have left that have ended; False if there is nothing."""
+        ...

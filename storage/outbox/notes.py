@@ -5,7 +5,7 @@ other. `version` moves with every addition: only a row that nobody has added to 
 """
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from tortoise.backends.base.client import BaseDBAsyncClient
@@ -94,3 +94,13 @@ class OutboxNotes:
         for endpoint in self._wanted.endpoints_of(type_):
             await client.execute_query(self._add, [endpoint, stream, after_seq, type_.value, data.decode()])
             await client.execute_query(self._touch, [endpoint, stream])
+
+    async def add_many(self, client: BaseDBAsyncClient, type_: EventType, events: Mapping[int, bytes]) -> None:
+        """Add an event of users, by stream, in the transaction of `client`, which holds the locks of the users' rows.
+
+        At most once in a transaction, as rows are locked in order.
+        """
+        for endpoint in self._wanted.endpoints_of(type_) if events else []:
+            rows = [[endpoint, stream, 0, type_.value, data.decode()] for stream, data in sorted(events.items())]
+            await client.execute_many(self._add, rows)
+            await client.execute_many(self._touch, [row[:2] for row in rows])

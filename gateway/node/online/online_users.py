@@ -6,12 +6,13 @@ node stores when the socket closed. Users of a dead node are stored by the node 
 
 import asyncio
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from itertools import islice
 from typing import Final
 
 from gateway.interfaces.client_registry import ClientRegistry, LastSeenStore
 from gateway.interfaces.session import LocalClient
+from gateway.node.online.presence_events import PresenceEvents
 from gateway.node.online.presence_watch import PresenceWatch
 from gateway.node.online.user_state import state_of
 from gateway.protocol.control import PresenceChanged, encode
@@ -36,8 +37,12 @@ class OnlineUsers:
         announce: Callable[[bytes], None] = lambda _: None,
         tell: Callable[[Collection[LocalClient], UserPresence], None] = lambda *_: None,
         now: Callable[[], float] = time.time,
+        events: PresenceEvents | None = None,
     ) -> None:
-        """`announce` tells all nodes whose presence has changed, at most once in INTERVAL_S."""
+        """`announce` tells all nodes whose presence has changed, at most once in INTERVAL_S.
+
+        `events` stores who comes and goes, where events tell it.
+        """
         self.watch = PresenceWatch(registry, last_seen, tell)
         """The sockets that are told when users come and go, by `tell`."""
         self._announce = announce
@@ -45,6 +50,8 @@ class OnlineUsers:
         self._registry = registry
         self._last_seen = last_seen
         self._now = now
+        self._events = events
+        self._linger_s = LINGER_S
         self._sockets: dict[int, int] = {}
         """The number of sockets, by user."""
         self._left: dict[int, float] = {}
@@ -59,6 +66,8 @@ class OnlineUsers:
         if count == 0 and self._left.pop(user_id, None) is None:
             self._registry.enter(user_id)
             self._changed[user_id] = None
+            if self._events is not None:
+                self._events.arrive(user_id)
 
     def depart(self, user_id: int) -> None:
         """A socket of the user has closed."""
@@ -67,6 +76,10 @@ class OnlineUsers:
             self._sockets[user_id] = count
         elif self._sockets.pop(user_id, None) is not None:
             self._leave(user_id)
+
+    def expect_back(self, within_s: float) -> None:
+        """Let users who have left count as online for longer, as their clients will take so long to come back."""
+        self._linger_s = LINGER_S + within_s
 
     def gone(self, user_id: int) -> None:
         """The user's node is dead."""
@@ -78,6 +91,9 @@ class OnlineUsers:
             self._left[user_id] = self._now()
         else:
             self._registry.leave(user_id)
+            if self._events is not None:
+                self._events.depart(user_id)
+                self._events.lapse()
 
     async def states(self, user_ids: Sequence[int], viewer_id: int | None) -> list[UserPresence]:
         """The presence of each of these users, as far as the viewer may know; None: a service.
@@ -104,8 +120,10 @@ class OnlineUsers:
         try:
             while True:
                 await asyncio.sleep(INTERVAL_S)
-                self._end(self._now() - LINGER_S)
-                await self._store()
+                self._end(self._now() - self._linger_s)
+                await self._store(self._last_seen.write if self._events is None else self._events.leave)
+                if self._events is not None:
+                    await self._events.turn(lambda: [*self._sockets, *self._left])
                 self._announce_changes()
                 await self.watch.turn()
         finally:
@@ -117,22 +135,29 @@ class OnlineUsers:
             self._announce(encode(PresenceChanged(changed[start : start + USERS_A_MESSAGE])))
 
     async def flush(self) -> None:
-        """Do so at once for everyone who has left, as this node stops."""
+        """Do so at once for everyone who has left, as this node stops.
+
+        Events wait for the end of this node's lease, as clients come back elsewhere.
+        """
         self._end(self._now())
-        await self._store()
+        await self._store(self._last_seen.write)
 
     def _end(self, before: float) -> None:
         for user_id in [user_id for user_id, left in self._left.items() if left <= before]:
             left = self._left.pop(user_id)
             self._registry.leave(user_id)
             self._changed[user_id] = None
+            if self._events is not None:
+                self._events.depart(user_id)
             if len(self._unstored) < MAX_WAITING:
                 self._unstored[user_id] = left
+            elif self._events is not None:
+                self._events.lapse()
 
-    async def _store(self) -> None:
+    async def _store(self, write: Callable[[Mapping[int, int]], Awaitable[None]]) -> None:
         while batch := dict(islice(self._unstored.items(), USERS_A_STATEMENT)):
             try:
-                await self._last_seen.write({user_id: round(1000 * left) for user_id, left in batch.items()})
+                await write({user_id: round(1000 * left) for user_id, left in batch.items()})
             except StorageUnavailable:
                 return  # the next turn tries again
             for user_id, left in batch.items():

@@ -6,18 +6,22 @@ from storage.database.database import Database
 from storage.records import ChatKind
 
 
+def write_sql(database: Database) -> str:
+    """Of the statement that records when users were seen; in id order, as two nodes may write the same users."""
+    return f"""
+        INSERT INTO last_seen (user_id, seen_at)
+        SELECT p.a, p.b FROM {database.pairs_table()}
+        WHERE EXISTS (SELECT 1 FROM users u WHERE u.id = p.a AND u.erased_at IS NULL) ORDER BY p.a
+        ON CONFLICT (user_id) DO UPDATE SET seen_at = excluded.seen_at WHERE last_seen.seen_at < excluded.seen_at
+        RETURNING user_id"""
+
+
 class LastSeenRepository:
     """Each method is one statement, and raises StorageUnavailable if the database does not respond in time."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        # in id order, as two nodes may write the same users
-        self._write = f"""
-            INSERT INTO last_seen (user_id, seen_at)
-            SELECT p.a, p.b FROM {database.pairs_table()}
-            WHERE EXISTS (SELECT 1 FROM users u WHERE u.id = p.a AND u.erased_at IS NULL) ORDER BY p.a
-            ON CONFLICT (user_id) DO UPDATE SET seen_at = excluded.seen_at WHERE last_seen.seen_at < excluded.seen_at
-            RETURNING user_id"""
+        self._write = write_sql(database)
         seen = "SELECT u.id, s.seen_at FROM users u LEFT JOIN last_seen s ON s.user_id = u.id"
         self._all = f"{seen} WHERE u.id {database.among('$1')}"
         self._visible = f"""

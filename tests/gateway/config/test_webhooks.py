@@ -9,7 +9,7 @@ import pytest
 from gateway.config.sources import load
 from gateway.config.webhooks import Webhook, read_webhooks
 from gateway.errors import SettingsError
-from storage.outbox_records import EventType
+from storage.outbox_records import PRESENCE_TYPES, EventType
 
 HOOK = {"url": "https://app.example/events", "secret": "0f3a9c5d7e1b2846af93cd10"}
 
@@ -34,7 +34,7 @@ def test_no_list_means_no_endpoints() -> None:
 
 def test_endpoint_gets_all_types_and_a_stable_name() -> None:
     (hook,) = _read(HOOK)
-    assert (set(hook.events), hook.give_up_h) == (set(EventType), None)
+    assert (set(hook.events), hook.give_up_h) == (set(EventType) - PRESENCE_TYPES, None)
     assert hook.name == _read(HOOK)[0].name != ""
     assert "0f3a9c5d" not in repr(hook)
 

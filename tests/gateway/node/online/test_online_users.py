@@ -43,7 +43,7 @@ class World:
     async def pass_s(self, seconds: float) -> None:
         self.now += seconds
         self.online_users._end(self.now - LINGER_S)
-        await self.online_users._store()
+        await self.online_users._store(self.write)
 
 
 async def test_user_stays_present_while_a_socket_is_open() -> None:
