@@ -10,6 +10,7 @@ from tests.fuzz.targets.frames import Frames, PausedFrames, QueuedFrames, open_f
 from tests.fuzz.targets.http import open_http
 from tests.fuzz.targets.jwt import open_jwt
 from tests.fuzz.targets.lua import open_lua
+from tests.fuzz.targets.positions import open_positions
 
 TARGETS: Final[Mapping[str, OpenTarget]] = {
     "frames": open_frames(Frames),
@@ -20,4 +21,5 @@ TARGETS: Final[Mapping[str, OpenTarget]] = {
     "forms": open_forms,
     "lua": open_lua,
     "http": open_http,
+    "positions": open_positions,
 }

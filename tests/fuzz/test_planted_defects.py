@@ -14,7 +14,7 @@ import httpapi.body as body
 import httpapi.bounded_json as bounded_json
 from auth.errors import InvalidToken, InvalidTokenReason
 from auth.tokens.jws import Required, SignedToken
-from gateway.protocol import validation
+from gateway.protocol import stream_positions, validation
 from gateway.redis.connection.prefixed import Prefixed
 from gateway.transport.direct_connection import DirectConnection
 from gateway.transport.http_protocol import HttpProtocol
@@ -149,6 +149,14 @@ def _ignored_upgrades(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(HttpProtocol, "_unsupported_upgrade_warning", lambda http: None)
 
 
+def _number_of_chats(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(stream_positions, "MAX_CHATS", 201)
+
+
+def _range_of_ids(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(stream_positions, "is_id", lambda _: True)
+
+
 DEFECTS: list[tuple[str, Plant]] = [
     ("frames", _final_utf8_check),
     ("frames", _utf8_check_of_whole_messages),
@@ -166,6 +174,8 @@ DEFECTS: list[tuple[str, Plant]] = [
     ("forms", _media_type_check),
     ("lua", _namespace),
     ("lua", _expiry_of_seats),
+    ("positions", _number_of_chats),
+    ("positions", _range_of_ids),
     ("http", _host_check),
     ("http", _order_of_errors),
     ("http", _ignored_upgrades),
