@@ -14,6 +14,7 @@ import pytest
 from gateway.node.upkeep.erasures import ErasureJob
 from storage.database.database import open_database
 from storage.database.migrate import migrate
+from storage.outbox_records import EventType, Wanted
 from storage.profile_records import Messages
 from storage.records import ChatKind, NewMember
 from storage.repositories.auth.accounts import Accounts
@@ -22,6 +23,7 @@ from storage.repositories.identities import Identities
 from storage.repositories.staff import StaffRepository
 from storage.repositories.users.erasure_work import ErasureWork
 from storage.repositories.users.erasures import Erasures
+from storage.repositories.users.present_users import PresentUsers
 from tests.support.auth_node import AuthNode
 from tests.support.chat_client import ChatClient
 from tests.support.cluster import GatewayNode
@@ -203,6 +205,19 @@ async def test_gateway_role_does_what_nodes_do(url_of: Callable[[str], str]) -> 
         account = await Accounts(database).by_user_id(ann.id)
         assert account is not None
         assert (account.person.username, account.password_hash) == (f"deleted:{ann.id}", "")
+
+
+async def test_gateway_role_stores_who_is_present(url_of: Callable[[str], str]) -> None:
+    async with open_database(url_of("chat_auth")) as database:
+        ann = (await Accounts(database).create("ann-present", "hash")).id
+    async with open_database(url_of("chat_gateway")) as database:
+        present = PresentUsers(database, Wanted({"app": frozenset(EventType)}))
+        lease = await present.take_lease()
+        assert await present.enter(lease, [ann])
+        await present.leave(lease, {ann: 1_000})
+        assert not await present.reap()
+        rows = await database.fetch("SELECT type FROM outbox_events WHERE stream = $1 ORDER BY id", -ann)
+        assert [row["type"] for row in rows] == ["user.online", "user.offline"]
 
 
 async def test_gateway_role_clears_credentials_of_erased_users_only(url_of: Callable[[str], str]) -> None:
