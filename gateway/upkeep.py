@@ -1,4 +1,4 @@
-"""The tasks by which a node removes from the database what is to go: old transcripts, erased users."""
+"""The tasks by which a node removes from the database what is to go: old messages and transcripts, erased users."""
 
 from collections.abc import Callable
 
@@ -9,6 +9,7 @@ from gateway.tasks import Tasks
 from storage.database.database import Database
 from storage.log.transcript_retention import TranscriptRetention
 from storage.outbox_records import Wanted
+from storage.repositories.chat_setup.retention import ChatRetention
 from storage.repositories.users.erasure_work import ErasureWork
 
 
@@ -27,8 +28,16 @@ def start_upkeep(
     """
     erasures = ErasureJob(ErasureWork(database, node_id, wanted), on_left)
     tasks.spawn(_transcripts(settings, database, metrics).run(), "old transcripts")
+    tasks.spawn(_messages(settings, database, metrics, node_id).run(), "old messages")
     tasks.spawn(erasures.run(), "erasures")
     return erasures
+
+
+def _messages(settings: Settings, database: Database, metrics: Metrics, node_id: str) -> ChatRetention:
+    delivery = metrics.delivery
+    return ChatRetention(
+        database, node_id, settings.retention_days, delivery.events_removed.inc, delivery.retention_lag.set
+    )
 
 
 def _transcripts(settings: Settings, database: Database, metrics: Metrics) -> TranscriptRetention:

@@ -63,6 +63,7 @@ class ChatRoom(models.Model):
     `creator` is its owner, see `storage.repositories.owners`.
     `created_by` is the user for whose quota it counts; NULL if a service created it, or a version without quotas.
     `data` is a JSON object, or empty; `version` grows with each change of what `storage.chat_records` has of it.
+    Events before `first_seq` were removed by retention; the log is without holes from there to `last_seq`.
     A chat that `is_removed` does not exist for anybody; its rows are being deleted.
     `direct_key` ("low id:high id") makes the direct chat of two people the only one; it is NULL in other kinds.
     """
@@ -74,6 +75,7 @@ class ChatRoom(models.Model):
         "storage.User", related_name=False, on_delete=fields.RESTRICT
     )
     last_seq = fields.BigIntField(default=0)
+    first_seq = fields.BigIntField(default=1, db_default=1)
     # When the last message was stored, or the chat was created, in Unix microseconds. In rows of earlier versions 0,
     # and `last_message_id` NULL, until the next message.
     last_activity = fields.BigIntField(default=0, db_default=0)

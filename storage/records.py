@@ -215,11 +215,15 @@ OnOutcome = Callable[[Outcome], None]
 
 
 class ChatPosition(Struct, frozen=True, gc=False):
-    """Where a chat stands: its last seq, and counters that move whenever its members or its details change."""
+    """Where a chat stands: its last seq, and counters that move whenever its members or its details change.
+
+    `first_seq` is that of the first event that retention has left: one more than `last_seq` if none is left.
+    """
 
     last_seq: int
     members_version: int
     version: int = 1
+    first_seq: int = 1
 
 
 class Positions(Struct, frozen=True, gc=False):

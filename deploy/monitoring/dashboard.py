@@ -284,6 +284,8 @@ ROWS: dict[str, list[Panel]] = {
             "Deleted lines of echo transcripts", "ops", {"lines": _rate("chat_gateway_transcript_lines_deleted_total")}
         ),
         Panel("Deleted rows of removed chats", "ops", {"rows": _rate("chat_gateway_removed_chat_rows_total")}),
+        Panel("Events removed by retention", "ops", {"events": _rate("chat_gateway_retention_removed_events_total")}),
+        Panel("Retention behind", "s", {"most": "max(chat_gateway_retention_lag_seconds)"}),
         Panel("Lines per commit of echo transcripts", "short", _quantiles("chat_gateway_transcript_batch_lines")),
         Panel(
             "Versions", "short", {"{{version}}": f"count by (version) (chat_gateway_build_info{{{HERE}}})"}, stat=True

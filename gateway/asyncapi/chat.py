@@ -25,6 +25,7 @@ from gateway.protocol.replies import (
     Reset,
     Stored,
     TokenExpiring,
+    Truncated,
     Unreacted,
 )
 from httpapi.bounded_json import to_json
@@ -196,6 +197,14 @@ class ResetPush(TypedDict):
     epoch: str
 
 
+class TruncatedPush(TypedDict):
+    """Retention has removed events below `first_seq` that the client has not seen: the replay goes on from there."""
+
+    type: Literal["truncated"]
+    chat_id: Id
+    first_seq: Seq
+
+
 class PongAnswer(TypedDict):
     """The response to `ping`."""
 
@@ -298,6 +307,7 @@ _FRAMES: Final = (
     Frame(PresenceAnswer, (written(_reply(PresenceState(1, [Present(1, JOHN.username, 1_705_314_600)]), None)),)),
     Frame(CaughtUpPush, (written(_reply(CaughtUp(1, 57, EPOCH), None)),)),
     Frame(ResetPush, (written(_reply(Reset(1, 57, EPOCH), None)),)),
+    Frame(TruncatedPush, (written(_reply(Truncated(1, 40), None)),)),
     Frame(PongAnswer, (written(_reply(Pong(), None)),)),
     Frame(RefreshedAnswer, (written(_reply(REFRESHED, None)),)),
     Frame(TokenExpiringPush, (written(_reply(TokenExpiring(30), None)),)),

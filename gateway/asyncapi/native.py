@@ -47,6 +47,7 @@ from gateway.protocol.replies import (
     Reset,
     Stored,
     TokenExpiring,
+    Truncated,
     UserPresence,
     UsersPresence,
 )
@@ -367,6 +368,7 @@ _PUSHES: Final = (
     Frame(NativePresenceCountPush, (written(_push(PresenceCount(1, 51))),)),
     Frame(chat.CaughtUpPush, (_reply(CaughtUp(1, 57, EPOCH)),)),
     Frame(chat.ResetPush, (_reply(Reset(1, 57, EPOCH)),)),
+    Frame(chat.TruncatedPush, (_reply(Truncated(1, 40)),)),
     Frame(ChatAddedPush, (_reply(ChatAdded(1)),)),
     Frame(ChatRemovedPush, (_reply(ChatRemoved(1)),)),
     Frame(ChatActivityPush, (_reply(ChatActivity(1, 58)),)),

@@ -316,6 +316,11 @@ class Settings:
     metrics_port: int | None = _setting(
         values.port, None, "a separate port for `/metrics`, which then is on no other port", shown="the public one"
     )
+    retention_days: int = _setting(
+        values.whole(0, 36_500),
+        0,
+        "the days that messages are kept, unless a chat has its own `retention_days`; 0 = for ever",
+    )
     audit_retention_days: int = _setting(
         values.whole(0, 3650),
         90,

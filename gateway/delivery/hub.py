@@ -44,6 +44,10 @@ class HubMember(Protocol):
         """Invalidate its positions: another epoch has begun, in which the last seq of the chat is `last_seq`."""
         ...
 
+    def truncate(self, first_seq: int) -> None:
+        """Notify it that events below `first_seq` were removed before it received them."""
+        ...
+
 
 class _Audience:
     """A chat's live subscribers of one dialect, in the order of joining, each with its outlet."""
@@ -63,6 +67,7 @@ class LocalChat:
         "change",
         "chat_id",
         "epoch",
+        "first_seq",
         "pending",
         "present_count",
         "reorder_buffer",
@@ -75,6 +80,8 @@ class LocalChat:
         self.reorder_buffer = ReorderBuffer()
         self.epoch = ""
         """The epoch of the reorder buffer's position."""
+        self.first_seq = 1
+        """The seq of the first event that retention has left, as far as this node knows."""
         self.version = 0
         """The version of the chat's details that subscribers know: that of the opening, or of the last push."""
         self.change: ChatChanged | None = None
@@ -189,6 +196,21 @@ class Hub:
         self._flush_chat(local)
         for subscriber in local.live:
             subscriber.reset(last_seq, epoch)
+
+    def trim(self, local: LocalChat, first_seq: int) -> None:
+        """Retention has removed the events below `first_seq`: drop what is cached of the chat."""
+        if first_seq > local.first_seq:
+            local.first_seq = first_seq
+            # All of it, since later events show the state of removed messages.
+            self._on_forget(local.chat_id)
+
+    def skip(self, local: LocalChat, first_seq: int) -> None:
+        """Continue with the event of `first_seq`: retention has removed those before it, which were not delivered."""
+        due = local.reorder_buffer.start(first_seq - 1)
+        self._flush_chat(local)
+        for subscriber in local.live:
+            subscriber.truncate(first_seq)
+        self._broadcast_all(local, due)
 
     def _broadcast_all(self, local: LocalChat, events: Iterable[ChatEvent]) -> None:
         is_known = self._chats.get(local.chat_id) is local  # False if a repair ends after the last subscriber left

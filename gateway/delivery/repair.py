@@ -4,6 +4,8 @@ A hole in the seqs that arrived from Redis and an interrupted subscription each 
 does a periodic check, since nothing else detects a lost *last* publication. Missing events are read from the store,
 never from Redis, which would share the fault.
 
+Retention removes the beginning of a log: a hole that reaches down from there is not repaired but skipped.
+
 A position has no meaning in another epoch (delivery.md 8): when the store's epoch changes, every chat restarts.
 """
 
@@ -96,9 +98,12 @@ class Repair:
         """
         self._on_gap(0)
         while True:
+            epoch = local.epoch
             events = await self._log.events_after(local.chat_id, local.reorder_buffer.last_seq, PAGE)
             missing = [event for event in events if event.seq > local.reorder_buffer.last_seq]
             self._on_gap(len(missing))
+            if missing and missing[0].seq > local.reorder_buffer.next_seq and local.epoch == epoch:
+                self._hub.skip(local, missing[0].seq)  # a log has no other holes
             self._hub.deliver(local, missing)
             if len(events) < PAGE:
                 return
@@ -162,16 +167,24 @@ class Repair:
         for batch in _batches(chats) or [[]]:  # without chats, an empty query still shows that the store answers
             stored = await self._log.positions([local.chat_id for local in batch])
             await self._follow_epoch(batch, stored)
-            await self._mend_behind(batch, stored.chats)
+            self._trim(batch, stored.chats)
+            await self._mend_behind(batch, stored.chats, stored.epoch)
             await self._compare_members(stored.chats)
             self._compare_details(batch, stored.chats)
 
-    async def _mend_behind(self, chats: Sequence[LocalChat], positions: Mapping[int, ChatPosition]) -> None:
+    def _trim(self, chats: Sequence[LocalChat], positions: Mapping[int, ChatPosition]) -> None:
+        for local in chats:
+            if (position := positions.get(local.chat_id)) is not None:
+                self._hub.trim(local, position.first_seq)
+
+    async def _mend_behind(self, chats: Sequence[LocalChat], positions: Mapping[int, ChatPosition], epoch: str) -> None:
         behind = [(local, positions[local.chat_id]) for local in chats if _is_behind(local, positions)]
         if behind:
             # Most of these events are not lost, but still in transit from the node that committed them.
             await asyncio.sleep(HOLD_S)
         for local, position in behind:
+            if local.epoch == epoch and position.first_seq > local.reorder_buffer.next_seq:
+                self._hub.skip(local, position.first_seq)
             if local.reorder_buffer.last_seq < position.last_seq and local.chat_id not in self._repairing:
                 await self.mend(local)
 
@@ -212,6 +225,7 @@ class Repair:
 
     async def _restart(self, local: LocalChat, stored: Positions) -> None:
         position = stored.chats.get(local.chat_id)
+        local.first_seq = position.first_seq if position else 1
         self._hub.restart(local, position.last_seq if position else 0, stored.epoch)
         self._members_versions.pop(local.chat_id, None)
         if position is None:  # the chat does not exist in this epoch

@@ -4,6 +4,8 @@ A chat's log is split into pages of PAGE events, by seq. A page is filled with t
 where they do not reach back far enough, by one read of the store, which concurrent callers share. Each event is framed
 once per dialect, however many clients it is replayed to.
 
+Retention removes the beginning of a log, so that a page may begin late, or be empty while later ones are not.
+
 Invariants: the events of a page are contiguous and in their present state as far as this node knows. An edit or a
 deletion changes every page that holds its message, including pages that are being read, so that a deleted text is not
 replayed. A change costs next to nothing until the page is requested again, since edits are not rate limited. A chat
@@ -125,13 +127,15 @@ class _Page:
 class _Reading:
     """A running read of the store; its page is not kept if the chat is forgotten meanwhile (`is_stale`)."""
 
-    __slots__ = ("changes", "error", "is_stale", "page", "task")
+    __slots__ = ("changes", "error", "first_beyond", "is_stale", "page", "task")
 
     def __init__(self) -> None:
         self.task: asyncio.Task[None]
         self.page = _Page([])
         self.error = "the read was cut off"  # unless it ends otherwise; it may be cancelled before its first step
         self.is_stale = False
+        self.first_beyond = 0
+        """The seq of the first event behind the page, if the store has none of the page's own any more; or 0."""
         self.changes: dict[int, ChatEvent] = {}
         """By message: the last change delivered during the read, which the result may lack."""
 
@@ -158,10 +162,10 @@ class ReplayCache:
 
         Raises: StorageUnavailable.
         """
-        page = await self._page(chat_id, seq)
+        key, page = await self._page(chat_id, seq)
         before = page.size
         replay = page.after(seq, dialect)
-        self._update_size((chat_id, seq // PAGE), page, before)
+        self._update_size(key, page, before)
         return replay
 
     async def events_after(self, chat_id: int, seq: int) -> Sequence[ChatEvent]:
@@ -169,28 +173,32 @@ class ReplayCache:
 
         Raises: StorageUnavailable.
         """
-        page = await self._page(chat_id, seq)
+        key, page = await self._page(chat_id, seq)
         before = page.size
         events = page.beyond(seq)
-        self._update_size((chat_id, seq // PAGE), page, before)
+        self._update_size(key, page, before)
         return events
 
     def _update_size(self, key: _Key, page: _Page, before: int) -> None:
         if self._pages.get(key) is page:
             self._grow(page.size - before)
 
-    async def _page(self, chat_id: int, seq: int) -> _Page:
-        """The page with the event that follows `seq`."""
-        key = chat_id, seq // PAGE
-        page = self._pages.get(key)
-        if page is None or not page.reaches(seq + 1):
+    async def _page(self, chat_id: int, seq: int) -> tuple[_Key, _Page]:
+        """The page with the first event after `seq`."""
+        while True:
+            key = chat_id, seq // PAGE
+            page = self._pages.get(key)
+            if page is not None and page.reaches(seq + 1):
+                self._on_page("memory")
+                self._pages.move_to_end(key)
+                return key, page
             self._on_page("store")
-            return await self._read(key, seq + 1)
-        self._on_page("memory")
-        self._pages.move_to_end(key)
-        return page
+            reading = await self._read(key, seq + 1)
+            if not reading.first_beyond:
+                return key, reading.page
+            seq = reading.first_beyond - 1
 
-    async def _read(self, key: _Key, seq: int) -> _Page:
+    async def _read(self, key: _Key, seq: int) -> _Reading:
         while True:
             reading = self._readings.get(key)
             is_joined = reading is not None
@@ -201,13 +209,16 @@ class ReplayCache:
             if reading.error:
                 raise StorageUnavailable(reading.error)
             # A read that another caller started may be older than the requested event.
-            if not is_joined or reading.page.reaches(seq):
-                return reading.page
+            if not is_joined or reading.page.reaches(seq) or reading.first_beyond:
+                return reading
 
     async def _fill(self, key: _Key, reading: _Reading) -> None:
         chat_id, number = key
         try:
-            reading.page = _Page(await self._log.events_after(chat_id, number * PAGE, PAGE))
+            events = await self._log.events_after(chat_id, number * PAGE, PAGE)
+            own = [event for event in events if event.seq <= (number + 1) * PAGE]
+            reading.page = _Page(own)
+            reading.first_beyond = events[0].seq if events and not own else 0
             reading.error = ""
         except StorageUnavailable as error:
             reading.error = str(error)

@@ -49,14 +49,15 @@ class Resume:
             self._join(subscription)
             return
         subscription.pos = since.seq
+        _skip(subscription, local.first_seq)
         while subscription.pos < reorder_buffer.last_seq:
-            if not await self._page(subscription):
+            if not await self._page(subscription, epoch):
                 return
             await self._repair.ensure_epoch(local, epoch)
         session.tell(CaughtUp(subscription.chat_id, subscription.pos, epoch))
         self._join(subscription)
 
-    async def _page(self, subscription: Subscription) -> bool:
+    async def _page(self, subscription: Subscription, epoch: str) -> bool:
         """Write the next events once the send queue has room; False if the session is closed.
 
         One write per page: the events after the write are requested again, as they may be edited or deleted meanwhile.
@@ -67,8 +68,14 @@ class Resume:
         replay = await self._pages.after(local.chat_id, subscription.pos, subscription.dialect)
         if subscription.has_left():
             return False
+        is_same_history = local.epoch == epoch
+        if is_same_history:
+            _skip(subscription, replay.events[0].seq if replay.events else local.reorder_buffer.next_seq)
         # Events that are stored but not received from Redis yet advance the whole node, so that the positions meet.
-        self._hub.deliver(local, [event for event in replay.events if event.seq > local.reorder_buffer.last_seq])
+        ahead = [event for event in replay.events if event.seq > local.reorder_buffer.last_seq]
+        if is_same_history and ahead and ahead[0].seq > local.reorder_buffer.next_seq:
+            self._hub.skip(local, ahead[0].seq)
+        self._hub.deliver(local, ahead)
         subscription.pos = replay.events[-1].seq if replay.events else local.reorder_buffer.last_seq
         frames: list[bytes] = []
         size = 0
@@ -89,6 +96,13 @@ class Resume:
         change = subscription.local.change
         if change is not None and change.details.version > subscription.version:
             subscription.session.tell(change)  # pushed to the live ones while this one was not live yet
+
+
+def _skip(subscription: Subscription, first_seq: int) -> None:
+    """Go on at the first event that retention has left, and tell the client if it has not seen one before it."""
+    if subscription.pos + 1 < first_seq:
+        subscription.truncate(first_seq)
+        subscription.pos = first_seq - 1
 
 
 def _is_skipped(subscription: Subscription, event: ChatEvent) -> bool:

@@ -12,7 +12,7 @@ from gateway.protocol.claim import Claim
 from gateway.protocol.codes import Disconnect
 from gateway.protocol.frames import FrameSink
 from gateway.protocol.ids import Since
-from gateway.protocol.replies import Reset
+from gateway.protocol.replies import Reset, Truncated
 from storage.records import ChatEvent, Committed, Outcome
 
 NO_USER = 0
@@ -136,6 +136,10 @@ class Subscription:
     def reset(self, last_seq: int, epoch: str) -> None:
         """Tell the session that its positions in this chat belong to another epoch; never blocks."""
         self.session.tell(Reset(self.chat_id, last_seq, epoch))
+
+    def truncate(self, first_seq: int) -> None:
+        """Tell the session that events below `first_seq` were removed before it received them; never blocks."""
+        self.session.tell(Truncated(self.chat_id, first_seq))
 
     def close(self, disconnect: Disconnect) -> None:
         """Close the session."""

@@ -39,6 +39,7 @@ from gateway.protocol.replies import (
     Reset,
     Stored,
     TokenExpiring,
+    Truncated,
     Unreacted,
     UserPresence,
     UsersPresence,
@@ -157,6 +158,8 @@ def reply_object(reply: Reply, *, is_named: bool = False) -> dict[str, object] |
             return {"type": "caught_up", "chat_id": reply.chat_id, "seq": reply.seq, "epoch": reply.epoch}
         case Reset():
             return {"type": "reset", "chat_id": reply.chat_id, "last_seq": reply.last_seq, "epoch": reply.epoch}
+        case Truncated():
+            return {"type": "truncated", "chat_id": reply.chat_id, "first_seq": reply.first_seq}
         case Pong():
             return {"type": "pong"}
         case Greeting():

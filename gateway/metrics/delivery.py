@@ -43,6 +43,16 @@ class DeliveryMetrics:
             "Lines of echo transcripts that this node deleted because of their age or of the size of all.",
             registry=registry,
         )
+        self.events_removed = Counter(
+            "chat_gateway_retention_removed_events_total",
+            "Messages, edits, deletions and reactions that this node removed because of their age.",
+            registry=registry,
+        )
+        self.retention_lag = Gauge(
+            "chat_gateway_retention_lag_seconds",
+            "Time since the oldest event of the chat from which this node removes was due to go; 0 between passes.",
+            registry=registry,
+        )
         self.rows_removed = Counter(
             "chat_gateway_removed_chat_rows_total",
             "Rows of removed chats that this node deleted.",

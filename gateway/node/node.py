@@ -142,6 +142,7 @@ class Node:
             positions = await self._log.positions([local.chat_id])
             position = positions.chats.get(local.chat_id)
             local.version = position.version if position else 0
+            local.first_seq = position.first_seq if position else 1
             self._hub.start(local, position.last_seq if position else 0, positions.epoch)
             self._repair.schedule(local)
         except StorageUnavailable:

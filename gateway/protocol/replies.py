@@ -134,6 +134,13 @@ class Reset(Struct, frozen=True, gc=False):
     epoch: str
 
 
+class Truncated(Struct, frozen=True, gc=False):
+    """Retention has removed events below `first_seq` that the client has not seen; the replay goes on from there."""
+
+    chat_id: int
+    first_seq: int
+
+
 class Pong(Struct, frozen=True, gc=False):
     """The reply to Ping."""
 
@@ -180,6 +187,7 @@ _Answer = (
     | UsersPresence
     | CaughtUp
     | Reset
+    | Truncated
     | Pong
     | Greeting
     | ErrorReply

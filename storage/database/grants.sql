@@ -9,8 +9,8 @@ REVOKE ALL ON users, identities, signing_keys, data_keys, public_signing_keys, l
 
 GRANT SELECT, INSERT, UPDATE, DELETE ON chats, rooms, memberships, former_members, blocks, staff, bars, chat_log, replies, mentions, reactions,
     outbox, outbox_events, user_erasures, transcripts, transcript_sizes, identities, revocations TO chat_gateway;
-REVOKE ALL ON chat_keys, chat_removals, last_seen, presence_leases, present_users FROM chat_gateway, chat_auth;
-GRANT SELECT, INSERT, UPDATE, DELETE ON chat_keys, chat_removals, last_seen, presence_leases, present_users TO chat_gateway;
+REVOKE ALL ON chat_keys, chat_removals, last_seen, presence_leases, present_users, retention_passes FROM chat_gateway, chat_auth;
+GRANT SELECT, INSERT, UPDATE, DELETE ON chat_keys, chat_removals, last_seen, presence_leases, present_users, retention_passes TO chat_gateway;
 GRANT SELECT ON public_signing_keys TO chat_gateway, chat_auth;
 GRANT SELECT (id, login, login_folded, first_name, last_name, display_name, avatar_url, data, kept_fields,
         changed_at, erased_at, created_at),

@@ -88,7 +88,7 @@ class StoredChatLog:
         self._pipelines = pipelines
         self._positions_sql = f"""
             WITH history AS MATERIALIZED (SELECT {database.epoch_sql} AS epoch FROM store_identity s)
-            SELECT epoch, id, last_seq, members_version, version
+            SELECT epoch, id, last_seq, members_version, version, first_seq
             FROM history LEFT JOIN chats ON id {database.among("$1")}"""
         self._own_reactions_sql = f"""
             SELECT r.message_id, r.key FROM reactions r
@@ -176,11 +176,14 @@ class StoredChatLog:
 
     async def _positions(self, chat_ids: Sequence[int]) -> Positions:
         rows = await self._database.fetch(self._positions_sql, self._database.ids(chat_ids))
-        known = [row for row in rows if row["id"] is not None]
-        chats = {row["id"]: ChatPosition(row["last_seq"], row["members_version"], row["version"]) for row in known}
+        chats = {row["id"]: _position(row) for row in rows if row["id"] is not None}
         return Positions(epoch_of(rows[0]["epoch"]), chats)
 
     async def epoch(self) -> str:
         """The identity of this history, which changes with a restore."""
         rows = await self._database.fetch(self._epoch_sql)
         return epoch_of(rows[0]["epoch"])
+
+
+def _position(row: Row) -> ChatPosition:
+    return ChatPosition(row["last_seq"], row["members_version"], row["version"], row["first_seq"])

@@ -13,16 +13,18 @@ NO_REPLIES: Final[Mapping[int, RepliedTo]] = {}
 _UNIX_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 PERSON_COLUMNS = "u.id, u.login, u.first_name, u.last_name, u.display_name"
 """The columns of a user `u` that `person_of` reads."""
-# Text, data and state are the present ones of the message: they are stored only in its own row.
+# Text, data and state are the present ones of the message: they are stored only in its own row. Where retention has
+# removed that row, an event says that the message is deleted, and names nobody but who caused the event.
 SELECT_EVENT = """
 SELECT e.chat_id, e.seq, e.kind, e.client_msg_id, e.digest,
-    m.id AS message_id, m.text, m.data, m.reply_to, m.reply_count, m.mentions, m.created_at, m.is_edited, m.is_deleted,
+    e.message_id, coalesce(m.text, '') AS text, m.data, m.reply_to, m.reply_count, m.mentions,
+    coalesce(m.created_at, e.created_at) AS created_at, m.is_edited, coalesce(m.is_deleted, true) AS is_deleted,
     m.reactions, e.reaction, e.reactions AS counts, e.sender_id AS actor_id,
     u.id AS sender_id, u.login, u.first_name, u.last_name, u.display_name,
     b.id AS by_id, b.login AS by_login, b.first_name AS by_first_name, b.last_name AS by_last_name,
     b.display_name AS by_display_name
-FROM chat_log e JOIN chat_log m ON m.id = e.message_id JOIN users u ON u.id = m.sender_id
-LEFT JOIN users b ON b.id = nullif(e.sender_id, m.sender_id)
+FROM chat_log e LEFT JOIN chat_log m ON m.id = e.message_id JOIN users u ON u.id = coalesce(m.sender_id, e.sender_id)
+LEFT JOIN users b ON b.id = nullif(e.sender_id, coalesce(m.sender_id, e.sender_id))
 """
 
 

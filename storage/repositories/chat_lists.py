@@ -22,7 +22,7 @@ from storage.list_records import (
 from storage.log.event_rows import SELECT_EVENT, event_of, from_microseconds, to_microseconds
 from storage.log.references import targets_of
 from storage.records import BIGINT_MAX, MAX_UNREAD, Chat, ChatEvent, are_ids, clamped, is_id
-from storage.repositories.chat_pages import CHAT, MAX_WITH_DATA, PERSON, READ_AHEAD, UNREAD, ChatPages
+from storage.repositories.chat_pages import CHAT, IS_FAR, MAX_WITH_DATA, PERSON, READ_AHEAD, UNREAD, ChatPages
 from storage.repositories.users.mentions import MAX_MENTIONS, UNREAD_MENTIONS
 
 _COUNTED_CHATS: Final = 2 * MAX_UNREAD_CHATS
@@ -79,7 +79,7 @@ SELECT 1 FROM chat_log e WHERE e.chat_id = m.chat_id AND e.seq > m.read_seq
     AND e.kind = 'message' AND e.sender_id <> m.user_id AND NOT e.is_deleted"""
 _TOTALS: Final = f"""
 WITH candidates AS (
-    SELECT m.chat_id, m.user_id, m.read_seq, c.last_seq > m.read_seq + {READ_AHEAD} AS is_far
+    SELECT m.chat_id, m.user_id, m.read_seq, {IS_FAR} AS is_far
     FROM memberships m JOIN chats c ON c.id = m.chat_id
     WHERE m.user_id = $1 AND c.last_seq > m.read_seq AND NOT m.is_archived AND m.silenced_until <= $2
     LIMIT {_COUNTED_CHATS}),

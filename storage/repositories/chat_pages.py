@@ -30,9 +30,11 @@ MAX_WITH_DATA: Final = 101
 """The rows of a page that may have the data of the chats, each up to 16 KiB."""
 READ_AHEAD: Final = 1_000
 """If more events than this follow a read position, the unread ones are not counted, which bounds the cost."""
+IS_FAR: Final = f"c.last_seq > m.read_seq + {READ_AHEAD} AND c.last_seq >= c.first_seq + {READ_AHEAD}"
+"""SQL: more than READ_AHEAD events of the chat `c` that are still stored follow the read position of the member `m`."""
 
 UNREAD: Final = f"""
-CASE WHEN c.last_seq > m.read_seq + {READ_AHEAD} THEN {MAX_UNREAD} ELSE (
+CASE WHEN {IS_FAR} THEN {MAX_UNREAD} ELSE (
     SELECT count(*) FROM (
         SELECT 1 FROM chat_log e
         WHERE e.chat_id = m.chat_id AND e.seq > m.read_seq
