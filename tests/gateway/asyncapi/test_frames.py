@@ -45,6 +45,7 @@ from gateway.protocol.replies import (
     Reset,
     Stored,
     TokenExpiring,
+    Truncated,
     Unreacted,
     UserPresence,
     UsersPresence,
@@ -101,6 +102,7 @@ ALONE: tuple[Reply, ...] = (Pong(), Refreshed(1_700_000_000))
 UNASKED: tuple[Reply, ...] = (
     CaughtUp(5, 7, "e1"),
     Reset(5, 7, "e1"),
+    Truncated(5, 4),
     MessagesRead(5, ANN, 7),
     TokenExpiring(30),
     *ERRORS,

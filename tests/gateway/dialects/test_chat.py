@@ -29,6 +29,7 @@ from gateway.protocol.replies import (
     Present,
     Reset,
     Stored,
+    Truncated,
 )
 from storage.chat_records import ChatDetails
 from storage.records import ChatEvent, EventKind, Person
@@ -234,6 +235,7 @@ def test_push_is_that_of_the_seed(push, frame):
             },
         ),
         (CaughtUp(1, 7, "e1"), {"type": "caught_up", "chat_id": 1, "seq": 7, "epoch": "e1"}),
+        (Truncated(1, 4), {"type": "truncated", "chat_id": 1, "first_seq": 4}),
         (Reset(1, 7, "e1"), {"type": "reset", "chat_id": 1, "last_seq": 7, "epoch": "e1"}),
         (MessagesRead(1, JOHN, 7), {"type": "messages_read", "user_id": 1, "username": "john_doe", "seq": 7}),
         (Pong(), {"type": "pong"}),

@@ -41,6 +41,7 @@ from gateway.protocol.replies import (
     Reply,
     Reset,
     Stored,
+    Truncated,
 )
 from storage.records import ChatEvent, EventKind, Person
 
@@ -225,6 +226,7 @@ def test_hello_and_ping_have_their_own_responses(greeting: Greeting, frame: dict
     ("reply", "frame"),
     [
         (CaughtUp(5, 9, "e1"), {"type": "caught_up", "chat_id": 5, "seq": 9, "epoch": "e1"}),
+        (Truncated(5, 4), {"type": "truncated", "chat_id": 5, "first_seq": 4}),
         (Reset(5, 9, "e1"), {"type": "reset", "chat_id": 5, "last_seq": 9, "epoch": "e1"}),
         (ChatAdded(5), {"type": "chat_added", "chat_id": 5}),
         (ChatRemoved(5), {"type": "chat_removed", "chat_id": 5}),
