@@ -99,6 +99,9 @@ class _Reader:
     def reset(self, last_seq: int, epoch: str) -> None:
         """Nothing."""
 
+    def truncate(self, first_seq: int) -> None:
+        """Nothing."""
+
 
 def count_steps(quick: bool) -> int:
     """One for all steps together."""
