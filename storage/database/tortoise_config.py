@@ -39,13 +39,7 @@ def _config(dialect: str, engine: str, credentials: dict[str, Any]) -> dict[str,
     # The connection is named after its dialect because Tortoise caches statements by that name for the whole process.
     connection = {"engine": engine, "credentials": credentials}
     app = {
-        "models": [
-            "storage.models",
-            "storage.message_models",
-            "storage.auth_models",
-            "storage.outbox_models",
-            "storage.retention_models",
-        ],
+        "models": ["storage.models", "storage.message_models", "storage.auth_models", "storage.outbox_models"],
         "default_connection": dialect,
         "migrations": "storage.migrations",
     }
