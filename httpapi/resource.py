@@ -8,7 +8,8 @@ from typing import Final
 
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
+from starlette.routing import Match, Route
+from starlette.types import Scope
 
 from httpapi.errors import Problem
 from httpapi.operation import TOKEN_PARAMETER, Operation
@@ -29,7 +30,16 @@ def resource(path: str, **endpoints: Handler) -> Route:
         return await endpoints["GET" if request.method == "HEAD" else request.method](request)
 
     endpoint.endpoints = endpoints  # type: ignore[attr-defined]  # for httpapi.openapi
-    return Route(path, endpoint, methods=list(endpoints))
+    return _Resource(path, endpoint, methods=list(endpoints))
+
+
+class _Resource(Route):
+    """A URL without parameters responds to every method: no URL with a parameter in its place takes the others."""
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        """As of every route, but whole where only the method does not match."""
+        match, matched = super().matches(scope)
+        return (Match.FULL if match is Match.PARTIAL and not self.param_convertors else match), matched
 
 
 def api_resource(path: str, **endpoints: Handler) -> Route:

@@ -10,7 +10,8 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute
 
 from gateway.api.chat_access import Actors
-from gateway.api.messages import COUNT_LIMIT
+from gateway.api.messages import COUNT_LIMIT, counts
+from gateway.api.schemas import CommandReply
 from gateway.dialects.native import KEYS, NativeDialect
 from gateway.http.problems import Problem
 from gateway.protocol.codes import ErrorCode
@@ -69,7 +70,7 @@ class CommandRoutes:
     @operation(
         "Execute one command of the native protocol.",
         Audience.USER_OR_SERVICE,
-        {200: "application/json"},
+        {200: CommandReply},
         {
             403: "forbidden",
             404: "not_found",
@@ -89,7 +90,7 @@ class CommandRoutes:
         person, actor = await self._actors.user(request, self._run)
         body = await read_bytes(request, "application/json", MAX_BODY_BYTES)
         peer = Peer(self._dialect, person, Credential(person.id, 0), uuid.uuid4().hex)
-        is_limited = actor.service is None or request.headers.get(COUNT_LIMIT.name) == "true"
+        is_limited = counts(request) or actor.service is None
         reply, command = await OneCommand(self._context, peer, is_limited=is_limited).run(body)
         if isinstance(reply, ErrorReply):
             raise _problem(reply)

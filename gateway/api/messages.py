@@ -73,7 +73,7 @@ class MessageBody(Struct, forbid_unknown_fields=True):
     Users who are no members of the chat are not mentioned.
     """
 
-    text: MessageText = None
+    text: MessageText = ""
     data: MessageData = None
     reply_to: MessageId | None = None
     mentions: Annotated[list[MessageId], Meta(max_length=MAX_MENTIONS)] | None = None
@@ -82,7 +82,7 @@ class MessageBody(Struct, forbid_unknown_fields=True):
 class EditBody(Struct, forbid_unknown_fields=True):
     """The new text, which may be empty if there is data; without data, those of the message stay."""
 
-    text: MessageText = None
+    text: MessageText = ""
     data: MessageData = None
 
 
@@ -192,8 +192,8 @@ class MessageRoutes:
             reply_to=body.reply_to,
             mentions=tuple(sorted(set(body.mentions or ()))),
         )
-        counts = _counts(request) or actor.service is None
-        committed = await self._store(event, "message", started, is_limited=counts)
+        is_limited = counts(request) or actor.service is None
+        committed = await self._store(event, "message", started, is_limited=is_limited)
         return answer(message_object(committed.event), HTTPStatus.OK if committed.duplicate else HTTPStatus.CREATED)
 
     @operation(
@@ -305,7 +305,11 @@ def _note_moderation(committed: Committed) -> None:
         note(user_id=event.sender.id, chat_id=event.chat_id, message_id=event.message_id)
 
 
-def _counts(request: Request) -> bool:
+def counts(request: Request) -> bool:
+    """Whether the caller wants the call to count towards the user's limits.
+
+    Raises: Problem (422).
+    """
     value = request.headers.get(COUNT_LIMIT.name, "false")
     if value not in ("true", "false"):
         raise invalid_field(f"{COUNT_LIMIT.name} is true or false.")

@@ -47,6 +47,13 @@ class ReactionObject(TypedDict):
     seq: NotRequired[int]
 
 
+class CommandReply(TypedDict):
+    """The reply that a socket gets to the same command; its other keys depend on the command."""
+
+    type: str
+    id: NotRequired[int | str]
+
+
 class RepliedToObject(TypedDict):
     """The message to which another one replies. `text` has at most 120 characters of what it held then.
 

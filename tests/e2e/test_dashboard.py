@@ -1,6 +1,7 @@
 """A system with every kind of activity: each query of the dashboard has data, and the number of series is bounded."""
 
 import asyncio
+import itertools
 import json
 import math
 from collections.abc import AsyncIterator
@@ -21,6 +22,8 @@ from tests.e2e.auth_process import AuthProcess
 from tests.loadtests.prometheus import PrometheusServer
 from tests.support.cluster import Cluster, GatewayNode, User, run_cluster
 from tests.support.native_client import NativeClient, native
+from tests.support.receiver import SECRET as RECEIVER_SECRET
+from tests.support.receiver import run_receiver
 
 PANELS = [
     panel
@@ -58,6 +61,11 @@ async def _say_and_end(socket: ServerConnection) -> None:
 async def whole(tmp_path: Path, redis_url: str, postgres_url: str, amqp_url: str) -> AsyncIterator[Whole]:
     settings = {"AMQP_URL": amqp_url, "MESSAGES_PER_MINUTE": 0, "SERVICE_KEYS": SERVICE_KEY}
     async with AsyncExitStack() as stack:
+        receiver = await stack.enter_async_context(run_receiver())
+        answers = itertools.cycle((500, 204))
+        receiver.answer = lambda _: next(answers)
+        webhooks = [{"url": receiver.url, "secret": RECEIVER_SECRET, "name": "app"}]
+        settings |= {"WEBHOOKS": json.dumps(webhooks), "WEBHOOK_ALLOW_PRIVATE": "true"}
         cluster = await stack.enter_async_context(run_cluster(tmp_path, redis_url, postgres_url, nodes=1, **settings))
         settings |= {"REDIS_URL": redis_url, "DATABASE_URL": postgres_url}
         upstream = await stack.enter_async_context(serve(_say_and_end, "127.0.0.1", 0))
