@@ -162,3 +162,9 @@ async def test_page_of_history_begins_at_first_seq(tasks: Tasks) -> None:
     world = World(ShortLog(PAGE + 50, 2 * PAGE + 10), tasks, 2 * PAGE + 10)
     events = await History(world.hub, world.log, world.pages).after(CHAT, 3, 300, 2 * PAGE + 10)
     assert [event.seq for event in events] == list(range(PAGE + 50, 2 * PAGE + 11))
+
+
+async def test_page_that_begins_late_ends_at_its_boundary(tasks: Tasks) -> None:
+    world = World(ShortLog(PAGE - 20, 2 * PAGE), tasks, 2 * PAGE)
+    replay = await world.pages.after(CHAT, 0, DIALECT)
+    assert [event.seq for event in replay.events] == list(range(PAGE - 20, PAGE + 1))
