@@ -194,7 +194,7 @@ class Script:
         return orjson.dumps({key: self._known(key, value) for key, value in orjson.loads(payload).items()}).decode()
 
     def _known(self, key: str, value: Any) -> Any:
-        if key == "mentions":
+        if key in ("mentions", "user_ids"):
             return [self.ids.get(user_id, user_id) for user_id in value]
         return self.ids.get(value, value) if _is_id(key, value) else value
 
