@@ -29,6 +29,8 @@ async def test_new_chat_has_creator_and_listed_members(ann: User, bob: User, eve
         "owner_id": ann.id,
         "members": [member(ann), member(bob), member(eve)],
         "member_count": 3,
+        "frozen": False,
+        "slow_mode_s": 0,
         "last_seq": 0,
         "key": None,
         "data": None,

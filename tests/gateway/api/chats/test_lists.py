@@ -9,7 +9,18 @@ from storage.records import ChatKind, NewMember
 from tests.gateway.api.world import BANK, SHOP, User, World, problem
 
 CHATS = "/api/v1/chats"
-OLD_FIELDS = {"id", "kind", "title", "owner_id", "members", "member_count", "last_seq", "unread"}
+OLD_FIELDS = {
+    "id",
+    "kind",
+    "title",
+    "owner_id",
+    "members",
+    "member_count",
+    "last_seq",
+    "unread",
+    "frozen",
+    "slow_mode_s",
+}
 OLD_FIELDS |= {"key", "data", "retention_days"}
 NEW_FIELDS = {"mentions", "last_activity_at", "pinned", "archived", "muted_until"}
 
