@@ -20,6 +20,13 @@ def documented() -> Iterator[None]:
     assert faults == []
 
 
+@pytest.fixture(params=["postgres", pytest.param("sqlite", marks=pytest.mark.full)])
+def database_url(request: pytest.FixtureRequest) -> str:
+    """A fresh database. Tests of `storage` always run on both engines, those here on SQLite in the full run."""
+    url: str = request.getfixturevalue(f"{request.param}_url")
+    return url
+
+
 @pytest.fixture
 def system(tmp_path: Path) -> Iterator[System]:
     """A system of this test's own, without any users."""
