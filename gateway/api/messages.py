@@ -4,7 +4,7 @@ import time
 from http import HTTPStatus
 from typing import Annotated, Final, Protocol, TypeVar
 
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute
@@ -82,7 +82,7 @@ class MessageBody(Struct, forbid_unknown_fields=True):
 class EditBody(Struct, forbid_unknown_fields=True):
     """The new text, which may be empty if there is data; without data, those of the message stay."""
 
-    text: MessageText = ""
+    text: MessageText = UNSET
     data: MessageData = None
 
 

@@ -122,14 +122,10 @@ async def test_load_and_resumes_during_retention_see_no_hole(cluster: Cluster, d
             back = await cluster.connect(node, chat, user, since=0)
             reached = (await back.next("caught_up"))["seq"]
             told = [frame["first_seq"] for frame in back.frames if frame["type"] == "truncated"]
-            position, seqs = 0, iter(back.seqs)
-            for first in [*told, None]:  # each hole was told
-                while (seq := next(seqs, None)) == position + 1:
-                    position = seq
-                if seq is not None:
-                    assert (seq, first) == (first, seq)
-                    position = seq
-            assert next(seqs, None) is None
+            position = 0
+            for seq in back.seqs:  # each hole was told; the log may move on twice before an event is read
+                assert seq == position + 1 or seq in told
+                position = seq
             assert position >= reached
             truncated += len(told)
             await back.close()

@@ -153,7 +153,7 @@ def test_misspelt_setting_is_named_at_startup(command: str, status: int, tmp_pat
         (["rotate-key", "now"], "chat-gateway rotate-key [-h]", "chat-gateway rotate-key: unknown argument now\n"),
         (["--verison"], "chat-gateway [-h]", "chat-gateway: unknown option --verison; did you mean --version?"),
         (["gatway"], "chat-gateway [-h]", "chat-gateway: unknown COMMAND gatway; did you mean gateway?"),
-        ([], "chat-gateway [-h]", "chat-gateway: a COMMAND is needed: up, gateway, auth, migrate, rotate-key, health"),
+        ([], "chat-gateway [-h]", "a COMMAND is needed: up, gateway, auth, migrate, rotate-key, webhooks"),
     ],
 )
 def test_wrong_usage_shows_the_usage_of_its_command(
