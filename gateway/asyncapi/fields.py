@@ -14,7 +14,7 @@ from storage.reaction_records import MAX_REACTION_KEY
 
 _NO_NUL: Final = "^[^\\u0000]*$"
 _CONTROL: Final = r"\u0000-\u001f\u007f-\u009f"
-VISIBLE_KEY: Final = f"^[^{_CONTROL}]*[^{INVISIBLE}\\u0000][^{_CONTROL}]*$"
+VISIBLE_KEY: Final = f"^[{INVISIBLE}]*[^{INVISIBLE}\\u0000][^{_CONTROL}]*$"
 
 Id = Annotated[int, Meta(ge=1, le=MAX_ID)]
 UserId = Annotated[int, Meta(ge=0, le=MAX_ID)]
