@@ -67,9 +67,13 @@ SELECT {CHAT}, c.data, m.id AS place, m.role, m.read_seq, m.muted_until, {PERSON
 FROM chats c LEFT JOIN memberships m ON m.chat_id = c.id AND m.user_id = $2 LEFT JOIN users u ON u.id = m.user_id
 WHERE c.id = $1 AND NOT c.is_removed
 """
+# A range and no equality for the chat: with one, PostgreSQL may take an index of users, which has the order too, and
+# read their memberships in all other chats.
 _MEMBERS_OF_CHAT: Final = f"""
-SELECT m.role, m.read_seq, m.muted_until, {PERSON} FROM memberships m JOIN users u ON u.id = m.user_id
-WHERE m.chat_id = $1 AND m.user_id > $2 AND u.id > $2 ORDER BY m.user_id LIMIT $3
+SELECT m.role, m.read_seq, m.muted_until, {PERSON} FROM (
+    SELECT user_id, role, read_seq, muted_until FROM memberships
+    WHERE (chat_id, user_id) > ($1, $2) AND chat_id <= $1 ORDER BY chat_id, user_id LIMIT $3) AS m
+JOIN users u ON u.id = m.user_id ORDER BY m.user_id
 """
 # Of each chat the $2 members with the lowest ids, so that the scan of the index of (chat, user) ends early.
 _FIRST_OF_EACH_IN_POSTGRES: Final = """
