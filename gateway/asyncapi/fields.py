@@ -9,12 +9,11 @@ from gateway.protocol.commands import MAX_HISTORY, MAX_MENTIONS
 from gateway.protocol.ids import MAX_ID
 from gateway.protocol.message_data import EXPECTED_DATA
 from gateway.protocol.validation import MAX_CLIENT_MSG_ID
-from storage.blank import INVISIBLE
+from storage.blank import BLANKS, CONTROLS, INVISIBLE
 from storage.reaction_records import MAX_REACTION_KEY
 
 _NO_NUL: Final = "^[^\\u0000]*$"
-_CONTROL: Final = r"\u0000-\u001f\u007f-\u009f"
-VISIBLE_KEY: Final = f"^[{INVISIBLE}]*[^{INVISIBLE}\\u0000][^{_CONTROL}]*$"
+VISIBLE_KEY: Final = f"^[{BLANKS}]*[^{INVISIBLE}\\u0000][^\\u0000{CONTROLS}]*$"
 
 Id = Annotated[int, Meta(ge=1, le=MAX_ID)]
 UserId = Annotated[int, Meta(ge=0, le=MAX_ID)]

@@ -6,7 +6,7 @@ import uuid
 from typing import Final, TypeGuard
 
 from gateway.protocol.codes import ErrorCode
-from storage.blank import is_blank
+from storage.blank import CONTROLS, is_blank
 from storage.reaction_records import MAX_REACTION_KEY
 
 MAX_CLIENT_MSG_ID = 64
@@ -36,7 +36,7 @@ def _is_encodable(text: str) -> bool:
     return True
 
 
-_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+_CONTROL: Final = re.compile(f"[\\u0000{CONTROLS}]")
 
 
 def check_reaction_key(value: object) -> TypeGuard[str]:
