@@ -2,24 +2,10 @@ from tortoise import fields, migrations
 from tortoise.fields.base import OnDelete
 from tortoise.migrations import operations as ops
 from tortoise.migrations.schema_editor.base import BaseSchemaEditor
-from tortoise.migrations.schema_generator.state import State
 from tortoise.migrations.schema_generator.state_apps import StateApps
 
+from storage.database.describe_field import DescribeField
 from storage.records import ChatKind
-
-
-class DescribeField(ops.AlterField):
-    """What the field says of itself is all that changes; for an AlterField, SQLite would make the whole table anew."""
-
-    async def database_forward(
-        self, app_label: str, old_state: State, new_state: State, state_editor: BaseSchemaEditor | None = None
-    ) -> None:
-        pass
-
-    async def database_backward(
-        self, app_label: str, old_state: State, new_state: State, state_editor: BaseSchemaEditor | None = None
-    ) -> None:
-        pass
 
 
 async def add_queue_sender(apps: StateApps, editor: BaseSchemaEditor) -> None:

@@ -5,7 +5,7 @@ from tortoise.migrations import operations as ops
 
 
 class Migration(migrations.Migration):
-    dependencies = [("storage", "0030_sessions_of")]
+    dependencies = [("storage", "0033_blocks_in_direct_chats")]
 
     operations = [
         ops.CreateModel(

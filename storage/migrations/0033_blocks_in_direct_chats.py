@@ -25,6 +25,6 @@ async def keep_notes(apps: StateApps, editor: BaseSchemaEditor) -> None:
 
 
 class Migration(migrations.Migration):
-    dependencies = [("storage", "0030_sessions_of")]
+    dependencies = [("storage", "0032_sessions_of")]
 
     operations = [ops.RunPython(note_blocks, keep_notes), ops.RunPython(create_function, keep_notes)]

@@ -22,6 +22,6 @@ async def fill_pages(apps: StateApps, editor: BaseSchemaEditor) -> None:
 
 
 class Migration(migrations.Migration):
-    dependencies = [("storage", "0025_chat_details")]
+    dependencies = [("storage", "0026_references")]
 
     operations = [ops.RunPython(leave_room, fill_pages)]

@@ -13,7 +13,7 @@ async def keep_function(apps: StateApps, editor: BaseSchemaEditor) -> None:
 
 
 class Migration(migrations.Migration):
-    dependencies = [("storage", "0026_room_for_reads")]
+    dependencies = [("storage", "0027_room_for_reads")]
 
     operations = [
         ops.AddField(

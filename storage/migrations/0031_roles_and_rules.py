@@ -5,25 +5,11 @@ from typing import Any
 from tortoise import fields, migrations
 from tortoise.migrations import operations as ops
 from tortoise.migrations.schema_editor.base import BaseSchemaEditor
-from tortoise.migrations.schema_generator.state import State
 from tortoise.migrations.schema_generator.state_apps import StateApps
 
+from storage.database.describe_field import DescribeField
 from storage.log.commit_postgres import create_function
 from storage.records import Role
-
-
-class DescribeField(ops.AlterField):
-    """What the field says of itself is all that changes; for an AlterField, SQLite would make the whole table anew."""
-
-    async def database_forward(
-        self, app_label: str, old_state: State, new_state: State, state_editor: BaseSchemaEditor | None = None
-    ) -> None:
-        pass
-
-    async def database_backward(
-        self, app_label: str, old_state: State, new_state: State, state_editor: BaseSchemaEditor | None = None
-    ) -> None:
-        pass
 
 
 async def keep_function(apps: StateApps, editor: BaseSchemaEditor) -> None:
@@ -39,7 +25,7 @@ def _number() -> Any:
 
 
 class Migration(migrations.Migration):
-    dependencies = [("storage", "0028_blocked_reactions"), ("storage", "0028_user_erasures")]
+    dependencies = [("storage", "0030_user_erasures")]
 
     operations = [
         ops.AddField(model_name="ChatRoom", name="is_frozen", field=_flag()),

@@ -37,7 +37,7 @@ async def drop_function(apps: StateApps, editor: BaseSchemaEditor) -> None:
 
 
 class Migration(migrations.Migration):
-    dependencies = [("storage", "0027_chat_removals")]
+    dependencies = [("storage", "0029_blocked_reactions")]
 
     operations = [
         ops.AddField(model_name="User", name="erased_at", field=fields.BigIntField(null=True)),

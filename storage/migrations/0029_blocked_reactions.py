@@ -13,6 +13,6 @@ async def keep_function(apps: StateApps, editor: BaseSchemaEditor) -> None:
 
 
 class Migration(migrations.Migration):
-    dependencies = [("storage", "0026_references"), ("storage", "0027_chat_removals")]
+    dependencies = [("storage", "0028_chat_removals")]
 
     operations = [ops.RunPython(create_function, keep_function)]

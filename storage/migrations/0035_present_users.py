@@ -5,7 +5,7 @@ from tortoise.migrations import operations as ops
 
 
 class Migration(migrations.Migration):
-    dependencies = [("storage", "0031_last_seen"), ("storage", "0031_blocks_in_direct_chats")]
+    dependencies = [("storage", "0034_last_seen")]
 
     operations = [
         ops.CreateModel(

@@ -5,7 +5,7 @@ from tortoise.migrations import operations as ops
 
 
 class Migration(migrations.Migration):
-    dependencies = [("storage", "0032_present_users")]
+    dependencies = [("storage", "0035_present_users")]
 
     operations = [
         ops.AddField(model_name="ChatRoom", name="first_seq", field=fields.BigIntField(default=1, db_default=1)),

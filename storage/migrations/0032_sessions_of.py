@@ -29,6 +29,6 @@ async def drop_function(apps: StateApps, editor: BaseSchemaEditor) -> None:
 
 
 class Migration(migrations.Migration):
-    dependencies = [("storage", "0029_roles_and_rules")]
+    dependencies = [("storage", "0031_roles_and_rules")]
 
     operations = [ops.RunPython(create_function, drop_function)]
