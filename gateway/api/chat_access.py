@@ -9,9 +9,11 @@ from starlette.requests import Request
 from gateway.authentication.authenticator import Authenticator
 from gateway.authentication.credentials import NoCredentials, find_credentials
 from gateway.http.parameters import path_id
-from gateway.http.problems import Problem, banned, invalid_field, not_found
+from gateway.http.problems import Problem, banned, invalid_field, not_found, too_many_commands
 from gateway.interfaces.membership import ChatAccess, Memberships, access_to
 from gateway.interfaces.users.senders import SenderFault, Senders, Unrepresentable
+from gateway.protocol.commands import Command
+from gateway.sessions.command_limits import CommandLimits
 from httpapi.audit.facts import note, note_user
 from httpapi.operation import ON_BEHALF_OF
 from httpapi.service_keys import ServiceKeys
@@ -156,3 +158,14 @@ async def see_chat(membership: Memberships, chat_id: int, user_id: int | None) -
     if access is None:
         raise not_found()
     return access
+
+
+def limit_command(limits: CommandLimits, actor: Actor, command: Command) -> None:
+    """Count a command towards the limits that the user's sockets have; those of services do not count.
+
+    Raises: Problem (429).
+    """
+    if actor.service is None and actor.user_id is not None:
+        wait_s = limits.wait_of_user_s(command, actor.user_id)
+        if wait_s:
+            raise too_many_commands(wait_s)

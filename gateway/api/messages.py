@@ -13,6 +13,7 @@ from gateway.api.chat_access import Actors, see_chat
 from gateway.api.schemas import MessageObject, MessagePage, answer
 from gateway.delivery.history import History
 from gateway.dialects.chat import message_object
+from gateway.http.command_count import counted
 from gateway.http.message_input import (
     IDEMPOTENCY_KEY,
     MessageData,
@@ -26,7 +27,6 @@ from gateway.http.problems import Problem, invalid_field, rate_limited, refused,
 from gateway.interfaces.membership import Memberships
 from gateway.interfaces.rate_limits import RateLimited
 from gateway.metrics.clients import ClientMetrics
-from gateway.protocol.codes import ErrorCode
 from gateway.protocol.commands import MAX_HISTORY, MAX_MENTIONS
 from gateway.protocol.ids import MAX_ID
 from gateway.protocol.validation import new_client_msg_id
@@ -36,7 +36,6 @@ from httpapi.body import read_json
 from httpapi.caller_turns import CallerTurns
 from httpapi.operation import Audience, Parameter, Scope, operation
 from httpapi.resource import api_resource
-from storage.errors import StorageUnavailable
 from storage.reaction_records import Unchanged
 from storage.records import SYSTEM, Committed, EventKind, NewEvent, Outcome, Quota, Refusal, SlowMode
 
@@ -265,16 +264,8 @@ class MessageRoutes:
 
         Raises: Problem, StorageUnavailable.
         """
-        try:
-            committed = await self._committed(event, is_limited)
-        except Problem as problem:
-            self._metrics.refused("http", command, problem.code)
-            raise
-        except StorageUnavailable:
-            self._metrics.refused("http", command, ErrorCode.UNAVAILABLE)
-            raise
-        self._metrics.handled("http", command, time.perf_counter() - started)
-        return committed
+        with counted(self._metrics, command, started):
+            return await self._committed(event, is_limited)
 
     async def _committed(self, event: NewEvent, is_limited: bool) -> Committed:
         outcome = await self._poster.post(event, is_limited=is_limited)

@@ -11,16 +11,15 @@ from gateway.api.chat_access import Actors, see_chat
 from gateway.api.messages import Poster
 from gateway.api.schemas import ReactionObject, answer
 from gateway.dialects.chat import reaction_object
+from gateway.http.command_count import counted
 from gateway.http.parameters import ANY_TEXT, path_id, path_segment
-from gateway.http.problems import Problem, invalid_field, refused, too_many_commands
+from gateway.http.problems import invalid_field, refused, too_many_commands
 from gateway.interfaces.membership import Memberships
 from gateway.interfaces.rate_limits import RateLimited
 from gateway.metrics.clients import ClientMetrics
-from gateway.protocol.codes import ErrorCode
 from gateway.protocol.validation import check_reaction_key, new_client_msg_id
 from httpapi.operation import Audience, Scope, operation
 from httpapi.resource import api_resource
-from storage.errors import StorageUnavailable
 from storage.reaction_records import MAX_REACTION_KEY, Reaction, Unchanged, reaction_of, reaction_text
 from storage.records import ChatEvent, Committed, EventKind, NewEvent, Person, Quota, Refusal
 
@@ -78,15 +77,8 @@ class ReactionRoutes:
         chat_id, message_id = await self._actors.chat_id(request), path_id(request, "message_id")
         text = reaction_text(_key(request), removed=removed)
         event = NewEvent(chat_id, person, new_client_msg_id(), EventKind.REACTION, text, message_id)
-        try:
+        with counted(self._metrics, _COMMAND, started):
             response = await self._store(event, is_limited)
-        except Problem as problem:
-            self._metrics.refused("http", _COMMAND, problem.code)
-            raise
-        except StorageUnavailable:
-            self._metrics.refused("http", _COMMAND, ErrorCode.UNAVAILABLE)
-            raise
-        self._metrics.handled("http", _COMMAND, time.perf_counter() - started)
         return answer(response)
 
     async def _store(self, event: NewEvent, is_limited: bool) -> dict[str, object]:

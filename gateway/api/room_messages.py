@@ -9,18 +9,16 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute
 
 from gateway.api.schemas import RoomMessageAccepted, answer
-from gateway.errors import QueueUnavailable
+from gateway.http.command_count import counted
 from gateway.http.message_input import IDEMPOTENCY_KEY, MessageText, checked_text, idempotency_key
-from gateway.http.problems import Problem, invalid_field, refused
+from gateway.http.problems import invalid_field, refused
 from gateway.interfaces.rooms import MAX_ROOM_NAME, RoomInbox, RoomMessage, is_room_name
 from gateway.metrics.clients import ClientMetrics
-from gateway.protocol.codes import ErrorCode
 from gateway.protocol.validation import MAX_CLIENT_MSG_ID, check_client_msg_id, new_client_msg_id
 from httpapi.body import read_json
 from httpapi.operation import Audience, Scope, operation
 from httpapi.resource import resource
 from httpapi.service_keys import ServiceKeys
-from storage.errors import StorageUnavailable
 
 
 class RoomMessageBody(Struct):
@@ -69,16 +67,9 @@ class RoomMessageRoutes:
     )
     async def _post(self, request: Request) -> Response:
         started = time.perf_counter()
-        try:
+        with counted(self._metrics, "room_message", started):
             message = await self._read(request)
             await self._hand_in(message)
-        except Problem as problem:
-            self._metrics.refused("http", "room_message", problem.code)
-            raise
-        except (StorageUnavailable, QueueUnavailable):
-            self._metrics.refused("http", "room_message", ErrorCode.UNAVAILABLE)
-            raise
-        self._metrics.handled("http", "room_message", time.perf_counter() - started)
         return answer({"status": f"Message sent to room: {message.room}"})
 
     async def _read(self, request: Request) -> RoomMessage:

@@ -7,9 +7,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute
 
-from gateway.api.chat_access import Actor, Actors, see_chat
+from gateway.api.chat_access import Actors, limit_command, see_chat
 from gateway.api.schemas import answer
-from gateway.http.problems import forbidden, refused, too_many_commands
+from gateway.http.problems import forbidden, refused
 from gateway.interfaces.membership import Memberships
 from gateway.protocol.commands import MarkRead, SetTyping
 from gateway.protocol.ids import MAX_ID
@@ -90,7 +90,7 @@ class ChatActivityRoutes:
         person, actor = await self._actors.user(request, self._read)
         chat_id = await self._actors.chat_id(request)
         body = await read_json(request, ReadBody)
-        self._limit(actor, MarkRead(body.seq))
+        limit_command(self._limits, actor, MarkRead(body.seq))
         last_seq = await self._last_seq(chat_id, person)
         await self._activity.mark_read(chat_id, person, min(body.seq, last_seq), NO_CONNECTION)
         positions = await self._membership.read_positions([(chat_id, person.id)])
@@ -114,7 +114,7 @@ class ChatActivityRoutes:
         person, actor = await self._actors.user(request, self._typing)
         chat_id = await self._actors.chat_id(request)
         body = await read_json(request, TypingBody)
-        self._limit(actor, SetTyping(body.is_typing))
+        limit_command(self._limits, actor, SetTyping(body.is_typing))
         await self._last_seq(chat_id, person, writes=True)
         self._activity.publish_typing(chat_id, person, body.is_typing)
         return Response(status_code=204)
@@ -130,10 +130,3 @@ class ChatActivityRoutes:
         if writes and access.is_reader:
             raise refused(Refusal.READER)
         return access.last_seq
-
-    def _limit(self, actor: Actor, command: MarkRead | SetTyping) -> None:
-        """Raises: Problem (429)."""
-        if actor.service is None and actor.user_id is not None:
-            wait_s = self._limits.wait_of_user_s(command, actor.user_id)
-            if wait_s:
-                raise too_many_commands(wait_s)

@@ -8,10 +8,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute
 
-from gateway.api.chat_access import Actor, Actors, see_chat
+from gateway.api.chat_access import Actors, limit_command, see_chat
 from gateway.api.chats.activity import NO_CONNECTION
 from gateway.api.schemas import answer
-from gateway.http.problems import forbidden, too_many_commands
+from gateway.http.problems import forbidden
 from gateway.interfaces.chat_lists import ChatLists
 from gateway.interfaces.membership import Memberships
 from gateway.protocol.commands import MarkRead
@@ -93,7 +93,7 @@ class ArrangementRoutes:
         chat_id = await self._actors.chat_id(request)
         body = await read_json(request, ArrangementBody)
         if body.read_seq is not UNSET:
-            self._limit(actor, body.read_seq)
+            limit_command(self._limits, actor, MarkRead(body.read_seq))
         former = await self._position(chat_id, person)
         arranged = await self._lists.arrange(chat_id, person.id, _change(body))
         if former is None or arranged is None:
@@ -108,13 +108,6 @@ class ArrangementRoutes:
 
     async def _position(self, chat_id: int, person: Person) -> ReadPosition | None:
         return (await self._membership.read_positions([(chat_id, person.id)])).get((chat_id, person.id))
-
-    def _limit(self, actor: Actor, seq: int) -> None:
-        """Raises: Problem (429)."""
-        if actor.service is None and actor.user_id is not None:
-            wait_s = self._limits.wait_of_user_s(MarkRead(seq), actor.user_id)
-            if wait_s:
-                raise too_many_commands(wait_s)
 
 
 def _change(body: ArrangementBody) -> Arrangement:

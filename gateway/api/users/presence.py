@@ -7,10 +7,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute
 
-from gateway.api.chat_access import Actors
+from gateway.api.chat_access import Actors, limit_command
 from gateway.api.schemas import answer
 from gateway.dialects.chat import user_presence_object
-from gateway.http.problems import invalid_field, too_many_commands
+from gateway.http.problems import invalid_field
 from gateway.node.online.online_users import OnlineUsers
 from gateway.protocol.commands import MAX_USERS, GetUsersPresence
 from gateway.protocol.ids import id_in
@@ -64,9 +64,6 @@ class UserPresenceRoutes:
         user_ids = [user_id for user_id in ids if user_id is not None]
         if len(user_ids) < len(ids) or not 1 <= len(ids) <= MAX_USERS:
             raise invalid_field(f"ids has 1 to {MAX_USERS} ids of users, by comma.")
-        if actor.service is None and actor.user_id is not None:
-            wait_s = self._limits.wait_of_user_s(GetUsersPresence(user_ids), actor.user_id)
-            if wait_s:
-                raise too_many_commands(wait_s)
+        limit_command(self._limits, actor, GetUsersPresence(user_ids))
         users = await self._online.states(user_ids, actor.user_id)
         return answer({"users": [user_presence_object(user) for user in users]})
