@@ -39,9 +39,9 @@ def _call(
     method: str,
     path: str,
     json: Json,
-    on_behalf_of: int | str | None,
-    idempotency_key: str | None,
-    may_repeat: bool | None,
+    on_behalf_of: int | str | None = None,
+    idempotency_key: str | None = None,
+    may_repeat: bool | None = None,
 ) -> _Call:
     headers = {}
     if on_behalf_of is not None:
@@ -53,18 +53,47 @@ def _call(
     return _Call(method, path, json, headers, may_repeat)
 
 
-def _message(chat_id: int | str, text: str, more: Mapping[str, Json]) -> tuple[str, Json]:
-    return f"/api/v1/chats/{_segment(chat_id)}/messages", {"text": text, **more}
+def _sending(
+    chat_id: int | str, on_behalf_of: int | str | None, idempotency_key: str | None, message: Mapping[str, Json]
+) -> _Call:
+    path = f"/api/v1/chats/{_segment(chat_id)}/messages"
+    return _call("POST", path, message, on_behalf_of, idempotency_key or str(uuid.uuid4()))
+
+
+def _sending_many(items: Sequence[Mapping[str, Json]]) -> _Call:
+    return _call("POST", "/api/v1/messages", {"items": list(items)}, may_repeat=True)
+
+
+def _putting_user(sub: str, profile: Mapping[str, Json]) -> _Call:
+    return _call("PUT", f"/api/v1/users/sub:{_segment(sub)}", profile)
+
+
+def _creating_chat(kind: str, chat: Mapping[str, Json]) -> _Call:
+    return _call("POST", "/api/v1/chats", {"kind": kind, **chat}, may_repeat="key" in chat)
 
 
 def _segment(one: int | str) -> str:
     return quote(str(one), safe=":")
 
 
-def _delay_s(response: httpx.Response | None, attempt: int) -> float:
-    """What `Retry-After` says, or a random delay that grows."""
-    after = "" if response is None else response.headers.get("Retry-After", "")
-    return float(after) if after.isdecimal() else random.uniform(0, 0.5 * 2**attempt)  # noqa: S311 - spreads load
+class _Attempts:
+    """The attempts at one call: after each, whether there is another, and when."""
+
+    def __init__(self, call: _Call) -> None:
+        self._most = ATTEMPTS if call.may_repeat else 1
+        self._made = 0
+
+    def delay_s(self, response: httpx.Response | None) -> float | None:
+        """The delay before the next attempt, after a response or a lost connection (None).
+
+        It is what `Retry-After` says, or a random one that grows. None: there is no other attempt.
+        """
+        self._made += 1
+        if self._made == self._most or (response is not None and response.status_code not in _BUSY):
+            return None
+        after = "" if response is None else response.headers.get("Retry-After", "")
+        most_s = 0.25 * 2**self._made
+        return float(after) if after.isdecimal() else random.uniform(0, most_s)  # noqa: S311 - spreads load
 
 
 def _result(response: httpx.Response) -> Json:
@@ -116,19 +145,20 @@ class Server:
 
         Raises: Rejected, httpx.TransportError.
         """
-        call = _call(method, path, json, on_behalf_of, idempotency_key, may_repeat)
-        for attempt in range(ATTEMPTS):
-            is_last = attempt == ATTEMPTS - 1 or not call.may_repeat
-            response = None
+        return self._run(_call(method, path, json, on_behalf_of, idempotency_key, may_repeat))
+
+    def _run(self, call: _Call) -> Json:
+        attempts = _Attempts(call)
+        while True:
             try:
                 response = self._http.request(call.method, call.path, json=call.json, headers=call.headers)
             except httpx.TransportError:
-                if is_last:
+                if (delay_s := attempts.delay_s(None)) is None:
                     raise
-            if response is not None and (response.status_code not in _BUSY or is_last):
-                return _result(response)
-            time.sleep(_delay_s(response, attempt))
-        raise AssertionError("the last attempt returns or raises")
+            else:
+                if (delay_s := attempts.delay_s(response)) is None:
+                    return _result(response)
+            time.sleep(delay_s)
 
     def send(
         self,
@@ -140,21 +170,19 @@ class Server:
         **more: Json,
     ) -> Json:
         """Store a message of a user, or without `on_behalf_of` of the system. `more` are other keys, such as `data`."""
-        path, body = _message(chat_id, text, more)
-        key = idempotency_key or str(uuid.uuid4())
-        return self.request("POST", path, body, on_behalf_of=on_behalf_of, idempotency_key=key)
+        return self._run(_sending(chat_id, on_behalf_of, idempotency_key, {"text": text, **more}))
 
     def send_many(self, items: Sequence[Mapping[str, Json]]) -> Json:
         """Store up to 500 messages at once; each item needs a `client_msg_id`, and has its own result."""
-        return self.request("POST", "/api/v1/messages", {"items": list(items)}, may_repeat=True)["results"]
+        return self._run(_sending_many(items))["results"]
 
     def put_user(self, sub: str, **profile: Json) -> Json:
         """Create or change a user of your own issuer."""
-        return self.request("PUT", f"/api/v1/users/sub:{_segment(sub)}", profile)
+        return self._run(_putting_user(sub, profile))
 
     def create_chat(self, kind: str = "group", **chat: Json) -> Json:
         """Create a chat; with a `key`, repeating it returns the first."""
-        return self.request("POST", "/api/v1/chats", {"kind": kind, **chat}, may_repeat="key" in chat)
+        return self._run(_creating_chat(kind, chat))
 
 
 class AsyncServer:
@@ -186,19 +214,20 @@ class AsyncServer:
         may_repeat: bool | None = None,
     ) -> Json:
         """As `Server.request`."""
-        call = _call(method, path, json, on_behalf_of, idempotency_key, may_repeat)
-        for attempt in range(ATTEMPTS):
-            is_last = attempt == ATTEMPTS - 1 or not call.may_repeat
-            response = None
+        return await self._run(_call(method, path, json, on_behalf_of, idempotency_key, may_repeat))
+
+    async def _run(self, call: _Call) -> Json:
+        attempts = _Attempts(call)
+        while True:
             try:
                 response = await self._http.request(call.method, call.path, json=call.json, headers=call.headers)
             except httpx.TransportError:
-                if is_last:
+                if (delay_s := attempts.delay_s(None)) is None:
                     raise
-            if response is not None and (response.status_code not in _BUSY or is_last):
-                return _result(response)
-            await asyncio.sleep(_delay_s(response, attempt))
-        raise AssertionError("the last attempt returns or raises")
+            else:
+                if (delay_s := attempts.delay_s(response)) is None:
+                    return _result(response)
+            await asyncio.sleep(delay_s)
 
     async def send(
         self,
@@ -210,19 +239,16 @@ class AsyncServer:
         **more: Json,
     ) -> Json:
         """As `Server.send`."""
-        path, body = _message(chat_id, text, more)
-        key = idempotency_key or str(uuid.uuid4())
-        return await self.request("POST", path, body, on_behalf_of=on_behalf_of, idempotency_key=key)
+        return await self._run(_sending(chat_id, on_behalf_of, idempotency_key, {"text": text, **more}))
 
     async def send_many(self, items: Sequence[Mapping[str, Json]]) -> Json:
         """As `Server.send_many`."""
-        answer = await self.request("POST", "/api/v1/messages", {"items": list(items)}, may_repeat=True)
-        return answer["results"]
+        return (await self._run(_sending_many(items)))["results"]
 
     async def put_user(self, sub: str, **profile: Json) -> Json:
         """As `Server.put_user`."""
-        return await self.request("PUT", f"/api/v1/users/sub:{_segment(sub)}", profile)
+        return await self._run(_putting_user(sub, profile))
 
     async def create_chat(self, kind: str = "group", **chat: Json) -> Json:
         """As `Server.create_chat`."""
-        return await self.request("POST", "/api/v1/chats", {"kind": kind, **chat}, may_repeat="key" in chat)
+        return await self._run(_creating_chat(kind, chat))
