@@ -319,7 +319,7 @@ class Settings:
     retention_days: int = _setting(
         values.whole(0, 36_500),
         0,
-        "the days that messages are kept, unless a chat has its own `retention_days`; 0 = for ever",
+        "for how many days messages are kept; `retention_days` of a chat comes first; 0 = for ever",
     )
     audit_retention_days: int = _setting(
         values.whole(0, 3650),

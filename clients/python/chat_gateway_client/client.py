@@ -98,7 +98,7 @@ class Client:
                     await task
         self._runner = None
 
-    # --- what is told
+    # --- events
 
     async def events(self) -> AsyncIterator[Event]:
         """Every event of the subscribed chats, and what the gateway tells this user besides. For one consumer.
@@ -138,7 +138,7 @@ class Client:
         if self._inbox.subscriptions.pop(chat_id, None) is not None:
             await self.command("unsubscribe", chat_id=chat_id)
 
-    # --- what is done
+    # --- commands
 
     async def send(self, chat_id: int, text: str, *, client_msg_id: str | None = None, **more: Any) -> Stored:
         """Store a message; returns when it is in the database. `more` are other keys, such as `data` or `reply_to`.

@@ -1,4 +1,4 @@
-"""What a client is told, as values. Events keep their frame in `raw`, for keys that are newer than this package."""
+"""Events, and the results of commands. `raw` is the frame as it came, with keys that are unknown to this version."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -8,7 +8,7 @@ from chat_gateway_client.errors import GatewayError
 logger = logging.getLogger("chat_gateway_client")
 
 Token = str | Callable[[str], Awaitable[str]]
-"""A token, or a function that gets one and is told why: "connect", "expiring" or "rejected"."""
+"""A token, or a function that returns one. Its argument says what for: "connect", "expiring" or "rejected"."""
 
 
 class NoToken(GatewayError):
