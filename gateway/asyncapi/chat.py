@@ -61,34 +61,31 @@ class MessagePush(TypedDict):
     data: MessageObject
 
 
-class ReactionPush(TypedDict):
+class _Reaction(TypedDict):
+    type: Literal["reaction"]
+    message_id: Id
+    key: ReactionKey
+    user_id: Id
+    removed: bool
+    counts: dict[str, int]
+
+
+class ReactionPush(_Reaction):
     """A user has added a reaction to a message, or removed it. `counts` has the number of users of each key after it.
 
     An event with its own `seq`, like a message; the user who reacted gets it too.
     """
 
-    type: Literal["reaction"]
-    message_id: Id
-    key: ReactionKey
-    user_id: Id
-    removed: bool
-    counts: dict[str, int]
     seq: Seq
     client_msg_id: str
 
 
-class ReactionAgain(TypedDict):
+class ReactionAgain(_Reaction):
     """The response to `react` if the message had this reaction already, or did not have it; nothing was stored.
 
     A retry with the same `client_msg_id` gets the first event again, with its `seq`.
     """
 
-    type: Literal["reaction"]
-    message_id: Id
-    key: ReactionKey
-    user_id: Id
-    removed: bool
-    counts: dict[str, int]
     duplicate: bool
     seq: NotRequired[Seq]
     client_msg_id: NotRequired[str]
