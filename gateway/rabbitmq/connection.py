@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 
 import aio_pika
-from aio_pika.abc import AbstractChannel, AbstractConnection
+from aio_pika.abc import AbstractChannel, AbstractConnection, TimeoutType
 from aiormq.abc import FieldTable
 from aiormq.exceptions import (
     AMQPError,
@@ -68,6 +68,17 @@ def queue_trouble() -> Iterator[None]:
             text = f"RabbitMQ rejects our login, our rights or the queue: {type(error).__name__}"
             raise QueueRefused(text) from error
         raise QueueUnavailable(f"{type(error).__name__}: {error}") from error
+
+
+class _Connection(aio_pika.Connection):
+    """Closed if it cannot connect: of one that is open, `__del__` calls `close`, in a task or without any."""
+
+    async def connect(self, timeout: TimeoutType = None) -> None:
+        try:
+            await super().connect(timeout)
+        except BaseException:
+            await self.close()
+            raise
 
 
 class Link:
@@ -148,7 +159,10 @@ class Link:
     async def _connect(self) -> AbstractConnection:
         try:
             return await aio_pika.connect(
-                self._url, client_properties={"connection_name": self._name}, heartbeat=HEARTBEAT_S
+                self._url,
+                client_properties={"connection_name": self._name},
+                heartbeat=HEARTBEAT_S,
+                connection_class=_Connection,
             )
         except ValueError as error:  # an invalid URL; the error's text may contain it
             raise QueueUnavailable(f"AMQP_URL cannot be used: {type(error).__name__}") from None

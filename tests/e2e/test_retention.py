@@ -100,12 +100,15 @@ async def test_load_and_resumes_during_retention_see_no_hole(cluster: Cluster, d
     chat = await cluster.chat(ann, bob)
     senders = [await cluster.enter(node, chat, ann) for node in (0, 1)]
     live = [await cluster.enter(node, chat, bob) for node in (0, 1)]
-    count = 150
+    truncated = [0, 0]
     is_over = False
 
-    async def send(number: int) -> None:
-        for text in range(count):
-            await senders[number].say(f"{text}")
+    async def send(number: int) -> int:
+        sent = 0
+        while sent < 150 or not all(truncated):
+            await senders[number].say(f"{sent}")
+            sent += 1
+        return sent
 
     async def clean() -> None:
         async with open_database(database_url) as database:
@@ -116,8 +119,7 @@ async def test_load_and_resumes_during_retention_see_no_hole(cluster: Cluster, d
                 await database.write("DELETE FROM retention_passes")
                 await work.work()
 
-    async def resume(node: int, user: User) -> int:
-        truncated = 0
+    async def resume(node: int, user: User) -> None:
         while not is_over:
             back = await cluster.connect(node, chat, user, since=0)
             reached = (await back.next("caught_up"))["seq"]
@@ -127,15 +129,14 @@ async def test_load_and_resumes_during_retention_see_no_hole(cluster: Cluster, d
                 assert seq == position + 1 or seq in told
                 position = seq
             assert position >= reached
-            truncated += len(told)
+            truncated[node] += len(told)
             await back.close()
-        return truncated
 
-    background = [asyncio.create_task(clean()), *(asyncio.create_task(resume(node, bob)) for node in (0, 1))]
-    await asyncio.gather(send(0), send(1))
-    for client in live:
-        await client.until(lambda _, c=client: c.seqs[-1:] == [2 * count])
-        assert client.seqs == list(range(1, 2 * count + 1))
-    is_over = True
-    _, *truncations = await asyncio.gather(*background)
-    assert all(truncations)
+    async with asyncio.TaskGroup() as group:
+        for task in (clean(), resume(0, bob), resume(1, bob)):
+            group.create_task(task)
+        count = sum(await asyncio.gather(send(0), send(1)))
+        for client in live:
+            await client.until(lambda _, c=client: c.seqs[-1:] == [count])
+            assert client.seqs == list(range(1, count + 1))
+        is_over = True

@@ -1,6 +1,7 @@
 """Events in a topic exchange of a real broker."""
 
 import asyncio
+import gc
 import json
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -85,6 +86,16 @@ async def test_exchange_without_broker_fails_at_once() -> None:
     async with exchange_at("amqp://guest:guest@127.0.0.1:1/") as exchange:
         with pytest.raises(SendFailed, match="unavailable"):
             await exchange.send([event(1)])
+
+
+async def test_connection_that_failed_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    closed = []
+    monkeypatch.setattr(aio_pika.Connection, "__del__", lambda connection: closed.append(connection.is_closed))
+    async with exchange_at("amqp://guest:guest@127.0.0.1:1/"), asyncio.timeout(20):
+        while not closed:
+            gc.collect()
+            await asyncio.sleep(0.05)
+    assert all(closed)
 
 
 async def test_exchange_of_another_kind_is_an_outage(rabbitmq_server: RabbitServer) -> None:

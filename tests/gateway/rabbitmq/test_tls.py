@@ -6,6 +6,7 @@ from pathlib import Path
 import aio_pika
 import pytest
 from aiormq.exceptions import AMQPConnectionError
+from yarl import URL
 
 from tests.gateway.rabbitmq.bench import running
 from tests.storage.nodes import Node
@@ -44,5 +45,7 @@ async def test_broker_of_a_private_ca_is_verified(node: Node, tmp_path: Path, ur
         await eventually(lambda: here.queue.is_up)
     stranger = Authority(tmp_path, "stranger").certificate
     for unverified in (url, f"{url}?cafile={stranger}"):
+        connection = aio_pika.Connection(URL(unverified))
         with pytest.raises(AMQPConnectionError, match="CERTIFICATE_VERIFY_FAILED"):
-            await aio_pika.connect(unverified)
+            await connection.connect()
+        await connection.close()
