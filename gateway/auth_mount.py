@@ -1,6 +1,6 @@
 """Opens the auth service with the gateway's storage, Redis and settings, for `gateway --with-auth` and for `auth`.
 
-Only this module and `cli` import more of `auth` than `auth.tokens`.
+Only this module and `commands` import more of `auth` than `auth.tokens`.
 """
 
 import socket

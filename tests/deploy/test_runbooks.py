@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.cli import _parser
+from gateway.cli import command_line
 from storage.database.migrate import migrate
 from tests.deploy.programs import ROOT
 from tests.deploy.promtool import promtool
@@ -72,7 +72,7 @@ def test_prometheus_parses_every_query_and_knows_every_metric(tmp_path: Path) ->
 
 def test_cli_has_every_cited_subcommand() -> None:
     for line in _starting("chat-gateway "):
-        assert callable(_parser().parse_args(shlex.split(line)[1:]).command), line
+        assert callable(command_line().parse_args(shlex.split(line)[1:]).command), line
 
 
 def test_logs_have_every_cited_event() -> None:
