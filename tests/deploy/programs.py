@@ -111,6 +111,13 @@ def one(among: list[Object], kind: str, name: str) -> Object:
     return found
 
 
+def images(built: list[Object]) -> set[str]:
+    """The images of all pods."""
+    templates = [each["spec"]["template"] for each in built if "template" in each.get("spec", {})]
+    pods = [template["spec"] for template in templates] + [each["spec"] for each in built if each["kind"] == "Pod"]
+    return {container["image"] for pod in pods for container in pod["containers"]}
+
+
 def find_debian(name: str) -> str:
     """A program of Debian's."""
     return shutil.which(name) or find_binary(name, "/usr/sbin", "/usr/local/sbin")

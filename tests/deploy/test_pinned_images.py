@@ -8,19 +8,12 @@ import pytest
 import yaml
 
 from tests.deploy.image import instructions
-from tests.deploy.programs import AGES, ROOT, Object, charted, kustomized, objects, program, run
+from tests.deploy.programs import AGES, ROOT, charted, images, kustomized, objects, program, run
 
 DIGEST = "sha256:" + "0123456789abcdef" * 4
 PINNED = f"r.example/chat-gateway@{DIGEST}"
 VERSIONED = re.compile(r"[\w./-]+:v?\d+(\.\d+)*(-[a-z-]+)?")
 PINNED_VERSION = re.compile(r"[\w./-]+:v?\d+(\.\d+)+(-[a-z]+[\d.]*)?@sha256:[0-9a-f]{64}")
-
-
-def images(built: list[Object]) -> set[str]:
-    """The images of all pods."""
-    templates = [each["spec"]["template"] for each in built if "template" in each.get("spec", {})]
-    pods = [template["spec"] for template in templates] + [each["spec"] for each in built if each["kind"] == "Pod"]
-    return {container["image"] for pod in pods for container in pod["containers"]}
 
 
 @pytest.mark.parametrize("age", AGES)

@@ -57,6 +57,18 @@ def _environment(**more: str) -> dict[str, str]:
     return {**kept, "PIP_NO_CACHE_DIR": "1", **more}
 
 
+def test_environment_of_another_checkout_is_not_rebuilt(clone: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / ".stamp").write_text("another checkout's\n")
+    (clone / ".venv").symlink_to(other)
+    command = [clone / "scripts/venv", clone / ".venv", "requirements/runtime.txt"]
+    done = subprocess.run(command, cwd=clone, env=_environment(), capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1
+    assert "another checkout, which is not rebuilt from here" in done.stderr
+    assert [path.name for path in other.iterdir()] == [".stamp"]
+
+
 @pytest.mark.timeout(600)
 def test_fresh_clone_serves_in_90_seconds_and_leaves_nothing(
     clone: Path, tmp_path: Path, started: list["subprocess.Popen[bytes]"]
