@@ -4,7 +4,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from subprocess import PIPE, STDOUT
 
@@ -34,10 +34,11 @@ class Terminal:
     def screen(self) -> str:
         return self._output.read_text(encoding="utf-8", errors="replace")
 
-    def waits_for(self, text: str) -> None:
-        """Returns when `text` stands on the screen; fails if the command ends before."""
-        wait_until(lambda: text in self.screen() or self._process.poll() is not None, f"{text} on the screen")
-        assert text in self.screen(), self.screen()
+    def shows(self, text: str) -> bool:
+        """Whether `text` comes to stand on the screen before the command ends."""
+        with suppress(TimeoutError):
+            wait_until(lambda: text in self.screen() or self._process.poll() is not None, f"{text} on the screen")
+        return text in self.screen()
 
     def enter(self, line: str) -> None:
         assert self._process.stdin is not None
@@ -82,12 +83,12 @@ def test_tutorial_works_twice_on_a_used_database(used_system: str, tmp_path: Pat
     command = TERMINAL.replace("http://127.0.0.1:8000", used_system)
     for run in ("first", "second"):
         with open_terminal(tmp_path, f"{run}.ann", command) as ann:
-            ann.waits_for("Connected to ")
+            assert ann.shows("Connected to "), ann.screen()
             (printed,) = PRINTED.findall(ann.screen())
             with open_terminal(tmp_path, f"{run}.bob", printed) as bob:
-                bob.waits_for("Connected to ")
+                assert bob.shows("Connected to "), bob.screen()
                 for sender, reader in ((ann, bob), (bob, ann)):
                     text = f"Hello {sender is ann}"
                     sender.enter(MESSAGE.strip().replace("Hello", text))
-                    reader.waits_for(f'"{text}"')
+                    assert reader.shows(f'"{text}"'), f"{sender.screen()}\n\n{reader.screen()}"
         assert "Traceback" not in ann.screen() + bob.screen()
