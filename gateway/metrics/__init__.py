@@ -4,9 +4,8 @@ Each process has its own registry. Several replicas on one host are scraped each
 because any of them might accept a connection to the shared port. Counters of rare but important events are created
 with the value 0: Prometheus sees no increase in a series that begins with 1.
 
-Measured (2 cores, Python 3.11): a counter costs 0.3 µs, a histogram 1.1 µs, and `labels` 0.8 µs more, so labelled
-children are kept. The metrics of a message cost the node that stores it 5–8 µs, depending on how many messages share
-its commit and its flush.
+Measured (2 cores, Python 3.11): a counter costs 0.05 µs, a histogram 0.12 µs (prometheus_client's own 0.3 and 0.75),
+and `labels` 0.1 µs more.
 """
 
 from gateway.metrics.audit import AuditMetrics

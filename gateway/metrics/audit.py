@@ -2,8 +2,7 @@
 
 from collections.abc import Callable
 
-from prometheus_client import Counter
-
+from gateway.metrics.counters import CounterFamily
 from gateway.metrics.exposition import Registry
 from httpapi.audit.recorder import OUTCOMES
 
@@ -13,7 +12,7 @@ class AuditMetrics:
 
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
-        records = Counter(
+        records = CounterFamily(
             "chat_gateway_audit_records_total",
             "Audit records by outcome: stored, skipped (counted in a summary), or lost (in the log only).",
             ["outcome"],

@@ -3,8 +3,7 @@
 from collections.abc import Callable
 from typing import Final
 
-from prometheus_client import Counter, Histogram
-
+from gateway.metrics.counters import CounterFamily, counter, histogram
 from gateway.metrics.exposition import FAST, Registry
 
 LOGIN_OUTCOMES: Final = ("granted", "wrong", "otp_required", "banned", "limited", "overloaded", "unavailable")
@@ -18,51 +17,51 @@ class AuthMetrics:
 
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
-        logins = Counter(
+        logins = CounterFamily(
             "chat_gateway_auth_logins_total",
             "Logins by outcome: " + ", ".join(LOGIN_OUTCOMES) + ".",
             ["outcome"],
             registry=registry,
         )
         self._logins = {outcome: logins.labels(outcome) for outcome in LOGIN_OUTCOMES}
-        refreshes = Counter(
+        refreshes = CounterFamily(
             "chat_gateway_auth_refreshes_total",
             "Renewals of logins by outcome: " + ", ".join(REFRESH_OUTCOMES) + ". A reused refresh token was stolen.",
             ["outcome"],
             registry=registry,
         )
         self._refreshes = {outcome: refreshes.labels(outcome) for outcome in REFRESH_OUTCOMES}
-        passwords = Counter(
+        passwords = CounterFamily(
             "chat_gateway_auth_password_changes_total",
             "Changes of a password by outcome: " + ", ".join(PASSWORD_OUTCOMES) + ".",
             ["outcome"],
             registry=registry,
         )
         self._passwords = {outcome: passwords.labels(outcome) for outcome in PASSWORD_OUTCOMES}
-        resets = Counter(
+        resets = CounterFamily(
             "chat_gateway_auth_password_resets_total",
             "Requests to reset a password by outcome: " + ", ".join(RESET_OUTCOMES) + ". `unknown` has no account.",
             ["outcome"],
             registry=registry,
         )
         self._resets = {outcome: resets.labels(outcome) for outcome in RESET_OUTCOMES}
-        self.registered: Callable[[], None] = Counter(
+        self.registered: Callable[[], None] = counter(
             "chat_gateway_auth_registrations_total", "Accounts created.", registry=registry
         ).inc
-        self.registration_limited: Callable[[], None] = Counter(
+        self.registration_limited: Callable[[], None] = counter(
             "chat_gateway_auth_registrations_limited_total",
             "Registrations refused because one network sent too many.",
             registry=registry,
         ).inc
-        self.code_limited: Callable[[], None] = Counter(
+        self.code_limited: Callable[[], None] = counter(
             "chat_gateway_auth_codes_limited_total",
             "Codes of second factors that were not checked because the user had sent too many.",
             registry=registry,
         ).inc
-        self.guest: Callable[[], None] = Counter(
+        self.guest: Callable[[], None] = counter(
             "chat_gateway_auth_guest_tokens_total", "Guest tokens issued.", registry=registry
         ).inc
-        self.hashed: Callable[[float], None] = Histogram(
+        self.hashed: Callable[[float], None] = histogram(
             "chat_gateway_auth_hash_seconds",
             "Time to hash or check a password, including the wait for a thread.",
             registry=registry,

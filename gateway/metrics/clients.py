@@ -3,9 +3,10 @@
 from collections.abc import Callable, Collection
 from typing import Final
 
-from prometheus_client import Counter, Gauge, Histogram
+from prometheus_client import Gauge
 
 from gateway.interfaces.session import OpenSession
+from gateway.metrics.counters import Counter, CounterFamily, HistogramFamily, counter
 from gateway.metrics.exposition import FAST, Registry
 from gateway.protocol.codes import Close, ErrorCode
 from storage.records import Quota
@@ -23,15 +24,13 @@ class ClientMetrics:
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
         self._commands_seen: dict[tuple[str, str, str], Counter] = {}
-        self._acks: dict[str, Histogram] = {}
-        self._answers: dict[str, Histogram] = {}
         self._connections = Gauge(
             "chat_gateway_connections",
             "WebSockets and event streams open now, by URL family.",
             ["dialect"],
             registry=registry,
         )
-        self._handshakes = Counter(
+        self._handshakes = CounterFamily(
             "chat_gateway_handshakes_total",
             "WebSocket handshakes by outcome: accepted, draining, gone (the client left), or the rejection's code.",
             ["dialect", "outcome"],
@@ -41,7 +40,7 @@ class ClientMetrics:
             self._connections.labels(dialect)
             for outcome in ("accepted", ErrorCode.UNAVAILABLE):
                 self._handshakes.labels(dialect, outcome)
-        self._handshakes_limited = Counter(
+        self._handshakes_limited = CounterFamily(
             "chat_gateway_handshakes_limited_total",
             "WebSocket handshakes rejected with `too_many_handshakes`, by whose limit: address or user.",
             ["by"],
@@ -49,23 +48,23 @@ class ClientMetrics:
         )
         for by in ("address", "user"):
             self._handshakes_limited.labels(by)
-        self._closes = Counter(
+        self._closes = CounterFamily(
             "chat_gateway_closes_total", "WebSockets closed, by close code.", ["code"], registry=registry
         )
-        self._commands = Counter(
+        self._commands = CounterFamily(
             "chat_gateway_commands_total",
             "Commands by dialect (http: over HTTP), type and outcome: ok, or the error's code.",
             ["dialect", "command", "outcome"],
             registry=registry,
         )
-        self._ack = Histogram(
+        self._ack = HistogramFamily(
             "chat_gateway_ack_seconds",
             "Time from the start of handling a message, edit, deletion or reaction to its response, after its COMMIT.",
             ["dialect"],
             registry=registry,
             buckets=FAST,
         )
-        self._answer = Histogram(
+        self._answer = HistogramFamily(
             "chat_gateway_answer_seconds",
             "Time from arrival to response of commands that wait, but store no event: history, presence, read marks, "
             "subscriptions.",
@@ -73,39 +72,39 @@ class ClientMetrics:
             registry=registry,
             buckets=FAST,
         )
-        self.slow_consumers = Counter(
+        self.slow_consumers = counter(
             "chat_gateway_slow_consumers_total", "Clients closed because their send queue was full.", registry=registry
         )
-        self.input_slowed = Counter(
+        self.input_slowed = counter(
             "chat_gateway_input_slowed_total",
             "Times that a socket was not read for 0.1 s because it sent more than its rate.",
             registry=registry,
         )
-        self.floods = Counter(
+        self.floods = counter(
             "chat_gateway_floods_total",
             "Sockets closed with 4429 because they sent more than their rate for 10 s.",
             registry=registry,
         )
-        self.rate_limited = Counter(
+        self.rate_limited = counter(
             "chat_gateway_rate_limited_total", "Messages rejected by the user's limit per minute.", registry=registry
         )
-        self._notices = Counter(
+        self._notices = CounterFamily(
             "chat_gateway_notices_total",
             "Notifications outside of any chat, sent to sockets of the native protocol, by kind.",
             ["kind"],
             registry=registry,
         )
-        self.transcripts_lost = Counter(
+        self.transcripts_lost = counter(
             "chat_gateway_transcripts_lost_total",
             "Echo sessions closed because their transcript could not be stored.",
             registry=registry,
         )
-        self.strangers_limited = Counter(
+        self.strangers_limited = counter(
             "chat_gateway_strangers_limited_total",
             "Calls rejected because a user named too many strangers as members of chats.",
             registry=registry,
         )
-        self._http_limited = Counter(
+        self._http_limited = CounterFamily(
             "chat_gateway_http_limited_total",
             "HTTP requests rejected by a limit per minute, by limit (requests, lists, chats, members) and whose it is "
             "(user, service, address).",
@@ -114,7 +113,7 @@ class ClientMetrics:
         )
         for limit in ("requests", "lists", "chats", "members"):
             self._http_limited.labels(limit, "user")
-        self._quota_rejections = Counter(
+        self._quota_rejections = CounterFamily(
             "chat_gateway_quota_rejections_total",
             "What was not stored because of a limit on what one user can store, by limit.",
             ["quota"],
@@ -122,13 +121,13 @@ class ClientMetrics:
         )
         for quota in Quota:
             self._quota_rejections.labels(quota)
-        self._service_calls = Counter(
+        self._service_calls = CounterFamily(
             "chat_gateway_service_calls_total",
             "Calls with a valid service key, by the key's name and outcome: ok, or forbidden if it lacks the scope.",
             ["service", "outcome"],
             registry=registry,
         )
-        self._upstream_ends = Counter(
+        self._upstream_ends = CounterFamily(
             "chat_gateway_upstream_ends_total",
             "Proxied echo sessions that the upstream ended, by cause: unreachable, too slow, silent, closed, broken.",
             ["end"],
@@ -172,11 +171,11 @@ class ClientMetrics:
         """Count a successful command; `ack_s` is the time to its acknowledgement, if it was stored."""
         self._command(dialect, command, "ok").inc()
         if ack_s is not None:
-            _of_dialect(self._ack, self._acks, dialect).observe(ack_s)
+            self._ack.labels(dialect).observe(ack_s)
 
     def answered(self, dialect: str, seconds: float) -> None:
         """Observe the response time of a command that was counted by `handled`."""
-        _of_dialect(self._answer, self._answers, dialect).observe(seconds)
+        self._answer.labels(dialect).observe(seconds)
 
     def refused(self, dialect: str, command: str, code: str) -> None:
         """Count a command that was rejected with this error code."""
@@ -209,11 +208,3 @@ class ClientMetrics:
     def upstream_ended(self, end: str) -> None:
         """Count an echo session that its upstream ended; `end` is from a closed set."""
         self._upstream_ends.labels(end).inc()
-
-
-def _of_dialect(histogram: Histogram, children: dict[str, Histogram], dialect: str) -> Histogram:
-    """The histogram's child for the dialect, cached: `labels` costs more than `observe`."""
-    child = children.get(dialect)
-    if child is None:
-        child = children[dialect] = histogram.labels(dialect)
-    return child

@@ -3,8 +3,9 @@
 import time
 from collections.abc import Callable, Sequence
 
-from prometheus_client import Counter, Gauge, Histogram
+from prometheus_client import Gauge
 
+from gateway.metrics.counters import CounterFamily, counter, histogram
 from gateway.metrics.exposition import FAST, SIZES, SLOW, Registry
 from gateway.protocol.pushes import Push
 from storage.records import ChatEvent, EventKind
@@ -15,19 +16,19 @@ class DeliveryMetrics:
 
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
-        self._batch_size = Histogram(
+        self._batch_size = histogram(
             "chat_gateway_commit_batch_events", "Events per group commit.", registry=registry, buckets=SIZES
         )
-        self._batch_seconds = Histogram(
+        self._batch_seconds = histogram(
             "chat_gateway_commit_seconds", "Time of a group commit.", registry=registry, buckets=FAST
         )
-        self._transcript_batch = Histogram(
+        self._transcript_batch = histogram(
             "chat_gateway_transcript_batch_lines",
             "Lines of echo transcripts per group commit.",
             registry=registry,
             buckets=SIZES,
         )
-        self._transcript_seconds = Histogram(
+        self._transcript_seconds = histogram(
             "chat_gateway_transcript_commit_seconds",
             "Time of a group commit of echo transcripts.",
             registry=registry,
@@ -38,12 +39,12 @@ class DeliveryMetrics:
             "Size of all echo transcripts, as this node last read it; the same on every node.",
             registry=registry,
         )
-        self.transcript_lines_deleted = Counter(
+        self.transcript_lines_deleted = counter(
             "chat_gateway_transcript_lines_deleted_total",
             "Lines of echo transcripts that this node deleted because of their age or of the size of all.",
             registry=registry,
         )
-        self.events_removed = Counter(
+        self.events_removed = counter(
             "chat_gateway_retention_removed_events_total",
             "Messages, edits, deletions and reactions that this node removed because of their age.",
             registry=registry,
@@ -53,42 +54,42 @@ class DeliveryMetrics:
             "Time since the oldest event of the chat from which this node removes was due to go; 0 between passes.",
             registry=registry,
         )
-        self.rows_removed = Counter(
+        self.rows_removed = counter(
             "chat_gateway_removed_chat_rows_total",
             "Rows of removed chats that this node deleted.",
             registry=registry,
         )
-        self._pushes = Counter(
+        self._pushes = counter(
             "chat_gateway_broadcast_pushes_total", "Pushes to local subscribers, encoded once each.", registry=registry
         )
-        self._deliveries = Counter(
+        self._deliveries = counter(
             "chat_gateway_broadcast_deliveries_total",
             "Pushes, each times its number of subscribers.",
             registry=registry,
         )
-        self._bytes = Counter(
+        self._bytes = counter(
             "chat_gateway_broadcast_bytes_total", "Bytes of frames passed to send queues.", registry=registry
         )
-        self._lag = Histogram(
+        self._lag = histogram(
             "chat_gateway_delivery_lag_seconds",
             "Time from a message's timestamp in the store to this node's send queues, by the clocks of both hosts.",
             registry=registry,
             buckets=SLOW,
         )
-        self._gaps = Counter(
+        self._gaps = counter(
             "chat_gateway_gaps_total", "Holes detected in a chat's stream on this node.", registry=registry
         )
-        self._repaired = Counter(
+        self._repaired = counter(
             "chat_gateway_gap_events_repaired_total", "Events read from the store to close holes.", registry=registry
         )
-        pages = Counter(
+        pages = CounterFamily(
             "chat_gateway_replay_pages_total",
             "Pages of stored events that resumes read, by source: memory or store.",
             ["source"],
             registry=registry,
         )
         self._pages = {source: pages.labels(source) for source in ("memory", "store")}
-        self.bad_publications = Counter(
+        self.bad_publications = counter(
             "chat_gateway_bad_publications_total", "Invalid payloads received from Redis.", registry=registry
         )
 

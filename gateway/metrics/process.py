@@ -4,9 +4,10 @@ import asyncio
 import platform
 from collections.abc import Callable
 
-from prometheus_client import Counter, Gauge, Histogram
+from prometheus_client import Gauge
 from prometheus_client.process_collector import ProcessCollector
 
+from gateway.metrics.counters import CounterFamily, histogram
 from gateway.metrics.exposition import FAST, Registry
 from httpapi.docs_pages import program_version
 
@@ -23,14 +24,14 @@ class ProcessMetrics:
             ["version", "python"],
             registry=registry,
         ).labels(program_version(), platform.python_version()).set(1)
-        self.loop_lag: Callable[[float], None] = Histogram(
+        self.loop_lag: Callable[[float], None] = histogram(
             "chat_gateway_event_loop_lag_seconds",
             "Delay of a timer of the event loop, measured once a second.",
             registry=registry,
             buckets=FAST,
         ).observe
 
-        self._log_lines_dropped = Counter(
+        self._log_lines_dropped = CounterFamily(
             "chat_gateway_log_lines_dropped_total",
             "Log lines that were not written because their event had reached its limit per second, by event.",
             ["event"],

@@ -3,8 +3,9 @@
 from collections.abc import Callable, Iterable
 from typing import Final
 
-from prometheus_client import Counter, Gauge, Histogram
+from prometheus_client import Gauge
 
+from gateway.metrics.counters import CounterFamily, HistogramFamily, histogram
 from gateway.metrics.exposition import FAST, Registry
 
 REDIS_EVENTS: Final = (
@@ -43,7 +44,7 @@ class ServerMetrics:
 class ShardMetrics:
     """Called by the objects that use one Redis."""
 
-    def __init__(self, events: Counter, wait: Histogram, probe: Histogram, shard: str) -> None:
+    def __init__(self, events: CounterFamily, wait: HistogramFamily, probe: HistogramFamily, shard: str) -> None:
         self._events = {event: events.labels(event, shard) for event in REDIS_EVENTS}
         self.answered: Callable[[float], None] = wait.labels(shard).observe
         """Called at each read of the command connection, with the longest wait in seconds."""
@@ -60,20 +61,20 @@ class RedisMetrics:
 
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
-        self._events = Counter(
+        self._events = CounterFamily(
             "chat_gateway_redis_events_total",
             "Events of the connections to Redis, by shard: " + ", ".join(REDIS_EVENTS) + ".",
             ["event", "shard"],
             registry=registry,
         )
-        self._wait = Histogram(
+        self._wait = HistogramFamily(
             "chat_gateway_redis_wait_seconds",
             "Time that the oldest command waited among those that one read of the connection completed, by shard.",
             ["shard"],
             registry=registry,
             buckets=FAST,
         )
-        self._probe = Histogram(
+        self._probe = HistogramFamily(
             "chat_gateway_redis_probe_seconds",
             "Time from a probe's publication to its arrival over this node's own subscription, by shard.",
             ["shard"],
@@ -101,7 +102,7 @@ class DatabaseMetrics:
     """Called by the connection pool."""
 
     def __init__(self, registry: Registry) -> None:
-        self.waited: Callable[[float], None] = Histogram(
+        self.waited: Callable[[float], None] = histogram(
             "chat_gateway_database_wait_seconds",
             "Time that reads and rare writes waited for a connection; commits have connections of their own.",
             registry=registry,
@@ -115,13 +116,13 @@ class QueueMetrics:
 
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
-        self._messages = Counter(
+        self._messages = CounterFamily(
             "chat_gateway_queue_messages_total",
             "Messages consumed from the durable queue, by outcome: stored, duplicate, or the reason of a dead letter.",
             ["outcome"],
             registry=registry,
         )
-        self._links = Counter(
+        self._links = CounterFamily(
             "chat_gateway_queue_links_lost_total",
             "Connections to the durable queue that ended, by link: " + ", ".join(QUEUE_LINKS) + ".",
             ["link"],

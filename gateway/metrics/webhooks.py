@@ -1,7 +1,8 @@
 """The metrics of events out: deliveries, failures, and what waits, by endpoint."""
 
-from prometheus_client import Counter, Gauge
+from prometheus_client import Gauge
 
+from gateway.metrics.counters import CounterFamily
 from gateway.metrics.exposition import Registry
 from storage.outbox_records import Backlog
 
@@ -10,8 +11,8 @@ class WebhookMetrics:
     """`of` has the metrics of one endpoint; endpoints are named in the settings, at most 17."""
 
     def __init__(self, registry: Registry) -> None:
-        def counter(name: str, text: str, *labels: str) -> Counter:
-            return Counter(f"chat_gateway_{name}", text, ["endpoint", *labels], registry=registry)
+        def counter(name: str, text: str, *labels: str) -> CounterFamily:
+            return CounterFamily(f"chat_gateway_{name}", text, ["endpoint", *labels], registry=registry)
 
         def gauge(name: str, text: str) -> Gauge:
             return Gauge(f"chat_gateway_{name}", f"{text}; the same on every node.", ["endpoint"], registry=registry)
