@@ -18,6 +18,7 @@ from gateway.http.message_input import (
     IDEMPOTENCY_KEY,
     MessageData,
     MessageText,
+    NewMessageText,
     checked_data,
     checked_text,
     idempotency_key,
@@ -72,7 +73,7 @@ class MessageBody(Struct, forbid_unknown_fields=True):
     Users who are no members of the chat are not mentioned.
     """
 
-    text: MessageText = ""
+    text: NewMessageText = ""
     data: MessageData = None
     reply_to: MessageId | None = None
     mentions: Annotated[list[MessageId], Meta(max_length=MAX_MENTIONS)] | None = None

@@ -25,6 +25,8 @@ IDEMPOTENCY_KEY = Parameter(
 MessageText = Annotated[object, Meta(extra_json_schema={"type": "string"})]
 """Accepts any type, so that `checked_text` can report the specific error; documented as a string."""
 
+NewMessageText = Annotated[object, Meta(extra_json_schema={"type": ["string", "null"]})]
+"""The same; null and a missing text are empty ones, which a message with data may have."""
 
 MessageData = Annotated[object, Meta(extra_json_schema={"type": ["object", "null"], "description": EXPECTED_DATA})]
 """Accepts any type, so that `checked_data` can limit its size; documented as an object."""

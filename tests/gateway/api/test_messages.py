@@ -109,16 +109,17 @@ async def test_data_are_returned_as_sent(world: World, ann: User, bob: User) -> 
     for body in (
         {"data": data},
         {"text": "", "data": data},
+        {"text": None, "data": data},
         {"text": "Hi", "data": data},
         {"text": "Hi", "data": None},
     ):
         answer = await ann.http.post(url(chat_id), json=body)
         assert answer.status_code == 201, answer.text
         assert answer.json().get("data") == body["data"]
-        assert answer.json()["text"] == body.get("text", "")
+        assert answer.json()["text"] == (body.get("text") or "")
     messages = (await read(bob, chat_id))["messages"]
-    assert [message.get("data") for message in messages] == [data] * 3 + [None]
-    assert [list(message["data"]) for message in messages[:3]] == [["b", "a"]] * 3
+    assert [message.get("data") for message in messages] == [data] * 4 + [None]
+    assert [list(message["data"]) for message in messages[:4]] == [["b", "a"]] * 4
 
 
 @pytest.mark.parametrize(

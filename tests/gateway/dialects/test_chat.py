@@ -62,6 +62,8 @@ def decode(value: object) -> Request | ErrorReply:
         ({"type": "message", "text": "👋" * 1000}, SendMessage("👋" * 1000, None)),
         ({"type": "message", "text": "a", "data": {"b": 1, "a": [None]}}, SendMessage("a", None, '{"b":1,"a":[null]}')),
         ({"type": "message", "text": "", "data": {}}, SendMessage("", None, "{}")),
+        ({"type": "message", "text": None, "data": {}}, SendMessage("", None, "{}")),
+        ({"type": "message", "data": {}}, SendMessage("", None, "{}")),
         ({"type": "message", "data": {}}, SendMessage("", None, "{}")),
         ({"type": "message", "text": "a", "data": None}, SendMessage("a", None)),
         ({"type": "message", "text": "a", "reply_to": 7}, SendMessage("a", None, reply_to=7)),
@@ -124,6 +126,8 @@ UNSTORABLE = ("Message text contains characters that cannot be stored", ErrorCod
         ({"type": "message", "text": 5}, EMPTY),
         ({"type": "message", "text": ["a"]}, EMPTY),
         ({"type": "message", "text": None}, EMPTY),
+        ({"type": "message", "text": 5, "data": {}}, EMPTY),
+        ({"type": "edit_message", "id": 1, "text": None, "data": {}}, EMPTY),
         (
             {"type": "message", "text": "a" * 1001},
             ("Message text is too long (maximum 1000 characters)", ErrorCode.TEXT_TOO_LONG),
