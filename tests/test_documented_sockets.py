@@ -1,5 +1,6 @@
 """The check of sockets in tests detects undocumented frames."""
 
+import asyncio
 import contextlib
 
 import pytest
@@ -10,6 +11,7 @@ from websockets.exceptions import ConnectionClosedError
 
 from tests.support.browser import chromium
 from tests.support.documented_sockets import documented_sockets
+from tests.support.event_stream import event_stream
 
 __all__ = ["chromium"]
 
@@ -84,3 +86,27 @@ async def test_browser_sockets_are_checked(chromium: Browser) -> None:
                     url,
                 )
     assert faults == ["""chat sent '{"type":"ping"}'"""] * 2
+
+
+async def stream(*events: bytes) -> list[str]:
+    """The faults of an event stream that receives these."""
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n" + b"".join(events))
+        writer.close()
+
+    with documented_sockets() as faults:
+        async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+            port = server.sockets[0].getsockname()[1]
+            async with event_stream(f"http://127.0.0.1:{port}/sse/me", chats=5) as received:
+                await received.end()
+    return faults
+
+
+async def test_event_streams_are_checked() -> None:
+    activity, close = '{"type":"chat_activity","chat_id":5,"last_seq":7}', '{"code":4000,"reason":""}'
+    assert await stream(b"data: %b\n\n" % activity.encode(), b"event: close\ndata: %b\n\n" % close.encode()) == []
+    assert await stream(b'data: {"type":"pong"}\n\n') == ["""sse sent '{"type":"pong"}'"""]
+    odd = '{"code":4410,"reason":""}'
+    assert await stream(b"event: close\ndata: %b\n\n" % odd.encode()) == ["/sse/me?chats=5 closed with 4410"]

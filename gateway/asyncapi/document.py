@@ -16,13 +16,14 @@ from gateway.asyncapi.meanings import CLOSES, ERRORS, STANDARD_CLOSES
 from gateway.asyncapi.native import NATIVE
 from gateway.asyncapi.room import ROOM
 from gateway.asyncapi.service import SERVICE, SUPPORT
+from gateway.asyncapi.sse import SSE
 from gateway.protocol.codes import Close, ErrorCode
 
-FAMILIES: Final = (NATIVE, CHAT, SERVICE, SUPPORT, ROOM, ECHO, PUBLIC)
+FAMILIES: Final = (NATIVE, SSE, CHAT, SERVICE, SUPPORT, ROOM, ECHO, PUBLIC)
 
 _DESCRIPTION: Final = """\
-The WebSocket API of the gateway; the HTTP API is in `/openapi.json`. The document is written from the gateway's view:
-the gateway *receives* commands and *sends* the messages that clients get.
+The WebSocket API of the gateway, and its event streams; the HTTP API is in `/openapi.json`. The document is written
+from the gateway's view: the gateway *receives* commands and *sends* the messages that clients get.
 
 **Messages** are one JSON object each, in a text message of at most 64 KiB. New keys may be added to any of them: ignore
 unknown keys. Times are UTC. Every URL is served with and without a trailing slash.
@@ -49,6 +50,9 @@ removed.
 | code | reconnect? | meaning |
 |---|---|---|
 """
+
+_SOCKETS: Final = "gateway"
+_STREAMS: Final = "streams"
 
 _SECURITY: Final[Mapping[Access, tuple[str, ...]]] = {
     Access.USER: ("bearer", "query", "subprotocol", "cookie"),
@@ -88,7 +92,7 @@ def document(*, version: str, public_url: str, max_text_length: int) -> dict[str
         "asyncapi": "3.0.0",
         "info": {"title": "chat-gateway", "version": version, "description": _DESCRIPTION + _close_table()},
         "defaultContentType": JSON,
-        "servers": {"gateway": _server(public_url)},
+        "servers": {_SOCKETS: _server(public_url, "ws"), _STREAMS: _server(public_url, "http")},
         "channels": {family.name: _channel(family) for family in FAMILIES},
         "operations": {name: operation for family in FAMILIES for name, operation in _operations(family)},
         "components": {
@@ -108,17 +112,34 @@ def _close_table() -> str:
     return "".join(f"| {code} | {back} | {meaning} |\n" for code, back, meaning in standard + ours)
 
 
-def _server(public_url: str) -> dict[str, Any]:
+def _server(public_url: str, protocol: str) -> dict[str, Any]:
+    """The gateway as a server of "ws" or "http", or of the same over TLS."""
     if not public_url:
         host = {"default": "localhost:8000", "description": "The host from which this document was loaded."}
-        return {"host": "{host}", "protocol": "ws", "variables": {"host": host}}
+        return {"host": "{host}", "protocol": protocol, "variables": {"host": host}}
     url = urlsplit(public_url)
-    server = {"host": url.netloc, "protocol": "wss" if url.scheme == "https" else "ws"}
+    server = {"host": url.netloc, "protocol": f"{protocol}s" if url.scheme == "https" else protocol}
     return server | {"pathname": url.path} if url.path.strip("/") else server
 
 
 def _channel(family: Family) -> dict[str, Any]:
     names = dict.fromkeys(frame.shape.__name__ for frame in (*family.commands, *family.frames))
+    channel = {
+        "address": family.address,
+        "title": family.title,
+        "description": family.description,
+        "servers": [{"$ref": f"#/servers/{_STREAMS if family.is_stream else _SOCKETS}"}],
+        "messages": {name: {"$ref": f"#/components/messages/{name}"} for name in names},
+        "x-close-codes": [_close(code) for code in sorted(family.closes)],
+    }
+    if not family.is_stream:
+        channel["bindings"] = {"ws": _binding(family, "0.1.0")}
+    parameters = {name: {"description": meaning} for name, meaning in family.parameters.items()}
+    return channel | {"parameters": parameters} if parameters else channel
+
+
+def _binding(family: Family, version: str) -> dict[str, Any]:
+    """The request that connects: of a channel with WebSockets, of an operation over HTTP."""
     query = {"token": {"type": "string", "description": _TOKENS[family.access]}}
     if family.takes_since:
         query["since"] = {
@@ -126,18 +147,8 @@ def _channel(family: Family) -> dict[str, Any]:
             "pattern": "^(.*:)?[0-9]{1,19}$",
             "description": "The last seq that the client has, alone or after its epoch and a colon.",
         }
-    channel = {
-        "address": family.address,
-        "title": family.title,
-        "description": family.description,
-        "messages": {name: {"$ref": f"#/components/messages/{name}"} for name in names},
-        "bindings": {
-            "ws": {"method": "GET", "query": {"type": "object", "properties": query}, "bindingVersion": "0.1.0"}
-        },
-        "x-close-codes": [_close(code) for code in sorted(family.closes)],
-    }
-    parameters = {name: {"description": meaning} for name, meaning in family.parameters.items()}
-    return channel | {"parameters": parameters} if parameters else channel
+    query |= {name: {"type": "string", "description": meaning} for name, meaning in family.query.items()}
+    return {"method": "GET", "query": {"type": "object", "properties": query}, "bindingVersion": version}
 
 
 def _close(code: Close) -> dict[str, Any]:
@@ -158,6 +169,8 @@ def _operations(family: Family) -> Iterable[tuple[str, dict[str, Any]]]:
             "summary": summary,
             "messages": [{"$ref": f"{channel}/messages/{frame.shape.__name__}"} for frame in frames],
         }
+        if family.is_stream:
+            operation["bindings"] = {"http": _binding(family, "0.3.0")}
         security = [{"$ref": f"#/components/securitySchemes/{name}"} for name in _SECURITY[family.access]]
         yield f"{family.name}-{name}", operation | {"security": security} if security else operation
 

@@ -33,7 +33,11 @@ class Access(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """A URL family: `commands` are sent by clients, `frames` by the gateway; `closes` are our possible close codes."""
+    """A URL family: `commands` are sent by clients, `frames` by the gateway; `closes` are our possible close codes.
+
+    `query` has the meaning of parameters beside `token` and, if the family `takes_since`, `since`. `is_stream`: an
+    event stream in the place of a WebSocket.
+    """
 
     name: str
     address: str
@@ -45,6 +49,8 @@ class Family:
     closes: frozenset[Close]
     parameters: Mapping[str, str] = field(default_factory=dict)
     takes_since: bool = True
+    query: Mapping[str, str] = field(default_factory=dict)
+    is_stream: bool = False
 
 
 ANYWHERE = frozenset(

@@ -22,6 +22,7 @@ Seq = Annotated[int, Meta(ge=0, le=MAX_ID)]
 HistoryLimit = Annotated[int, Meta(ge=1, le=MAX_HISTORY)]
 ClientMsgId = Annotated[str, Meta(min_length=1, max_length=MAX_CLIENT_MSG_ID, pattern=_NO_NUL)]
 ReactionKey = Annotated[str, Meta(min_length=1, max_length=MAX_REACTION_KEY, pattern=VISIBLE_KEY)]
+CloseCode = Annotated[int, Meta(ge=4000, le=4499)]
 TokenText = Annotated[str, Meta(min_length=1, max_length=MAX_TOKEN_LENGTH)]
 Ref = Annotated[int, Meta(extra_json_schema={"minimum": -(2**63), "maximum": 2**64 - 1})] | str
 """The `id` of a command: a string, or an integer in the range that orjson reads as an integer."""

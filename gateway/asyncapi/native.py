@@ -356,7 +356,7 @@ _ANSWERS: Final = (
     Frame(NativeHistoryAnswer, (_reply(_PAGE, Request(Ping(), "history", 1)),)),
     Frame(NativePresenceAnswer, (_reply(_PRESENT, Request(Ping(), "presence", 1)),)),
 )
-_PUSHES: Final = (
+PUSHES: Final = (
     Frame(
         NativeMessagePush,
         tuple(written(_push(event)) for event in (MESSAGE, chat.WITH_DATA, chat.REPLY, NOTICE, DELETION)),
@@ -392,7 +392,7 @@ NATIVE: Final = Family(
     ),
     access=Access.ANYBODY,
     commands=COMMANDS,
-    frames=(*_ANSWERS, *_PUSHES),
+    frames=(*_ANSWERS, *PUSHES),
     closes=ANYWHERE | {Close.ABUSE},
     parameters={"client_id": "A label of the client's choice: 1 to 255 characters, percent-encoded; no credential."},
     takes_since=False,

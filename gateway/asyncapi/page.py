@@ -59,7 +59,13 @@ def page(document: Json) -> str:
 
 
 def _channel(document: Json, name: str, channel: Json) -> str:
-    query = channel["bindings"]["ws"]["query"]["properties"]
+    operations = {
+        anchor: operation
+        for anchor, operation in document["operations"].items()
+        if operation["channel"]["$ref"] == f"#/channels/{name}"
+    }
+    bindings = [each.get("bindings", {}) for each in (channel, *operations.values())]
+    query = next(binding["query"]["properties"] for each in bindings for binding in each.values())
     parameters = [
         *((f"<code>{{{key}}}</code>", each["description"]) for key, each in channel.get("parameters", {}).items()),
         *((f"<code>?{key}=</code>", each["description"]) for key, each in query.items()),
@@ -74,10 +80,9 @@ def _channel(document: Json, name: str, channel: Json) -> str:
         html_of(channel["description"]),
         _table(("in the URL", "meaning"), [(where, inline(meaning)) for where, meaning in parameters]),
     ]
-    for anchor, operation in document["operations"].items():
-        if operation["channel"]["$ref"] == f"#/channels/{name}":
-            parts.append(f"<h3>{_DIRECTIONS[operation['action']]}</h3>")
-            parts += [_message(document, anchor, each["$ref"].rpartition("/")[2]) for each in operation["messages"]]
+    for anchor, operation in operations.items():
+        parts.append(f"<h3>{_DIRECTIONS[operation['action']]}</h3>")
+        parts += [_message(document, anchor, each["$ref"].rpartition("/")[2]) for each in operation["messages"]]
     parts += ["<h3>Close codes</h3>", _table(("code", "reconnect?", "meaning"), closes), "</section>"]
     return "\n".join(parts)
 

@@ -1,4 +1,4 @@
-"""Checks every socket of a test, in this process and in its browsers, against the AsyncAPI document."""
+"""Checks every socket and event stream of a test against the AsyncAPI document; of browsers, the sockets."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,6 +10,7 @@ from playwright.async_api import Browser, BrowserContext, Page, WebSocket
 from websockets.asyncio.client import ClientConnection
 
 from tests.support.documented import channel_of, closes_of, is_told
+from tests.support.event_stream import EventStream
 
 Check = Callable[[str, str | bytes], None]
 """Called with the path of a socket and a received payload."""
@@ -27,6 +28,7 @@ def documented_sockets() -> Iterator[list[str]]:
 
     with pytest.MonkeyPatch.context() as patch:
         _watch_connections(patch, check, faults)
+        _watch_streams(patch, check, faults)
         _watch_pages(patch, check)
         yield faults
 
@@ -51,6 +53,19 @@ def _watch_connections(patch: pytest.MonkeyPatch, check: Check, faults: list[str
 
     patch.setattr(ClientConnection, "recv", recv_and_check)
     patch.setattr(ClientConnection, "connection_lost", check_close)
+
+
+def _watch_streams(patch: pytest.MonkeyPatch, check: Check, faults: list[str]) -> None:
+    dispatch = EventStream.dispatch
+
+    def dispatch_and_check(self: EventStream, name: str, data: str) -> None:
+        path = self.response.url.raw_path.decode()
+        check(path, data)
+        dispatch(self, name, data)
+        if self.closed is not None and self.closed["code"] not in closes_of(channel_of(path) or ""):
+            faults.append(f"{path} closed with {self.closed['code']}")
+
+    patch.setattr(EventStream, "dispatch", dispatch_and_check)
 
 
 def _watch_pages(patch: pytest.MonkeyPatch, check: Check) -> None:

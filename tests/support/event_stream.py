@@ -37,7 +37,7 @@ class EventStream:
                     if new_id is not None:
                         self.last_id = new_id
                     if data:
-                        self._dispatch(name, orjson.loads("\n".join(data)))
+                        self.dispatch(name, "\n".join(data))
                     name, data, new_id = "", [], None
                 elif not key:
                     self.comments += 1
@@ -55,7 +55,9 @@ class EventStream:
             self.is_over = True
             self._news.set()
 
-    def _dispatch(self, name: str, value: dict[str, Any]) -> None:
+    def dispatch(self, name: str, data: str) -> None:
+        """Keep an event's JSON."""
+        value = orjson.loads(data)
         if name == "close":
             self.closed = value
         else:

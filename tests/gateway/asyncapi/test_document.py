@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import jsonschema_rs
 import pytest
-from starlette.routing import WebSocketRoute
+from starlette.routing import Route, WebSocketRoute
 
 from gateway.asyncapi.document import FAMILIES, document
 from gateway.protocol.codes import Close, ErrorCode
@@ -66,8 +66,8 @@ def test_operations_reference_messages_of_their_channel() -> None:
     }
 
 
-def test_channels_are_the_websocket_urls_of_a_node() -> None:
-    unused = cast("Any", None)
+def test_channels_are_the_urls_of_sockets_and_streams() -> None:
+    unused, stream = cast("Any", None), cast("Any", object())
     routes = web_socket_routes(
         unused,
         chat=unused,
@@ -77,9 +77,13 @@ def test_channels_are_the_websocket_urls_of_a_node() -> None:
         room=unused,
         public=unused,
         client=unused,
-        stream=unused,
+        stream=stream,
     )
-    paths = {re.sub(r":\w+}", "}", route.path).rstrip("/") for route in routes if isinstance(route, WebSocketRoute)}
+    paths = {
+        re.sub(r":\w+}", "}", route.path).rstrip("/")
+        for route in routes
+        if isinstance(route, WebSocketRoute) or (isinstance(route, Route) and route.endpoint is stream)
+    }
     assert len(paths) == len(FAMILIES)
     assert {channel["address"].rstrip("/") for channel in DOCUMENT["channels"].values()} == paths
 
@@ -90,6 +94,7 @@ def test_channels_are_the_websocket_urls_of_a_node() -> None:
         ("/ws/a%20client?token=x", "native"),
         ("/ws/chat/", "native"),
         ("/ws/chat/5/?since=3", "chat"),
+        ("/sse/a%20client?chats=5", "sse"),
         ("/ws/service-chats/5", "service"),
         ("/ws/support-chats/5/", "support"),
         ("/updates/a%2Fb", "room"),

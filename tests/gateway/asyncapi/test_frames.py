@@ -14,8 +14,10 @@ from gateway.dialects.native import NativeDialect
 from gateway.dialects.public import PublicDialect
 from gateway.dialects.room import RoomDialect
 from gateway.dialects.service import ServiceDialect
-from gateway.protocol.codes import ErrorCode
-from gateway.protocol.commands import Ping, SendMessage
+from gateway.dialects.sse import SseDialect
+from gateway.endpoints.event_stream import farewell
+from gateway.protocol.codes import Close, ErrorCode
+from gateway.protocol.commands import Ping, SendMessage, Subscribe, SubscribePresence
 from gateway.protocol.pushes import (
     ChatChanged,
     MemberChanged,
@@ -128,7 +130,7 @@ def test_test_cases_cover_every_push_and_reply() -> None:
     replies = (*ANSWERS, *ALONE, *UNASKED, *NATIVE_ANSWERS, *NATIVE_NOTICES)
     assert {type(push) for push in PUSHES} == set(get_args(Push))
     assert {type(reply) for reply in replies} == set(get_args(Reply))
-    assert set(DIALECTS) == {family.name for family in FAMILIES} - {"echo"}
+    assert set(DIALECTS) == {family.name for family in FAMILIES} - {"echo", "sse"}
 
 
 @pytest.mark.parametrize("channel", DIALECTS)
@@ -146,5 +148,22 @@ def test_sent_frames_are_exactly_the_documented_ones(channel: str) -> None:
     for frame in frames:
         assert is_documented(channel, "send", frame), frame
     for name, message in messages_of(channel, "send").items():
+        documented = validator([message["payload"]])
+        assert any(documented.is_valid(frame) for frame in frames), f"{name} is never told"
+
+
+def test_events_of_streams_are_exactly_the_documented_ones() -> None:
+    dialect = SseDialect()
+    subscribe = Request(Subscribe(None), "subscribe", 5)
+    said = [dialect.push(push) for push in PUSHES]
+    said += [dialect.reply(reply, None) for reply in (*UNASKED, *NATIVE_NOTICES)]
+    said += [dialect.reply(reply, subscribe) for reply in (Established(5, "", 7, "e1"), *ERRORS)]
+    said.append(dialect.reply(UsersPresence([]), Request(SubscribePresence([]), "subscribe_presence")))
+    payloads = [payload.rpartition(b"\n")[2] for payload in said if payload is not None]
+    payloads.append(farewell(Close.DRAIN, '{"retry_after_ms":700}').partition(b"data: ")[2])
+    frames = [orjson.loads(payload) for payload in payloads]
+    for frame in frames:
+        assert is_documented("sse", "send", frame), frame
+    for name, message in messages_of("sse", "send").items():
         documented = validator([message["payload"]])
         assert any(documented.is_valid(frame) for frame in frames), f"{name} is never told"
