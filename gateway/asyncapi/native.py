@@ -1,6 +1,5 @@
 """Seed 000: `/ws/{client_id}`, the native protocol: the messages of seed 004 with a `chat_id` each."""
 
-from datetime import UTC, datetime
 from typing import Annotated, Any, Final, Literal, NotRequired, TypedDict
 
 from msgspec import Meta
@@ -238,13 +237,19 @@ class NativeReactionPush(chat.ReactionPush, InChat):
 class NativeTypingPush(chat.TypingPush, InChat):
     """A user types, or has stopped typing; not sent to that user."""
 
+    display_name: str
+
 
 class NativeMessagesReadPush(chat.MessagesReadPush, InChat):
     """Another member has read up to `seq`; the user's own reads on other sockets are sent as `chat_read`."""
 
+    display_name: str
+
 
 class NativePresencePush(chat.PresencePush, InChat):
     """A user connected or disconnected; not sent to that user. `presence_count` replaces it above 50 connected."""
+
+    display_name: str
 
 
 class NativePresenceCountPush(chat.PresenceCountPush, InChat):
@@ -314,9 +319,8 @@ _DIALECT: Final = NativeDialect()
 _push = _DIALECT.push
 _PRESENT: Final = PresenceState(1, [Present(1, JOHN.username, 1_705_314_600)])
 _PAGE: Final = HistoryPage(1, [MESSAGE], 57)
-_USERS: Final = UsersPresence(
-    [UserPresence(1, True, None), UserPresence(2, False, datetime(2024, 1, 15, 10, 30, tzinfo=UTC))]
-)
+_USERS: Final = UsersPresence([UserPresence(1, True, None), UserPresence(2, False, MESSAGE.created_at)])
+_SENT: Final = Request(SendMessage("", None), "message", 1, 3)
 
 
 def _reply(reply: Reply, request: Request | None = None) -> Any:
@@ -334,13 +338,7 @@ _ANSWERS: Final = (
     Frame(NativePongAnswer, (_reply(Pong(), Request(Ping(), "ping", None, "p-1")),)),
     Frame(NativeRefreshedAnswer, (_reply(chat.REFRESHED, Request(Refresh("eyJ…"), "refresh", None, "r-1")),)),
     Frame(SubscribedAck, (_reply(Established(1, "", 57, EPOCH), Request(Subscribe(None), "subscribe", 1, 1)),)),
-    Frame(
-        StoredAck,
-        tuple(
-            _reply(Stored(MESSAGE, duplicate, EPOCH), Request(SendMessage("", None), "message", 1, 3))
-            for duplicate in (False, True)
-        ),
-    ),
+    Frame(StoredAck, tuple(_reply(Stored(MESSAGE, duplicate, EPOCH), _SENT) for duplicate in (False, True))),
     Frame(UnreactedAck, (_reply(UNREACTED, Request(React(123, "👍", False, None), "react", 1, 9)),)),
     Frame(DoneAck, (_reply(Done(), Request(MarkRead(57), "read_messages", 1, 6)),)),
     Frame(HistoryAck, (_reply(_PAGE, Request(GetHistory(57, None, 50), "history", 1, 7)),)),

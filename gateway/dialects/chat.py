@@ -91,21 +91,14 @@ def push_object(push: Push, *, is_named: bool = False) -> dict[str, object]:
             place = {"seq": push.seq, "client_msg_id": push.client_msg_id}
             return {"type": "reaction", **reaction_object(push.message_id, push.reaction), **place}
         case Typing(person=person):
-            return {
-                "type": "typing",
-                "user_id": person.id,
-                "username": person.username,
-                "is_typing": push.is_typing,
-            }
+            user = _user_object(person.id, person.username, person.shown_name, is_named=is_named)
+            return {"type": "typing", **user, "is_typing": push.is_typing}
         case MessagesRead(person=person):
-            return {"type": "messages_read", "user_id": person.id, "username": person.username, "seq": push.seq}
+            user = _user_object(person.id, person.username, person.shown_name, is_named=is_named)
+            return {"type": "messages_read", **user, "seq": push.seq}
         case PresenceChange():
-            return {
-                "type": "presence",
-                "user_id": push.user_id,
-                "username": push.username,
-                "status": push.status,
-            }
+            user = _user_object(push.user_id, push.username, push.display_name, is_named=is_named)
+            return {"type": "presence", **user, "status": push.status}
         case PresenceCount():
             return {"type": "presence_count", "count": push.count}
         case MemberChanged():
@@ -251,12 +244,14 @@ def reaction_object(message_id: int, reaction: Reaction) -> dict[str, object]:
 
 def present_object(present: Present, *, is_named: bool = True) -> dict[str, object]:
     """A connected user in the format of seed 004; `is_named`: with the display name, as native and over HTTP."""
-    shown: dict[str, object] = {
-        "user_id": present.user_id,
-        "username": present.username,
-        "connected_at": datetime.fromtimestamp(present.connected_at, UTC),
-    }
-    return shown | {"display_name": present.display_name or present.username} if is_named else shown
+    user = _user_object(present.user_id, present.username, present.display_name, is_named=is_named)
+    return user | {"connected_at": datetime.fromtimestamp(present.connected_at, UTC)}
+
+
+def _user_object(user_id: int, username: str, display_name: str, *, is_named: bool) -> dict[str, object]:
+    """A user whom seed 004 names by `username`; the name that people see is the username where it is not known."""
+    user: dict[str, object] = {"user_id": user_id, "username": username}
+    return user | {"display_name": display_name or username} if is_named else user
 
 
 def user_presence_object(user: UserPresence) -> dict[str, object]:

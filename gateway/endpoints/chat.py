@@ -48,6 +48,7 @@ class ChatEndpoint:
             username=person.username,
             connection_id=uuid.uuid4().hex,
             exclusive=self.second_connection is not SecondConnection.ALLOW,
+            display_name=person.shown_name,
         )
         reject_second = self.second_connection is SecondConnection.REJECT
         claim = await self.context.node.enter(seat, reject_second=reject_second)

@@ -44,7 +44,8 @@ class PublicEndpoint:
         admission, is_new = await self.channel.enter(person.id)
         if is_new:
             self.member_changes.membership_changed(admission.chat_id, person.id, removed=False)
-        seat = Seat(admission.chat_id, person.id, person.username, uuid.uuid4().hex)
+        seat_id = uuid.uuid4().hex
+        seat = Seat(admission.chat_id, person.id, person.username, seat_id, display_name=person.shown_name)
         claim = await self.context.node.enter(seat)
         assert claim is not None, "only contested seats are refused"  # noqa: S101
         since_text = websocket.query_params.get("since")

@@ -46,7 +46,8 @@ class ServiceEndpoint:
         person, since_text = caller.person, websocket.query_params.get("since")
         # No greeting tells the client when it is live, so it receives everything from now on, before accept.
         since = Since(admission.position.last_seq, admission.epoch) if since_text is None else read_since(since_text)
-        seat = Seat(admission.chat_id, person.id, person.username, uuid.uuid4().hex)
+        seat_id = uuid.uuid4().hex
+        seat = Seat(admission.chat_id, person.id, person.username, seat_id, display_name=person.shown_name)
         claim = await self.context.node.enter(seat)
         assert claim is not None, "only contested seats are refused"  # noqa: S101
         pending = PendingSubscription(seat, claim, since, admission.epoch)

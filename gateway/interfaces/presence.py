@@ -28,7 +28,8 @@ class Seat:
 
     An `exclusive` seat is the only exclusive one of its user in that chat across all nodes (seed 004).
     `capacity` limits the users with seats in the chat across all nodes, each with any number of seats; the earliest
-    users stay (seed 002). All seats of a chat have the same capacity; 0 means no limit.
+    users stay (seed 002). All seats of a chat have the same capacity; 0 means no limit. The `display_name` stays on
+    this node.
     """
 
     chat_id: int
@@ -37,6 +38,7 @@ class Seat:
     connection_id: str
     exclusive: bool = False
     capacity: int = 0
+    display_name: str = ""
 
     @property
     def is_contested(self) -> bool:

@@ -26,16 +26,17 @@ class PresencePublisher:
             self._evictions.crowd_out(crowded)
             self._publish(crowded)
         if entered.first:
-            self._publish(PresenceChange(seat.chat_id, seat.user_id, seat.username, "join", entered.count))
+            place = seat.chat_id, seat.user_id, seat.username
+            self._publish(PresenceChange(*place, "join", entered.count, seat.display_name))
 
     def left(self, seat: Seat, left: Left) -> None:
         """Publish a leave if this was the user's last seat in the chat."""
         if left.last:
-            self.gone(seat.chat_id, seat.user_id, seat.username, left.count)
+            self.gone(seat.chat_id, seat.user_id, seat.username, left.count, seat.display_name)
 
-    def gone(self, chat_id: int, user_id: int, username: str, count: int) -> None:
+    def gone(self, chat_id: int, user_id: int, username: str, count: int, display_name: str = "") -> None:
         """Publish that the user left, and how many users are present now."""
-        self._publish(PresenceChange(chat_id, user_id, username, "leave", count))
+        self._publish(PresenceChange(chat_id, user_id, username, "leave", count, display_name))
 
     def _publish(self, publication: Publication) -> None:
         self._broker.publish(publication.chat_id, encode(publication))

@@ -84,6 +84,7 @@ def _fields(publication: Publication) -> list[object]:
                 publication.username,
                 publication.status,
                 publication.count,
+                publication.display_name,
             ]
         case Takeover():
             return [
@@ -208,7 +209,7 @@ def _publication(fields: list[Any]) -> Publication | None:
             return MessagesRead(fields[1], Person(*fields[2]), fields[3])
         case "presence":
             status: Literal["join", "leave"] = fields[4]
-            return PresenceChange(fields[1], fields[2], fields[3], status, fields[5])
+            return PresenceChange(fields[1], fields[2], fields[3], status, *fields[5:7])
         case "takeover":
             return Takeover(fields[1], fields[2], Claim.settled(fields[3]), fields[4])
         case "crowded":

@@ -28,13 +28,17 @@ class MessagesRead(Struct, frozen=True, gc=False):
 
 
 class PresenceChange(Struct, frozen=True, gc=False):
-    """A user joined or left, and `count` users are now present; never pushed to that user."""
+    """A user joined or left, and `count` users are now present; never pushed to that user.
+
+    `display_name` is "" where it is not known: of a user whose node has died.
+    """
 
     chat_id: int
     user_id: int
     username: str
     status: Literal["join", "leave"]
     count: int
+    display_name: str = ""
 
 
 class PresenceCount(Struct, frozen=True, gc=False):

@@ -207,7 +207,7 @@ class NativeSession(Session):
             return
         native = NativeSubscription(self, request, self._on_evicted)
         if user is not None and access.is_member:
-            seat = Seat(chat_id, user.id, user.username, uuid.uuid4().hex)
+            seat = Seat(chat_id, user.id, user.username, uuid.uuid4().hex, display_name=user.shown_name)
             claim = await self._node.enter(seat)
             assert claim is not None, "only contested seats are refused"  # noqa: S101
             native.subscription = self._node.register(native, seat, claim, is_reader=access.is_reader)

@@ -45,6 +45,7 @@ async def test_stream_delivers_pushes_of_its_chats(cluster: Cluster) -> None:
             "chat_id": one,
             "user_id": bob.id,
             "username": bob.person.username,
+            "display_name": bob.person.shown_name,
             "status": "join",
         }
         present = (await writer.ack("presence", chat_id=one))["result"]["members"]

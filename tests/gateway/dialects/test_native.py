@@ -23,7 +23,7 @@ from gateway.protocol.commands import (
     Unsubscribe,
 )
 from gateway.protocol.ids import UNREADABLE, Since
-from gateway.protocol.pushes import PresenceCount, Push, Typing
+from gateway.protocol.pushes import MessagesRead, PresenceChange, PresenceCount, Push, Typing
 from gateway.protocol.replies import (
     CaughtUp,
     ChatActivity,
@@ -46,6 +46,7 @@ from gateway.protocol.replies import (
 from storage.records import ChatEvent, EventKind, Person
 
 JOHN = Person(1, "john_doe", "John", "Doe")
+JOHN_AS_USER = {"user_id": 1, "username": "john_doe", "display_name": "John Doe"}
 MESSAGE = ChatEvent(
     chat_id=5,
     seq=7,
@@ -162,7 +163,16 @@ def test_payload_that_is_not_an_object_gets_seed_004_error(payload: bytes):
         (MESSAGE, {"type": "message", "data": DATA, "chat_id": 5}),
         (
             Typing(5, JOHN, is_typing=True),
-            {"type": "typing", "user_id": 1, "username": "john_doe", "is_typing": True, "chat_id": 5},
+            {"type": "typing", **JOHN_AS_USER, "is_typing": True, "chat_id": 5},
+        ),
+        (MessagesRead(5, JOHN, 7), {"type": "messages_read", **JOHN_AS_USER, "seq": 7, "chat_id": 5}),
+        (
+            PresenceChange(5, 1, "john_doe", "join", 2, "John Doe"),
+            {"type": "presence", **JOHN_AS_USER, "status": "join", "chat_id": 5},
+        ),
+        (
+            PresenceChange(5, 1, "john_doe", "leave", 2),
+            {"type": "presence", **JOHN_AS_USER, "display_name": "john_doe", "status": "leave", "chat_id": 5},
         ),
         (PresenceCount(5, 51), {"type": "presence_count", "count": 51, "chat_id": 5}),
     ],

@@ -43,7 +43,7 @@ MESSAGE = ChatEvent(
         replace(MESSAGE, mentions=(1,)),
         Typing(7, ANN, is_typing=True),
         MessagesRead(7, ANN, 3),
-        PresenceChange(7, 1, "ann", "leave", 4),
+        PresenceChange(7, 1, "ann", "leave", 4, "Ann"),
         Takeover(7, 1, Claim.settled(1700000000000000), "abc"),
         CrowdedOut(7, -(2**63), Claim.settled(1700000000000000)),
         MemberRemoved(7, 1),
@@ -56,6 +56,10 @@ def test_publication_survives_encoding(publication):
 
 def test_plain_message_is_encoded_as_before():
     assert len(orjson.loads(publications.encode(MESSAGE))) == 10
+
+
+def test_presence_of_earlier_version_has_no_display_name():
+    assert publications.decode(b'["presence",7,1,"ann","join",4]') == PresenceChange(7, 1, "ann", "join", 4)
 
 
 def test_kind_of_later_version_is_skipped():
