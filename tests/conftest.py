@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.browser import browser as browser
+from tests.support.browser import chromium as chromium
 from tests.support.log_secrets import fail_on_secrets
 from tests.support.log_secrets import pytest_runtest_teardown as pytest_runtest_teardown
 from tests.support.pgbouncer import PgBouncer
@@ -22,7 +24,13 @@ watch_responses()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests of whole systems first: their files take up to minutes, and short ones fill the last minute of a run."""
+    """Give the tests with a browser its event loop, and set tests of whole systems first.
+
+    Their files take up to minutes, and short ones fill the last minute of a run.
+    """
+    for item in items:
+        if "chromium" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
     items.sort(key=lambda item: not any(folder in item.path.parents for folder in SYSTEMS))
 
 

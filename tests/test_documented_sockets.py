@@ -9,11 +9,8 @@ from websockets.asyncio.client import connect
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosedError
 
-from tests.support.browser import chromium
 from tests.support.documented_sockets import documented_sockets
 from tests.support.event_stream import event_stream
-
-__all__ = ["chromium"]
 
 PONG = '{"type":"pong"}'
 

@@ -109,10 +109,10 @@ async def test_a_store_is_as_a_migration_makes_it_but_for_its_id(
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only there are programs forked")
 def test_a_forked_program_has_its_own_environment_log_and_end(tmp_path: Path) -> None:
-    refused = ProgramServer("gateway", tmp_path, {"APP_PORT": "none"})._spawn()
+    refused = ProgramServer(["gateway"], tmp_path, {"APP_PORT": "none"})._spawn()
     assert refused.wait(60) == 2
     assert "APP_PORT" in (tmp_path / "server.log").read_text()
-    runs = ProgramServer("auth", tmp_path, {"REDIS_URL": "redis://127.0.0.1:1/0", "AUTH_PORT": 0})._spawn()
+    runs = ProgramServer(["auth"], tmp_path, {"REDIS_URL": "redis://127.0.0.1:1/0", "AUTH_PORT": 0})._spawn()
     try:
         assert runs.poll() is None
         with pytest.raises(subprocess.TimeoutExpired):
@@ -131,7 +131,7 @@ def test_servers_end_with_a_killed_test_process(tmp_path: Path) -> None:
         from tests.support.forked import ProgramServer
         server = RedisServer(pathlib.Path(sys.argv[1]))
         server.start()
-        program = ProgramServer("auth", pathlib.Path(sys.argv[1]), {"REDIS_URL": server.url, "AUTH_PORT": 0})
+        program = ProgramServer(["auth"], pathlib.Path(sys.argv[1]), {"REDIS_URL": server.url, "AUTH_PORT": 0})
         print(server.pid, program._spawn().pid, flush=True)
         time.sleep(60)
     """

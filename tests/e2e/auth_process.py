@@ -18,7 +18,7 @@ class AuthProcess(ProgramServer):
         self.url = f"http://127.0.0.1:{self.port}"
         environ = {"APP_ENV": "development", "APP_HOST": "127.0.0.1", "AUTH_PORT": self.port}
         environ |= {"METRICS_PORT": self.metrics_port} | settings
-        super().__init__("auth", folder, environ)
+        super().__init__(["auth"], folder, environ)
 
     def is_up(self) -> bool:
         """Whether it lives."""

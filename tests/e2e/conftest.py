@@ -6,10 +6,9 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.system import System, run_system
-from tests.support.browser import chromium
 from tests.support.documented_sockets import documented_sockets
 
-__all__ = ["chromium", "system"]
+__all__ = ["system"]
 
 
 @pytest.fixture(autouse=True)

@@ -1,11 +1,16 @@
-"""The whole system, as a user has it: `chat-gateway up` with two replicas, and a load balancer in front of them."""
+"""The whole system, as a user has it: two nodes with the auth service, and a load balancer in front of them."""
 
+import asyncio
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
-from tests.support.servers import NginxServer
+from tests.support.cluster import GatewayNode
+from tests.support.migrated import make_store
+from tests.support.servers import NginxServer, RedisServer
 from tests.up.run import Up
 
 
@@ -17,20 +22,47 @@ class System:
     replica_urls: tuple[str, ...]
 
 
+class _Replica(GatewayNode):
+    """A node as `up` starts it."""
+
+    arguments: ClassVar = ("gateway", "--with-auth")
+
+
 @contextmanager
 def run_system(folder: Path, environ: Mapping[str, str] | None = None) -> Iterator[System]:
-    """Ready when this is entered, gone when it is left. `environ` are settings of its own."""
+    """A system of forked nodes on a new SQLite database; `environ` are settings of its own.
+
+    It is ready when this is entered, gone when it is left. A warning of Python in a node is an error.
+    """
+    for name in ("redis", "nginx"):
+        (folder / name).mkdir()
+    with ExitStack() as servers:
+        redis = servers.enter_context(RedisServer(folder / "redis"))
+        settings = {"DATABASE_URL": f"sqlite://{folder / 'chat.db'}", "REDIS_URL": redis.url, **(environ or {})}
+        with ThreadPoolExecutor(1) as thread:  # an asynchronous test has a loop here
+            thread.submit(asyncio.run, make_store(settings["DATABASE_URL"])).result()
+        settings |= {"DRAIN_S": "2", "PYTHONWARNINGS": "error"}
+        replicas = [servers.enter_context(_Replica(folder / f"replica-{number}", **settings)) for number in (1, 2)]
+        balancer = NginxServer(folder / "nginx", [replica.port for replica in replicas])
+        with balancer:
+            yield System(balancer.url, tuple(replica.url for replica in replicas))
+        for replica in replicas:
+            replica.terminate()
+        for replica in replicas:
+            assert replica.wait() == 0, replica.log
+            assert "Traceback" not in replica.log, replica.log
+
+
+@contextmanager
+def run_up(folder: Path, environ: Mapping[str, str] | None = None) -> Iterator[System]:
+    """The same started by `chat-gateway up`, as a shell starts it."""
     for name in ("up", "nginx"):
         (folder / name).mkdir()
     up = Up(folder / "up", program=("-m", "gateway.cli"), environ=environ)
     try:
         up.start()
-        balancer = NginxServer(folder / "nginx", up.own_ports())
-        try:
-            balancer.start()
+        with NginxServer(folder / "nginx", up.own_ports()) as balancer:
             yield System(balancer.url, tuple(f"http://127.0.0.1:{port}" for port in up.own_ports()))
-        finally:
-            balancer.stop()
         assert up.end() == 0, up.output()
         assert "Traceback" not in up.output(), up.output()
     finally:

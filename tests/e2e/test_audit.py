@@ -313,8 +313,7 @@ async def test_flood_leaves_few_records_and_all_are_counted(world: World) -> Non
         statuses = await asyncio.gather(*(world.call("GET", "/api/v1/chats") for _ in range(30)))
         assert {answer.status_code for answer in statuses} == {401}
     node = world.cluster.nodes[0]
-    assert node._process is not None
-    node._process.terminate()
+    node.terminate()
     assert node.wait() == 0
     async with open_database(world.environ["DATABASE_URL"]) as database:
         rows = await database.fetch("SELECT * FROM audit_records WHERE event = 'request_refused' ORDER BY id")

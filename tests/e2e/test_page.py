@@ -4,13 +4,13 @@ import re
 from collections.abc import AsyncIterator
 from typing import Any
 
-import pytest
+import pytest_asyncio
 from playwright.async_api import Browser, Route, WebSocketRoute, expect
 
 from tests.e2e.windows import PASSWORD, Window, enter, log_in, two_in_a_chat
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def windows(chromium: Browser, system: Any) -> AsyncIterator[tuple[Window, Window]]:
     """Alice's and Bob's windows; afterwards neither may have met an error or asked anybody else for anything."""
     alice, bob = await two_in_a_chat(chromium, system.url)

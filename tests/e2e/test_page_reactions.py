@@ -54,6 +54,8 @@ async def test_reaction_is_added_by_keyboard(chromium: Browser, system: Any) -> 
 async def test_deletion_removes_reactions_from_the_page(chromium: Browser, system: Any) -> None:
     alice, bob = await two_in_a_chat(chromium, system.url)
     await alice.say("Lunch?")
+    await expect(bob.messages).to_have_count(1)
+    await expect(alice.page.locator(".pending")).to_have_count(0)
     await alice.page.locator("#log").focus()
     for key in ("ArrowUp", "r", "Enter"):
         await alice.page.keyboard.press(key)

@@ -9,7 +9,7 @@ import httpx
 import pytest
 from websockets.asyncio.client import connect
 
-from tests.e2e.system import run_system
+from tests.e2e.system import run_up
 from tests.loadtests.prometheus import PrometheusServer
 from tests.support.cluster import run_cluster
 from tests.support.machine_speed import slowness
@@ -84,7 +84,7 @@ async def test_prometheus_scrapes_metrics_of_activity(tmp_path: Path, redis_url:
     "metrics_port", [pytest.param(None, marks=pytest.mark.full), free_port()], ids=["own ports", "METRICS_PORT"]
 )
 async def test_each_replica_of_up_is_a_separate_target(tmp_path: Path, metrics_port: int | None) -> None:
-    with run_system(tmp_path, {} if metrics_port is None else {"METRICS_PORT": str(metrics_port)}) as system:
+    with run_up(tmp_path, {} if metrics_port is None else {"METRICS_PORT": str(metrics_port)}) as system:
         own = [int(url.rpartition(":")[2]) for url in system.replica_urls]
         ports = own if metrics_port is None else [metrics_port, metrics_port + 1]
         prometheus = PrometheusServer(tmp_path / "prometheus", ports)

@@ -11,7 +11,7 @@ from subprocess import PIPE, STDOUT
 import httpx
 import pytest
 
-from tests.e2e.system import run_system
+from tests.e2e.system import run_up
 from tests.support.servers import wait_until
 
 README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
@@ -66,7 +66,7 @@ def used_system(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]
     """A system with users of the tutorial's names, whose passwords are others, and with chats of theirs."""
     folder = tmp_path / "system"
     folder.mkdir()
-    with run_system(folder, {"DATABASE_URL": request.getfixturevalue(request.param)}) as running:
+    with run_up(folder, {"DATABASE_URL": request.getfixturevalue(request.param)}) as running:
         with httpx.Client(base_url=running.url) as http:
             for login in ("ann", "bob"):
                 account = {"login": login, "password": "another long passphrase"}

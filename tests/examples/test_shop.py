@@ -13,10 +13,8 @@ import pytest
 from playwright.async_api import Browser, Page, expect
 
 from gateway.up.ports import free_port
-from tests.support.browser import chromium
 from tests.support.servers import answers, wait_until
 
-__all__ = ["chromium"]
 RUN = Path(__file__).parents[2] / "examples/shop/run"
 GET = b"GET /jwks.json HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
 

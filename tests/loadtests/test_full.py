@@ -21,12 +21,9 @@ from storage.database.migrate import migrate
 from tests.deploy.balancer import Balancer
 from tests.loadtests.headless import BROKEN, outcome, start_locust
 from tests.loadtests.prometheus import PrometheusServer
-from tests.support.browser import chromium
 from tests.support.cluster import GatewayNode
 from tests.support.keys import KEYS_SECRET
 from tests.support.servers import RedisServer, Server, answers, free_port, wait_until
-
-__all__ = ["chromium"]
 
 USERS = 2000
 RATE = 50

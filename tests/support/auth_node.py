@@ -14,7 +14,7 @@ class AuthNode(ProgramServer):
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         environ = {"APP_ENV": "development", "APP_HOST": "127.0.0.1", "AUTH_PORT": self.port} | settings
-        super().__init__("auth", folder, environ)
+        super().__init__(["auth"], folder, environ)
 
     def is_up(self) -> bool:
         """Whether it responds."""

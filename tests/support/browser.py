@@ -7,7 +7,7 @@ The page's Content-Security-Policy forbids `eval`, so `page.wait_for_function` c
 import shutil
 from collections.abc import AsyncIterator
 
-import pytest
+import pytest_asyncio
 from playwright.async_api import Browser, BrowserContext, Page, async_playwright, expect
 
 from tests.seeds.chat_websocket import ChatWebSocket
@@ -18,9 +18,9 @@ CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome")
 expect.set_options(timeout=60_000)  # ends a hang, and asserts no speed; left to itself, it gives up after five seconds
 
 
-@pytest.fixture
-async def chromium() -> AsyncIterator[Browser]:
-    """A headless Chromium; each `new_context()` is a separate browser profile with its own cookies."""
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def browser() -> AsyncIterator[Browser]:
+    """The session's Chromium. Its objects belong to the session's event loop, and so do the tests with `chromium`."""
     path = next(filter(None, map(shutil.which, CHROMIUM_NAMES)), None)
     assert path is not None, "no Chromium on PATH: install the package `chromium`"
     async with async_playwright() as playwright:
@@ -29,6 +29,14 @@ async def chromium() -> AsyncIterator[Browser]:
             yield browser
         finally:
             await browser.close()
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def chromium(browser: Browser) -> AsyncIterator[Browser]:
+    """A headless Chromium without pages; each `new_context()` is a separate browser profile with its own cookies."""
+    yield browser
+    for context in browser.contexts:
+        await context.close()
 
 
 class BrowserChatWebSocket(ChatWebSocket):

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from auth.tokens.access_tokens import GuestIssuer, Issuer, TokenNames
 from auth.tokens.key_ring import KeyRing
@@ -25,12 +25,14 @@ TOKEN_LIFETIME_S = 600
 class GatewayNode(ProgramServer):
     """`chat-gateway gateway` on its own port."""
 
+    arguments: ClassVar[tuple[str, ...]] = ("gateway",)
+
     def __init__(self, folder: Path, **settings: object) -> None:
         folder.mkdir(parents=True)
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         environ = {"APP_ENV": "development", "APP_HOST": "127.0.0.1", "APP_PORT": self.port, "DRAIN_DELAY_S": 0}
-        super().__init__("gateway", folder, environ | settings)
+        super().__init__(self.arguments, folder, environ | settings)
 
     def is_up(self) -> bool:
         """Whether it is ready."""

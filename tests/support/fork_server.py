@@ -13,6 +13,7 @@ import os
 import runpy
 import signal
 import sys
+import warnings
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
@@ -86,6 +87,8 @@ def _become(order: dict[str, Any]) -> None:
         os.dup2(source, target)
     os.close(nothing)
     os.close(log)
+    if os.environ.get("PYTHONWARNINGS") == "error":  # read when a Python starts, which is before the fork
+        warnings.simplefilter("error")
     sys.argv = ["-m", *order["arguments"]]
     runpy.run_module(order["module"], run_name="__main__", alter_sys=True)
 

@@ -12,7 +12,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import ClassVar, Final
@@ -95,19 +95,19 @@ def _fork_server() -> _ForkServer:
 
 
 class ProgramServer(Server):
-    """`chat-gateway` as a server: `command` is "gateway" or "auth", `settings` are beside our own environment."""
+    """`chat-gateway` with these arguments as a server; `settings` are beside our own environment."""
 
     is_forked: ClassVar = sys.platform == "linux"
 
-    def __init__(self, command: str, folder: Path, settings: Mapping[str, object]) -> None:
-        self._program = command
+    def __init__(self, arguments: Sequence[str], folder: Path, settings: Mapping[str, object]) -> None:
+        self._arguments = list(arguments)
         self._settings = {name: str(value) for name, value in {"KEYS_SECRET": KEYS_SECRET, **settings}.items()}
         note_secrets(folder, self._settings)
         words = [f"{name}={value}" for name, value in self._settings.items()]
-        super().__init__(["/usr/bin/env", *words, sys.executable, "-m", "gateway.cli", command], folder)
+        super().__init__(["/usr/bin/env", *words, sys.executable, "-m", "gateway.cli", *arguments], folder)
 
     def _spawn(self) -> Process:
         if not self.is_forked:
             return super()._spawn()
-        words = {"module": "gateway.cli", "arguments": [self._program], "environ": os.environ | self._settings}
+        words = {"module": "gateway.cli", "arguments": self._arguments, "environ": os.environ | self._settings}
         return ForkedProcess(_fork_server().ask(**words, folder=str(self.folder), log=str(self._log)))

@@ -95,6 +95,11 @@ class Server:
             self._process.kill()
             self._process.wait()
 
+    def terminate(self) -> None:
+        """SIGTERM: it ends in its own time."""
+        assert self._process is not None, "not started"
+        self._process.terminate()
+
     def wait(self, timeout_s: float = START_TIMEOUT_S) -> int:
         """Its exit code, or minus the signal that ended it. Raises: subprocess.TimeoutExpired."""
         assert self._process is not None, "not started"
