@@ -3,6 +3,7 @@
 import os
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -31,12 +32,20 @@ def read_dotenv(path: Path) -> dict[str, str]:
 ENV_FILES: Final = (".env", "src/.env")
 
 
-def read(
+@dataclass(frozen=True, slots=True)
+class SourcedText:
+    """The unparsed text of a setting, and the source that it is from."""
+
+    text: str = field(repr=False)
+    source: str
+
+
+def read_sources(
     flags: Mapping[str, str] | None = None,
     environ: Mapping[str, str] | None = None,
     folder: Path | None = None,
     defaults: Mapping[str, str] | None = None,
-) -> dict[str, str]:
+) -> dict[str, SourcedText]:
     """The unparsed texts of our settings by name in upper case, each from the first source that has it.
 
     `environ` is the process's environment by default; `folder` contains the `.env` files and is the working directory
@@ -46,17 +55,35 @@ def read(
     """
     folder = folder or Path.cwd()
     try:
-        files = [read_dotenv(folder / name) for name in ENV_FILES]
+        files = {name: read_dotenv(folder / name) for name in ENV_FILES}
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError([f"an .env file cannot be read: {type(error).__name__}"]) from None
-    sources = [flags or {}, os.environ if environ is None else environ, *files, defaults or {}]
-    texts: dict[str, str] = {}
+    sources: dict[str, Mapping[str, str]] = {
+        "flag": flags or {},
+        "environment": os.environ if environ is None else environ,
+        **files,
+        "default of the command": defaults or {},
+    }
+    texts: dict[str, SourcedText] = {}
     for name in (known.name.upper() for known in known_settings()):
-        for source in sources:
-            if value := source.get(name, "").strip():
-                texts[name] = value
+        for source, values in sources.items():
+            if value := values.get(name, "").strip():
+                texts[name] = SourcedText(value, source)
                 break
     return texts
+
+
+def read(
+    flags: Mapping[str, str] | None = None,
+    environ: Mapping[str, str] | None = None,
+    folder: Path | None = None,
+    defaults: Mapping[str, str] | None = None,
+) -> dict[str, str]:
+    """The texts alone.
+
+    Raises: as `read_sources`.
+    """
+    return {name: sourced.text for name, sourced in read_sources(flags, environ, folder, defaults).items()}
 
 
 def load(

@@ -143,7 +143,7 @@ class Link:
         self._lost = asyncio.Event()
         with queue_trouble():
             async with asyncio.timeout(CONNECT_S):
-                connection = await self._connect()
+                connection = await _connect(self._url, self._name)
         try:
             with queue_trouble():
                 async with asyncio.timeout(CONNECT_S):
@@ -155,17 +155,6 @@ class Link:
         finally:
             self._channel = None
             await _close(connection)
-
-    async def _connect(self) -> AbstractConnection:
-        try:
-            return await aio_pika.connect(
-                self._url,
-                client_properties={"connection_name": self._name},
-                heartbeat=HEARTBEAT_S,
-                connection_class=_Connection,
-            )
-        except ValueError as error:  # an invalid URL; the error's text may contain it
-            raise QueueUnavailable(f"AMQP_URL cannot be used: {type(error).__name__}") from None
 
     async def _prepare(self, connection: AbstractConnection) -> AbstractChannel:
         # the channel's context manager would wait for the broker's close, and closing the connection closes it anyway
@@ -229,3 +218,27 @@ async def _close(connection: AbstractConnection) -> None:
                 await connection.close()
     except QueueUnavailable as error:
         logger.debug("queue_close_failed", extra={"fields": {"error": str(error)}})
+
+
+async def _connect(url: str, name: str) -> AbstractConnection:
+    """A connection that RabbitMQ's own page shows under this name."""
+    try:
+        return await aio_pika.connect(
+            url,
+            client_properties={"connection_name": name},
+            heartbeat=HEARTBEAT_S,
+            connection_class=_Connection,
+        )
+    except ValueError as error:  # an invalid URL; the error's text may contain it
+        raise QueueUnavailable(f"AMQP_URL cannot be used: {type(error).__name__}") from None
+
+
+async def check_login(url: str) -> None:
+    """Connect and disconnect.
+
+    Raises: QueueUnavailable after CONNECT_S at most, QueueRefused.
+    """
+    with queue_trouble():
+        async with asyncio.timeout(CONNECT_S):
+            connection = await _connect(url, "chat-gateway doctor")
+    await _close(connection)

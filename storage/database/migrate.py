@@ -1,23 +1,40 @@
 """Brings a database to the newest schema: safe to repeat, and safe in several processes at once (one does it)."""
 
 import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from tortoise.backends.base.client import BaseDBAsyncClient
 from tortoise.context import TortoiseContext
+from tortoise.exceptions import OperationalError
 from tortoise.migrations.executor import MigrationExecutor
 from tortoise.migrations.schema_editor import AsyncpgSchemaEditor
 from tortoise.transactions import in_transaction
 
+from storage.database.database import Database
 from storage.database.outages import is_outage
 from storage.database.sqlite import write_lock
 from storage.database.tortoise_config import migrating_config
 from storage.errors import StorageUnavailable
 
 MIGRATE_S = 120.0  # including the wait for another process
+MIGRATIONS = Path(__file__).parents[1] / "migrations"
 GRANTS = Path(__file__).with_name("grants.sql")
 ADVISORY_LOCK = 0x63686174  # any number that no other program takes in the same database ("chat")
+
+
+@dataclass(frozen=True, slots=True)
+class SchemaState:
+    """The migrations of a database, compared with those of this version, by name."""
+
+    known: int
+    """The number of migrations of this version."""
+    missing: Sequence[str]
+    newer: Sequence[str]
+    """Those of a later version, which the database has already."""
+
 
 _Apps = dict[str, dict[str, Any]]
 
@@ -40,6 +57,22 @@ async def migrate(database_url: str) -> None:
         if is_outage(error):
             raise StorageUnavailable(str(error) or type(error).__name__) from error
         raise
+
+
+async def schema_state(database: Database) -> SchemaState | None:
+    """What `migrate` would do; None if the user of the database may not read it.
+
+    Raises: StorageUnavailable.
+    """
+    known = {path.stem for path in MIGRATIONS.glob("[0-9]*.py")}
+    try:
+        rows = await database.fetch("SELECT name FROM tortoise_migrations WHERE app = 'storage'")
+    except OperationalError as error:
+        if "permission denied" in str(error):
+            return None
+        rows = []  # there is no such table before the first migration
+    applied = {row["name"] for row in rows}
+    return SchemaState(len(known), sorted(known - applied), sorted(applied - known))
 
 
 async def _migrate_postgres(apps: _Apps) -> None:
