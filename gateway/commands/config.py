@@ -9,6 +9,8 @@ from gateway.commands.process import misspelt
 from gateway.errors import SettingsError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from gateway.config.settings import Settings
 
 
@@ -45,24 +47,34 @@ def _check(_: argparse.Namespace) -> int:
     settings = sources.load()
     if problems := unmet_requirements(settings):
         raise SettingsError(problems)
-    for one in misspelt():
-        sys.stderr.write(f"chat-gateway: {one}\n")
+    for remark in remarks(settings):
+        sys.stderr.write(f"chat-gateway: {remark}\n")
     sys.stdout.write(f"The settings are valid (APP_ENV={settings.app_env}).\n")
     return 0
 
 
 def unmet_requirements(settings: "Settings") -> list[str]:
-    """What the commands that serve require beyond valid values, a sentence for each problem."""
-    from gateway.config.validation import require_keys_secret, require_own_url
+    """What every service requires beyond valid values, a sentence for each problem."""
+    from gateway.config.validation import require_own_url
     from gateway.config.webhooks import read_webhooks
 
-    problems: list[str] = []
-    for require in (require_own_url, require_keys_secret, read_webhooks):
-        try:
-            require(settings)
-        except SettingsError as error:
-            problems += error.problems
-    return problems
+    return [*_problems(require_own_url, settings), *_problems(read_webhooks, settings)]
+
+
+def remarks(settings: "Settings") -> list[str]:
+    """What only some services require, and what is probably misspelt."""
+    from gateway.config.validation import require_keys_secret
+
+    whose = "A gateway without --with-auth does not need it, every other service does."
+    return [*(f"{text} {whose}" for text in _problems(require_keys_secret, settings)), *map(str, misspelt())]
+
+
+def _problems(require: "Callable[[Settings], object]", settings: "Settings") -> "Sequence[str]":
+    try:
+        require(settings)
+    except SettingsError as error:
+        return error.problems
+    return ()
 
 
 def _show(_: argparse.Namespace) -> int:

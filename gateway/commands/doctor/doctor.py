@@ -7,7 +7,7 @@ import sys
 from typing import TYPE_CHECKING, Final
 
 from gateway.commands.command import Commands, add_command
-from gateway.commands.config import unmet_requirements
+from gateway.commands.config import remarks, unmet_requirements
 from gateway.commands.doctor.finding import Finding, Findings, Verdict, ok, warning, wrong
 from gateway.commands.process import misspelt
 from gateway.errors import SettingsError
@@ -57,9 +57,10 @@ async def _findings(url: str | None) -> Findings:
         for problem in error.problems:
             yield wrong(_SETTINGS, problem, "Correct the setting; nothing else was checked.")
         settings = None
-    for one in misspelt():
-        yield warning(_SETTINGS, f"{one}")
-    if settings is not None:
+    if settings is None:
+        for one in misspelt():
+            yield warning(_SETTINGS, f"{one}")
+    else:
         async for finding in _of_system(settings):
             yield finding
     if url is None:
@@ -88,6 +89,7 @@ async def _of_system(settings: "Settings") -> Findings:
 
 def _of_settings(settings: "Settings") -> list[Finding]:
     problems = unmet_requirements(settings)
+    verdicts = [wrong(_SETTINGS, problem, "") for problem in problems]
     if not problems:
-        return [ok(_SETTINGS, f"The settings are valid (APP_ENV={settings.app_env}).")]
-    return [wrong(_SETTINGS, problem, "") for problem in problems]
+        verdicts = [ok(_SETTINGS, f"The settings are valid (APP_ENV={settings.app_env}).")]
+    return [*verdicts, *(warning(_SETTINGS, remark) for remark in remarks(settings))]

@@ -155,5 +155,5 @@ def test_settings_problems_are_lines_of_the_report(tmp_path: Path, report: Repor
     ]
     _, lines = report(APP_ENV="production")
     assert _begins(lines, "WRONG settings PUBLIC_URL or ALLOWED_ORIGINS must be set in production")
-    assert _begins(lines, "WRONG settings KEYS_SECRET or KEYS_SECRET_FILE must be set in production")
+    assert _begins(lines, "warning settings KEYS_SECRET or KEYS_SECRET_FILE must be set in production")
     assert _begins(lines, "WRONG redis REDIS_URL is not set.")
