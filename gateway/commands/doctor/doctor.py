@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from gateway.commands.command import Commands, add_command
 from gateway.commands.config import remarks, unmet_requirements
-from gateway.commands.doctor.finding import Finding, Findings, Verdict, ok, warning, wrong
+from gateway.commands.doctor.finding import Finding, Findings, Severity, ok, warning, wrong
 from gateway.commands.process import misspelt
 from gateway.errors import SettingsError
 
@@ -44,7 +44,7 @@ async def _report(url: str | None) -> int:
     async for finding in _findings(url):
         sys.stdout.write(f"{finding}\n")
         sys.stdout.flush()  # the next check may take seconds
-        is_wrong |= finding.verdict is Verdict.WRONG
+        is_wrong |= finding.severity is Severity.WRONG
     return 1 if is_wrong else 0
 
 
@@ -64,7 +64,7 @@ async def _findings(url: str | None) -> Findings:
         async for finding in _of_system(settings):
             yield finding
     if url is None:
-        yield Finding(Verdict.SKIPPED, "proxy", "Not checked.", "Give --url with the public URL of a running system.")
+        yield Finding(Severity.SKIPPED, "proxy", "Not checked.", "Give --url with the public URL of a running system.")
         return
     from gateway.commands.doctor.front import check_front
 

@@ -9,7 +9,7 @@ CLOCK_TOLERANCE_S = 1.0
 CLOCK_LIMIT_S = 30.0
 
 
-class Verdict(StrEnum):
+class Severity(StrEnum):
     """How a finding counts: only WRONG makes `doctor` fail."""
 
     OK = "ok"
@@ -22,13 +22,13 @@ class Verdict(StrEnum):
 class Finding:
     """One line of the report."""
 
-    verdict: Verdict
+    severity: Severity
     subject: str
     text: str
     advice: str = ""
 
     def __str__(self) -> str:
-        return f"{self.verdict:<9}{self.subject:<13}{self.text}{self.advice and ' ' + self.advice}"
+        return f"{self.severity:<9}{self.subject:<13}{self.text}{self.advice and ' ' + self.advice}"
 
 
 Findings = AsyncIterator[Finding]
@@ -36,17 +36,17 @@ Findings = AsyncIterator[Finding]
 
 def ok(subject: str, text: str) -> Finding:
     """A check that passed."""
-    return Finding(Verdict.OK, subject, text)
+    return Finding(Severity.OK, subject, text)
 
 
 def warning(subject: str, text: str, advice: str = "") -> Finding:
     """Something that works, and may be meant otherwise."""
-    return Finding(Verdict.WARNING, subject, text, advice)
+    return Finding(Severity.WARNING, subject, text, advice)
 
 
 def wrong(subject: str, text: str, advice: str) -> Finding:
     """A defect."""
-    return Finding(Verdict.WRONG, subject, text, advice)
+    return Finding(Severity.WRONG, subject, text, advice)
 
 
 def clock(subject: str, whose: str, ahead_s: float) -> Finding:

@@ -31,7 +31,7 @@ async def check_front(url: str) -> Findings:
     address = f"{scheme}://{parts.netloc}{parts.path.rstrip('/')}/ws/doctor"
     origin = f"{'https' if scheme == 'wss' else 'http'}://{parts.netloc}"
     yield (passes := await _upgrade(address, origin))
-    if passes.verdict == "ok":
+    if passes.severity == "ok":
         yield await _foreign_origin(address)
 
 
