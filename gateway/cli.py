@@ -9,6 +9,7 @@ from typing import Final
 
 from gateway.command_line import CommandLine
 from gateway.commands import auth, config, gateway, healthcheck, migrate, rotate_key, up, webhooks
+from gateway.commands.chat import chat
 from gateway.commands.command import HelpWithExamples, Subcommand
 from gateway.commands.doctor import doctor
 from gateway.commands.process import misspelt
@@ -16,7 +17,7 @@ from gateway.errors import CommandError, SettingsError
 from httpapi.docs_pages import NAME, program_version
 from storage.errors import StorageUnavailable
 
-COMMANDS: Final = (up, gateway, auth, migrate, rotate_key, webhooks, healthcheck, doctor, config)
+COMMANDS: Final = (up, gateway, auth, migrate, rotate_key, webhooks, healthcheck, doctor, config, chat)
 """In the order of the help."""
 
 

@@ -89,7 +89,7 @@ async def _of_system(settings: "Settings") -> Findings:
 
 def _of_settings(settings: "Settings") -> list[Finding]:
     problems = unmet_requirements(settings)
-    verdicts = [wrong(_SETTINGS, problem, "") for problem in problems]
+    findings = [wrong(_SETTINGS, problem, "") for problem in problems]
     if not problems:
-        verdicts = [ok(_SETTINGS, f"The settings are valid (APP_ENV={settings.app_env}).")]
-    return [*verdicts, *(warning(_SETTINGS, remark) for remark in remarks(settings))]
+        findings = [ok(_SETTINGS, f"The settings are valid (APP_ENV={settings.app_env}).")]
+    return [*findings, *(warning(_SETTINGS, remark) for remark in remarks(settings))]

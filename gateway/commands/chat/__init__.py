@@ -1,0 +1,1 @@
+"""`chat-gateway chat`: people talk from their terminals, through a running system's public interfaces."""
