@@ -94,15 +94,17 @@ class Talk:
         try:
             await socket.send(json.dumps({"type": "message", "text": text, "client_msg_id": client_msg_id}))
             return await self._reply
-        except (ConnectionClosed, ConnectionResetError):
+        except ConnectionClosed:
+            self._lose()  # now: else this would be tried again before `_receive` has its turn
+            return None
+        except ConnectionResetError:
             return None
 
     async def _receive(self) -> None:
         """Connect, and connect again, until it is of no use."""
         attempt, was_rejected = 0, False
         while True:
-            code = await self._connection(await self._token(is_rejected=was_rejected))
-            was_connected = self._is_open.is_set()
+            code, was_connected = await self._connection(await self._token(is_rejected=was_rejected))
             self._lose()
             if code == _UNAUTHORIZED and (was_connected or not was_rejected):
                 was_rejected = True
@@ -115,8 +117,8 @@ class Talk:
                 self._say("* The connection is lost; trying again …")
             await asyncio.sleep(random.uniform(0, min(LONGEST_DELAY_S, 0.5 * 2**attempt)))  # noqa: S311 - spreads load
 
-    async def _connection(self, token: str) -> int:
-        """One connection from its handshake to its end; its close code."""
+    async def _connection(self, token: str) -> tuple[int, bool]:
+        """One connection from its handshake to its end; its close code, and whether it was accepted."""
         since = f"?since={self._epoch}:{self._seq}" if self._epoch else ""
         headers = {"Authorization": f"Bearer {token}"}
         try:
@@ -125,12 +127,12 @@ class Talk:
             ) as socket:
                 with suppress(ConnectionClosed):
                     await self._read(socket)
-                return socket.close_code or 1006
+                return socket.close_code or 1006, True
         except InvalidStatus as error:
             status = error.response.status_code
-            return {401: _UNAUTHORIZED, 403: 4403, 409: 4409}.get(status, 1006)
+            return {401: _UNAUTHORIZED, 403: 4403, 409: 4409}.get(status, 1006), False
         except (OSError, InvalidHandshake, TimeoutError):
-            return 1006
+            return 1006, False
 
     async def _read(self, socket: ClientConnection) -> None:
         """Raises: ConnectionClosed."""
