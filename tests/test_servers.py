@@ -144,3 +144,26 @@ def test_servers_end_with_a_killed_test_process(tmp_path: Path) -> None:
         process.send_signal(signal.SIGKILL)
     for pid in pids:
         wait_until(lambda pid=pid: not Path(f"/proc/{pid}").exists(), "the server is gone")  # type: ignore[misc]
+
+
+def test_loaded_modules_are_the_same_in_every_process(tmp_path: Path) -> None:
+    script = """
+        import sys
+        from tests.support.fork_server import load
+        for name in load():
+            for key, value in vars(sys.modules[name]).items():
+                if isinstance(value, str | bytes | int | float) and not key.startswith("__"):
+                    print(f"{name}.{key} {value!r}")
+    """
+    path = os.pathsep.join([str(Path(__file__).parents[1]), *sys.path])
+    loaded = []
+    for environ in ({}, {"APP_ENV": "production", "REDIS_URL": "redis://x:1/0", "TZ": "Asia/Tokyo"}):
+        command = [sys.executable, "-c", textwrap.dedent(script)]
+        folder = tmp_path / str(len(loaded))
+        folder.mkdir()
+        ended = subprocess.run(command, capture_output=True, cwd=folder, env={"PYTHONPATH": path, **environ}, text=True)
+        assert ended.returncode == 0, ended.stderr
+        loaded.append(set(ended.stdout.splitlines()))
+    differing = {line.partition(" ")[0] for line in loaded[0] ^ loaded[1]}
+    assert len(loaded[0]) > 500
+    assert differing == {"gateway.protocol.validation._PROCESS"}  # the prefix of message ids

@@ -1,8 +1,9 @@
-"""A Python that has loaded the libraries of `chat-gateway`, and forks itself for each program that is to run.
+"""A Python that has loaded `chat-gateway` with its libraries, and forks itself for each program that is to run.
 
 Run as a module, by `tests.support.forked`. Takes orders on its standard input and answers on its standard output, a
 JSON value a line: to run a program (the answer is its process id), and to give the wait status of one that has ended.
-Our own modules are loaded by the programs: what these find out as they load, such as a prefix of ids, is their own.
+What our modules hold once they are loaded does not depend on the process (tests/test_servers.py), but for the random
+prefix of message ids, which 64 random bits of each process follow.
 """
 
 import ctypes
@@ -10,35 +11,22 @@ import gc
 import importlib
 import json
 import os
-import runpy
+import pkgutil
 import signal
 import sys
 import warnings
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
-OURS: Final = ("auth", "gateway", "httpapi", "storage", "tests")
-PROGRAM: Final = (
-    "gateway.app",
-    "gateway.auth_mount",
-    "gateway.cli",
-    "gateway.server.healthcheck",
-    "gateway.server.logs",
-    "gateway.server.serve",
-    "gateway.transport.keepalive",
-)
-"""Where to look for what `chat-gateway` loads."""
+ROOT: Final = Path(__file__).parents[2]
+OURS: Final = ("auth", "gateway", "httpapi", "storage")
 _PR_SET_PDEATHSIG: Final = 1
 _libc: Final = ctypes.CDLL(None)
 
 
 def main() -> None:
     """Serve until standard input ends; in a child, run its program."""
-    for name in _libraries():
-        with suppress(ImportError):  # not every name in sys.modules is that of a module that can be imported
-            importlib.import_module(name)
-    assert not [name for name in sys.modules if name.partition(".")[0] in OURS[:-1]]
+    load()
     assert len(list(Path("/proc/self/task").iterdir())) == 1, "a process with threads cannot be forked safely"
     gc.freeze()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that gives the orders
@@ -58,19 +46,16 @@ def _answer(value: int) -> None:
     sys.stdout.flush()
 
 
-def _libraries() -> list[str]:
-    """What `chat-gateway` loads from elsewhere, as a child finds by loading all of it."""
-    reading, writing = os.pipe()
-    if (pid := os.fork()) == 0:
-        for name in PROGRAM:
-            importlib.import_module(name)
-        names = [name for name in sys.modules if name.partition(".")[0] not in OURS]
-        os.write(writing, "\n".join(names).encode())  # a pipe takes 64 KiB
-        os._exit(0)
-    os.close(writing)
-    with os.fdopen(reading) as found:
-        names = found.read().split()
-    assert os.waitpid(pid, 0)[1] == 0
+def load() -> list[str]:
+    """Load all of our modules; returns their names."""
+    names = [
+        module.name
+        for package in OURS
+        for module in pkgutil.walk_packages([str(ROOT / package)], f"{package}.")
+        if not module.name.endswith("__main__")
+    ]
+    for name in names:
+        importlib.import_module(name)
     return names
 
 
@@ -89,8 +74,8 @@ def _become(order: dict[str, Any]) -> None:
     os.close(log)
     if os.environ.get("PYTHONWARNINGS") == "error":  # read when a Python starts, which is before the fork
         warnings.simplefilter("error")
-    sys.argv = ["-m", *order["arguments"]]
-    runpy.run_module(order["module"], run_name="__main__", alter_sys=True)
+    sys.argv = [order["module"], *order["arguments"]]
+    sys.exit(importlib.import_module(order["module"]).main())
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""`chat-gateway` in processes forked from a Python that has its libraries loaded: their import is most of a start.
+"""`chat-gateway` in processes forked from a Python that has it loaded: imports are most of a start.
 
 Everything else is the program's own: environment, folder, log, signals and end. Tests of the start itself (tests/up)
 and of whole systems run it as a shell does.
@@ -15,13 +15,12 @@ import threading
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
-from typing import ClassVar, Final
+from typing import ClassVar
 
+from tests.support.fork_server import ROOT
 from tests.support.keys import KEYS_SECRET
 from tests.support.log_secrets import note_secrets
 from tests.support.servers import Process, Server
-
-ROOT: Final = Path(__file__).parents[2]
 
 
 class ForkedProcess:
