@@ -1,0 +1,54 @@
+/** Typing in a chat: notifications of the user's own, and the others who are typing. */
+
+const REPEAT_MS = 2_000; // the gateway forwards it every 2 s
+const IDLE_MS = 3_000;
+const SHOWN_MS = 6_000; // others are removed after this time without a notification
+
+export class Typing {
+  /** user id → username; a new one after every change */
+  users = new Map();
+  #notify;
+  #changed;
+  #sentAt = 0;
+  #idle;
+  #timers = new Map();
+
+  /** `notify(isTyping)` sends the user's own state, `changed()` reports the others. */
+  constructor(notify, changed) {
+    this.#notify = notify;
+    this.#changed = changed;
+  }
+
+  /** Call it at every keystroke: notifies when typing starts, while it lasts, and 3 s after the last call. */
+  set(isTyping) {
+    clearTimeout(this.#idle);
+    if (isTyping) this.#idle = setTimeout(() => this.set(false), IDLE_MS);
+    const isNews = isTyping ? Date.now() - this.#sentAt >= REPEAT_MS : this.#sentAt > 0;
+    if (!isNews) return;
+    this.#sentAt = isTyping ? Date.now() : 0;
+    this.#notify(isTyping);
+  }
+
+  take({ user_id: id, username, is_typing: isTyping }) {
+    this.forget(id);
+    if (!isTyping) return;
+    this.users = new Map(this.users).set(id, username);
+    this.#timers.set(id, setTimeout(() => this.forget(id), SHOWN_MS));
+    this.#changed();
+  }
+
+  forget(id) {
+    if (!this.users.has(id)) return;
+    clearTimeout(this.#timers.get(id));
+    this.#timers.delete(id);
+    this.users = new Map(this.users);
+    this.users.delete(id);
+    this.#changed();
+  }
+
+  clear() {
+    clearTimeout(this.#idle);
+    this.#sentAt = 0;
+    for (const id of this.users.keys()) this.forget(id);
+  }
+}
