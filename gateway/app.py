@@ -225,7 +225,7 @@ def build(
     batches = CallerTurns(at_once=BATCHES_AT_ONCE, per_caller=BATCHES_PER_CALLER, total=BATCHES)
     reads = CallerTurns(at_once=READS_AT_ONCE, per_caller=READS_PER_CALLER, total=READS)
     upkeep = opened.chat_upkeep
-    erasure = ErasureRoutes(service_keys, opened.erasures, opened.on_erasure)
+    erasure = ErasureRoutes(identity, service_keys, opened.erasures, opened.on_erasure)
     http: list[BaseRoute] = [
         *ChatRoutes(
             actors,
@@ -246,7 +246,9 @@ def build(
         ).routes(),
         *PeopleRoutes(actors, service_keys, opened.contacts, opened.staff).routes(),
         *UserPresenceRoutes(actors, context.online, context.limits).routes(),
-        *UserRoutes(identity, service_keys, profiles, identities, settings.jwt_issuer, erasure.erase).routes(),
+        *UserRoutes(
+            identity, service_keys, profiles, identities, settings.jwt_issuer, erasure.erase, erasure.erase_caller
+        ).routes(),
         *erasure.routes(),
         *ExportRoutes(identity, service_keys, profiles, opened.exports).routes(),
         *MessageRoutes(

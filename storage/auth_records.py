@@ -39,7 +39,7 @@ class Credential(Struct, frozen=True, gc=False):
     """What a verified token says about itself; times are in Unix seconds.
 
     `user_id` is None for a guest. A token without `iat` counts as issued at 0. The digests are `name_digest` of its jti
-    and of the login that it renews, or empty.
+    and of the login that it renews, or empty. `authenticated_at` is when the user logged in, or 0: of a ticket too.
     """
 
     user_id: int | None
@@ -47,6 +47,7 @@ class Credential(Struct, frozen=True, gc=False):
     issued_at: int = 0
     jti_digest: str = ""
     session_digest: str = ""
+    authenticated_at: int = 0
 
 
 def name_digest(name: str) -> str:

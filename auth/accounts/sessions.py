@@ -142,7 +142,7 @@ class Sessions:
             return Banned()
         earliest_iat = await self._store.earliest_iat(person.id)
         if not renewable:
-            return await self._tokens(person, "", "", earliest_iat, 0)
+            return await self._tokens(person, "", "", earliest_iat, 0, int(self._now()))
         part = secrets.token_hex(16)
         session_id = _session_id(part)
         note(session=session_id)
@@ -151,7 +151,7 @@ class Sessions:
         secret, digest = secrets.token_hex(32), _digest(refresh_token)
         expires_at = self._expires_at(created_at)
         await self._store.add(person.id, session_id, secret, digest, created_at, expires_at, user_agent)
-        return await self._tokens(person, session_id, refresh_token, earliest_iat, expires_at)
+        return await self._tokens(person, session_id, refresh_token, earliest_iat, expires_at, created_at)
 
     async def refresh(self, refresh_token: str) -> Tokens | Banned | Ended:
         """New tokens for a refresh token, which cannot be used again (but see GRACE_S)."""
@@ -242,8 +242,8 @@ class Sessions:
                 log.warning("refresh_token_reused", extra={"fields": {"user_id": user_id}})
                 return Ended(), "reused"
         note_user(user_id)
-        tokens = await self._tokens(session.person, session.session_id, successor, earliest_iat, expires_at)
-        return tokens, "granted"
+        ends = earliest_iat, expires_at, session.created_at
+        return await self._tokens(session.person, session.session_id, successor, *ends), "granted"
 
     async def _latest(self, refresh_token: str) -> RenewableLogin | None:
         session = await self._find(refresh_token)
@@ -264,11 +264,22 @@ class Sessions:
         return expires_at > self._now() and session.created_at >= earliest_iat
 
     async def _tokens(
-        self, person: Person, session_id: str, refresh_token: str, earliest_iat: int, expires_at: int
+        self,
+        person: Person,
+        session_id: str,
+        refresh_token: str,
+        earliest_iat: int,
+        expires_at: int,
+        authenticated_at: int,
     ) -> Tokens:
         key = await self._keys.signing_key()
         access_token = self._issuer.issue(
-            key, person.id, person.username, session_id=session_id, earliest_iat=earliest_iat
+            key,
+            person.id,
+            person.username,
+            session_id=session_id,
+            earliest_iat=earliest_iat,
+            authenticated_at=authenticated_at,
         )
         refresh_s = expires_at - int(self._now()) if refresh_token else 0
         return Tokens(access_token, self._issuer.lifetime_s, refresh_token, refresh_s)

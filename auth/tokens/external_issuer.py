@@ -16,7 +16,7 @@ from typing import Any, Final
 from joserfc.jwk import ECKey, Key, OctKey, OKPKey, RSAKey
 
 from auth.errors import InvalidToken, InvalidTokenReason
-from auth.tokens.jws import Required, SignedToken, good_until
+from auth.tokens.jws import Required, SignedToken, good_until, moment_in
 from auth.tokens.key_cache import KeyCache, PublicKeys
 from storage.blank import is_blank
 from storage.profile_records import NOTHING_CLAIMED, ClaimedProfile
@@ -64,6 +64,8 @@ class OutsideClaims:
     issued_at: int
     """In Unix seconds; 0 without `iat`."""
     profile: ClaimedProfile = NOTHING_CLAIMED
+    authenticated_at: int = 0
+    """When the user logged in (`auth_time`), in Unix seconds; without it, `issued_at`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +128,7 @@ class ExternalIssuerVerifier:
             jti if isinstance(jti, str) else "",
             issued_at,
             _profile(claims, issued_at),
+            moment_in(claims, "auth_time") or issued_at,
         )
 
     async def _key(self, compact: SignedToken, algorithm: object) -> _Pinned:

@@ -27,6 +27,7 @@ from httpapi.bounded_json import read_json
 
 LEEWAY_S: Final = 30
 """Tolerance for clocks that differ: a token is valid from `nbf` (and `iat`) minus this until `exp` plus this."""
+_MAX_MOMENT: Final = 1 << 40
 MAX_TOKEN_BYTES: Final = 8192  # ours have about 400; some issuers list a user's groups
 MAX_HEADER_BYTES: Final = 2048  # in base64; some issuers send a certificate's thumbprints along
 
@@ -129,6 +130,14 @@ class Required:
 def good_until(claims: Mapping[str, Any]) -> int:
     """When a token with these checked claims becomes invalid, in Unix seconds; its sockets are closed then too."""
     return int(claims["exp"]) + LEEWAY_S
+
+
+def moment_in(claims: Mapping[str, Any], name: str) -> int:
+    """A time among the claims, in Unix seconds; 0 if it is missing or is none."""
+    value = claims.get(name)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return 0
+    return int(value) if 0 < value < _MAX_MOMENT else 0
 
 
 def _reason_of(error: JoseError) -> InvalidTokenReason:

@@ -182,7 +182,8 @@ class CredentialResolver:
 
 def _credential(user_id: int, claims: Claims | OutsideClaims) -> Credential:
     session_id = claims.session_id if isinstance(claims, Claims) else ""
-    return Credential(user_id, claims.expires_at, claims.issued_at, name_digest(claims.jti), name_digest(session_id))
+    digests = name_digest(claims.jti), name_digest(session_id)
+    return Credential(user_id, claims.expires_at, claims.issued_at, *digests, claims.authenticated_at)
 
 
 async def _checked(verification: Awaitable[T]) -> T:

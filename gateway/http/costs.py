@@ -53,6 +53,7 @@ COSTS: Final[Mapping[str, Cost]] = {
     "PUT /api/v1/users/sub:{sub}": Cost.REQUEST,
     "PATCH /api/v1/users/{user_id}": Cost.REQUEST,
     "DELETE /api/v1/users/{user_id}": Cost.REQUEST,
+    "DELETE /api/v1/me": Cost.REQUEST,
     "GET /api/v1/me/export": Cost.LIST,
     "GET /api/v1/users/{user_id}/export": Cost.LIST,
     "GET /api/v1/users/{user_id}/erasure": Cost.REQUEST,

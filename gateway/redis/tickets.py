@@ -36,8 +36,8 @@ class RedisTickets:
         if stored is None:
             return None
         fields = stored.decode().split(":")
-        user_id, expires_at, issued_at, *digests = [*fields, *_ABSENT[len(fields) - 2 :]]
-        return Credential(int(user_id), int(expires_at), int(issued_at), *digests)
+        user_id, expires_at, issued_at, jti, session = [*fields, *_ABSENT[len(fields) - 2 :]]
+        return Credential(int(user_id), int(expires_at), int(issued_at), jti, session)
 
 
 def _key(ticket: str) -> str:

@@ -76,6 +76,7 @@ OPERATIONS: Final[Mapping[str, Event]] = {
     "PUT /api/v1/users/sub:{sub}": Event.USER_CHANGED,
     "PATCH /api/v1/users/{user_id}": Event.USER_CHANGED,
     "DELETE /api/v1/users/{user_id}": Event.USER_ERASED,
+    "DELETE /api/v1/me": Event.USER_ERASED,
     "POST /generate-token": Event.GUEST_TOKEN_ISSUED,
     "POST /api/v1/users/{user_id}/disconnect": Event.USER_DISCONNECTED,
     "POST /api/v1/users/{user_id}/revoke": Event.TOKENS_REVOKED,

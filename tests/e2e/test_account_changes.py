@@ -62,11 +62,25 @@ async def test_change_and_reset_end_sessions_on_every_replica(tmp_path: Path) ->
                 async with asyncio.timeout(WITHIN_S + 5):
                     await mine.socket.wait_closed()
                 assert mine.socket.close_code == 4401
-                await log_in(http, "another staple")
+                await erase(http, base, await log_in(http, "another staple"))
     logs = [path for path in tmp_path.rglob("*") if path.is_file() and path.suffix in (".log", ".txt", "")]
     text = b"".join(path.read_bytes() for path in logs)
     assert b"password_reset_sent" in text
     assert mail["token"].encode() not in text
+
+
+async def erase(http: httpx.AsyncClient, base: str, tokens: dict[str, Any]) -> None:
+    """Ann, who has just logged in, erases the own account."""
+    client = await NativeClient.connect(f"{base}/ws/mine", tokens["access_token"])
+    assert (await http.delete("/api/v1/me?messages=erase", headers=bearer(tokens))).status_code == 202
+    async with asyncio.timeout(WITHIN_S + 5):
+        await client.socket.wait_closed()
+    assert client.socket.close_code == 4401
+    for password in (ANN["password"], "another staple"):
+        assert (await http.post("/login", json=ANN | {"password": password})).status_code == 401
+    renewal = {"refresh_token": tokens["refresh_token"]}
+    assert (await http.post("/api/v1/login/refresh", json=renewal)).status_code == 401
+    (await http.post("/register", json=ANN)).raise_for_status()  # the login is free again
 
 
 async def test_page_asks_for_the_code_of_a_second_factor(chromium: Browser, tmp_path: Path) -> None:

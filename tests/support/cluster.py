@@ -1,6 +1,7 @@
 """Gateway nodes as separate processes with a real Redis and a real database, and users that chat over them."""
 
 import itertools
+import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -86,7 +87,8 @@ class Cluster:
     async def user(self, name: str = "user") -> User:
         """A new user."""
         person = await self.accounts.create(f"{name}{next(self._names)}", "no password", name.title(), "Test")
-        return User(person, self.issuer.issue(await self.keys.signing_key(), person.id, person.username))
+        key, now = await self.keys.signing_key(), int(time.time())
+        return User(person, self.issuer.issue(key, person.id, person.username, authenticated_at=now))
 
     async def guest_token(self, username: str, room_id: str) -> str:
         """A guest token for a room."""

@@ -1,5 +1,6 @@
-"""The erasure of users over HTTP, for services."""
+"""The erasure of users over HTTP, by services and by the users themselves."""
 
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -10,13 +11,17 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute
 
 from gateway.api.schemas import answer
+from gateway.authentication.authenticator import Authenticator
 from gateway.http.parameters import path_id
-from gateway.http.problems import invalid_field, not_found
+from gateway.http.problems import Problem, invalid_field, not_found
 from httpapi.audit.facts import note
 from httpapi.operation import Audience, Parameter, Scope, operation
 from httpapi.resource import Handler, api_resource
 from httpapi.service_keys import ServiceKeys
 from storage.profile_records import Erasure, Messages
+
+LOGIN_AGE_S: Final = 600
+"""Users erase themselves with a token of a login that is at most so old: an open page or a stolen token is no proof."""
 
 _MESSAGES: Final = Parameter("messages", "keep or erase", {"type": "string", "enum": list(Messages)})
 
@@ -47,8 +52,13 @@ class ErasureRoutes:
     """`/api/v1/users/{user_id}/erasure`, and `DELETE` of a user. `on_requested` is called after each request."""
 
     def __init__(
-        self, service_keys: ServiceKeys, erasures: ErasureStore, on_requested: Callable[[], None] = lambda: None
+        self,
+        identity: Authenticator,
+        service_keys: ServiceKeys,
+        erasures: ErasureStore,
+        on_requested: Callable[[], None] = lambda: None,
     ) -> None:
+        self._identity = identity
         self._service_keys = service_keys
         self._erasures = erasures
         self._on_requested = on_requested
@@ -61,6 +71,11 @@ class ErasureRoutes:
     def erase(self) -> Handler:
         """The `DELETE` of a user, whose route has other methods too."""
         return self._erase
+
+    @property
+    def erase_caller(self) -> Handler:
+        """The `DELETE` of the caller, whose route has other methods too."""
+        return self._erase_caller
 
     @operation(
         "Erase a user: profile, credentials, memberships, and the messages on request.",
@@ -77,11 +92,30 @@ class ErasureRoutes:
     )
     async def _erase(self, request: Request) -> Response:
         self._service_keys.require(request, self._erase)
-        user_id = path_id(request, "user_id")
+        return await self._request(path_id(request, "user_id"), request)
+
+    @operation(
+        "Erase the caller: profile, credentials, memberships, and the messages on request.",
+        Audience.USER,
+        {202: ErasureObject},
+        {403: "login_required"},
+        parameters=(_MESSAGES,),
+        details="As a service erases a user; it cannot be undone. The token must come from a login of the last ten "
+        "minutes (`auth_time`; an external issuer's token without it counts from its `iat`), else it is 403 "
+        "`login_required`: let the user log in again. One-use tickets do not count.",
+    )
+    async def _erase_caller(self, request: Request) -> Response:
+        caller = await self._identity.caller(request)
+        if time.time() - caller.credential.authenticated_at > LOGIN_AGE_S:
+            note(reason="login_required")
+            raise Problem(HTTPStatus.FORBIDDEN, "login_required", "Log in again to do this.")
+        return await self._request(caller.person.id, request)
+
+    async def _request(self, user_id: int, request: Request) -> Response:
         wanted = request.query_params.get(_MESSAGES.name, Messages.KEEP)
         if wanted not in list(Messages):
             raise invalid_field("messages is keep or erase.", _MESSAGES.name)
-        note(kind=wanted)
+        note(kind=wanted, user_id=user_id)
         erasure = await self._erasures.request(user_id, Messages(wanted))
         if erasure is None:
             raise not_found()

@@ -130,19 +130,21 @@ class UserRoutes:
         identities: IdentityStore,
         issuer: str,
         erase: Handler,
+        erase_caller: Handler,
     ) -> None:
-        """`erase` is `DELETE` of a user."""
+        """`erase` is `DELETE` of a user, `erase_caller` that of the caller."""
         self._identity = identity
         self._service_keys = service_keys
         self._profiles = profiles
         self._identities = identities
         self._issuer = issuer
         self._erase = erase
+        self._erase_caller = erase_caller
 
     def routes(self) -> list[BaseRoute]:
         """The routes."""
         return [
-            api_resource("/api/v1/me", GET=self._me),
+            api_resource("/api/v1/me", GET=self._me, DELETE=self._erase_caller),
             api_resource("/api/v1/users", GET=self._list),
             api_resource(f"{_BEFORE_SUBJECT}{{sub:{ANY_TEXT}}}", PUT=self._upsert),
             api_resource("/api/v1/users/{user_id}", PATCH=self._change, DELETE=self._erase),

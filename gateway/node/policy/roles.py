@@ -82,6 +82,7 @@ HTTP: Final[Mapping[str, Rule]] = {
     "GET /api/v1/chats/{chat_id}/presence": Rule(_READERS, Scope.CHATS),
     "POST /api/v1/commands": Rule(USERS, Scope.MESSAGES, for_users=True),
     "GET /api/v1/me": Rule(USERS),
+    "DELETE /api/v1/me": Rule(USERS),
     "GET /api/v1/me/sessions": Rule(USERS),
     "DELETE /api/v1/me/sessions/{session_id}": Rule(USERS),
     "GET /api/v1/me/blocks": Rule(USERS, Scope.USERS, for_users=True),

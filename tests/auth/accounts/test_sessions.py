@@ -72,6 +72,16 @@ async def test_login_without_renewal_has_no_session(world: World) -> None:
     tokens = await world.sessions.start(await world.person(), renewable=False)
     assert isinstance(tokens, Tokens)
     assert (tokens.refresh_token, (await world.claims(tokens)).session_id, world.store.sessions) == ("", "", {})
+    assert (await world.claims(tokens)).authenticated_at == int(world.clock.unix())
+
+
+async def test_renewed_token_keeps_the_time_of_its_login(world: World) -> None:
+    tokens, logged_in_at = await world.log_in(), int(world.clock.unix())
+    for _ in range(2):
+        assert (await world.claims(tokens)).authenticated_at == logged_in_at
+        world.clock.advance(ACCESS_S)
+        tokens = await world.refresh(tokens.refresh_token)
+    assert (await world.claims(tokens)).authenticated_at == logged_in_at
 
 
 async def test_repetition_within_grace_gets_the_same_successor(world: World) -> None:

@@ -72,6 +72,17 @@ async def test_profile_claims_are_kept_as_they_came() -> None:
     assert (await verifier().verify(by_secret(name=7, picture=None))).profile == NOTHING_CLAIMED
 
 
+async def test_time_of_login_is_that_of_the_issuer() -> None:
+    for said, expected in (
+        ({"auth_time": NOW - 50}, NOW - 50),
+        ({"auth_time": NOW - 50.5}, int(NOW - 50.5)),
+        ({}, NOW - 5),
+        *(({"auth_time": odd}, NOW - 5) for odd in (None, "now", [], -1, 1e300, True)),
+    ):
+        claims = await verifier().verify(by_secret(**said, iat=NOW - 5))
+        assert claims.authenticated_at == expected, said
+
+
 async def test_user_name_is_first_usable_name_claim() -> None:
     names = {"preferred_username": "ann", "username": "anna", "email": "ann@example.com"}
     for expected in [*names.values(), "u-1"]:

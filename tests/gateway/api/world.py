@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import time
 from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -220,7 +221,12 @@ class World:
     async def user(self, login: str) -> User:
         """A new user."""
         person = await self.accounts.create(login, "no password", login.title(), "Test")
-        token = self.issuer.issue(await self.keys.signing_key(), person.id, person.username)
+        return await self.log_in(person, int(time.time()))
+
+    async def log_in(self, person: Person, authenticated_at: int) -> User:
+        """The user with a token of a login at this time, or 0."""
+        key = await self.keys.signing_key()
+        token = self.issuer.issue(key, person.id, person.username, authenticated_at=authenticated_at)
         http = client_of(self.app, headers={"Authorization": f"Bearer {token}"})
         self._clients.append(http)
         return User(person, token, http)
@@ -284,7 +290,7 @@ async def open_world(
         policy = ChatPolicy(staff, contacts, limits, most=strangers, staff_chats=staff_chats, adding=adding)
         reads = CallerTurns(at_once=2, per_caller=20, total=100)
         names = NamedMembers(identities, ISSUER)
-        erasure = ErasureRoutes(service_keys, Erasures(database))
+        erasure = ErasureRoutes(identity, service_keys, Erasures(database))
         routes = [
             *ChatRoutes(
                 actors,
@@ -304,7 +310,9 @@ async def open_world(
             *MessageBatchRoutes(actors, service_keys, node, metrics.clients, MAX_TEXT, reads).routes(),
             *ChatActivityRoutes(actors, chats, node, command_limits).routes(),
             *ArrangementRoutes(actors, chats, StoredChatLists(database), node, command_limits).routes(),
-            *UserRoutes(identity, service_keys, Profiles(database), identities, ISSUER, erasure.erase).routes(),
+            *UserRoutes(
+                identity, service_keys, Profiles(database), identities, ISSUER, erasure.erase, erasure.erase_caller
+            ).routes(),
             *erasure.routes(),
             *ExportRoutes(identity, service_keys, Profiles(database), Exports(database)).routes(),
             *PresenceRoutes(actors, chats, PresentPeople(presence, Profiles(database))).routes(),

@@ -1,5 +1,8 @@
 """Erasures over HTTP."""
 
+import time
+
+from gateway.api.users.erasure import LOGIN_AGE_S
 from tests.gateway.api.world import BANK, SHOP, User, World, problem
 
 
@@ -36,3 +39,17 @@ async def test_erasure_is_for_services_with_the_scope(small_world: World) -> Non
         problem(await ann.http.delete(f"/api/v1/users/{ann.id}", headers=headers), 403, "forbidden")
         problem(await ann.http.get(f"/api/v1/users/{ann.id}/erasure", headers=headers), 403, "forbidden")
     assert (await ann.http.get("/api/v1/me")).status_code == 200
+
+
+async def test_user_erases_itself_after_a_recent_login(world: World, ann: User) -> None:
+    for logged_in_at in (0, int(time.time()) - LOGIN_AGE_S - 1):
+        earlier = await world.log_in(ann.person, logged_in_at)
+        problem(await earlier.http.delete("/api/v1/me"), 403, "login_required")
+    problem(await ann.http.delete("/api/v1/me?messages=all"), 422, "invalid_field")
+    problem(await world.http.delete("/api/v1/me", headers=BANK), 401, "unauthorized")
+    assert (await ann.http.get("/api/v1/me")).status_code == 200
+    recent = await world.log_in(ann.person, int(time.time()) - LOGIN_AGE_S + 60)
+    answer = await recent.http.delete("/api/v1/me?messages=erase")
+    assert (answer.status_code, answer.json()["messages"]) == (202, "erase")
+    problem(await ann.http.get("/api/v1/me"), 401, "unauthorized")
+    assert (await world.http.get(f"/api/v1/users/{ann.id}/erasure", headers=BANK)).json() == answer.json()
