@@ -44,10 +44,18 @@ async def open_audit(
         await recorder.close()
 
 
-async def record_command(settings: Settings, database: Database, event: Event, **facts: str) -> None:
+async def record_command(
+    settings: Settings,
+    database: Database,
+    event: Event,
+    *,
+    user_id: int | None = None,
+    chat_id: int | None = None,
+    **facts: str | int,
+) -> None:
     """Record what a command has done. If the database does not take the record, the log still has its line."""
     recorder = Recorder(
         audit_records(settings, database), socket.gethostname(), stores_rows=settings.audit_retention_days > 0
     )
-    recorder.record(event, Result.OK, OPERATOR, facts=facts)
+    recorder.record(event, Result.OK, OPERATOR, user_id=user_id, chat_id=chat_id, facts=facts)
     await recorder.close()

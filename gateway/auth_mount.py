@@ -9,7 +9,9 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from secrets import token_hex
 from typing import Final
 
+from auth.accounts.passwords import Passwords
 from auth.accounts.redis_counters import TIMEOUT_S, RedisCounters
+from auth.accounts.rules import broken_rules
 from auth.app import AuthService
 from auth.credentials.password_reset import WORKERS
 from auth.credentials.reset_hook import open_reset_hook
@@ -21,7 +23,7 @@ from auth.encryption.signing_keys import EncryptedKeys, are_encrypted
 from auth.errors import CannotDecrypt, WrongKeysSecret
 from auth.events import AuthEvents
 from auth.settings import AuthSettings
-from auth.tokens.access_tokens import PublicKeys
+from auth.tokens.access_tokens import Issuer, PublicKeys, TokenNames
 from auth.tokens.external_issuer import ExternalIssuerVerifier
 from auth.tokens.key_ring import KeyRing
 from auth.tokens.published_keys import PublishedKeys
@@ -37,12 +39,15 @@ from gateway.redis.namespace import Namespace
 from gateway.redis.peers import ASK_S, KEY, Peers, Standing
 from gateway.server.health import AuthHealth
 from gateway.tasks import Tasks
+from httpapi.errors import BrokenRule
 from httpapi.site import AllowedOrigins, Site
 from storage.database.database import Database
 from storage.database.store_identity import store_id
+from storage.records import Person
 from storage.repositories.auth.accounts import Accounts
 from storage.repositories.auth.data_keys import DataKeys
 from storage.repositories.auth.keys import PublicSigningKeys, SigningKeys
+from storage.repositories.revocations import Revocations
 
 _WRONG_KEY: Final = (
     "KEYS_SECRET (or KEYS_SECRET_FILE, or keys.secret in DATA_DIR) is not the secret with which the private keys in"
@@ -140,6 +145,35 @@ async def rotate_key(settings: Settings, database: Database) -> str:
     ring = KeyRing(keys, _auth_settings(settings).longest_token_s)
     await _check_keys(ring)
     return await ring.rotate()
+
+
+async def create_account(
+    database: Database, login: str, password: str, first_name: str, last_name: str
+) -> Person | list[BrokenRule]:
+    """Create an account whatever REGISTRATION is; returns the user, or every rule that was broken.
+
+    Raises: LoginTaken, StorageUnavailable.
+    """
+    if broken := broken_rules(login, password, first_name, last_name):
+        return broken
+    passwords = Passwords(threads=1)
+    try:
+        return await Accounts(database).create(login, await passwords.hash(password), first_name, last_name)
+    finally:
+        passwords.close()
+
+
+async def mint_token(settings: Settings, database: Database, person: Person, lifetime_s: int) -> str:
+    """Sign an access token for this user, which no login renews.
+
+    Raises: SettingsError if KEYS_SECRET is missing or wrong, StorageUnavailable.
+    """
+    keys = EncryptedKeys(SigningKeys(database), await _open_box(settings, database))
+    ring = KeyRing(keys, _auth_settings(settings).longest_token_s)
+    await _check_keys(ring)
+    earliest = await Revocations(database).issued_before(person.id)
+    issuer = Issuer(TokenNames(), lifetime_s)
+    return issuer.issue(await ring.signing_key(), person.id, person.username, earliest_iat=earliest)
 
 
 async def _open_box(settings: Settings, database: Database) -> SecretBox:

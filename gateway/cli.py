@@ -8,16 +8,32 @@ from collections.abc import Sequence
 from typing import Final
 
 from gateway.command_line import CommandLine
-from gateway.commands import auth, config, gateway, healthcheck, migrate, rotate_key, up, webhooks
+from gateway.commands import auth, completion, config, gateway, healthcheck, migrate, rotate_key, token, up, webhooks
 from gateway.commands.chat import chat
 from gateway.commands.command import HelpWithExamples, Subcommand
 from gateway.commands.doctor import doctor
+from gateway.commands.operator import audit, chats, users
 from gateway.commands.process import misspelt
 from gateway.errors import CommandError, SettingsError
 from httpapi.docs_pages import NAME, program_version
 from storage.errors import StorageUnavailable
 
-COMMANDS: Final = (up, gateway, auth, migrate, rotate_key, webhooks, healthcheck, doctor, config, chat)
+COMMANDS: Final = (
+    up,
+    gateway,
+    auth,
+    migrate,
+    rotate_key,
+    webhooks,
+    healthcheck,
+    doctor,
+    config,
+    chat,
+    token,
+    users,
+    chats,
+    audit,
+)
 """In the order of the help."""
 
 
@@ -51,6 +67,7 @@ def command_line() -> CommandLine:
     commands = parser.add_subparsers(metavar="COMMAND")
     for one in COMMANDS:
         one.add(commands)
+    completion.add(commands, parser)
     names = ", ".join(commands.choices)
     parser.set_defaults(command=lambda _: parser.error(f"a COMMAND is needed: {names}"))
     return parser

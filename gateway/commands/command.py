@@ -1,9 +1,11 @@
 """How a command adds itself to the command line."""
 
 import argparse
+import asyncio
 import os
 import shutil
-from collections.abc import Callable, Sequence
+import sys
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from gateway.command_line import CommandLine
@@ -28,12 +30,19 @@ def add_command(
     examples: Sequence[str] = (),
     details: str = "",
     prog: str | None = None,
+    aliases: Sequence[str] = (),
 ) -> CommandLine:
     """Add a command. `summary` is its line in the list of commands, `examples` are shown by its `--help`."""
     text = "\n".join(["examples:", *(f"  {line}" for line in examples)]) if examples else None
     description = f"{summary[0].upper()}{summary[1:]}.{details and ' ' + details}"
     parser = commands.add_parser(
-        name, prog=prog, help=summary, description=description, epilog=text, formatter_class=HelpWithExamples
+        name,
+        prog=prog,
+        aliases=aliases,
+        help=summary,
+        description=description,
+        epilog=text,
+        formatter_class=HelpWithExamples,
     )
     parser.set_defaults(command=run)
     return parser
@@ -42,6 +51,20 @@ def add_command(
 def add_group(parser: CommandLine, name: str = "ACTION") -> Commands:
     """The commands below a command, one of which must be given."""
     return parser.add_subparsers(metavar=name, dest=name.lower(), required=True)
+
+
+def prints(work: Callable[[argparse.Namespace], AsyncIterator[str]]) -> Subcommand:
+    """A command that prints each line that the work yields."""
+
+    async def run(options: argparse.Namespace) -> None:
+        async for line in work(options):
+            sys.stdout.write(f"{line}\n")
+
+    def command(options: argparse.Namespace) -> int:
+        asyncio.run(run(options))
+        return 0
+
+    return command
 
 
 class HelpWithExamples(argparse.HelpFormatter):

@@ -111,7 +111,7 @@ class AuditRoutes:
         following = page.following
         return answer(
             AuditRecordList(
-                records=[_object(entry) for entry in page.entries],
+                records=[audit_object(entry) for entry in page.entries],
                 next_cursor=None if following is None else f"{following.created_at}-{following.entry_id}",
             )
         )
@@ -179,7 +179,8 @@ def _text(request: Request, name: str) -> str | None:
     return texts[0] if texts else None
 
 
-def _object(entry: AuditEntry) -> AuditObject:
+def audit_object(entry: AuditEntry) -> AuditObject:
+    """The record as JSON objects show it."""
     return {
         "id": entry.uid,
         "time": (_EPOCH + entry.created_at * _MS).isoformat(timespec="milliseconds").replace("+00:00", "Z"),

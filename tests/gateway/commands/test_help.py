@@ -20,6 +20,11 @@ def _commands(parser: argparse.ArgumentParser) -> Iterator[CommandLine]:
                 yield from _commands(command)
 
 
+def _words(part: str) -> list[str]:
+    """The words of a part of a shell's line, without assignments before a command."""
+    return [word for word in shlex.split(part) if not re.fullmatch(r"[A-Z_]+=\S*", word)]
+
+
 def test_every_command_has_examples_that_can_be_typed() -> None:
     parsers = list(_commands(command_line()))
     assert len(parsers) >= 8
@@ -28,10 +33,11 @@ def test_every_command_has_examples_that_can_be_typed() -> None:
         examples = parser.epilog.splitlines()[1:]
         assert examples, parser.prog
         for example in examples:
-            typed = example.partition("   #")[0].partition(" | ")[0]
-            words = [word for word in shlex.split(typed) if not re.fullmatch(r"[A-Z_]+=\S*", word)]
-            assert words[0] == "chat-gateway", example
-            assert callable(command_line().parse_args(words[1:]).command), example
+            parts = [_words(part) for part in re.split(r" [|<>] ", example.partition("   #")[0])]
+            typed = [words[1:] for words in parts if words[0] == "chat-gateway"]
+            assert typed, example
+            for words in typed:
+                assert callable(command_line().parse_args(words).command), example
             assert parser.prog.split()[-1] in example, example
 
 
