@@ -3,25 +3,20 @@
 `WRITE_SCREENSHOTS=1 .venv-tests/bin/pytest tests/e2e/test_screenshot.py` takes it anew.
 """
 
-import base64
-import os
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-from playwright.async_api import Browser, Page, expect
+from playwright.async_api import Browser, expect
 
 from tests.e2e.system import System
 from tests.e2e.windows import PASSWORD, Window, log_in
+from tests.support.pictures import keep, side_by_side
 
 PICTURE = Path(__file__).parents[2] / "docs/images/page.png"
-MAX_BYTES = 200_000  # it is loaded with the README
 NAMES = {"ann": "Ann", "bob": "Bob", "carol": "Carol"}
 DESKTOP, PHONE = {"width": 960, "height": 620}, {"width": 340, "height": 620}
-FRAME = """<body style="margin: 0; display: inline-flex; gap: 20px; padding: 20px; background: #d9d7cf">
-%s</body>"""
-IMAGE = '<img style="border-radius: 12px; box-shadow: 0 2px 12px #0004" src="data:image/png;base64,%s">'
 
 
 @pytest.fixture
@@ -69,13 +64,6 @@ async def _talk(ann: Window, bob: Window) -> None:
     await expect(ann.page.locator("#typing")).to_have_text("Bob is typing")
 
 
-async def _side_by_side(chromium: Browser, *pages: Page) -> bytes:
-    images = [base64.b64encode(await page.screenshot()).decode() for page in pages]
-    frame = await (await chromium.new_context(viewport={"width": 1400, "height": 680})).new_page()
-    await frame.set_content(FRAME % "".join(IMAGE % image for image in images))
-    return await frame.locator("body").screenshot()
-
-
 async def test_readme_picture_can_be_taken_and_is_small(chromium: Browser, system_with_chats: System) -> None:
     anns_replica, bobs_replica = system_with_chats.replica_urls
     ann = await _window(chromium, anns_replica, "ann", DESKTOP)
@@ -83,10 +71,4 @@ async def test_readme_picture_can_be_taken_and_is_small(chromium: Browser, syste
     await ann.open_chat_with("Bob")
     await bob.open_chat_with("Ann")
     await _talk(ann, bob)
-    picture = await _side_by_side(chromium, ann.page, bob.page)
-    if os.environ.get("WRITE_SCREENSHOTS") == "1":
-        PICTURE.parent.mkdir(exist_ok=True)
-        PICTURE.write_bytes(picture)
-    for image in (picture, PICTURE.read_bytes()):
-        assert image.startswith(b"\x89PNG")
-        assert len(image) < MAX_BYTES
+    keep(PICTURE, await side_by_side(chromium, ann.page, bob.page))

@@ -61,10 +61,11 @@ class ClaimedProfiles:
     async def _write(self, person: Person, claimed: ClaimedProfile, now: int) -> Person:
         async with self._database.transaction() as client:
             turn = [person.id, claimed.issued_at, now, now - WRITE_INTERVAL_S]
-            if not await client.execute_query_dict(self._database.dialect(_TAKE_TURN), turn):
-                return person
+            has_turn = await client.execute_query_dict(self._database.dialect(_TAKE_TURN), turn)
+            # Without the turn another token has just written the names, which were not there when `person` was read.
             (row,) = await client.execute_query_dict(self._database.dialect(_READ_AGAIN), [person.id])
-            if news := _news(row, claimed):
+            news = _news(row, claimed) if has_turn else {}
+            if news:
                 await User.filter(id=person.id).update(**news, changed_at=int(self._now() * 1000))
             return person_of(row | news, "id")
 

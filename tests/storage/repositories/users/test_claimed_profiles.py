@@ -85,6 +85,14 @@ async def test_racing_nodes_write_names_once(world: World, node: Node, other_nod
     assert [row["changed_at"] for row in rows] == [int(world.now) * 1000]
 
 
+async def test_racing_first_tokens_both_know_the_names(world: World, node: Node, other_node: Node) -> None:
+    await world.identities.person(MAIN, "u-1", "ann")  # a service has made the user a member of a chat
+    claimed = ClaimedProfile(issued_at=NOW, display_name="Ann Lee")
+    both = [Identities(database, lambda: float(NOW)) for database in (node.database, other_node.database)]
+    people = await asyncio.gather(*(each.person(MAIN, "u-1", "ann", claimed) for each in both for _ in range(3)))
+    assert {person.display_name for person in people} == {"Ann Lee"}
+
+
 async def test_older_token_does_not_turn_names_back(world: World) -> None:
     await world.token(display_name="new")
     assert names(await world.token(display_name="old", issued_at=NOW))[0] == "new"
