@@ -14,6 +14,7 @@ COPY auth auth
 COPY httpapi httpapi
 COPY storage storage
 COPY web web
+COPY clients/js clients/js
 # `chat-gateway --version` reads the version from it.
 COPY pyproject.toml ./
 # The software bill of materials: what is installed, with the hashes of the lock file; fails if anything else is.

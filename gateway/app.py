@@ -71,7 +71,7 @@ from gateway.middleware import ABOUT, REFUSALS, Edge
 from gateway.node.direct_push import DirectPusher
 from gateway.node.leave_queue import LINGER_S
 from gateway.outlet import wanted_of
-from gateway.routes import page_routes, web_socket_routes
+from gateway.routes import client_routes, page_routes, web_socket_routes
 from gateway.server.drain import Drain
 from gateway.server.startup import StartupBarrier
 from gateway.sessions.echo import EchoService
@@ -320,6 +320,7 @@ def build(
                     max_text_length=settings.max_text_length,
                 )
             ),
+            *client_routes(program_version()),
             *page_routes(settings.static_path),
         ],
         exception_handlers=HANDLERS,

@@ -10,6 +10,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Scope
 from starlette.websockets import WebSocket
 
+from gateway.config.settings import CLIENT_FOLDER
 from gateway.endpoints.acceptor import Acceptor
 from gateway.endpoints.base import Endpoint
 from gateway.http.parameters import ANY_TEXT
@@ -82,6 +83,28 @@ def _is_one_segment(scope: Scope) -> bool:
 
 async def _upgrade_needed(_: Request) -> Response:
     raise upgrade_required()
+
+
+class _ClientFiles(StaticFiles):
+    """The files of the JavaScript client, with the time for which caches keep them."""
+
+    def __init__(self, cache_control: str) -> None:
+        super().__init__(directory=CLIENT_FOLDER)
+        self._cache_control = cache_control
+
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        """A file, or 404."""
+        response = await super().get_response(path, scope)
+        response.headers["Cache-Control"] = self._cache_control
+        return response
+
+
+def client_routes(version: str) -> Sequence[BaseRoute]:
+    """The JavaScript client: under its version for ever, and under `current` whatever this node has."""
+    return [
+        Mount(f"/static/client/{version}", _ClientFiles("public, max-age=31536000, immutable")),
+        Mount("/static/client/current", _ClientFiles("no-cache")),
+    ]
 
 
 def page_routes(folder: Path) -> Sequence[BaseRoute]:

@@ -18,9 +18,13 @@ from gateway.config.choices import Adding, LogFormat, RegistrationPolicy, Second
 
 _T = TypeVar("_T")
 
-_CHECKOUT: Final = Path(__file__).parents[2] / "web"
-PAGE_FOLDER: Final = _CHECKOUT if _CHECKOUT.is_dir() else Path(sys.prefix) / "share/chat-gateway/web"
+_CHECKOUT: Final = Path(__file__).parents[2]
+_INSTALLED: Final = Path(sys.prefix) / "share/chat-gateway"
+_IS_CHECKOUT: Final = (_CHECKOUT / "web").is_dir()
+PAGE_FOLDER: Final = (_CHECKOUT if _IS_CHECKOUT else _INSTALLED) / "web"
 """Beside the packages in a checkout or the image; in a wheel's installation, where `pyproject.toml` puts it."""
+CLIENT_FOLDER: Final = _CHECKOUT / "clients/js" if _IS_CHECKOUT else _INSTALLED / "client"
+"""The JavaScript client."""
 
 
 class Environment(StrEnum):

@@ -104,7 +104,8 @@ def test_every_file_has_the_version_and_its_checksum(dist: Path) -> None:
 def test_installed_wheel_serves_the_page(environment: Path, url: str) -> None:
     page = httpx.get(f"{url}/", headers={"Accept": "text/html"})
     assert (page.status_code, page.headers["Content-Type"].partition(";")[0]) == (200, "text/html")
-    assert httpx.get(f"{url}/static/page.js").status_code == 200
+    for path in ("page.js", "client/current/index.js", f"client/{VERSION}/src/client.js"):
+        assert httpx.get(f"{url}/static/{path}").status_code == 200, path
     assert f"chat-gateway {VERSION}" in run(environment / "bin/chat-gateway", "--version")
 
 

@@ -5,13 +5,16 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from auth.tokens.access_tokens import Issuer, TokenNames
+from httpapi.docs_pages import program_version
 from tests.node.js_client import JsClient, JsError, NodeProcess, node_process
 from tests.support.cluster import Cluster, run_cluster
 from tests.support.servers import NginxServer
 
+VERSION = program_version()
 KEY = "key-of-the-backend"
 
 
@@ -44,10 +47,21 @@ async def events(client: JsClient) -> list[tuple[int, int]]:
 
 async def test_chats_lists_and_tokens(cluster: Cluster, url: str, node: NodeProcess) -> None:
     """One start of the servers for all that leaves them alone."""
+    await gateway_serves_the_client(cluster)
     await chat_shows_what_is_sent_edited_and_read(cluster, url, node)
     await other_history_is_loaded_again(cluster, url, node)
     await list_follows_the_feed_without_subscriptions(cluster, url, node)
     await tokens_are_renewed_and_rejected(cluster, url, node)
+
+
+async def gateway_serves_the_client(cluster: Cluster) -> None:
+    kept = {VERSION: "public, max-age=31536000, immutable", "current": "no-cache"}
+    async with httpx.AsyncClient(base_url=cluster.nodes[0].url) as http:
+        for version, cache_control in kept.items():
+            response = await http.get(f"/static/client/{version}/src/client.js")
+            assert (response.status_code, response.headers["Cache-Control"]) == (200, cache_control)
+            assert response.headers["Content-Type"].startswith("text/javascript")
+        assert (await http.get("/static/client/0.0.0/index.js")).status_code == 404
 
 
 async def chat_shows_what_is_sent_edited_and_read(cluster: Cluster, url: str, node: NodeProcess) -> None:
