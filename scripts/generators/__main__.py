@@ -4,14 +4,14 @@ import argparse
 import sys
 from pathlib import Path
 
-from scripts.generators import chart, metrics_table, monitoring, roles_table, settings_table, version
+from scripts.generators import chart, client_types, metrics_table, monitoring, roles_table, settings_table, version
 from scripts.generators.marked import ROOT
 
 
 def made() -> dict[Path, str]:
     """Every generated file with its expected content."""
     files: dict[Path, str] = {}
-    for generator in (settings_table, metrics_table, roles_table, chart, monitoring, version):
+    for generator in (settings_table, metrics_table, roles_table, chart, monitoring, client_types, version):
         files |= generator.made()
     return files
 

@@ -1,7 +1,7 @@
 import { Emitter } from "./emitter.js";
 import { Outbox, RETRY_S, TEMPORARY } from "./outbox.js";
 import { Timeline } from "./timeline.js";
-import { Typing } from "./typing.js";
+import { Typing, nameOf } from "./typing.js";
 
 const PAGE = 50;
 const STALE = { code: "reset", message: "The chat was restored to an earlier state before this change was saved." };
@@ -17,7 +17,7 @@ export class Chat extends Emitter {
   error = null;
   /** The chat as the HTTP API shows it, with its members; null until it is loaded. */
   info = null;
-  /** Who is connected to the chat: `{count, users: Map(user id → username)}`; of more than 50 only their number. */
+  /** Who is connected to the chat: `{count, users: Map(user id → name)}`; of more than 50 only their number. */
   presence = { count: 0, users: new Map() };
   /** user id → the seq up to which the user has read */
   readSeqs = new Map();
@@ -56,7 +56,7 @@ export class Chat extends Emitter {
     return this.#timeline.lastSeq;
   }
 
-  /** user id → username of the others who are typing */
+  /** user id → name of the others who are typing */
   get typing() {
     return this.#typing.users;
   }
@@ -309,8 +309,8 @@ export class Chat extends Emitter {
   _receive(frame) {
     switch (frame.type) {
       case "message":
-        this.#typing.forget(frame.data.sender.id);
-        if (this.#timeline.apply(frame.data, this.#isMine(frame.data.sender.id))) this._emit("event", frame);
+        this.#typing.forget(frame.data.sender?.id);
+        if (this.#timeline.apply(frame.data, this.#isMine(frame.data.sender?.id))) this._emit("event", frame);
         break;
       case "reaction":
         if (this.#timeline.react(frame, this.#isMine(frame.user_id))) this._emit("event", frame);
@@ -370,8 +370,8 @@ export class Chat extends Emitter {
 
   #takePresence(frame) {
     let users = new Map(this.presence.users);
-    if (Array.isArray(frame)) users = new Map(frame.map(({ user_id: id, username }) => [id, username]));
-    else if (frame.status === "join") users.set(frame.user_id, frame.username);
+    if (Array.isArray(frame)) users = new Map(frame.map((member) => [member.user_id, nameOf(member)]));
+    else if (frame.status === "join") users.set(frame.user_id, nameOf(frame));
     else users.delete(frame.user_id);
     this.presence = { count: frame.count ?? users.size, users };
     this._changed();
@@ -388,7 +388,7 @@ export class Chat extends Emitter {
   }
 
   #isMine(userId) {
-    return userId === this.#client.me?.id;
+    return userId !== undefined && userId === this.#client.me?.id;
   }
 
   #moveRead(userId, seq) {

@@ -99,7 +99,7 @@ export class ChatList extends Emitter {
       changes.last_activity_at = data.timestamp;
       this.#rank([chat]);
     }
-    if (isNew && data.sender.id !== this.#client.me?.id) {
+    if (isNew && data.sender?.id !== this.#client.me?.id) {
       changes.unread = Math.min(chat.unread + 1, 100);
       if (data.mentions?.includes(this.#client.me?.id)) changes.mentions = Math.min((chat.mentions ?? 0) + 1, 100);
     }

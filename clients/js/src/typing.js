@@ -5,7 +5,7 @@ const IDLE_MS = 3_000;
 const SHOWN_MS = 6_000; // others are removed after this time without a notification
 
 export class Typing {
-  /** user id → username; a new one after every change */
+  /** user id → name; a new one after every change */
   users = new Map();
   #notify;
   #changed;
@@ -29,10 +29,11 @@ export class Typing {
     this.#notify(isTyping);
   }
 
-  take({ user_id: id, username, is_typing: isTyping }) {
+  take(frame) {
+    const id = frame.user_id;
     this.forget(id);
-    if (!isTyping) return;
-    this.users = new Map(this.users).set(id, username);
+    if (!frame.is_typing) return;
+    this.users = new Map(this.users).set(id, nameOf(frame));
     this.#timers.set(id, setTimeout(() => this.forget(id), SHOWN_MS));
     this.#changed();
   }
@@ -51,4 +52,9 @@ export class Typing {
     this.#sentAt = 0;
     for (const id of this.users.keys()) this.forget(id);
   }
+}
+
+/** The name of a user in a push, as people see it. */
+export function nameOf({ display_name: name, username }) {
+  return name ?? username;
 }

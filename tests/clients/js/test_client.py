@@ -92,11 +92,16 @@ async def chat_shows_what_is_sent_edited_and_read(cluster: Cluster, url: str, no
     await bobs.act(chat, "markRead")
     await bobs.act(chat, "setTyping", True)
     await anns.chat_when(chat, lambda chat: chat["readSeqs"].get(str(bob.id)) == 4)
-    await anns.chat_when(chat, lambda chat: chat["typing"] == {str(bob.id): bob.person.username})
+    await anns.chat_when(chat, lambda chat: chat["typing"] == {str(bob.id): "Bob Test"})
     await anns.act(chat, "delete", sent["message_id"])
     shown = await bobs.chat_when(chat, lambda chat: chat["messages"][0]["is_deleted"])
     assert (texts(shown), shown["messages"][1]["reply_to"]["text"]) == (["", "Yes?"], "")
     assert (await anns.do("client"))["me"]["id"] == ann.id
+
+    async with httpx.AsyncClient(base_url=url, headers={"X-Service-Key": KEY}) as service:
+        (await service.post(f"/api/v1/chats/{chat}/messages", json={"text": "Paid."})).raise_for_status()
+    shown = await anns.chat_when(chat, lambda chat: len(chat["messages"]) == 3)
+    assert (shown["messages"][2]["kind"], shown["messages"][2]["sender"]) == ("system", None)
 
     with pytest.raises(JsError) as rejected:
         await anns.act(chat, "send", " ")
@@ -104,7 +109,7 @@ async def chat_shows_what_is_sent_edited_and_read(cluster: Cluster, url: str, no
     failed = (await anns.chat_when(chat, lambda chat: chat["hasUnsent"]))["messages"][-1]
     assert (failed["status"], failed["error"]["code"]) == ("rejected", "empty_text")
     await anns.act(chat, "discard", failed)
-    await anns.chat_when(chat, lambda chat: not chat["hasUnsent"] and len(chat["messages"]) == 2)
+    await anns.chat_when(chat, lambda chat: not chat["hasUnsent"] and len(chat["messages"]) == 3)
 
 
 async def test_nothing_is_lost_when_nodes_and_pages_end(cluster: Cluster, url: str, node: NodeProcess) -> None:

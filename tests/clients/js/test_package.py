@@ -1,0 +1,29 @@
+"""What the JavaScript client is published as: its size and its types."""
+
+import asyncio
+import gzip
+from asyncio.subprocess import PIPE, STDOUT
+from pathlib import Path
+
+ROOT = Path(__file__).parents[3]
+TOOLS = ROOT / "tests/node/node_modules/.bin"
+CLIENT = ROOT / "clients/js"
+MAX_BYTES = 10 * 1024
+
+
+async def run(program: str, *arguments: object) -> bytes:
+    """What a program of the tests prints."""
+    process = await asyncio.create_subprocess_exec(TOOLS / program, *map(str, arguments), stdout=PIPE, stderr=STDOUT)
+    output, _ = await process.communicate()
+    assert process.returncode == 0, output.decode()
+    return output
+
+
+async def test_compressed_client_has_at_most_10_kb() -> None:
+    minified = await run("esbuild", "--bundle", "--minify", "--format=esm", "--charset=utf8", CLIENT / "index.js")
+    assert len(gzip.compress(minified, 9, mtime=0)) <= MAX_BYTES
+
+
+async def test_types_allow_what_the_client_has_and_nothing_else() -> None:
+    options = ["--noEmit", "--strict", "--module", "nodenext", "--target", "es2024", "--types", ""]
+    await run("tsc", *options, Path(__file__).parent / "uses.mts")
