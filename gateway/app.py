@@ -28,6 +28,9 @@ from gateway.api.messages import MessageRoutes
 from gateway.api.operator.audit import AuditLog, AuditRoutes
 from gateway.api.operator.metrics import MetricsRoutes
 from gateway.api.operator.probes import ProbeRoutes
+from gateway.api.operator.replicas import ReplicaRoutes
+from gateway.api.operator.settings import SettingRoutes
+from gateway.api.operator.up import Controls, UpRoutes
 from gateway.api.operator.webhooks import WebhookRoutes
 from gateway.api.reactions import ReactionRoutes
 from gateway.api.room_messages import RoomMessageRoutes
@@ -113,6 +116,7 @@ async def open_app(
     audit: Recorder,
     auth_routes: Sequence[BaseRoute] = (),
     outside: ExternalIssuerVerifier | None = None,
+    controls: Controls | None = None,
 ) -> AsyncIterator[Starlette]:
     """Open a node as an ASGI application; `state.drain()` closes its sessions, `state.hurry()` skips the drain's waits.
 
@@ -140,6 +144,7 @@ async def open_app(
             audit,
             audit_records(settings, database),
             auth_routes,
+            controls,
         )
 
 
@@ -156,6 +161,7 @@ def build(
     audit: Recorder,
     audit_log: AuditLog,
     auth_routes: Sequence[BaseRoute],
+    controls: Controls | None,
 ) -> Starlette:
     """Build the application with all routes of the node; `sessions` will contain the sessions of accepted sockets."""
     origins = Origins(
@@ -280,6 +286,9 @@ def build(
         *ProbeRoutes(opened.health, opened.node_id).routes(),
         *AuditRoutes(service_keys, audit_log).routes(),
         *WebhookRoutes(service_keys, opened.outbox, opened.outlet.types).routes(),
+        *ReplicaRoutes(service_keys, opened.replicas, has_controls=controls is not None).routes(),
+        *UpRoutes(service_keys, opened.replicas, controls).routes(),
+        *SettingRoutes(service_keys, settings, opened.node_id).routes(),
         *MetricsRoutes(metrics.registry, settings).routes(),
         *auth_routes,
     ]

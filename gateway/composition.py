@@ -31,6 +31,7 @@ from gateway.interfaces.transcripts import Transcripts
 from gateway.interfaces.users.senders import Senders
 from gateway.metrics import Metrics
 from gateway.metrics.process import measure_loop_lag
+from gateway.metrics.totals import read_totals
 from gateway.node.broker_listener import BrokerHandler
 from gateway.node.chat_changes import ChatChanges
 from gateway.node.chat_removals import ChatUpkeep, RemovedChats
@@ -48,6 +49,7 @@ from gateway.node.present_people import PresentPeople
 from gateway.node.read_positions import ReadPositions
 from gateway.node.room_inbox import StoreInbox
 from gateway.node.upkeep.people_names import PeopleNames
+from gateway.node.upkeep.replica_reporter import ReplicaReporter
 from gateway.node.user_feed import UserFeed
 from gateway.node.user_sessions import UserSessions
 from gateway.outlet import add_outlet, wanted_of
@@ -60,6 +62,7 @@ from gateway.sessions.context import SessionContext
 from gateway.tasks import Tasks
 from gateway.upkeep import start_upkeep
 from gateway.webhooks.outlet import Outlet
+from httpapi.docs_pages import program_version
 from storage.database.database import Database
 from storage.database.store_identity import store_id
 from storage.log.chat_log import open_chat_log
@@ -128,6 +131,7 @@ class OpenNode:
     caller_buckets: CallerBuckets
     outbox: OutboxQueue
     outlet: Outlet
+    replicas: ReplicaReporter
     finish_queue: Callable[[], Awaitable[None]]
     """Stops consuming from the durable queue; returns when all consumed messages are stored."""
     stop_presence: Callable[[float], Awaitable[None]]
@@ -325,6 +329,10 @@ async def open_node(
         metrics.redis.watch(lambda: redis.broker.unpublished, lambda: redis.differing)
         metrics.servers.watch(lambda: health.dependencies)
         metrics.process.watch(ready=lambda: health.is_ready, draining=lambda: health.is_draining)
+        replicas = ReplicaReporter(
+            node_id, program_version(), health, lambda: read_totals(metrics.registry), redis.replicas
+        )
+        vital.spawn(replicas.run(), "report of this replica")
         yield OpenNode(
             node_id=node_id,
             node=node,
@@ -357,6 +365,7 @@ async def open_node(
             caller_buckets=redis.caller_buckets,
             outbox=outbox,
             outlet=outlet,
+            replicas=replicas,
             finish_queue=no_queue if queue is None else queue.finish,
             stop_presence=redis.presence.stop,
         )

@@ -10,7 +10,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Scope
 from starlette.websockets import WebSocket
 
-from gateway.config.settings import CLIENT_FOLDER
+from gateway.config.settings import CLIENT_FOLDER, PAGE_FOLDER
 from gateway.endpoints.acceptor import Acceptor
 from gateway.endpoints.base import Endpoint
 from gateway.http.parameters import ANY_TEXT
@@ -108,9 +108,17 @@ def client_routes(version: str) -> Sequence[BaseRoute]:
 
 
 def page_routes(folder: Path) -> Sequence[BaseRoute]:
-    """The routes of the page at `/` and its static files."""
+    """The routes of the page at `/` and its static files, and of the operator's page, which is never replaced."""
 
     async def page(_: object) -> FileResponse:
         return FileResponse(folder / "index.html")
 
-    return [Route("/", page, include_in_schema=False), Mount("/static", StaticFiles(directory=folder))]
+    async def console(_: object) -> FileResponse:
+        return FileResponse(PAGE_FOLDER / "console" / "index.html")
+
+    return [
+        Route("/", page, include_in_schema=False),
+        Mount("/static", StaticFiles(directory=folder)),
+        Route("/console", console, include_in_schema=False),
+        Mount("/console", StaticFiles(directory=PAGE_FOLDER)),
+    ]

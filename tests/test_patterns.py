@@ -97,9 +97,9 @@ def _routes() -> Iterator[Found]:
 
 def _scripts() -> Iterator[Found]:
     """The literals of the page's scripts; their syntax is Python's too."""
-    for path in sorted((ROOT / "web").glob("*.js")):
+    for path in sorted((ROOT / "web").rglob("*.js")):
         for literal in re.finditer(r"[(= ]/((?:[^/\\\n* ]|\\.)+)/[a-z]*[.,)]", path.read_text(encoding="utf-8")):
-            yield Found(f"web/{path.name}", literal[1], 0)
+            yield Found(str(path.relative_to(ROOT)), literal[1], 0)
 
 
 importlib.import_module("gateway.http.parameters")  # registers `any_text`

@@ -9,6 +9,7 @@ from gateway.commands.command import Commands, add_command, port
 from gateway.commands.process import bound, flags, need_redis, set_up_logging, warn_of_misspellings
 
 if TYPE_CHECKING:
+    from gateway.api.operator.up import Controls
     from gateway.config.settings import Settings
     from gateway.server.log_sampling import Sampling
     from gateway.server.startup import StartupBarrier
@@ -58,18 +59,21 @@ def _run(options: argparse.Namespace) -> int:
             stack.enter_context(bound(settings.app_host, settings.app_port, shared=options.shared)),
             *(stack.enter_context(bound(settings.app_host, own)) for own in own_ports),
         ]
-        run(_serve(settings, sockets, _gate(options.gate), node_id, sampling, with_auth=options.with_auth))
+        gate, controls = _supervised(options.gate)
+        run(_serve(settings, sockets, gate, node_id, sampling, controls, with_auth=options.with_auth))
     return 0
 
 
-def _gate(fd: int | None) -> "StartupBarrier":
+def _supervised(fd: int | None) -> "tuple[StartupBarrier, Controls | None]":
+    """The startup barrier and, under `up`, what operators may ask of its supervisor."""
     if fd is None:
         from gateway.server.startup import NoBarrier
 
-        return NoBarrier()
+        return NoBarrier(), None
     from gateway.up.startup import SupervisedBarrier
 
-    return SupervisedBarrier(fd)
+    link = SupervisedBarrier(fd)
+    return link, link
 
 
 async def _serve(
@@ -78,6 +82,7 @@ async def _serve(
     gate: "StartupBarrier",
     node_id: str,
     sampling: "Sampling",
+    controls: "Controls | None",
     *,
     with_auth: bool,
 ) -> None:
@@ -111,6 +116,7 @@ async def _serve(
                 audit=audit,
                 auth_routes=[] if auth is None else auth.routes(),
                 outside=await stack.enter_async_context(open_outside(settings)),
+                controls=controls,
             )
         )
         served = MetricsPort(app, metrics.registry, settings)

@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import os
+import secrets
 import sys
 from contextlib import nullcontext
 from typing import Final
@@ -50,6 +51,8 @@ def _run(options: argparse.Namespace) -> int:
     from gateway.up.welcome import welcome
 
     raw = sources.read(flags(APP_HOST=options.host, APP_PORT=options.port), defaults=DEFAULTS)
+    console_key = secrets.token_urlsafe(24)
+    raw["SERVICE_KEYS"] = ",".join(filter(None, [raw.get("SERVICE_KEYS"), f"console:{console_key}"]))
     settings = validation.parse(raw)
     validation.require_own_url(settings)
     validation.require_keys_secret(settings)
@@ -58,7 +61,7 @@ def _run(options: argparse.Namespace) -> int:
     warn_of_misspellings()
 
     def greet(replica_ports: list[int]) -> None:
-        sys.stdout.write(welcome(settings, replica_ports, redis_trouble(settings, replica_ports[0])))
+        sys.stdout.write(welcome(settings, replica_ports, redis_trouble(settings, replica_ports[0]), console_key))
         sys.stdout.flush()
 
     def greet_soon(replica_ports: list[int]) -> None:

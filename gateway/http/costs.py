@@ -58,6 +58,8 @@ COSTS: Final[Mapping[str, Cost]] = {
     "GET /api/v1/users/{user_id}/export": Cost.LIST,
     "GET /api/v1/users/{user_id}/erasure": Cost.REQUEST,
     "GET /api/v1/audit": Cost.LIST,
+    "GET /api/v1/replicas": Cost.REQUEST,
+    "GET /api/v1/settings": Cost.REQUEST,
     "GET /api/v1/webhooks": Cost.LIST,
     "GET /api/v1/webhooks/dead-letters": Cost.LIST,
     "POST /api/v1/webhooks/dead-letters/replay": Cost.LIST,

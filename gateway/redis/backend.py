@@ -22,6 +22,7 @@ from gateway.redis.presence.presence import RedisPresence
 from gateway.redis.pubsub.broker import RedisBroker, ServerBroker
 from gateway.redis.pubsub.subscriber import PLAIN
 from gateway.redis.rate_limits import RedisRateLimits
+from gateway.redis.replicas import RedisReplicas
 from gateway.redis.rights import check, needed
 from gateway.redis.sharded import ShardedBackend
 from gateway.redis.tickets import RedisTickets
@@ -98,6 +99,7 @@ class RedisBackend:
         self.reaction_limits = RedisRateLimits(link, reactions_per_minute, "reactions")
         self.byte_quotas = RedisByteQuotas(link)
         self.tickets = RedisTickets(link)
+        self.replicas = RedisReplicas(link)
         self.peers = Peers(node_id, standing, lambda *words: link.run_script(SCRIPT, KEY, *words))
         self._tasks = Tasks(events.task_failed)
 

@@ -9,6 +9,7 @@ import asyncio
 import hashlib
 import random
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from typing import Generic, Protocol, TypeVar
 
 from gateway.errors import RedisUnavailable
@@ -16,6 +17,7 @@ from gateway.interfaces.broker import BrokerListener
 from gateway.interfaces.client_registry import ClientConnection, ConnectedClient
 from gateway.interfaces.presence import Entered, Left, PresenceListener, Seat
 from gateway.interfaces.rate_limits import Admitted, Exhausted, RateLimited, Take
+from gateway.protocol.replica_report import Report, Seen
 from gateway.protocol.replies import Present
 from gateway.redis.byte_quotas import RedisByteQuotas
 from gateway.redis.caller_buckets import RedisBuckets
@@ -24,6 +26,7 @@ from gateway.redis.peers import Peers
 from gateway.redis.presence.presence import RedisPresence
 from gateway.redis.pubsub.broker import ServerBroker
 from gateway.redis.rate_limits import RedisRateLimits
+from gateway.redis.replicas import RedisReplicas
 from gateway.redis.tickets import RedisTickets
 from storage.auth_records import Credential
 
@@ -59,6 +62,7 @@ class Shard(Protocol):
     reaction_limits: RedisRateLimits
     byte_quotas: RedisByteQuotas
     tickets: RedisTickets
+    replicas: RedisReplicas
     peers: Peers
 
     def start(self, broker_listener: BrokerListener, presence_listener: PresenceListener) -> None:
@@ -85,6 +89,7 @@ class ShardedBackend:
         self.reaction_limits = ShardedLimits([shard.reaction_limits for shard in shards])
         self.byte_quotas = ShardedByteQuotas([shard.byte_quotas for shard in shards])
         self.tickets = ShardedTickets([shard.tickets for shard in shards])
+        self.replicas = ShardedReplicas([shard.replicas for shard in shards])
 
     def start(self, broker_listener: BrokerListener, presence_listener: PresenceListener) -> None:
         """Tell the listeners what happens from now on."""
@@ -316,3 +321,18 @@ class ShardedTickets(_Sharded[RedisTickets]):
             if isinstance(answer, BaseException):
                 raise answer
         return None
+
+
+class ShardedReplicas(_Sharded[RedisReplicas]):
+    """Implements `ReplicaReports`: a report is on every shard that answers, and read from the first one that does."""
+
+    async def put(self, report: Report) -> None:
+        """Implement `ReplicaReports.put`."""
+        await asyncio.gather(*(replicas.put(report) for replicas in self._rooms), return_exceptions=True)
+
+    async def all(self) -> list[Seen]:
+        """Implement `ReplicaReports.all`."""
+        for replicas in self._rooms:
+            with suppress(RedisUnavailable):
+                return await replicas.all()
+        raise RedisUnavailable

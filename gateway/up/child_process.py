@@ -30,6 +30,7 @@ class Child:
         self.has_worked = False
         self._launch = launch
         self._process: Process | None = None
+        self._pause_s = 0.0
 
     async def keep(self) -> None:
         """Keep the process running until cancelled; the process itself then still runs, for `signal` and `gone`.
@@ -45,7 +46,10 @@ class Child:
                 raise StartFailed(f"{self.name} gave up with exit code {status}")
             why = signal.Signals(-status).name if status < 0 else f"exit code {status}"
             logger.warning("restarting", extra={"fields": {"process": self.name, "ended_by": why}})
-            if status >= 0 and loop.time() - started_at < SHORT_LIFE_S:
+            if self._pause_s:
+                pause_s, self._pause_s = self._pause_s, 0.0
+                await asyncio.sleep(pause_s)
+            elif status >= 0 and loop.time() - started_at < SHORT_LIFE_S:
                 await asyncio.sleep(RESTART_PAUSE_S)
 
     async def run_once(self) -> None:
@@ -67,6 +71,12 @@ class Child:
         """Send a signal to the process, if it is running."""
         if self._process is not None and self._process.returncode is None:
             self._process.send_signal(number)
+
+    def end_for(self, seconds: float) -> None:
+        """Kill the process, if it is running; `keep` starts it again after that time."""
+        if self.pid is not None:
+            self._pause_s = seconds
+            self.signal(signal.SIGKILL)
 
     async def gone(self) -> None:
         """Wait for the end of the process."""

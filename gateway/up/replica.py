@@ -10,12 +10,14 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from gateway.up.child_process import Child
-from gateway.up.startup import GO, LISTENING
+from gateway.up.startup import GO, LISTENING, OWN_REDIS
 
 logger = logging.getLogger("gateway.up")
 
 START_S: Final = 30.0
 """A replica that does not listen within this time is killed, and thereby restarted."""
+
+MAX_READ: Final = 4096
 
 ReplicaCommand = Callable[[int, int], Sequence[str]]
 """(own port, file descriptor of the startup barrier) → the replica's command line."""
@@ -28,7 +30,10 @@ def gateway_command(own_port: int, gate_fd: int) -> list[str]:
 
 
 class Replica:
-    """One supervised replica with its own port. `on_listening` is called each time it starts to listen."""
+    """One supervised replica with its own port. `on_listening` is called each time it starts to listen.
+
+    `on_request(line)` is called with every other line that it sends (`gateway.up.startup`).
+    """
 
     def __init__(
         self,
@@ -37,6 +42,9 @@ class Replica:
         environ: Mapping[str, str],
         command: ReplicaCommand,
         on_listening: Callable[[], None],
+        on_request: Callable[[bytes], None] = lambda _: None,
+        *,
+        has_own_redis: bool = False,
     ) -> None:
         self.own_port = own_port
         self.is_listening = False
@@ -44,6 +52,9 @@ class Replica:
         self._environ = environ
         self._command = command
         self._on_listening = on_listening
+        self._on_request = on_request
+        self._has_own_redis = has_own_redis
+        self._unread = b""
         self._link: socket.socket | None = None
         self._overdue: asyncio.TimerHandle | None = None
 
@@ -52,6 +63,9 @@ class Replica:
         self.close()
         self._link, theirs = socket.socketpair()
         self._link.setblocking(False)
+        self._unread = b""
+        if self._has_own_redis:
+            self._link.send(OWN_REDIS)
         with theirs:
             process = await asyncio.create_subprocess_exec(
                 *self._command(self.own_port, theirs.fileno()),
@@ -70,17 +84,25 @@ class Replica:
 
     def _on_readable(self, link: socket.socket) -> None:
         try:
-            message = link.recv(1)
+            received = link.recv(MAX_READ)
         except OSError:
-            message = b""
-        if message == LISTENING:
-            self.is_listening = self.child.has_worked = True
-            if self._overdue is not None:
-                self._overdue.cancel()
-            self._on_listening()
-        else:  # the replica has ended; `Child.keep` restarts it
+            received = b""
+        if not received:  # the replica has ended; `Child.keep` restarts it
             self.is_listening = False
             asyncio.get_running_loop().remove_reader(link)
+            return
+        *lines, self._unread = (self._unread + received).split(b"\n")
+        for line in lines:
+            if line == LISTENING:
+                self._is_up()
+            else:
+                self._on_request(line)
+
+    def _is_up(self) -> None:
+        self.is_listening = self.child.has_worked = True
+        if self._overdue is not None:
+            self._overdue.cancel()
+        self._on_listening()
 
     def go(self) -> None:
         """Open the replica's startup barrier; has no effect if it is open."""

@@ -20,12 +20,15 @@ from gateway.up.child_process import Child, stop
 from gateway.up.embedded_redis import EmbeddedRedis
 from gateway.up.ports import free_port, why_not
 from gateway.up.replica import Replica, ReplicaCommand, gateway_command
+from gateway.up.startup import CUT_REDIS, STOP
 
 logger = logging.getLogger("gateway.up")
 
 REPLICAS_STOP_S: Final = 7.0
 """Together with REDIS_STOP_S less than ten seconds, regardless of DRAIN_S: the user waits after Ctrl+C."""
 REDIS_STOP_S: Final = 1.5
+CUT_S: Final = 5.0
+"""How long Redis stays away when an operator cuts it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +95,13 @@ class Supervisor:
             await self._migrate(environ)
             for number, port in enumerate(ports, start=1):
                 replica = Replica(
-                    number, port, self._environ_of(number, environ), self._plan.command, self._on_listening
+                    number,
+                    port,
+                    self._environ_of(number, environ),
+                    self._plan.command,
+                    self._on_listening,
+                    self._on_request,
+                    has_own_redis=self._redis is not None,
                 )
                 self._replicas.append(replica)
                 keepers.create_task(replica.child.keep())
@@ -138,6 +147,15 @@ class Supervisor:
         if not self._has_started:
             self._has_started = True
             self._on_ready([replica.own_port for replica in self._replicas])
+
+    def _on_request(self, line: bytes) -> None:
+        """Do what the operator asks on the page. A replica that starts, or a Redis that is away, stays as it is."""
+        logger.warning("requested", extra={"fields": {"request": line.decode()}})
+        if line == CUT_REDIS and self._redis is not None:
+            self._redis.child.end_for(CUT_S)
+        for replica in self._replicas:
+            if line == STOP + str(replica.child.pid).encode() and replica.is_listening:
+                replica.child.signal(signal.SIGKILL)
 
     async def _end(self) -> None:
         """Stop every child; the replicas first, because they still need Redis."""

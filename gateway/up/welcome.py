@@ -8,8 +8,11 @@ from gateway.config.settings import Settings
 from storage.database.database_url import parse
 
 
-def welcome(settings: Settings, replica_ports: Sequence[int], redis_trouble: str = "") -> str:
-    """The URL, the replicas, the servers and the next steps. `redis_trouble` is the reason why Redis is not usable."""
+def welcome(settings: Settings, replica_ports: Sequence[int], redis_trouble: str = "", console_key: str = "") -> str:
+    """The URL, the replicas, the servers and the next steps. `redis_trouble` is the reason why Redis is not usable.
+
+    `console_key` is the service key with which the operator's page opens.
+    """
     host = "127.0.0.1" if settings.app_host in {"0.0.0.0", "::"} else settings.app_host  # noqa: S104  compared, not bound
     host = f"[{host}]" if ":" in host else host  # RFC 3986 §3.2.2
     url = f"http://{host}:{settings.app_port}"
@@ -30,6 +33,7 @@ def welcome(settings: Settings, replica_ports: Sequence[int], redis_trouble: str
 
   Try next
     {first}
+    open {url}/console#key={console_key} for the replicas, users and chats
     open {url}/docs for the HTTP API
     curl {url}/readyz
 

@@ -96,8 +96,8 @@ OPERATIONS: Final[Mapping[str, Event]] = {
 }
 """By method and route."""
 
-UNRECORDED: Final = frozenset({"GET /metrics"})
-"""Polled by machines with a service key; only refusals are recorded."""
+UNRECORDED: Final = frozenset({"GET /metrics", "GET /api/v1/replicas"})
+"""Polled by machines and by the operator's page with a service key; only refusals are recorded."""
 
 REFUSALS: Final = frozenset({401, 403, 429})
 """The statuses that are recorded for any operation."""

@@ -39,6 +39,13 @@ class Profiles:
         query = f"{_PROFILES} WHERE i.issuer = $1 AND i.subject IN ({places})"
         return _profiles(await self._database.fetch(query, issuer, *subjects)) if subjects else []
 
+    async def by_usernames(self, usernames: Sequence[str]) -> list[Profile]:
+        """The profiles of the users with these usernames, in any case, by id."""
+        logins = [name.casefold() for name in usernames if ":" not in name]  # of people, and of nobody else
+        places = ", ".join(f"${number}" for number in range(1, len(logins) + 1))
+        query = f"{_PROFILES} WHERE u.login_folded IN ({places}) AND u.erased_at IS NULL"
+        return _profiles(await self._database.fetch(query, *logins)) if logins else []
+
     async def changed_since(self, moment: int, user_id: int, limit: int) -> list[tuple[int, Person]]:
         """At most `limit` people with the times when their names changed, in Unix milliseconds, in their order.
 

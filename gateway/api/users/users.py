@@ -35,6 +35,8 @@ _NAME: Final = Meta(max_length=150)
 _BEFORE_SUBJECT: Final = "/api/v1/users/sub:"
 _IDS: Final = Parameter("ids", "user ids, by comma", {"type": "string"})
 _SUBS: Final = Parameter("subs", "subjects of the external issuer, by comma", {"type": "string"})
+_USERNAMES: Final = Parameter("usernames", "usernames, by comma, in any case", {"type": "string"})
+MAX_USERNAME: Final = 64
 
 
 class ProfileStore(Protocol):
@@ -48,6 +50,10 @@ class ProfileStore(Protocol):
         """The profiles of those whom this issuer calls so, by id."""
         ...
 
+    async def by_usernames(self, usernames: Sequence[str]) -> list[Profile]:
+        """The profiles of the users with these usernames, in any case, by id."""
+        ...
+
     async def change(self, user_id: int, changes: dict[str, str]) -> Profile | None:
         """Set these columns, and return the profile; None if there is no such user.
 
@@ -59,7 +65,7 @@ class ProfileStore(Protocol):
 class ProfileBody(Struct, forbid_unknown_fields=True):
     """What to change of a user; what is left out stays as it is."""
 
-    username: Annotated[str, Meta(min_length=1, max_length=64)] | UnsetType = UNSET
+    username: Annotated[str, Meta(min_length=1, max_length=MAX_USERNAME)] | UnsetType = UNSET
     display_name: Annotated[str, _NAME] | UnsetType = UNSET
     first_name: Annotated[str, _NAME] | UnsetType = UNSET
     last_name: Annotated[str, _NAME] | UnsetType = UNSET
@@ -160,25 +166,27 @@ class UserRoutes:
         return answer(MeObject(**profile_object(found[0]), expires_at=expires_at))
 
     @operation(
-        "Get users by their ids or by the external issuer's subjects.",
+        "Get users by their ids, their usernames or the external issuer's subjects.",
         Audience.SERVICE,
         {200: ProfileList},
         {409: "conflict"},
-        parameters=(_IDS, _SUBS),
+        parameters=(_IDS, _SUBS, _USERNAMES),
         details=f"At most {MAX_LISTED} in one call. Those that do not exist are left out. 409: there are "
         "no subjects, since `JWT_ISSUER` is not set.",
         scope=Scope.USERS,
     )
     async def _list(self, request: Request) -> Response:
         self._service_keys.require(request, self._list)
-        ids, subjects = request.query_params.get(_IDS.name), request.query_params.get(_SUBS.name)
-        if (ids is None) == (subjects is None):
-            raise invalid_field("Users are named by either ids or subs.")
-        names = (ids or subjects or "").split(",")
+        given = [one.name for one in (_IDS, _SUBS, _USERNAMES) if one.name in request.query_params]
+        if len(given) != 1:
+            raise invalid_field("Users are named by either ids, subs or usernames.")
+        names = request.query_params[given[0]].split(",")
         if len(names) > MAX_LISTED:
             raise invalid_field(f"A call names at most {MAX_LISTED} users.")
-        if subjects is not None:
+        if given == [_SUBS.name]:
             found = await self._profiles.by_subjects(self._required_issuer(), list(map(_checked_subject, names)))
+        elif given == [_USERNAMES.name]:
+            found = await self._profiles.by_usernames(list(map(_checked_username, names)))
         else:
             numbers = list(map(id_in, names))
             if None in numbers:
@@ -244,6 +252,13 @@ def _checked_subject(text: str) -> str:
     """Raises: Problem (422)."""
     if not 0 < len(text) <= MAX_SUBJECT or "\x00" in text:
         raise invalid_field(f"A subject has 1 to {MAX_SUBJECT} characters.")
+    return text
+
+
+def _checked_username(text: str) -> str:
+    """Raises: Problem (422)."""
+    if not 0 < len(text) <= MAX_USERNAME or "\x00" in text:
+        raise invalid_field(f"A username has 1 to {MAX_USERNAME} characters.")
     return text
 
 

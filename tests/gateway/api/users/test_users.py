@@ -39,13 +39,16 @@ async def test_repeated_upsert_changes_only_what_it_names(world: World) -> None:
     assert (third["display_name"], third["data"]) == ("", {})
 
 
-async def test_users_are_listed_by_ids_and_subjects(world: World, ann: User, bob: User) -> None:
+async def test_users_are_listed_by_ids_usernames_and_subjects(world: World, ann: User, bob: User) -> None:
     made = (await world.http.put(of("7"), json={}, headers=BANK)).json()
     listed = (await world.http.get("/api/v1/users", params={"subs": "7,nobody"}, headers=BANK)).json()
     assert listed == {"users": [made]}
     ids = f"{bob.id},{ann.id},{ann.id},{10**15}"
     listed = (await world.http.get("/api/v1/users", params={"ids": ids}, headers=BANK)).json()
     assert [user["user_id"] for user in listed["users"]] == [ann.id, bob.id]
+    usernames = f"{bob.person.username.upper()},nobody,{bob.person.username},system:"
+    listed = (await world.http.get("/api/v1/users", params={"usernames": usernames}, headers=BANK)).json()
+    assert [user["user_id"] for user in listed["users"]] == [bob.id]
 
 
 async def test_taken_username_is_a_conflict(world: World, ann: User) -> None:
@@ -82,7 +85,10 @@ async def test_users_are_for_services_with_the_scope(small_world: World) -> None
             problem(answer, 403, "forbidden")
 
 
-@pytest.mark.parametrize("query", ["", "ids=1&subs=1", "ids=x", "ids=", "subs=", "ids=" + ",".join(["1"] * 101)])
+@pytest.mark.parametrize(
+    "query",
+    ["", "ids=1&subs=1", "ids=x", "ids=", "subs=", "usernames=", "usernames=%00", "ids=" + ",".join(["1"] * 101)],
+)
 async def test_unclear_list_is_rejected(small_world: World, query: str) -> None:
     problem(await small_world.http.get(f"/api/v1/users?{query}", headers=BANK), 422, "invalid_field")
 

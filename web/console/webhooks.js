@@ -1,0 +1,59 @@
+/** What waits for each webhook, and the dead letters, which can be delivered again. */
+
+import { at, button, duration, make, table, time } from "./dom.js";
+
+const EVERY_MS = 5_000;
+
+export class Webhooks {
+  #api;
+  #timer;
+
+  constructor(api) {
+    this.#api = api;
+  }
+
+  async show() {
+    this.hide();
+    try {
+      const [{ webhooks }, { dead_letters: letters, next }] = await Promise.all([
+        this.#api.get("api/v1/webhooks"), this.#api.get("api/v1/webhooks/dead-letters"),
+      ]);
+      at("webhooks").replaceChildren(webhooks.length ? this.#table(webhooks) : nothing("No webhooks are set up."));
+      at("dead-letters").replaceChildren(letters.length ? this.#letters(letters) : nothing("No dead letters."));
+      at("dead-letters-more").hidden = next === null;
+      at("webhooks-problem").textContent = "";
+    } catch (error) {
+      at("webhooks-problem").textContent = error.message;
+    }
+    this.#timer = setTimeout(() => this.show(), EVERY_MS);
+  }
+
+  hide() {
+    clearTimeout(this.#timer);
+  }
+
+  #table(webhooks) {
+    return table(["name", "waiting events", "waiting chats", "failing chats", "lag", "dead letters", ""], webhooks.map((one) => [
+      one.name, String(one.waiting_events), String(one.waiting_chats), String(one.failing_chats), duration(one.lag_s),
+      String(one.dead_letters), one.dead_letters ? this.#replay("Deliver again", { webhook: one.name }) : "",
+    ]));
+  }
+
+  #letters(letters) {
+    return table(["id", "webhook", "event", "chat", "user", "given up", "error", ""], letters.map((one) => [
+      String(one.id), one.webhook, one.type, String(one.chat_id ?? "–"), String(one.user_id ?? "–"), time(one.given_up_at), one.error,
+      this.#replay("Again", { ids: [one.id] }),
+    ]));
+  }
+
+  #replay(text, which) {
+    return button(text, "link", async () => {
+      await this.#api.post("api/v1/webhooks/dead-letters/replay", which);
+      await this.show();
+    }, (sentence) => { at("webhooks-problem").textContent = sentence; });
+  }
+}
+
+function nothing(text) {
+  return make("p", { className: "muted", textContent: text });
+}
