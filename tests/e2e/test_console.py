@@ -7,6 +7,7 @@ from typing import Any
 
 import httpx
 import pytest
+import pytest_asyncio
 from playwright.async_api import Browser, Page, expect
 
 from tests.up.run import Up
@@ -27,7 +28,7 @@ def up(tmp_path: Path) -> Any:
         run.stop()
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def page(chromium: Browser) -> AsyncIterator[Page]:
     faults: list[str] = []
     page = await (await chromium.new_context()).new_page()
