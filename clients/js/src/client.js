@@ -2,19 +2,20 @@ import { Chat } from "./chat.js";
 import { ChatList } from "./chat_list.js";
 import { Emitter } from "./emitter.js";
 import { Disconnected, Rejected } from "./errors.js";
+import { EventStream } from "./event_stream.js";
 import { Http } from "./http.js";
 import { RETRY_S, TEMPORARY } from "./outbox.js";
 import { followPage } from "./page_events.js";
 import { fullJitter, hintOf, mayReconnect } from "./reconnect.js";
-import { Socket } from "./socket.js";
+import { LOST, Socket } from "./socket.js";
 import { IndexedDbStorage, Outboxes } from "./storage.js";
 import { Tokens } from "./tokens.js";
 
 const REPLY_MS = 30_000; // a command without a reply for so long is sent again over another connection
 const STABLE_MS = 5_000; // a connection that lasted this long starts the delays anew
 const KEPT_CHATS = 30; // chats that nobody has open, whose messages are kept
+const MAX_FAILED = 2; // handshakes without a greeting, then an event stream is tried in their place
 const HELLO = 0; // the id of the first command of each connection
-const LOST = 1006;
 const UNAUTHORIZED = 4401;
 const DRAIN = 4000;
 
@@ -46,6 +47,7 @@ export class Client extends Emitter {
   #link = null;
   #why = "connect";
   #attempt = 0; // of the delay
+  #failed = 0; // handshakes in a row
   #timers = {};
   #replies = new Map(); // id → function that takes the reply, or null if the connection is lost
   #nextId = HELLO + 1;
@@ -196,10 +198,14 @@ export class Client extends Emitter {
       return;
     }
     if (connection !== this.#connection) return;
+    const isStream = this.#failed === MAX_FAILED;
+    this.#failed = isStream ? 0 : this.#failed + 1;
     try {
-      this.#link = new Socket({
+      this.#link = new (isStream ? EventStream : Socket)({
         ...this.#parts,
         token,
+        http: this.#http,
+        positionOf: (id) => this.#open.get(id)?.position ?? null,
         opened: () => this.#link.send({ type: "hello", id: HELLO }),
         receive: (frame) => this.#receive(frame),
         closed: (code, reason) => this.#lost(code, hintOf(reason)),
@@ -262,6 +268,7 @@ export class Client extends Emitter {
   #greeted({ user_id: userId, authenticated }) {
     if (authenticated !== (this.#tokens.current !== null)) return this.#lost(UNAUTHORIZED);
     this.#why = "connect";
+    this.#failed = this.#link instanceof EventStream ? MAX_FAILED - 1 : 0; // a stream is followed by one handshake
     this.#timers.stable = setTimeout(() => (this.#attempt = 0), STABLE_MS);
     if (userId !== (this.me?.id ?? null)) {
       this.me = userId === null ? null : { id: userId };

@@ -2,7 +2,7 @@
 
 const PING_MS = 25_000;
 const ANSWER_MS = 10_000;
-const LOST = 1006; // what a browser reports for a connection that ended without a close frame
+export const LOST = 1006; // what a browser reports for a connection that ended without a close frame
 const CODES = { 400: 4401, 401: 4401, 403: 4403, 404: 4403 }; // outside of browsers a rejected handshake has a status
 
 export class Socket {

@@ -52,6 +52,7 @@ async def test_chats_lists_and_tokens(cluster: Cluster, url: str, node: NodeProc
     await other_history_is_loaded_again(cluster, url, node)
     await list_follows_the_feed_without_subscriptions(cluster, url, node)
     await tokens_are_renewed_and_rejected(cluster, url, node)
+    await event_stream_serves_where_sockets_are_blocked(cluster, url, node)
 
 
 async def gateway_serves_the_client(cluster: Cluster) -> None:
@@ -114,13 +115,17 @@ async def chat_shows_what_is_sent_edited_and_read(cluster: Cluster, url: str, no
 
 async def test_nothing_is_lost_when_nodes_and_pages_end(cluster: Cluster, url: str, node: NodeProcess) -> None:
     await nothing_is_lost_while_nodes_are_killed(cluster, url, node)
+    await nothing_is_lost_while_nodes_are_killed(cluster, url, node, isBlocked=True)
     await unsent_messages_survive_page_and_outage(cluster, url, node)
 
 
-async def nothing_is_lost_while_nodes_are_killed(cluster: Cluster, url: str, node: NodeProcess) -> None:
+async def nothing_is_lost_while_nodes_are_killed(
+    cluster: Cluster, url: str, node: NodeProcess, **options: object
+) -> None:
     ann, bob = await cluster.user("ann"), await cluster.user("bob")
     chats = [await cluster.chat(ann, bob) for _ in range(2)]
-    anns, bobs = await node.client("ann", url, ann.token), await node.client("bob", url, bob.token)
+    anns = await node.client("ann", url, ann.token, **options)
+    bobs = await node.client("bob", url, bob.token, **options)
     for chat in chats:
         await bobs.open(chat)
         await anns.open(chat)
@@ -261,3 +266,38 @@ async def tokens_are_renewed_and_rejected(cluster: Cluster, url: str, node: Node
         with pytest.raises(JsError) as ended:
             await client.do("use", "command", "history", {"chat_id": chat})
         assert (ended.value.name, ended.value.code) == ("Disconnected", 4401)
+
+
+async def event_stream_serves_where_sockets_are_blocked(cluster: Cluster, url: str, node: NodeProcess) -> None:
+    ann, bob = await cluster.user("ann"), await cluster.user("bob")
+    first, second = await cluster.chat(ann, bob), await cluster.chat(ann, bob)
+    anns = await node.client("ann", url, ann.token, isBlocked=True)
+    bobs = await node.client("bob", url, bob.token)
+    await anns.open(first)
+    await bobs.open(first)
+    sent = await anns.act(first, "send", "Helo")
+    await anns.act(first, "edit", sent["message_id"], "Hello")
+    await bobs.act(first, "send", "Hi")
+    for client in (anns, bobs):
+        await client.chat_when(first, lambda chat: texts(chat) == ["Hello", "Hi"])
+    await anns.when("chats", lambda chats: chats["isLoaded"])
+    await bobs.act(second, "send", "psst")
+    await anns.when("chats", lambda chats: chats["items"][0]["id"] == second)
+    await anns.open(second)
+    await anns.do("use", "watchPresence", [bob.id])
+    await anns.when("client", lambda client: client["online"].get(str(bob.id), {}).get("online"))
+    await bobs.act(first, "send", "again")
+    await bobs.act(second, "send", "there")
+    await anns.chat_when(first, lambda chat: texts(chat) == ["Hello", "Hi", "again"])
+    await anns.chat_when(second, lambda chat: texts(chat) == ["psst", "there"])
+    assert sorted(await events(anns)) == [(first, 1), (first, 2), (first, 3), (first, 4), (second, 2)]
+    with pytest.raises(JsError) as rejected:
+        await anns.act(first, "send", " ")
+    assert rejected.value.code == "empty_text"
+
+    foreign = await cluster.chat(bob)
+    await anns.do("open", foreign)
+    closed = await anns.chat_when(foreign, lambda chat: chat["state"] == "closed")
+    assert closed["error"]["code"] == "forbidden"
+    refused = await node.client("refused", url, "not valid", isBlocked=True)
+    await refused.when("client", lambda client: client["closeCode"] == 4401)
