@@ -4,9 +4,11 @@ import asyncio
 import logging
 import random
 from collections.abc import Callable, Coroutine
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 logger = logging.getLogger("gateway.tasks")
+
+_T = TypeVar("_T")
 
 CANCEL_AGAIN_S: Final = 5.0
 """Longer than the cleanup of any task takes. Before Python 3.12 `asyncio.wait_for`, which libraries use while they
@@ -50,6 +52,12 @@ class Tasks:
             for task in running:
                 task.cancel()
             _, running = await asyncio.wait(running, timeout=CANCEL_AGAIN_S)
+
+
+def settle(future: asyncio.Future[_T], value: _T) -> None:
+    """Set the result of a future, unless it is done: whoever awaits it may be cancelled."""
+    if not future.done():
+        future.set_result(value)
 
 
 def full_jitter(attempt: int, max_s: float = 1.0) -> float:

@@ -3,7 +3,7 @@
 Implemented by `gateway.redis.rate_limits`, `gateway.redis.byte_quotas` and `gateway.redis.caller_buckets`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -25,15 +25,22 @@ class Admitted(Struct, frozen=True, gc=False):
     is_new: bool
 
 
+OnAdmission = Callable[[Admitted | RateLimited], None]
+
+
 class RateLimits(Protocol):
     """An exact sliding window: in any WINDOW_S at most N stored messages per user."""
 
-    async def admit(self, user_id: int, entry: str) -> Admitted | RateLimited:
-        """Count a message, unless the limit is reached.
+    def decide(self, user_id: int, entry: str, on_admission: OnAdmission) -> None:
+        """Count a message, unless the limit is reached; `on_admission` is called with which of both, after this call.
 
-        `entry` names the message (chat and client_msg_id): the same entry again is not counted twice. Never raises:
-        while Redis is unavailable, a local window of the same size decides.
+        `entry` names the message (chat and client_msg_id): the same entry again is not counted twice. While Redis is
+        unavailable, a local window of the same size decides.
         """
+        ...
+
+    async def admit(self, user_id: int, entry: str) -> Admitted | RateLimited:
+        """Decide, and return the decision. Never raises."""
         ...
 
     def forget(self, user_id: int, entry: str) -> None:

@@ -6,7 +6,7 @@ only at its exact position. Redis only speeds up delivery; the database is the t
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
@@ -33,11 +33,14 @@ from gateway.protocol.ids import Since
 from gateway.protocol.publications import Publication, Takeover
 from gateway.protocol.pushes import MessagesRead, Typing
 from gateway.protocol.validation import may_be_retry
-from gateway.tasks import Tasks
+from gateway.tasks import Tasks, settle
 from storage.errors import StorageUnavailable
-from storage.records import ChatEvent, Committed, EventKind, NewEvent, OnOutcome, Outcome, Person
+from storage.records import ChatEvent, Committed, EventKind, NewEvent, OnOutcome, Outcome, Person, Refusal
 
 logger = logging.getLogger("gateway.node")
+
+OnVerdict = Callable[[Admitted | RateLimited | Refusal], None]
+"""Called with the decision on an event; with Refusal.UNAVAILABLE if the store was needed for it and did not answer."""
 
 LARGE_CHAT = 50
 """A chat with more users present gets no join, leave, typing and read receipt pushes (docs/protocol.md, "Limits")."""
@@ -181,17 +184,27 @@ class Node:
 
     # --- publishing
 
-    async def admit(self, event: NewEvent) -> Admitted | RateLimited:
+    def admit(self, event: NewEvent, on_admission: OnVerdict) -> None:
         """Count an event against its sender's rate limit: of messages, of edits and deletions, or of reactions.
 
-        A retry of a stored event is always admitted, since it stores nothing. Raises: StorageUnavailable.
+        A retry of a stored event is always admitted, since it stores nothing. `on_admission` is called after this call.
         """
-        verdict = await self._limits_of(event).admit(event.sender.id, _entry(event))
-        if isinstance(verdict, RateLimited) and may_be_retry(event.client_msg_id):
+
+        def on_decision(decision: Admitted | RateLimited) -> None:
+            if isinstance(decision, RateLimited) and may_be_retry(event.client_msg_id):
+                self._tasks.spawn(self._admit_retry(event, decision, on_admission), "admission")
+            else:
+                on_admission(decision)
+
+        self._limits_of(event).decide(event.sender.id, _entry(event), on_decision)
+
+    async def _admit_retry(self, event: NewEvent, decision: RateLimited, on_admission: OnVerdict) -> None:
+        try:
             stored = await self._log.find(event.chat_id, event.sender.id, event.client_msg_id)
-            if stored is not None:
-                return Admitted(is_new=False)
-        return verdict
+        except StorageUnavailable:
+            on_admission(Refusal.UNAVAILABLE)
+        else:
+            on_admission(decision if stored is None else Admitted(is_new=False))
 
     def _limits_of(self, event: NewEvent) -> RateLimits:
         match event.kind:
@@ -239,22 +252,25 @@ class Node:
         logger.info("messages_stored", extra={"fields": {"messages": [_log_fields(event) for event in stored]}})
 
     async def post(self, event: NewEvent, *, is_limited: bool = True) -> Outcome | RateLimited:
-        """Store an event that came over HTTP or a queue, and deliver it; it counts only if `is_limited`.
-
-        Raises: StorageUnavailable.
-        """
-        admitted = await self.admit(event) if is_limited else None
-        if isinstance(admitted, RateLimited):
-            return admitted
-        future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
-        self.submit(event, partial(_settle, future), admitted=admitted)
+        """Store an event that came over HTTP or a queue, and deliver it; it counts only if `is_limited`."""
+        loop = asyncio.get_running_loop()
+        admitted: Admitted | None = None
+        if is_limited:
+            admission: asyncio.Future[Admitted | RateLimited | Refusal] = loop.create_future()
+            self.admit(event, partial(settle, admission))
+            decision = await admission
+            if not isinstance(decision, Admitted):
+                return decision
+            admitted = decision
+        future: asyncio.Future[Outcome] = loop.create_future()
+        self.submit(event, partial(settle, future), admitted=admitted)
         return await future
 
     async def post_all(self, events: Sequence[NewEvent]) -> list[Outcome]:
         """Store many events at once, and deliver them; those of a chat in this order. They count against no limit."""
         futures: list[asyncio.Future[Outcome]] = [asyncio.get_running_loop().create_future() for _ in events]
         for event, future in zip(events, futures, strict=True):
-            self.submit(event, partial(_settle, future))
+            self.submit(event, partial(settle, future))
         return await asyncio.gather(*futures)
 
     def _has_delivered(self, event: ChatEvent) -> bool:
@@ -300,11 +316,6 @@ class Node:
     def _is_large(self, chat_id: int) -> bool:
         local = self._hub.chat(chat_id)
         return local is not None and local.present_count > LARGE_CHAT
-
-
-def _settle(future: asyncio.Future[Outcome], outcome: Outcome) -> None:
-    if not future.done():  # its caller may be cancelled
-        future.set_result(outcome)
 
 
 def _entry(event: NewEvent) -> str:

@@ -4,17 +4,22 @@ A token bucket would admit twice the limit in some minutes; this window never do
 node keeps a local window of the same size: a user gets at most the limit on each node, and no user is locked out.
 """
 
+import asyncio
 import time
 from collections import OrderedDict
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from gateway.errors import RedisUnavailable
-from gateway.interfaces.rate_limits import WINDOW_S, Admitted, RateLimited
+from gateway.interfaces.rate_limits import WINDOW_S, Admitted, OnAdmission, RateLimited
 from gateway.redis.connection.command_client import CommandExecutor, Script
+from gateway.tasks import settle
 
 MAX_LOCAL_USERS = 100_000
 
+_WINDOW_US = round(WINDOW_S * 1_000_000)
+_COUNTED, _NOT_COUNTED = Admitted(is_new=True), Admitted(is_new=False)
 _COUNT = Script(Path(__file__).with_name("rate_limit.lua"))
 
 
@@ -27,17 +32,27 @@ class RedisRateLimits:
         self._name = name
         self._local = LocalWindows(limit)
 
-    async def admit(self, user_id: int, entry: str) -> Admitted | RateLimited:
-        """Count a message, if there is room for it."""
+    def decide(self, user_id: int, entry: str, on_admission: OnAdmission) -> None:
+        """Implement `RateLimits.decide`."""
         if self._limit == 0:
-            return Admitted(is_new=False)
-        try:
-            answer: int = await self._link.run_script(
-                _COUNT, self._key(user_id), entry, self._limit, round(WINDOW_S * 1_000_000)
-            )
-        except RedisUnavailable:
-            return self._local.admit(user_id, entry)
-        return RateLimited(answer / 1_000_000) if answer > 0 else Admitted(is_new=answer == 0)
+            asyncio.get_running_loop().call_soon(on_admission, _NOT_COUNTED)
+            return
+
+        def on_result(answer: int | RedisUnavailable) -> None:
+            if isinstance(answer, RedisUnavailable):
+                on_admission(self._local.admit(user_id, entry))
+            elif answer == 0:
+                on_admission(_COUNTED)
+            else:
+                on_admission(RateLimited(answer / 1_000_000) if answer > 0 else _NOT_COUNTED)
+
+        self._link.start_script(_COUNT, on_result, self._key(user_id), entry, self._limit, _WINDOW_US)
+
+    async def admit(self, user_id: int, entry: str) -> Admitted | RateLimited:
+        """Implement `RateLimits.admit`."""
+        decision: asyncio.Future[Admitted | RateLimited] = asyncio.get_running_loop().create_future()
+        self.decide(user_id, entry, partial(settle, decision))
+        return await decision
 
     def forget(self, user_id: int, entry: str) -> None:
         """Stop counting a message that was not stored."""

@@ -16,7 +16,7 @@ from gateway.errors import RedisUnavailable
 from gateway.interfaces.broker import BrokerListener
 from gateway.interfaces.client_registry import ClientConnection, ConnectedClient
 from gateway.interfaces.presence import Entered, Left, PresenceListener, Seat
-from gateway.interfaces.rate_limits import Admitted, Exhausted, RateLimited, Take
+from gateway.interfaces.rate_limits import Admitted, Exhausted, OnAdmission, RateLimited, Take
 from gateway.protocol.replica_report import Report, Seen
 from gateway.protocol.replies import Present
 from gateway.redis.byte_quotas import RedisByteQuotas
@@ -269,6 +269,10 @@ class ShardedClients(_Sharded[RedisClients]):
 
 class ShardedLimits(_Sharded[RedisRateLimits]):
     """Implements `gateway.interfaces.rate_limits.RateLimits`."""
+
+    def decide(self, user_id: int, entry: str, on_admission: OnAdmission) -> None:
+        """Implement `RateLimits.decide`."""
+        self._of(user_id).decide(user_id, entry, on_admission)
 
     async def admit(self, user_id: int, entry: str) -> Admitted | RateLimited:
         """Implement `RateLimits.admit`."""

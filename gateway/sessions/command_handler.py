@@ -1,7 +1,8 @@
 """Executes the chat commands of a user, in any kind of session: each command gets one response and is counted."""
 
+import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from gateway.delivery.subscription import Subscription
@@ -43,21 +44,43 @@ class CommandHandler:
         """The user, with the names of now."""
         return self._session.person or self._authenticated
 
-    async def store(
+    def store(
         self,
         request: Request,
         chat_id: int,
         command: StoredCommand,
+        proceed: Callable[[], None],
         by: Subscription | None = None,
     ) -> None:
         """Store an event, unless the user's rate limit is reached; the reply follows after the commit.
 
-        `by` is the sending subscription, if any. Raises: StorageUnavailable.
+        `proceed` is called after this call, once the event is submitted or rejected: only then may the user's next one
+        be stored. `by` is the sending subscription, if any.
         """
         started = time.perf_counter()
         event = self._event(chat_id, command)
-        verdict = await self._node.admit(event) if self.is_limited else None
-        if isinstance(verdict, RateLimited):
+
+        def on_admission(admission: Admitted | RateLimited | Refusal | None) -> None:
+            try:
+                self._store(request, event, admission, by, started)
+            except Exception:
+                self._session.fail(request)
+            proceed()
+
+        if self.is_limited:
+            self._node.admit(event, on_admission)
+        else:
+            asyncio.get_running_loop().call_soon(on_admission, None)
+
+    def _store(
+        self,
+        request: Request,
+        event: NewEvent,
+        admission: Admitted | RateLimited | Refusal | None,
+        by: Subscription | None,
+        started: float,
+    ) -> None:
+        if isinstance(admission, RateLimited):
             match event.kind:
                 case EventKind.MESSAGE:
                     self._context.metrics.rate_limited.inc()
@@ -65,9 +88,11 @@ class CommandHandler:
                     self._context.metrics.quota_exceeded(Quota.REACTIONS)
                 case EventKind.EDIT | EventKind.DELETE:
                     self._context.metrics.quota_exceeded(Quota.EDITS)
-            self._session.refuse(rate_limited(verdict.retry_after_s), request)
+            self._session.refuse(rate_limited(admission.retry_after_s), request)
+        elif isinstance(admission, Refusal):
+            self._session.refuse(refusal_reply(admission), request)
         else:
-            self._submit(request, event, verdict, by, started)
+            self._submit(request, event, admission, by, started)
 
     def _event(self, chat_id: int, command: StoredCommand) -> NewEvent:
         client_msg_id = command.client_msg_id or new_client_msg_id()

@@ -100,11 +100,17 @@ class NativeSession(Session):
         rule = _RULES[type(request.command)]
         if rule.needs_user and self._actions is None:
             self.refuse(NEEDS_A_USER, request)
-        elif rule.awaits:
+        elif rule.awaits or rule.stores:
             return False
         else:
             rule.handler(self, request, request.command, request.chat_id)
         return True
+
+    def _start(self, request: Request) -> bool:
+        rule = _RULES[type(request.command)]
+        if rule.stores:
+            rule.handler(self, request, request.command, request.chat_id)
+        return rule.stores
 
     async def _handle(self, request: Request) -> None:
         rule = _RULES[type(request.command)]
@@ -142,8 +148,8 @@ class NativeSession(Session):
         self.answer(Done(), request)
         self.done(request)
 
-    async def _store(self, request: Request, command: StoredCommand, chat_id: int) -> None:
-        await self._commands.store(request, chat_id, command)
+    def _store(self, request: Request, command: StoredCommand, chat_id: int) -> None:
+        self._commands.store(request, chat_id, command, self._proceed)
 
     async def _history(self, request: Request, command: GetHistory, access: ChatAccess) -> None:
         await self._commands.history(request, access, command)
@@ -265,10 +271,11 @@ class _Rule:
 
     The handler gets the session, the request, the command, and the id of its chat, if it has one; `in_chat`, where the
     access to the chat is checked before, it gets the `ChatAccess` in place of the id. Other handlers check it
-    themselves: the commit checks that of the sender. `awaits`: the check or the handler may wait.
+    themselves: the commit checks that of the sender. `awaits`: the check or the handler may wait. `stores`: the handler
+    calls `_proceed` (see `Session._start`).
     """
 
-    __slots__ = ("awaits", "handler", "in_chat", "members_only", "needs_user")
+    __slots__ = ("awaits", "handler", "in_chat", "members_only", "needs_user", "stores")
 
     def __init__(
         self,
@@ -276,12 +283,14 @@ class _Rule:
         name: str,
         *,
         in_chat: bool = False,
+        stores: bool = False,
     ) -> None:
         parties = COMMANDS[name].parties
         self.handler = handler
         self.needs_user = Party.ANONYMOUS not in parties
         self.members_only = Party.VISITOR not in parties
         self.in_chat = in_chat
+        self.stores = stores
         self.awaits = in_chat or iscoroutinefunction(handler)
 
 
@@ -291,10 +300,10 @@ _RULES: Final[Mapping[type, _Rule]] = {
     Refresh: _Rule(NativeSession._refresh, "refresh"),
     Subscribe: _Rule(NativeSession._subscribe, "subscribe"),
     Unsubscribe: _Rule(NativeSession._end_subscription, "unsubscribe"),
-    SendMessage: _Rule(NativeSession._store, "message"),
-    EditMessage: _Rule(NativeSession._store, "edit_message"),
-    DeleteMessage: _Rule(NativeSession._store, "delete_message"),
-    React: _Rule(NativeSession._store, "react"),
+    SendMessage: _Rule(NativeSession._store, "message", stores=True),
+    EditMessage: _Rule(NativeSession._store, "edit_message", stores=True),
+    DeleteMessage: _Rule(NativeSession._store, "delete_message", stores=True),
+    React: _Rule(NativeSession._store, "react", stores=True),
     GetHistory: _Rule(NativeSession._history, "history", in_chat=True),
     GetPresence: _Rule(NativeSession._presence, "presence", in_chat=True),
     GetUsersPresence: _Rule(NativeSession._users_presence, "presence"),

@@ -1,11 +1,10 @@
 """The state over one socket, in any dialect: commands in, replies and pushes out.
 
 A session has no socket, only a `Connection`. Messages arrive in `on_message`, which never awaits. The commands of one
-session are handled in order; those that need Redis or the database run in the session's worker task, which exists only
-while commands are waiting. The subclasses implement the commands.
+session are handled in order. One that stores an event waits for its admission by a callback, since a task took a tenth
+of a message's time; others that need Redis or the database have a task each. The subclasses implement the commands.
 """
 
-import asyncio
 import logging
 import math
 import time
@@ -38,7 +37,7 @@ from storage.records import Person
 logger = logging.getLogger("gateway.session")
 
 MAX_WAITING = 64
-"""Commands that may wait in a session before reading from its socket pauses."""
+"""Commands of a session that may be under way or wait before reading from its socket pauses."""
 EXPIRY_WARNING_S = 30.0
 REFRESH_INTERVAL_S = 1.0
 """A refresh verifies a signature and reads the database."""
@@ -73,7 +72,8 @@ class Session(ABC):
         self._on_closed = on_closed
         self._limits = context.limits.of_socket(peer.network if peer.person is None else peer.person.id)
         self._waiting: list[Request] = []
-        self._worker: asyncio.Task[None] | None = None
+        self._is_busy = False
+        """Whether a command is under way; the next ones wait."""
         self._refusals: deque[float] | None = None
         self._is_attached = False
         self._closing: Disconnect | None = None
@@ -103,8 +103,15 @@ class Session(ABC):
         """Handle a command that needs no await; False if it needs one."""
 
     @abstractmethod
+    def _start(self, request: Request) -> bool:
+        """Start a command that stores an event; `_proceed` is called once it is admitted or rejected, after this call.
+
+        False if it stores none.
+        """
+
+    @abstractmethod
     async def _handle(self, request: Request) -> None:
-        """Handle a command that `_handle_now` left.
+        """Handle a command that `_handle_now` and `_start` left.
 
         Raises: StorageUnavailable, RedisUnavailable (the command is then rejected as `unavailable`).
         """
@@ -172,10 +179,15 @@ class Session(ABC):
         if len(self._refusals) == MAX_REFUSALS and now - self._refusals[0] <= REFUSAL_WINDOW_S:
             self.close(Disconnect(Close.ABUSE, "too many refused commands"))
 
+    def fail(self, request: Request) -> None:
+        """Reject a command that raised. It must not close the socket: the client would reconnect and send it again."""
+        logger.exception("command_failed", extra={"fields": {"command": request.name}})
+        self.refuse(UNAVAILABLE, request)
+
     def done(self, request: Request, seconds: float | None = None) -> None:
         """Count a command that succeeded; `seconds` is how long it took to store, if it stored an event."""
         self._metrics.handled(self.dialect.name, request.name, seconds)
-        if isinstance(request.command, _REMOTE_COMMANDS):
+        if type(request.command) in _REMOTE_COMMANDS:
             self._metrics.answered(self.dialect.name, time.perf_counter() - request.came_at)
 
     async def refresh(self, request: Request, command: Refresh) -> None:
@@ -203,18 +215,18 @@ class Session(ABC):
     # --- input: ConnectionListener
 
     def on_message(self, payload: bytes, is_text: bool) -> None:
-        """Handle a command now if none is waiting and it needs no await; otherwise queue it for the worker task."""
+        """Handle a command, or queue it while another one is under way."""
         request = self.dialect.decode(payload, is_text)
         if isinstance(request, ErrorReply):
             self.refuse(request, None)
         elif wait_s := self._limits.wait_s(request.command):
             self.refuse(commands_limited(wait_s), request)
-        elif self._worker is not None or not self._handle_now(request):
+        elif self._is_busy:
             self._waiting.append(request)
-            if len(self._waiting) == MAX_WAITING:
+            if len(self._waiting) + 1 == MAX_WAITING:
                 self._connection.pause_reading()
-            if self._worker is None:
-                self._worker = self._context.tasks.spawn(self._work(), "session")
+        else:
+            self._is_busy = not self._is_done(request)
 
     def on_closed(self, code: int) -> None:
         """End the session, as the socket is closed. Accepted commands are still executed."""
@@ -223,28 +235,44 @@ class Session(ABC):
             self._context.online.depart(self.person.id)
         self._on_closed(self, code)
 
-    async def _work(self) -> None:
+    def _is_done(self, request: Request) -> bool:
+        """Handle a command, as far as possible without waiting; False if `_proceed` follows."""
         try:
-            while self._waiting:
-                request = self._waiting.pop(0)
-                if len(self._waiting) == MAX_WAITING // 2:
-                    self._connection.resume_reading()
-                try:
-                    if not self._handle_now(request):
-                        await self._handle(request)
-                except (StorageUnavailable, RedisUnavailable):
-                    self.refuse(UNAVAILABLE, request)
-                except Exception:
-                    # A command that raises must not close the socket: the client would reconnect and send it again.
-                    logger.exception("command_failed", extra={"fields": {"command": request.name}})
-                    self.refuse(UNAVAILABLE, request)
-        finally:
-            self._worker = None
+            if self._handle_now(request):
+                return True
+            if self._start(request):
+                return False
+        except Exception:
+            self.fail(request)
+            return True
+        self._context.tasks.spawn(self._await(request), "session")
+        return False
+
+    async def _await(self, request: Request) -> None:
+        try:
+            await self._handle(request)
+        except (StorageUnavailable, RedisUnavailable):
+            self.refuse(UNAVAILABLE, request)
+        except Exception:
+            self.fail(request)
+        self._proceed()
+
+    def _proceed(self) -> None:
+        """Handle the commands that wait: the one that was under way is done."""
+        while self._waiting:
+            request = self._waiting.pop(0)
+            if len(self._waiting) == MAX_WAITING // 2:
+                self._connection.resume_reading()
+            if not self._is_done(request):
+                return
+        self._is_busy = False
 
 
 _LIKELY_TO_RECONNECT = frozenset(
     {1006, 1011, 1012, Close.DRAIN, Close.SLOW_CONSUMER, Close.POSITION_LOST, Close.INTERNAL}
 )
 """Close codes after which a client is likely to reconnect within seconds: its user stays present for a while."""
-_REMOTE_COMMANDS = (GetHistory, GetPresence, GetUsersPresence, MarkRead, Refresh, Subscribe, SubscribePresence)
+_REMOTE_COMMANDS = frozenset(
+    {GetHistory, GetPresence, GetUsersPresence, MarkRead, Refresh, Subscribe, SubscribePresence}
+)
 """Commands that store no event, but whose reply waits for Redis or the database."""

@@ -113,11 +113,16 @@ class ChatSession(SingleChatSession):
                 return False
         return True
 
+    def _start(self, request: Request) -> bool:
+        command = request.command
+        if not isinstance(command, SendMessage | EditMessage | DeleteMessage | React):
+            return False
+        self._actions.store(request, self._subscription.chat_id, command, self._proceed, by=self._subscription)
+        return True
+
     async def _handle(self, request: Request) -> None:
         chat_id, last_seq = self._subscription.chat_id, self._subscription.local.reorder_buffer.last_seq
         match request.command:
-            case SendMessage() | EditMessage() | DeleteMessage() | React() as command:
-                await self._actions.store(request, chat_id, command, by=self._subscription)
             case MarkRead(seq=seq):
                 position = self._subscription.pos if seq is None else min(seq, last_seq)
                 await self._actions.mark_read(request, chat_id, position)
@@ -134,6 +139,9 @@ class RoomSession(SingleChatSession):
     """The session of a room guest. Its dialect has no commands: each message counts as rejected (`MAX_REFUSALS`)."""
 
     def _handle_now(self, request: Request) -> bool:
+        raise NotImplementedError("rooms have no commands")
+
+    def _start(self, request: Request) -> bool:
         raise NotImplementedError("rooms have no commands")
 
     async def _handle(self, request: Request) -> None:

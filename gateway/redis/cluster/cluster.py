@@ -21,7 +21,7 @@ from gateway.errors import RedisRefused, RedisUnavailable
 from gateway.interfaces.broker import BrokerListener
 from gateway.redis.cluster.master import Astray, Master
 from gateway.redis.cluster.slot_map import SLOTS, SlotRange, ask_once, read_map, slot_of
-from gateway.redis.connection.command_client import CALL_S, Script
+from gateway.redis.connection.command_client import CALL_S, OnResult, Script, report
 from gateway.redis.connection.connection import pack, refusal_of
 from gateway.redis.connection.events import RedisEvents
 from gateway.redis.namespace import Namespace
@@ -80,6 +80,7 @@ class Cluster:
         self._astray: set[int] = set()
         self._refused: deque[Astray] = deque(maxlen=MAX_REFUSED)
         self._tasks = Tasks(events(0).task_failed)
+        self._scripts = Tasks()
 
     @property
     def masters(self) -> Collection[Master]:
@@ -104,6 +105,7 @@ class Cluster:
 
     async def close(self) -> None:
         """Close all connections."""
+        await self._scripts.close()
         await self._tasks.close()
         await asyncio.gather(*(master.close() for master in self.masters))
 
@@ -126,6 +128,17 @@ class Cluster:
             return await self._call(slot, words)
 
         return await script.run(call, key, *arguments)
+
+    def start_script(self, script: Script, on_result: OnResult, key: str, *arguments: str | bytes | int) -> None:
+        """Implement `CommandExecutor.start_script`: in a task, since a redirection may have to be awaited."""
+        self._scripts.spawn(self._run_script(script, on_result, key, *arguments), "redis script")
+
+    async def _run_script(self, script: Script, on_result: OnResult, key: str, *arguments: str | bytes | int) -> None:
+        try:
+            result = await self.run_script(script, key, *arguments)
+        except RedisUnavailable as error:
+            result = error
+        report(on_result, result)
 
     async def _call(self, slot: int, words: tuple[str | bytes | int, ...]) -> Any:
         for _ in range(REDIRECTIONS):

@@ -9,9 +9,9 @@ import hashlib
 import logging
 import math
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import hiredis
 
@@ -49,6 +49,18 @@ class Script:
         return await call("EVAL", self.source, 1, key, *arguments)
 
 
+OnResult = Callable[[Any], None]
+"""Called with the result of a script, or with RedisUnavailable in its place."""
+
+
+def report(on_result: OnResult, result: Any) -> None:
+    """Call `on_result`; an exception in it is logged, since the connection serves others."""
+    try:
+        on_result(result)
+    except Exception:
+        logger.exception("callback_failed")
+
+
 class CommandExecutor(Protocol):
     """Sends commands to one Redis, or to a cluster's masters, chosen by the key in each command's first argument."""
 
@@ -71,6 +83,10 @@ class CommandExecutor(Protocol):
 
         Raises: RedisUnavailable.
         """
+        ...
+
+    def start_script(self, script: Script, on_result: OnResult, key: str, /, *arguments: str | bytes | int) -> None:
+        """The same without a task: `on_result` is called once, after this call."""
         ...
 
 
@@ -145,6 +161,12 @@ class CommandClient:
     async def run_script(self, script: Script, key: str, *arguments: str | bytes | int) -> Any:
         """Implement `CommandExecutor.run_script`."""
         return await script.run(self.call, key, *arguments)
+
+    def start_script(self, script: Script, on_result: OnResult, key: str, /, *arguments: str | bytes | int) -> None:
+        """Implement `CommandExecutor.start_script`."""
+        call = _ScriptCall(self, script, on_result, key, arguments)
+        if not self.push(pack("EVALSHA", script.sha, 1, key, *arguments), call):
+            asyncio.get_running_loop().call_soon(on_result, RedisUnavailable())
 
     def push(self, command: bytes, waiter: Waiter | None) -> bool:
         """Send a packed command; False if there is no connection or too many are pending. Never blocks."""
@@ -271,3 +293,44 @@ class CommandClient:
             if waiter is not None and not waiter.done():
                 waiter.set_exception(RedisUnavailable())
         self._on_turn(False)
+
+
+class _ScriptCall:
+    """Receives the reply to a script for a callback. Implements `Waiter`."""
+
+    __slots__ = ("_arguments", "_client", "_key", "_on_result", "_script")
+
+    def __init__(
+        self,
+        client: CommandClient,
+        script: Script,
+        on_result: OnResult,
+        key: str,
+        arguments: Sequence[str | bytes | int],
+    ) -> None:
+        self._client = client
+        self._script: Script | None = script
+        self._on_result = on_result
+        self._key = key
+        self._arguments = arguments
+
+    def done(self) -> Literal[False]:
+        """Implement `Waiter.done`."""
+        return False
+
+    def set_result(self, reply: Any, /) -> None:
+        """Implement `Waiter.set_result`: a script that Redis does not have is sent again with its text, once."""
+        if not isinstance(reply, hiredis.ReplyError):
+            report(self._on_result, reply)
+            return
+        refused, script = RedisRefused(str(reply)), self._script
+        if refused.code != "NOSCRIPT" or script is None:
+            report(self._on_result, refused)
+            return
+        self._script = None
+        if not self._client.push(pack("EVAL", script.source, 1, self._key, *self._arguments), self):
+            report(self._on_result, RedisUnavailable())
+
+    def set_exception(self, error: BaseException, /) -> None:
+        """Implement `Waiter.set_exception`."""
+        report(self._on_result, error)

@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import Awaitable
 from typing import Any
 
-from gateway.redis.connection.command_client import CommandExecutor, Script
+from gateway.redis.connection.command_client import CommandExecutor, OnResult, Script
 
 
 class Prefixed:
@@ -29,3 +29,7 @@ class Prefixed:
     def run_script(self, script: Script, key: str, /, *arguments: str | bytes | int) -> Awaitable[Any]:
         """Implement `CommandExecutor.run_script`."""
         return self._link.run_script(script, self._prefix + key, *arguments)
+
+    def start_script(self, script: Script, on_result: OnResult, key: str, /, *arguments: str | bytes | int) -> None:
+        """Implement `CommandExecutor.start_script`."""
+        self._link.start_script(script, on_result, self._prefix + key, *arguments)

@@ -41,7 +41,7 @@ from gateway.delivery.replay_cache import ReplayCache
 from gateway.errors import RedisUnavailable
 from gateway.http.problems import HANDLERS
 from gateway.interfaces.presence import Entered, Left, Seat
-from gateway.interfaces.rate_limits import Admitted, RateLimited
+from gateway.interfaces.rate_limits import Admitted, OnAdmission, RateLimited
 from gateway.metrics import Metrics
 from gateway.middleware import Edge
 from gateway.node.policy.chat_policy import ChatPolicy
@@ -180,6 +180,9 @@ class LocalLimits:
     def __init__(self, limit: int) -> None:
         self._windows = LocalWindows(limit)
         self.forget = self._windows.forget
+
+    def decide(self, user_id: int, entry: str, on_admission: OnAdmission) -> None:
+        on_admission(self._windows.admit(user_id, entry))
 
     async def admit(self, user_id: int, entry: str) -> Admitted | RateLimited:
         return self._windows.admit(user_id, entry)

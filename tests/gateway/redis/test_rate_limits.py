@@ -3,6 +3,7 @@
 import asyncio
 from collections import Counter
 
+import pytest
 import redis
 
 from gateway.interfaces.rate_limits import WINDOW_S, Admitted, RateLimited
@@ -117,6 +118,30 @@ async def test_flushed_scripts_are_loaded_again(redis_server: RedisServer) -> No
         with redis.Redis(port=redis_server.port) as client:
             client.script_flush()
         assert await node.limits.admit(1, "y") == Admitted(is_new=True)
+
+
+async def test_decision_comes_after_the_call_and_may_raise(
+    redis_server: RedisServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    decisions: list[Admitted | RateLimited] = []
+
+    def decided(decision: Admitted | RateLimited) -> None:
+        decisions.append(decision)
+        raise ValueError
+
+    async with open_node(redis_server.url) as node, open_node(redis_server.url, "b", limit=0) as unlimited:
+        node.limits.decide(1, "x", decided)
+        assert decisions == []
+        assert await node.limits.admit(1, "x") == Admitted(is_new=False)  # the connection serves others
+        assert decisions == [Admitted(is_new=True)]
+        assert [record.message for record in caplog.records] == ["callback_failed"]
+        redis_server.kill()
+        await eventually(lambda: node.broker.down)
+        for limits in (node.limits, unlimited.limits):
+            waiting: asyncio.Future[Admitted | RateLimited] = asyncio.get_running_loop().create_future()
+            limits.decide(1, "y", waiting.set_result)
+            assert not waiting.done()
+            assert isinstance(await waiting, Admitted)
 
 
 def test_local_window_slides() -> None:

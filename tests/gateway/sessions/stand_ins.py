@@ -14,6 +14,7 @@ from gateway.protocol.replies import ErrorReply
 from gateway.sessions.command_limits import CommandLimits, CommandRates
 from gateway.sessions.context import SessionContext
 from gateway.tasks import Tasks
+from storage.errors import StorageUnavailable
 from storage.records import NewEvent, Outcome, Person, Refusal
 
 
@@ -122,8 +123,14 @@ class Node:
     async def go_live(self, subscription: Subscription, since: Since | None, epoch: str) -> None:
         await self._read("go live", subscription, since, epoch)
 
-    async def admit(self, event: NewEvent) -> object:
-        return await self._read("admit", event.text)
+    def admit(self, event: NewEvent, on_admission: Callable[[object], None]) -> None:
+        self.tasks.spawn(self._admit(event, on_admission), "admission")
+
+    async def _admit(self, event: NewEvent, on_admission: Callable[[object], None]) -> None:
+        try:
+            on_admission(await self._read("admit", event.text))
+        except StorageUnavailable:
+            on_admission(Refusal.UNAVAILABLE)
 
     def submit(self, event: NewEvent, done: Callable[[Outcome], None], *, admitted: object, by: object) -> None:
         self.asked.append(("submit", event.kind, event.text, by))

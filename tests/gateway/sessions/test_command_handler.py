@@ -45,9 +45,9 @@ class Node:
         self.verdict: object = ADMITTED
         self.done: Callable[[Outcome], None] = lambda _: None
 
-    async def admit(self, event: NewEvent) -> object:
+    def admit(self, event: NewEvent, on_admission: Callable[[object], None]) -> None:
         self.asked.append(("admit", event))
-        return self.verdict
+        on_admission(self.verdict)
 
     def submit(self, event: NewEvent, done: Callable[[Outcome], None], *, admitted: object, by: object) -> None:
         self.asked.append(("submit", event, admitted, by))
@@ -111,6 +111,16 @@ class Handler:
         )
         session: Any = self.session
         self.commands = CommandHandler(context, ANN, session)
+        self.proceeded = 0
+
+    def store(self, sent: Request, command: Any, by: Any = None) -> None:
+        """Store an event; the next command may follow."""
+        before = self.proceeded
+        self.commands.store(sent, CHAT, command, self._proceed, by=by)
+        assert self.proceeded == before + 1
+
+    def _proceed(self) -> None:
+        self.proceeded += 1
 
 
 @pytest.fixture
@@ -130,7 +140,7 @@ def stored(seq: int = 3) -> ChatEvent:
 async def test_message_is_admitted_and_submitted(handler: Handler) -> None:
     command = SendMessage("hi", "c1")
     sent = request(command)
-    await handler.commands.store(sent, CHAT, command, by=BY)
+    handler.store(sent, command, by=BY)
     event = NewEvent(CHAT, ANN, "c1", EventKind.MESSAGE, "hi")
     assert handler.node.asked == [("admit", event), ("submit", event, ADMITTED, BY)]
     assert (handler.session.replies, handler.session.counted) == ([], [])
@@ -140,14 +150,14 @@ async def test_message_is_admitted_and_submitted(handler: Handler) -> None:
 
 async def test_message_has_the_present_names_of_its_sender(handler: Handler) -> None:
     handler.session.person = Person(1, "ann", display_name="Ann Ray")
-    await handler.commands.store(request(None), CHAT, SendMessage("hi", "c1"))
+    handler.store(request(None), SendMessage("hi", "c1"))
     assert handler.node.asked[0] == ("admit", NewEvent(CHAT, handler.session.person, "c1", EventKind.MESSAGE, "hi"))
 
 
 async def test_message_without_an_id_is_given_one(handler: Handler) -> None:
     ids = set()
     for _ in range(2):
-        await handler.commands.store(request(None), CHAT, SendMessage("hi", None))
+        handler.store(request(None), SendMessage("hi", None))
         submitted: Any = handler.node.asked[-1][1]
         ids.add(submitted.client_msg_id)
     assert len(ids) == 2
@@ -157,11 +167,11 @@ async def test_message_without_an_id_is_given_one(handler: Handler) -> None:
 async def test_message_over_the_rate_limit_is_rejected(handler: Handler) -> None:
     handler.node.verdict = RateLimited(1.2)
     sent = request(SendMessage("hi", "c1"))
-    await handler.commands.store(sent, CHAT, SendMessage("hi", "c1"))
+    handler.store(sent, SendMessage("hi", "c1"))
     ((error, refused),) = handler.session.refusals
     assert (error.code, error.retry_after_s, refused) == (ErrorCode.RATE_LIMITED, 2, sent)
     assert [name for name, *_ in handler.node.asked] == ["admit"]
-    assert handler.metrics.rate_limited._value.get() == 1
+    assert handler.metrics.rate_limited.total == 1
 
 
 @pytest.mark.parametrize(
@@ -172,25 +182,25 @@ async def test_message_over_the_rate_limit_is_rejected(handler: Handler) -> None
     ],
 )
 async def test_change_is_admitted_and_submitted(handler: Handler, command: Any, event: NewEvent) -> None:
-    await handler.commands.store(request(command), CHAT, command, by=BY)
+    handler.store(request(command), command, by=BY)
     assert handler.node.asked == [("admit", event), ("submit", event, ADMITTED, BY)]
 
 
 async def test_change_over_the_rate_limit_is_rejected(handler: Handler) -> None:
     handler.node.verdict = RateLimited(1.2)
     sent = request(DeleteMessage(11, "c1"))
-    await handler.commands.store(sent, CHAT, DeleteMessage(11, "c1"))
+    handler.store(sent, DeleteMessage(11, "c1"))
     ((error, refused),) = handler.session.refusals
     assert (error.code, error.retry_after_s, refused) == (ErrorCode.RATE_LIMITED, 2, sent)
     assert [name for name, *_ in handler.node.asked] == ["admit"]
     assert rejections(handler) == {"edits": 1, "message_edits": 0}
-    assert handler.metrics.rate_limited._value.get() == 0
+    assert handler.metrics.rate_limited.total == 0
 
 
 @pytest.mark.parametrize("duplicate", [False, True])
 async def test_committed_event_is_the_reply(handler: Handler, duplicate: bool) -> None:
     sent = request(DeleteMessage(11, "c1"))
-    await handler.commands.store(sent, CHAT, DeleteMessage(11, "c1"))
+    handler.store(sent, DeleteMessage(11, "c1"))
     handler.node.epoch = "e2"
     handler.node.done(Committed(stored(), duplicate))
     assert handler.session.replies == [(Stored(stored(), duplicate, "e1"), sent)]
@@ -202,7 +212,7 @@ async def test_committed_event_is_the_reply(handler: Handler, duplicate: bool) -
 @pytest.mark.parametrize("refusal", Refusal)
 async def test_refusal_of_the_store_is_the_reply(handler: Handler, refusal: Refusal) -> None:
     sent = request(DeleteMessage(11, "c1"))
-    await handler.commands.store(sent, CHAT, DeleteMessage(11, "c1"))
+    handler.store(sent, DeleteMessage(11, "c1"))
     handler.node.done(refusal)
     assert handler.session.refusals == [(REFUSALS[refusal], sent)]
     assert (handler.session.replies, handler.session.counted) == ([], [])
@@ -211,7 +221,7 @@ async def test_refusal_of_the_store_is_the_reply(handler: Handler, refusal: Refu
 
 def rejections(handler: Handler) -> dict[str, float]:
     quotas = (Quota.EDITS, Quota.MESSAGE_EDITS)
-    return {quota: handler.metrics._quota_rejections.labels(quota)._value.get() for quota in quotas}
+    return {quota: handler.metrics._quota_rejections.labels(quota).total for quota in quotas}
 
 
 async def test_typing_is_published_for_each_chat(handler: Handler) -> None:

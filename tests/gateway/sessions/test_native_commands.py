@@ -37,7 +37,7 @@ from gateway.protocol.replies import (
 from gateway.sessions.context import Peer
 from gateway.sessions.native import MAX_SUBSCRIPTIONS, NativeSession
 from storage.auth_records import Credential
-from storage.records import Admission, ChatKind, ChatPosition, Member, Person, PublicChat, Role
+from storage.records import Admission, ChatKind, ChatPosition, Member, NewEvent, Person, PublicChat, Role
 from tests.gateway.sessions.stand_ins import Connection, Counts, Dialect, Node, context_of
 
 ANN = Person(1, "ann")
@@ -51,10 +51,11 @@ class MemberNode(Node):
         super().__init__()
         self.looked_up: list[int] = []
 
-    async def admit(self, *fields: Any) -> Any:
-        if len(fields) == 1:
-            return await super().admit(*fields)
-        chat_id = fields[0]
+    def admit(self, *fields: Any) -> Any:
+        """Either an event to the log, or a user to a chat."""
+        return super().admit(*fields) if isinstance(fields[0], NewEvent) else self._enter(fields[0])
+
+    async def _enter(self, chat_id: int) -> Admission | None:
         self.looked_up.append(chat_id)
         if chat_id in (PUBLIC, UNKNOWN):
             return None
