@@ -165,6 +165,10 @@ export class Client {
   readonly state: "connecting" | "live" | "waiting" | "closed";
   /** The close code of the last connection, if there is none now. */
   readonly closeCode: number | null;
+  /** The node that serves the connection. */
+  readonly node: string | null;
+  /** The longest text of a message, in code points. */
+  readonly maxTextLength: number | null;
   /** When the next attempt is made, and since when there is no connection: ms since 1970. */
   readonly retryAt: number | null;
   readonly lostAt: number | null;

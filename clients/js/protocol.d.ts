@@ -248,13 +248,16 @@ export type ErrorCode = "banned" | "chat_frozen" | "conflict" | "edit_limit" | "
 /**
  * The response to `hello`: the client's identity and its own `message`.
  *
- * `user_id` is null for a client without a valid token.
+ * `user_id` is null for a client without a valid token. To a `hello` with an `id` it also has the node that serves the
+ * socket, and the longest text in code points.
  */
 export interface HelloAnswer {
   authenticated: boolean;
   client_id: string;
   id?: number | string;
+  max_text_length?: number;
   message: string;
+  node?: string;
   type: "hello";
   user_id: number | null;
 }

@@ -64,7 +64,8 @@ class InChat(TypedDict):
 class HelloAnswer(TypedDict):
     """The response to `hello`: the client's identity and its own `message`.
 
-    `user_id` is null for a client without a valid token.
+    `user_id` is null for a client without a valid token. To a `hello` with an `id` it also has the node that serves the
+    socket, and the longest text in code points.
     """
 
     type: Literal["hello"]
@@ -72,6 +73,8 @@ class HelloAnswer(TypedDict):
     user_id: Id | None
     authenticated: bool
     message: str
+    node: NotRequired[str]
+    max_text_length: NotRequired[int]
     id: NotRequired[Ref]
 
 
@@ -331,8 +334,8 @@ _ANSWERS: Final = (
     Frame(
         HelloAnswer,
         (
-            _reply(Greeting("1705314600000", 1, "Привет, сервер!"), Request(Hello(""), "hello", None, 0)),
-            _reply(Greeting("1705314600000", None, "Привет, сервер!")),
+            _reply(Greeting("1705314600000", 1, "Привет, сервер!", "node-1"), Request(Hello(""), "hello", None, 0)),
+            _reply(Greeting("1705314600000", None, "Привет, сервер!", "node-1")),
         ),
     ),
     Frame(NativePongAnswer, (_reply(Pong(), Request(Ping(), "ping", None, "p-1")),)),

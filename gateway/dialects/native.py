@@ -28,6 +28,7 @@ from gateway.protocol.replies import (
     Done,
     ErrorReply,
     Established,
+    Greeting,
     HistoryPage,
     PresenceState,
     Reply,
@@ -70,6 +71,7 @@ class NativeDialect:
 
     def __init__(self, max_text_length: int = 1000) -> None:
         self._commands = CommandDecoder(max_text_length)
+        self._max_text_length = max_text_length
 
     def decode(self, payload: bytes, is_text: bool) -> Request | ErrorReply:
         """The command in one message, or an error, with the command's `id` if that could be decoded."""
@@ -121,6 +123,8 @@ class NativeDialect:
         fields = _reply_fields(reply, has_ref=request is not None and (self.acks_without_id or request.ref is not None))
         if fields is None:
             return None
+        if isinstance(reply, Greeting) and request is not None and request.ref is not None:  # seed 000 has no `id`
+            fields |= {"node": reply.node, "max_text_length": self._max_text_length}
         ref = reply.ref if isinstance(reply, ErrorReply) and request is None else request and request.ref
         address = {"id": ref, "chat_id": request and request.chat_id}
         return to_json(fields | {name: value for name, value in address.items() if value is not None})

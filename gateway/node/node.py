@@ -71,7 +71,7 @@ class Node:
         read_positions: ReadPositions,
         tasks: Tasks,
     ) -> None:
-        self._node_id = node_id
+        self.node_id = node_id
         self._log = log
         self._membership = membership
         self._presence = presence
@@ -164,7 +164,7 @@ class Node:
             await asyncio.shield(opening)
         if not subscription.local.reorder_buffer.is_started:
             raise StorageUnavailable("the chat's position could not be read")
-        await self._resume.run(subscription, since, epoch, self._node_id)
+        await self._resume.run(subscription, since, epoch, self.node_id)
 
     def leave(self, subscription: Subscription, *, at_once: bool) -> None:
         """Unsubscribe the session; unless `at_once`, its user stays present for LINGER_S or longer."""

@@ -158,11 +158,12 @@ class TokenExpiring(Struct, frozen=True, gc=False):
 
 
 class Greeting(Struct, frozen=True, gc=False):
-    """The reply to Hello: the client's identity, and the message that it sent."""
+    """The reply to Hello: the client's identity, the message that it sent, and the node that serves it."""
 
     client_id: str
     user_id: int | None
     message: str
+    node: str
 
 
 class ErrorReply(Struct, frozen=True, gc=False):

@@ -137,7 +137,8 @@ class NativeSession(Session):
 
     def _hello(self, request: Request, command: Hello, _: None) -> None:
         self.wants_expiry_warning |= command.wants_expiry_warning
-        self.answer(Greeting(self.client_id, self.person.id if self.person else None, command.message), request)
+        user_id = self.person.id if self.person else None
+        self.answer(Greeting(self.client_id, user_id, command.message, self._context.node.node_id), request)
         self.done(request)
 
     async def _refresh(self, request: Request, command: Refresh, _: None) -> None:

@@ -36,6 +36,9 @@ export class Client extends Emitter {
   lostAt = null;
   /** The user, as the sender of messages; only `{id}` until the rest is loaded, null before the first connection. */
   me = null;
+  /** The node that serves the connection, and the longest text in code points; null before the first connection. */
+  node = null;
+  maxTextLength = null;
   /** user id → `{user_id, online, last_seen_at}` of the users of `watchPresence` */
   online = new Map();
   _chats = null;
@@ -265,7 +268,7 @@ export class Client extends Emitter {
   }
 
   /** The gateway has said who the user is: with a token that is not valid, a client is anonymous and not rejected. */
-  #greeted({ user_id: userId, authenticated }) {
+  #greeted({ user_id: userId, authenticated, node, max_text_length: maxTextLength }) {
     if (authenticated !== (this.#tokens.current !== null)) return this.#lost(UNAUTHORIZED);
     this.#why = "connect";
     this.#failed = this.#link instanceof EventStream ? MAX_FAILED - 1 : 0; // a stream is followed by one handshake
@@ -274,7 +277,7 @@ export class Client extends Emitter {
       this.me = userId === null ? null : { id: userId };
       this.#isUserKnown = false;
     }
-    this.#set({ state: "live", closeCode: null, lostAt: null });
+    this.#set({ state: "live", closeCode: null, lostAt: null, node, maxTextLength });
     for (const { resolve } of this.#waiting.splice(0)) resolve();
     for (const chat of this.#open.values()) chat._resume();
     this._chats?._reload();

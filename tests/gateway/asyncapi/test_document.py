@@ -142,6 +142,8 @@ ANY_JSON |= {"ChatChangedPush": "data", "NativeChatChangedPush": "data"}
 MAY_LACK = {
     "ErrorAnswer.retry_after_s",
     "HelloAnswer.id",
+    "HelloAnswer.max_text_length",
+    "HelloAnswer.node",
     "HistoryAck.result.messages.sender.display_name",
     "NativeErrorAnswer.chat_id",
     "NativeErrorAnswer.id",

@@ -111,8 +111,8 @@ UNASKED: tuple[Reply, ...] = (
 )
 NATIVE_ANSWERS: tuple[Reply, ...] = (
     UsersPresence([UserPresence(1, True, None), UserPresence(2, False, datetime(2024, 1, 15, tzinfo=UTC))]),
-    Greeting("a client", None, "Hi"),
-    Greeting("a client", 1, "Hi"),
+    Greeting("a client", None, "Hi", "n1"),
+    Greeting("a client", 1, "Hi", "n1"),
 )
 NATIVE_NOTICES: tuple[Reply, ...] = (
     ChatAdded(5),

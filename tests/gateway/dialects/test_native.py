@@ -221,13 +221,19 @@ def test_command_without_id_gets_response_of_seed_004(reply: Reply, frame: dict[
 @pytest.mark.parametrize(
     ("greeting", "frame"),
     [
-        (Greeting("c", 4, "Привет"), {"client_id": "c", "user_id": 4, "authenticated": True, "message": "Привет"}),
-        (Greeting("c", None, ""), {"client_id": "c", "user_id": None, "authenticated": False, "message": ""}),
+        (
+            Greeting("c", 4, "Привет", "n1"),
+            {"client_id": "c", "user_id": 4, "authenticated": True, "message": "Привет"},
+        ),
+        (Greeting("c", None, "", "n1"), {"client_id": "c", "user_id": None, "authenticated": False, "message": ""}),
     ],
 )
 def test_hello_and_ping_have_their_own_responses(greeting: Greeting, frame: dict[str, Any]):
     hello = Request(Hello(greeting.message), "hello", None, 0)
-    assert orjson.loads(dialect.reply(greeting, hello) or b"") == frame | {"type": "hello", "id": 0}
+    of_id = {"type": "hello", "id": 0, "node": "n1", "max_text_length": 1000}
+    assert orjson.loads(dialect.reply(greeting, hello) or b"") == frame | of_id
+    without_id = dialect.reply(greeting, Request(Hello(greeting.message), "hello"))
+    assert orjson.loads(without_id or b"") == frame | {"type": "hello"}
     assert orjson.loads(dialect.reply(Pong(), Request(Ping(), "ping", None, "a")) or b"") == {"type": "pong", "id": "a"}
     assert orjson.loads(dialect.reply(Pong(), Request(Ping(), "ping")) or b"") == {"type": "pong"}
 

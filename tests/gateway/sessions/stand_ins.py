@@ -80,6 +80,7 @@ class Node:
     """The core: records what it is asked for; `gate` holds reads back, `error` fails them."""
 
     epoch = "e1"
+    node_id = "n1"
 
     def __init__(self) -> None:
         self.tasks = Tasks()

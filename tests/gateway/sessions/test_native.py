@@ -84,6 +84,7 @@ class Node:
         self.is_away = self.is_broken = False
         self.log: list[tuple[str, object]] = []
         self.live = 0
+        self.node_id = "n1"
 
     async def admit(self, chat_id: int, user_id: int) -> Admission | None:
         if chat_id not in (GROUP, OTHER):

@@ -142,7 +142,7 @@ def test_anonymous_session_follows_no_user_feed() -> None:
 
 async def test_ping_and_hello_are_answered(world: World) -> None:
     ping, hello = await world.receive(Ping(), None), await world.receive(Hello("hi"), None)
-    assert world.dialect.replies == [(Pong(), ping), (Greeting("c", 1, "hi"), hello)]
+    assert world.dialect.replies == [(Pong(), ping), (Greeting("c", 1, "hi", "n1"), hello)]
     assert [name for name, *_ in world.counts.calls] == ["handled", "handled"]
 
 
@@ -167,7 +167,7 @@ async def test_anonymous_session_may_not_use_commands(command: object) -> None:
     await world.receive(command)
     assert (world.codes, world.node.asked) == ([ErrorCode.FORBIDDEN], [])
     hello = await world.receive(Hello("hi"), None)
-    assert world.dialect.replies[-1] == (Greeting("c", None, "hi"), hello)
+    assert world.dialect.replies[-1] == (Greeting("c", None, "hi", "n1"), hello)
 
 
 @pytest.mark.parametrize(
