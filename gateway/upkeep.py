@@ -36,7 +36,12 @@ def start_upkeep(
 def _messages(settings: Settings, database: Database, metrics: Metrics, node_id: str) -> ChatRetention:
     delivery = metrics.delivery
     return ChatRetention(
-        database, node_id, settings.retention_days, delivery.events_removed.inc, delivery.retention_lag.set
+        database,
+        node_id,
+        settings.retention_days,
+        delivery.events_removed.inc,
+        delivery.retention_lag.set,
+        delivery.retention_overdue.set,
     )
 
 

@@ -3,6 +3,8 @@
 import re
 from pathlib import Path
 
+from gateway.api.users.export import AT_ONCE as EXPORTS_AT_ONCE
+from gateway.api.users.export import MOST_S as EXPORT_MOST_S
 from gateway.config import validation
 from gateway.config.settings import Settings
 from gateway.delivery.history import PAGE_BYTES
@@ -13,6 +15,7 @@ from gateway.sessions.session import MAX_REFUSALS
 from gateway.transport.fragments import MAX_FRAGMENTS
 from gateway.transport.incoming import BURST, PER_SECOND
 from httpapi.bounded_json import MAX_DEPTH
+from storage.repositories.chat_setup import retention
 
 PAGE = (Path(__file__).parents[1] / "docs/limits.md").read_text()
 ROWS = [[cell.strip() for cell in line.strip("|").split("|")] for line in PAGE.splitlines() if line.startswith("| ")]
@@ -51,5 +54,8 @@ def test_fixed_limits_on_the_page_are_those_of_the_code() -> None:
         f"{MAX_REFUSALS} in 60 s",
         f"{MAX_HISTORY}, or {PAGE_BYTES // 1024} KiB",
         f"| subscriptions of a socket | {MAX_SUBSCRIPTIONS:,} |",
+        f"and of a node; beyond it 429 with `Retry-After` | 1; {EXPORTS_AT_ONCE} |",
+        f"then it ends without its last line | {EXPORT_MOST_S // 60:.0f} |",
+        f"with {retention.PAUSE_S * 1000:.0f} ms between two | {retention.BATCH} |",
     ):
         assert text in PAGE, text

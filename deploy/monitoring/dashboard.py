@@ -201,6 +201,7 @@ ROWS: dict[str, list[Panel]] = {
             {
                 "delivered to {{endpoint}}": _rate("chat_gateway_webhook_events_delivered_total", "endpoint"),
                 "given up of {{endpoint}}": _rate("chat_gateway_webhook_events_given_up_total", "endpoint"),
+                "removed before {{endpoint}}": _rate("chat_gateway_webhook_events_lost_total", "endpoint"),
                 "failures of {{endpoint}}: {{reason}}": _rate(
                     "chat_gateway_webhook_failures_total", "endpoint, reason"
                 ),
@@ -285,7 +286,14 @@ ROWS: dict[str, list[Panel]] = {
         ),
         Panel("Deleted rows of removed chats", "ops", {"rows": _rate("chat_gateway_removed_chat_rows_total")}),
         Panel("Events removed by retention", "ops", {"events": _rate("chat_gateway_retention_removed_events_total")}),
-        Panel("Retention behind", "s", {"most": "max(chat_gateway_retention_lag_seconds)"}),
+        Panel(
+            "Retention behind",
+            "s",
+            {
+                "oldest event of the chat at work": "max(chat_gateway_retention_lag_seconds)",
+                "pass that has not ended": "max(chat_gateway_retention_overdue_seconds)",
+            },
+        ),
         Panel("Lines per commit of echo transcripts", "short", _quantiles("chat_gateway_transcript_batch_lines")),
         Panel(
             "Versions", "short", {"{{version}}": f"count by (version) (chat_gateway_build_info{{{HERE}}})"}, stat=True

@@ -54,6 +54,11 @@ class DeliveryMetrics:
             "Time since the oldest event of the chat from which this node removes was due to go; 0 between passes.",
             registry=registry,
         )
+        self.retention_overdue = Gauge(
+            "chat_gateway_retention_overdue_seconds",
+            "Time since a pass of retention over all chats was due, while it has not ended; on every node.",
+            registry=registry,
+        )
         self.rows_removed = counter(
             "chat_gateway_removed_chat_rows_total",
             "Rows of removed chats that this node deleted.",

@@ -22,6 +22,9 @@ class WebhookMetrics:
             "webhook_failures_total", "Deliveries that an endpoint did not take, by reason.", "reason"
         )
         self.given_up = counter("webhook_events_given_up_total", "Events that this node made dead letters.")
+        self.lost = counter(
+            "webhook_events_lost_total", "Events that were removed from the log before an endpoint took them; at most."
+        )
         self.waiting = gauge("webhook_events_waiting", "Events that wait for an endpoint")
         self.chats = gauge("webhook_chats_waiting", "Chats and users with events that wait for an endpoint")
         self.failing = gauge("webhook_chats_failing", "Chats and users whose last delivery has failed")
@@ -41,6 +44,7 @@ class EndpointMetrics:
         self._endpoint = endpoint
         self._delivered = metrics.delivered.labels(endpoint)
         self._given_up = metrics.given_up.labels(endpoint)
+        self._lost = metrics.lost.labels(endpoint)
 
     def delivered(self, count: int) -> None:
         """Count events that were taken."""
@@ -53,6 +57,10 @@ class EndpointMetrics:
     def given_up(self, count: int) -> None:
         """Count events that became dead letters."""
         self._given_up.inc(count)
+
+    def lost(self, count: int) -> None:
+        """Count events that were removed before they could be sent."""
+        self._lost.inc(count)
 
     def waits(self, backlog: Backlog) -> None:
         """Set what waits, as this node has last read it."""

@@ -60,6 +60,10 @@ class DeliveryEvents(Protocol):
         """So many events became dead letters."""
         ...
 
+    def lost(self, count: int) -> None:
+        """So many events were removed with their chat, or by retention, before they could be sent."""
+        ...
+
 
 class EndpointDelivery:
     """The deliveries to one endpoint by this node. `run_fresh` and `run_late` are its owner tasks."""
@@ -144,6 +148,10 @@ class EndpointDelivery:
     async def _finish(self, loads: Sequence[Load]) -> None:
         extra_ids = [id_ for load in loads for id_ in load.extra_ids]
         await self._outbox.finish([(load.head, load.seq, load.is_all) for load in loads], extra_ids)
+        if lost := sum(load.lost for load in loads):
+            self._events.lost(lost)
+            fields = {"endpoint": self._endpoint, "events": lost}
+            logger.warning("webhook_events_lost", extra={"fields": fields})
 
     async def _put_off(self, loads: Sequence[Load], reason: str) -> None:
         self._events.failed(reason)
@@ -151,7 +159,7 @@ class EndpointDelivery:
         given_up = [load for load in loads if len(loads) == 1 and self._is_given_up(load.head)]
         for load in given_up:
             await self._outbox.bury(self._endpoint, load.head, load.logged, load.extra_ids, reason)
-            await self._outbox.finish([(load.head, load.seq, load.is_all)], [])
+            await self._finish([load])
             self._events.given_up(len(load.events))
             fields = {"endpoint": self._endpoint, "stream": load.head.stream, "events": len(load.events)}
             logger.error("webhook_given_up", extra={"fields": fields})

@@ -25,6 +25,8 @@ class Load(Struct, frozen=True):
     extra_ids: tuple[int, ...]
     logged: tuple[tuple[int, str], ...]
     """The seqs and types of the log's events among them."""
+    lost: int
+    """Events up to `seq` that were removed with their chat or by retention before they could be sent."""
 
 
 class Loader:
@@ -95,13 +97,15 @@ class Loader:
             sent.append(event)
             if isinstance(entry, LoggedEvent):
                 of_log.append((entry.event.seq, event.type))
+        seq = head.to_seq if is_whole else seqs[-1] if seqs else head.from_seq - 1
         return Load(
             head,
             tuple(sent),
-            head.to_seq if is_whole else seqs[-1] if seqs else head.from_seq - 1,
+            seq,
             is_all,
             tuple(entry.id for entry in taken if isinstance(entry, ExtraEvent)),
             tuple(of_log),
+            max(0, seq + 1 - head.from_seq) - len(seqs),  # the log has no other holes
         )
 
     async def _event(

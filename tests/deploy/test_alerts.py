@@ -111,6 +111,10 @@ CAUSES: dict[str, tuple[Series, Expected]] = {
         gauge("chat_gateway_webhook_events_given_up_total", lately(0, 3, 5), 'endpoint="one"'),
         {"warning": ["ChatGatewayWebhooksGivenUp"]},
     ),
+    "old messages stay": (
+        gauge("chat_gateway_retention_overdue_seconds", lately(0, 4000, 15)),
+        {"warning": ["ChatGatewayRetentionLags"]},
+    ),
     "logins are refused": (
         gauge("chat_gateway_auth_logins_total", lately(0, 3, 2), 'outcome="overloaded"'),
         {"warning": ["ChatGatewayAuthOverloaded"]},

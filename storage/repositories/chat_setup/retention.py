@@ -37,8 +37,9 @@ PAUSE_S: Final = 0.02
 """Between batches, which leaves the database to others."""
 
 _CREATE: Final = """
-INSERT INTO retention_passes (id, claimed_by, claimed_until, due_at, chat_cursor) VALUES (1, '', 0, 0, 0)
+INSERT INTO retention_passes (id, claimed_by, claimed_until, due_at, chat_cursor) VALUES (1, '', 0, $1, 0)
 ON CONFLICT DO NOTHING"""
+_DUE: Final = "SELECT due_at FROM retention_passes WHERE id = 1"
 _CLAIM: Final = """
 UPDATE retention_passes SET claimed_by = $1, claimed_until = $2
 WHERE id = 1 AND due_at <= $3 AND claimed_until < $3 RETURNING chat_cursor"""
@@ -80,20 +81,24 @@ class ChatRetention:
         days: int,
         on_removed: Callable[[int], None] = lambda _: None,
         on_lag: Callable[[float], None] = lambda _: None,
+        on_overdue: Callable[[float], None] = lambda _: None,
         now: Callable[[], float] = time.time,
     ) -> None:
         """Chats without `retention_days` of their own keep events for `days`, 0 for ever.
 
         `on_removed` gets the number of events of each batch, `on_lag` the seconds by which the oldest event of the
-        chat at work was due before now, and 0 after a pass.
+        chat at work was due before now, and 0 after a pass. `on_overdue` gets the seconds since a pass of any node was
+        due, while it has not ended.
         """
         self._database = database
         self._node_id = node_id[:80]
         self._days = days
         self._on_removed = on_removed
         self._on_lag = on_lag
+        self._on_overdue = on_overdue
         self._now = now
         self._held_at = 0.0
+        self._due_at = now()
         among = database.among("$1")
         self._first = _FIRST + (" FOR NO KEY UPDATE" if database.postgres is not None else "")
         self._unquote_some = f"""
@@ -111,21 +116,29 @@ class ChatRetention:
             try:
                 await self.work()
             except StorageUnavailable as error:
+                self._report()
                 logger.warning("retention_postponed", extra={"fields": {"error": str(error)}})
 
     async def work(self) -> None:
         """Make the pass over all chats that is due, unless another node does."""
-        await self._database.write(_CREATE)
         self._held_at = self._now()
         now = int(self._held_at)
+        await self._database.write(_CREATE, now)
+        self._due_at = next((row["due_at"] for row in await self._database.fetch(_DUE)), now)
+        self._report()
         claimed = await self._database.write(_CLAIM, self._node_id, now + LEASE_S, now)
         if not claimed:
             return
         try:
             if await self._walk(claimed[0]["chat_cursor"]):
-                await self._database.write(_FINISH, self._node_id, int(self._now()) + INTERVAL_S)
+                self._due_at = int(self._now()) + INTERVAL_S
+                await self._database.write(_FINISH, self._node_id, self._due_at)
+                self._report()
         finally:
             self._on_lag(0)
+
+    def _report(self) -> None:
+        self._on_overdue(max(0.0, self._now() - self._due_at))
 
     async def _walk(self, cursor: int) -> bool:
         """Go through the chats with ids above `cursor`; False if another node has taken the work over."""
@@ -162,6 +175,7 @@ class ChatRetention:
     async def _hold(self, cursor: int) -> bool:
         """Renew the claim; False if another node has taken it."""
         self._held_at = self._now()
+        self._report()
         return bool(await self._database.write(_HOLD, self._node_id, int(self._held_at) + LEASE_S, cursor))
 
     async def _unquote_targets(self, due: _Due) -> None:

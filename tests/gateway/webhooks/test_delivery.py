@@ -18,6 +18,9 @@ from storage.log.chat_log import open_chat_log
 from storage.log.event_ranges import EventRanges
 from storage.outbox.queue import Outbox
 from storage.outbox_records import EventType, Wanted
+from storage.repositories.chat_setup.removals import ChatRemovals
+from storage.repositories.chat_setup.retention import ChatRetention
+from tests.storage.aged import make_old
 from tests.storage.nodes import Node, deletion, edit, message, node_over, outcomes
 from tests.support.migrated import make_store
 from tests.support.receiver import SECRET, Receiver, run_receiver
@@ -207,3 +210,31 @@ async def test_claims_of_a_dead_node_are_delivered(
             await other.database.write("UPDATE outbox SET due_at = due_at - 31000 RETURNING id")
             await receiver.count(3)
     assert receiver.seqs() == {chat: [1, 2, 3]}
+
+
+async def test_events_removed_before_delivery_are_counted(database_url: str, receiver: Receiver) -> None:
+    await make_store(database_url)
+    receiver.answer = lambda events: 500
+    async with open_sending(database_url, hook(receiver)) as (node, _, registry):
+        database, wanted = node.database, Wanted({"one": frozenset(EventType)})
+        ann = await node.person("ann")
+        aged, removed = await node.group(ann), await node.group(ann)
+        await outcomes([node.submit(message(chat, ann)) for _ in range(5) for chat in (aged, removed)])
+        await make_old(database, aged, 3)
+        await ChatRetention(database, "node", 5).work()
+        await ChatRemovals(database, wanted).remove(removed, ann.id)
+        await database.write("DELETE FROM chat_log WHERE chat_id = $1", removed)  # as its owner task does
+        receiver.answer = lambda events: 204
+        events = await receiver.count(3)
+
+        def lost() -> float | None:
+            return registry.get_sample_value("chat_gateway_webhook_events_lost_total", {"endpoint": "one"})
+
+        async with asyncio.timeout(30):
+            while lost() != 3 + 5:
+                await asyncio.sleep(0.05)
+    assert {chat: [e["type"] for e in events if e["chat_id"] == chat] for chat in (aged, removed)} == {
+        aged: ["message.created"] * 2,
+        removed: ["chat.removed"],
+    }
+    assert receiver.seqs()[aged] == [4, 5]

@@ -191,3 +191,17 @@ async def test_two_nodes_remove_under_load_without_hole(node: Node, other_node: 
     assert sorted(committed) == list(range(21, at.last_seq + 1))
     assert at.first_seq > 50
     assert [event.seq for event in await node.history(chat)] == list(range(at.first_seq, at.last_seq + 1))
+
+
+async def test_pass_that_does_not_end_is_reported_overdue(node: Node) -> None:
+    start, overdue, later_s = time.time(), list[float](), 0.0
+    here = ChatRetention(node.database, "here", 5, on_overdue=overdue.append, now=lambda: start + later_s)
+    await here.work()
+    assert max(overdue) < 1
+    await node.database.write("UPDATE retention_passes SET claimed_until = $1", int(start) + 100_000)  # of another node
+    later_s = retention.INTERVAL_S + 5000
+    await here.work()
+    assert round(overdue[-1]) in (5000, 5001)
+    await node.database.write("UPDATE retention_passes SET claimed_until = 0")
+    await here.work()
+    assert overdue[-1] == 0
