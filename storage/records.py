@@ -264,7 +264,8 @@ class Chat(Struct, frozen=True, gc=False):
     """A chat with some of its members, the oldest first; `member_count` is the number of all.
 
     `owner_id` is None if the members cannot be changed; `unread` counts messages by others after the reader's
-    position, where it was asked for. The last five are those of `storage.chat_records.ChatDetails`.
+    position, where it was asked for. `key` and the four after it are those of `storage.chat_records.ChatDetails`.
+    `first_seq` is that of the first event that retention has left: one more than `last_seq` if none is left.
     """
 
     id: int
@@ -280,6 +281,7 @@ class Chat(Struct, frozen=True, gc=False):
     retention_days: int | None = None
     is_frozen: bool = False
     slow_mode_s: int = 0
+    first_seq: int = 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -68,10 +68,12 @@ export interface ChatList {
  *
  * A single chat has up to 1,000 members, one of a list up to ten, the caller among them. `member_count` is the number
  * of all; 1000 means 1,000 or more. `key`, `data` and `retention_days` are null if there are none. `data` is absent in
- * the list without pages.
+ * the list without pages. `first_seq` is that of the first event that is left, where retention has removed those
+ * before it: one more than `last_seq` if none is left.
  */
 export interface ChatObject {
   data?: Record<string, unknown> | null;
+  first_seq?: number;
   frozen: boolean;
   id: number;
   key: string | null;
@@ -475,6 +477,7 @@ export interface MessagesReadPush {
 export interface OwnChatObject {
   archived?: boolean;
   data?: Record<string, unknown> | null;
+  first_seq?: number;
   frozen: boolean;
   id: number;
   key: string | null;

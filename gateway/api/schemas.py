@@ -145,7 +145,8 @@ class ChatObject(TypedDict):
 
     A single chat has up to 1,000 members, one of a list up to ten, the caller among them. `member_count` is the number
     of all; 1000 means 1,000 or more. `key`, `data` and `retention_days` are null if there are none. `data` is absent in
-    the list without pages.
+    the list without pages. `first_seq` is that of the first event that is left, where retention has removed those
+    before it: one more than `last_seq` if none is left.
     """
 
     id: int
@@ -154,6 +155,7 @@ class ChatObject(TypedDict):
     owner_id: int | None
     members: list[MemberObject]
     member_count: int
+    first_seq: NotRequired[int]
     last_seq: int
     key: str | None
     data: NotRequired[dict[str, Any] | None]
@@ -312,7 +314,7 @@ class Readiness(TypedDict):
 
 def chat_object(chat: Chat) -> ChatObject:
     """A chat with those of its members that were read."""
-    return {
+    shown: ChatObject = {
         "id": chat.id,
         "kind": chat.kind,
         "title": chat.title,
@@ -326,6 +328,9 @@ def chat_object(chat: Chat) -> ChatObject:
         "slow_mode_s": chat.slow_mode_s,
         "retention_days": chat.retention_days,
     }
+    if chat.first_seq > 1:
+        shown["first_seq"] = chat.first_seq
+    return shown
 
 
 def member_object(member: Member) -> MemberObject:

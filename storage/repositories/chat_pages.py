@@ -45,7 +45,7 @@ PERSON: Final = "u.id AS user_id, u.login, u.first_name, u.last_name, u.display_
 # The owner as in `owners.settle_owner`: a creator who has left without a successor is replaced by the oldest member.
 # No EXISTS: PostgreSQL may hash all memberships for it.
 CHAT: Final = f"""
-c.id, c.kind, c.title, c.last_seq, c.retention_days, c.is_frozen, c.slow_mode_s,
+c.id, c.kind, c.title, c.first_seq, c.last_seq, c.retention_days, c.is_frozen, c.slow_mode_s,
 (SELECT k.key FROM chat_keys k WHERE k.chat_id = c.id) AS key,
 CASE WHEN c.kind = '{ChatKind.DIRECT}' OR c.creator_id = {SYSTEM.id} THEN NULL ELSE COALESCE(
     (SELECT o.user_id FROM memberships o WHERE o.chat_id = c.id AND o.user_id = c.creator_id),
@@ -150,6 +150,5 @@ def member_of(row: Mapping[str, Any]) -> Member:
 def _chat(row: Row, members: tuple[Member, ...]) -> Chat:
     kind, unread = ChatKind(row["kind"]), row.get("unread", 0)
     details = row["key"], row["data"], row["retention_days"], bool(row["is_frozen"]), row["slow_mode_s"]
-    return Chat(
-        row["id"], kind, row["title"], row["last_seq"], row["owner_id"], members, unread, row["member_count"], *details
-    )
+    place = row["last_seq"], row["owner_id"], members, unread, row["member_count"]
+    return Chat(row["id"], kind, row["title"], *place, *details, row["first_seq"])

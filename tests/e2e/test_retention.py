@@ -66,8 +66,10 @@ async def test_resume_below_first_seq_is_truncated(cluster: Cluster, database_ur
         for query in ("after_seq=2", "before_seq=30", "limit=50"):
             page = (await http.get(f"{url}?{query}")).json()
             assert [one["seq"] for one in page["messages"]] == list(range(16, 21)), query
-        (listed,) = (await http.get(f"{cluster.nodes[1].url}/api/v1/chats?limit=5")).json()["chats"]
-        assert (listed["unread"], listed["last_seq"]) == (5, 20)
+        for query in ("?limit=5", "?order=activity", ""):
+            (listed,) = (await http.get(f"{cluster.nodes[1].url}/api/v1/chats{query}")).json()["chats"]
+            assert (listed["unread"], listed["first_seq"], listed["last_seq"]) == (5, 16, 20)
+        assert (await http.get(f"{cluster.nodes[1].url}/api/v1/chats/{chat}")).json()["first_seq"] == 16
 
 
 async def test_cached_messages_are_gone_within_5_seconds(cluster: Cluster, database_url: str) -> None:

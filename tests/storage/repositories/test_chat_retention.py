@@ -67,6 +67,8 @@ async def test_chat_keeps_events_for_its_own_days(node: Node) -> None:
     await clean(node, days=8)
     assert [len(await node.history(chat)) for chat in chats] == [1, 0, 0]
     assert [(await position(node, chat)).first_seq for chat in chats] == [1, 2, 2]
+    listed = await node.chats.chat_page(ann.id, None, 5)
+    assert [(chat.id, chat.first_seq) for chat in listed.items] == [(chats[2], 2), (chats[1], 2), (chats[0], 1)]
 
 
 async def test_what_belongs_to_removed_messages_goes_too(node: Node) -> None:
