@@ -121,13 +121,13 @@ export interface Chat extends Emitter<{ change: Chat; event: MessagePush | React
   readonly hasUnsent: boolean;
   /** Why what is sent waits, and until when (ms since 1970). */
   readonly held: (Problem & { until: number }) | null;
-  /** Receives the chat until the returned function is called. `since`: the position of an earlier process. */
-  open(options?: { since?: string | null }): () => void;
+  /** Receives the chat until the returned function is called. `since`: the position of an earlier process, or a seq. */
+  open(options?: { since?: string | number | null }): () => void;
   /** Resolves when it is stored; rejects with Rejected or Disconnected, which need not be handled. */
   send(text: string, more?: Content): Promise<Stored>;
-  edit(messageId: number, text: string, more?: { data?: Record<string, unknown> }): Promise<Stored>;
-  delete(messageId: number): Promise<Stored>;
-  react(messageId: number, key: string, options?: { remove?: boolean }): Promise<Stored>;
+  edit(messageId: number, text: string, more?: { data?: Record<string, unknown>; client_msg_id?: string }): Promise<Stored>;
+  delete(messageId: number, more?: { client_msg_id?: string }): Promise<Stored>;
+  react(messageId: number, key: string, more?: { remove?: boolean; client_msg_id?: string }): Promise<Stored>;
   /** Sends a rejected message again. */
   retry(message: Message): void;
   /** Forgets a rejected message. */

@@ -156,7 +156,7 @@ class Member(Socket):
     def _take_message(self, message: dict[str, Any], *, is_answer: bool) -> None:
         seq, key = message["seq"], key_of(message)
         if not is_answer:
-            self._deliver(seq, message["id"], key, content=_content_of(message))
+            self._deliver(seq, message["id"], key, content=content_of(message))
             if not message["is_deleted"]:
                 self.sender.note_target(message["id"])
         if self.sender.settle(key, seq, message["id"]):
@@ -264,14 +264,14 @@ def _stored(message: dict[str, Any]) -> Stored:
     reactions = message.get("reactions", {})
     place, key, text = (message["seq"], message["id"]), key_of(message), message["text"]
     reaction = message.get("reaction")
-    content = _content_of(message)
+    content = content_of(message)
     if reaction is None:
         return Stored(*place, message["sender"]["id"], key, text, reactions, content=content)
     told = ("-" if reaction["removed"] else "+") + reaction["key"]
     return Stored(*place, reaction["user_id"], key, text, reactions, told, reaction["counts"], content)
 
 
-def _content_of(message: dict[str, Any]) -> Content:
+def content_of(message: dict[str, Any]) -> Content:
     """What a message's object has beside its text."""
     target = message.get("reply_to", {})
     data = orjson.dumps(message["data"]).decode() if "data" in message else ""

@@ -16,6 +16,7 @@ from tests.faults.act import TooLate
 from tests.faults.checker import Violation, check
 from tests.faults.faults import strike
 from tests.faults.history import History, Oddity
+from tests.faults.js_member import JsMember, JsMembers
 from tests.faults.mutations import Mutation
 from tests.faults.observer import Note, Observer, Struck
 from tests.faults.people import Member, Poster, read_history
@@ -24,6 +25,7 @@ from tests.faults.rooms import Feeder, Listener, read_room
 from tests.faults.schedule import Planned
 from tests.faults.sockets import Socket
 from tests.faults.world import World
+from tests.node.js_client import node_process
 
 HTTP_S = 10.0
 READERS = 20
@@ -39,6 +41,8 @@ class Load:
     members: int = 6
     """A chat's, all connected by WebSocket but the posters."""
     writers: int = 2
+    js: int = 1
+    """So many of the writers use the JavaScript client."""
     posters: int = 1
     rooms: int = 2
     """Each with two guests, and two who feed it: one by AMQP, one over HTTP."""
@@ -94,7 +98,9 @@ async def run(
         rooms = await rig.furnish(load.rooms)
         pause_s = (load.chats * (load.writers + load.posters) + load.rooms * 2) / load.rate
         world = World(rig.nginx.url, History(), random.Random(seed), pause_s)
-        members, posters = _cast(world, chats, load, http)
+        clients = JsMembers()
+        clients.process = await stack.enter_async_context(node_process(clients.take))
+        members, posters = _cast(world, chats, load, http, clients)
         guests = [Listener(world, room, number) for room in rooms for number in (0, 1)]
         feeders = [Feeder(world, room, http, amqp_url=url) for room in rooms for url in ("", rig.rabbitmq.url)]
         sockets: list[Socket] = [*members, *guests]
@@ -131,13 +137,16 @@ async def run(
 
 
 def _cast(
-    world: World, chats: dict[int, list[User]], load: Load, http: httpx.AsyncClient
+    world: World, chats: dict[int, list[User]], load: Load, http: httpx.AsyncClient, clients: JsMembers
 ) -> tuple[list[Member], list[Poster]]:
-    members, posters = [], []
+    members: list[Member] = []
+    posters: list[Poster] = []
     for chat, users in chats.items():
         for number, user in enumerate(users):
             if number < load.posters:
                 posters.append(Poster(world, chat, user, http))
+            elif number < load.posters + load.js:
+                members.append(JsMember(world, chat, user, clients))
             else:
                 members.append(Member(world, chat, user, writes=number < load.posters + load.writers))
     return members, posters

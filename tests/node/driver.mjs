@@ -56,6 +56,11 @@ const operations = {
     if (!one.opened.has(chatId)) {
       chat.on("event", (frame) => (one.isTold ? say({ client: name, event: frame }) : one.events.push(frame)));
       chat.on("problem", (problem) => one.problems.push(problem));
+      if (one.isTold) {
+        const tell = () => say({ client: name, event: { type: "state", chat: chat.state, client: one.client.state } });
+        chat.on("change", tell);
+        one.client.on("change", tell);
+      }
     }
     one.opened.set(chatId, chat.open(options));
   },

@@ -84,14 +84,14 @@ export class Chat extends Emitter {
   /**
    * Receives the chat until the returned function is called; over reconnects, and on any node.
    *
-   * `since` is the `position` that an earlier process had: events after it come first.
+   * `since` is the `position` that an earlier process had, or a seq: events after it come first, 0 for all.
    */
   open({ since = null } = {}) {
     this.#holders += 1;
     if (this.#holders === 1) {
       if (since !== null && this.position === null) {
-        const colon = since.lastIndexOf(":");
-        Object.assign(this.#timeline, { epoch: since.slice(0, colon), lastSeq: Number(since.slice(colon + 1)) });
+        const [, epoch = null, seq] = /^(?:(.*):)?(\d+)$/.exec(since);
+        Object.assign(this.#timeline, { epoch, lastSeq: Number(seq) });
       }
       this._resume();
     }
@@ -119,13 +119,13 @@ export class Chat extends Emitter {
     return this.#enqueue({ type: "edit_message", message_id: messageId, text, ...more });
   }
 
-  delete(messageId) {
-    return this.#enqueue({ type: "delete_message", message_id: messageId });
+  delete(messageId, more = {}) {
+    return this.#enqueue({ type: "delete_message", message_id: messageId, ...more });
   }
 
   /** Adds the user's reaction `key` to a message, or removes it. */
-  react(messageId, key, { remove = false } = {}) {
-    return this.#enqueue({ type: "react", message_id: messageId, key, remove });
+  react(messageId, key, { remove = false, ...more } = {}) {
+    return this.#enqueue({ type: "react", message_id: messageId, key, remove, ...more });
   }
 
   /** Sends a message again that was rejected. */
@@ -199,7 +199,8 @@ export class Chat extends Emitter {
   /** The gateway has acknowledged a subscription. */
   _established({ epoch, last_seq: lastSeq }) {
     const timeline = this.#timeline;
-    if (timeline.lastSeq === null) Object.assign(timeline, { epoch, lastSeq });
+    timeline.epoch ??= epoch;
+    timeline.lastSeq ??= lastSeq;
     this.#failStaleChanges(epoch);
     this.#setState("live");
     if (timeline.firstSeq === undefined) this.loadOlder();

@@ -21,7 +21,8 @@ export class Timeline {
 
   /** The value of `since` that continues after the last event; null before the first connection. */
   get position() {
-    return this.lastSeq === null ? null : `${this.epoch}:${this.lastSeq}`;
+    if (this.lastSeq === null) return null;
+    return this.epoch === null ? `${this.lastSeq}` : `${this.epoch}:${this.lastSeq}`;
   }
 
   /** The creation of the oldest loaded message. */
