@@ -17,7 +17,7 @@ from tests.support.redis_layouts import redis_servers as redis_servers
 from tests.support.response_secrets import secrets_received, watch_responses
 from tests.support.servers import NginxServer, PostgresServer, RedisServer, temporary_folder
 
-SYSTEMS = [Path(__file__).parent / name for name in ("deploy", "e2e", "faults", "loadtests", "up")]
+SYSTEMS = [Path(__file__).parent / name for name in ("browsers", "deploy", "e2e", "faults", "loadtests", "up")]
 
 
 watch_responses()

@@ -28,7 +28,7 @@ ENVIRON = {"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/")}
 def run(*command: str | Path, cwd: Path = ROOT, path: str = "") -> str:
     """What a command prints; raises with its errors."""
     environ = ENVIRON | {"PATH": f"{path}:{ENVIRON['PATH']}"}
-    done = subprocess.run(command, cwd=cwd, env=environ, capture_output=True, text=True, timeout=300)
+    done = subprocess.run(command, cwd=cwd, env=environ, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr + done.stdout
     return done.stdout
 
@@ -130,6 +130,34 @@ async def main(url, token, chat_id):
                 return
 
 asyncio.run(main(*sys.argv[1:]))
+"""
+
+
+def test_installed_npm_package_sends_and_receives(
+    dist: Path, url: str, token: str, chat_id: int, tmp_path: Path
+) -> None:
+    (tmp_path / "package.json").write_text('{"private": true, "type": "module"}')
+    package = dist / f"chat-gateway-client-{VERSION}.tgz"
+    run("npm", "install", "--offline", "--no-audit", "--no-fund", package, cwd=tmp_path)
+    (tmp_path / "run.js").write_text(_NODE_CLIENT)
+    web_socket = ROOT / "tests/node/node_modules/ws/wrapper.mjs"
+    assert run("node", "run.js", web_socket.as_uri(), url, token, str(chat_id), cwd=tmp_path) == "Hello from Node\n"
+
+
+_NODE_CLIENT = """
+import { Client } from "@chat-gateway/client";
+
+const [webSocket, url, token, chatId] = process.argv.slice(2);
+const { default: WebSocket } = await import(webSocket);
+const client = new Client(url, { token, WebSocket });
+const chat = client.chat(Number(chatId));
+const heard = new Promise((resolve) => {
+  chat.on("event", ({ data }) => data?.text === "Hello from Node" && resolve(data.text));
+});
+chat.open();
+await chat.send("Hello from Node");
+console.log(await heard);
+client.close();
 """
 
 
