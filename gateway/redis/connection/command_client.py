@@ -240,20 +240,22 @@ class CommandClient:
 
     async def _dispatch_replies(self, stream: ServerConnection) -> None:
         """Deliver each reply to its waiter, until the connection breaks."""
-        while True:
-            try:
-                replies = await stream.read()
-            except RedisConnectionLost as error:
-                logger.warning("redis_link_lost", extra=self._log_fields(error))
-                return
-            if self._under_way:
-                self._on_answered(asyncio.get_running_loop().time() - self._under_way[0][0])
-            for reply in replies:
-                _, waiter = self._under_way.popleft()
-                if waiter is not None and not waiter.done():
-                    waiter.set_result(reply)
-                if isinstance(reply, hiredis.ReplyError) and not self._is_bearable(reply):
-                    return
+        try:
+            await stream.serve(self._take)
+        except RedisConnectionLost as error:
+            logger.warning("redis_link_lost", extra=self._log_fields(error))
+
+    def _take(self, replies: list[Any]) -> bool:
+        """Deliver these replies; True if the connection is not usable after them."""
+        if self._under_way:
+            self._on_answered(asyncio.get_running_loop().time() - self._under_way[0][0])
+        for reply in replies:
+            _, waiter = self._under_way.popleft()
+            if waiter is not None and not waiter.done():
+                waiter.set_result(reply)
+            if isinstance(reply, hiredis.ReplyError) and not self._is_bearable(reply):
+                return True
+        return False
 
     def _is_bearable(self, error: hiredis.ReplyError) -> bool:
         """Whether this connection is still usable after an error reply; logs each code once per connection."""

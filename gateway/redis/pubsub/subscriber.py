@@ -10,7 +10,8 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Final, Protocol, TypeVar
+from functools import partial
+from typing import Any, Final, Protocol, TypeVar
 
 import hiredis
 
@@ -218,36 +219,40 @@ class Subscriber:
         self._send_subscribe(stream, [*own, *self._wanted])
         self._stream = stream
         self._silent_probes = 0
+        await stream.serve(partial(self._take, listener))
+
+    def _take(self, listener: BrokerListener, replies: list[Any]) -> bool:
+        """Hand over the publications of one read. Raises: RedisConnectionLost."""
         mark, chat = self._names.mark, self._names.chat
-        while True:
-            batch: list[tuple[int, bytes]] = []
-            announcements: list[bytes] = []
-            was_interrupted = False
-            for reply in await stream.read():
-                match reply:
-                    case [b"message" | b"smessage", bytes() as channel, bytes() as payload]:
-                        if not payload.startswith(mark):
-                            self._take_unmarked(channel, payload)
-                        elif channel.startswith(chat):
-                            batch.append((int(channel[len(chat) :]), payload[len(mark) :]))
-                        else:
-                            announcements.append(payload[len(mark) :])
-                    case [b"subscribe" | b"ssubscribe", bytes() as channel, _]:
-                        was_interrupted |= self._confirm(channel)
-                    case [b"sunsubscribe", bytes() as channel, _]:
-                        self._end(channel)
-                    case hiredis.ReplyError():
-                        self._refuse(str(reply))
-            if batch:
-                was_interrupted |= not _hand_over(listener.on_publications, batch)
-            if announcements:
-                was_interrupted |= not _hand_over(listener.on_announcements, announcements)
-            if not self.is_whole and not self._unconfirmed:
-                self.is_whole, self.refusal = True, ""
-                was_interrupted |= self._was_whole
-                self._was_whole = True
-            if was_interrupted:
-                listener.on_interrupted()
+        batch: list[tuple[int, bytes]] = []
+        announcements: list[bytes] = []
+        was_interrupted = False
+        for reply in replies:
+            match reply:
+                case [b"message" | b"smessage", bytes() as channel, bytes() as payload]:
+                    if not payload.startswith(mark):
+                        self._take_unmarked(channel, payload)
+                    elif channel.startswith(chat):
+                        batch.append((int(channel[len(chat) :]), payload[len(mark) :]))
+                    else:
+                        announcements.append(payload[len(mark) :])
+                case [b"subscribe" | b"ssubscribe", bytes() as channel, _]:
+                    was_interrupted |= self._confirm(channel)
+                case [b"sunsubscribe", bytes() as channel, _]:
+                    self._end(channel)
+                case hiredis.ReplyError():
+                    self._refuse(str(reply))
+        if batch:
+            was_interrupted |= not _hand_over(listener.on_publications, batch)
+        if announcements:
+            was_interrupted |= not _hand_over(listener.on_announcements, announcements)
+        if not self.is_whole and not self._unconfirmed:
+            self.is_whole, self.refusal = True, ""
+            was_interrupted |= self._was_whole
+            self._was_whole = True
+        if was_interrupted:
+            listener.on_interrupted()
+        return False
 
     def _confirm(self, channel: bytes) -> bool:
         """Note a confirmation; True if something may have been missed before it.
