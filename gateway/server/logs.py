@@ -14,6 +14,8 @@ from datetime import UTC, datetime
 from enum import Enum
 from typing import Any, Final, TextIO
 
+import orjson
+
 from gateway.config.choices import LogFormat
 from gateway.server.log_sampling import Sampling
 
@@ -170,7 +172,17 @@ def _logfmt_value(value: object) -> str:
     return _one_line(text if is_word else json.dumps(text, ensure_ascii=False))
 
 
-_encode: Final = json.JSONEncoder(default=_text).encode
+_encode_ascii: Final = json.JSONEncoder(default=_text, separators=(",", ":")).encode
+_OPTIONS: Final = orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME
+
+
+def _encode(line: dict[str, Any]) -> str:
+    """The line as JSON in ASCII: by orjson, in a fifth of the time, unless it has something to escape for terminals."""
+    try:
+        text = orjson.dumps(line, default=_text, option=_OPTIONS).decode()
+    except orjson.JSONEncodeError:  # keys that are no texts, integers beyond 64 bits, lone surrogates
+        return _encode_ascii(line)
+    return text if text.isascii() and "\x7f" not in text else _encode_ascii(line)
 
 
 def _one_line(text: str) -> str:
