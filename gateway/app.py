@@ -80,6 +80,7 @@ from gateway.server.startup import StartupBarrier
 from gateway.sessions.echo import EchoService
 from gateway.sessions.echo_quota import EchoLimits, EchoQuota
 from gateway.sessions.echo_upstream import Upstream
+from gateway.tracing.tracing import Tracing
 from httpapi.audit.middleware import Audit
 from httpapi.audit.recorder import Recorder
 from httpapi.caller_turns import CallerTurns
@@ -146,6 +147,14 @@ async def open_app(
             auth_routes,
             controls,
         )
+
+
+def _traced(tracing: Tracing) -> list[Middleware]:
+    if tracing.traces is None:
+        return []
+    from gateway.tracing.requests import TracedRequests  # needs the library
+
+    return [Middleware(TracedRequests, traces=tracing.traces)]
 
 
 def build(
@@ -309,7 +318,7 @@ def build(
                 public=PublicEndpoint(
                     identity, context, PublicDialect(max_length), public_channel, opened.member_changes
                 ),
-                client=NativeEndpoint(identity, context, NativeDialect(max_length)),
+                client=NativeEndpoint(identity, context, opened.tracing.dialect(NativeDialect(max_length))),
                 stream=EventStreams(
                     identity,
                     context,
@@ -334,6 +343,7 @@ def build(
         ],
         exception_handlers=HANDLERS,
         middleware=[
+            *_traced(opened.tracing),
             Middleware(SecurityHeaders, public_url=settings.public_url, is_production=settings.is_production),
             Middleware(Audit, recorder=audit, trusted_proxies=settings.trusted_proxies),
             Middleware(Edge, node_id=opened.node_id, origins=origins, logs_requests=logs_requests),

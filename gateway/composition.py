@@ -60,6 +60,7 @@ from gateway.server.startup import StartupBarrier
 from gateway.sessions.command_limits import SOCKETS_AN_OWNER, CommandLimits, rates_of
 from gateway.sessions.context import SessionContext
 from gateway.tasks import Tasks
+from gateway.tracing.tracing import Tracing, open_tracing
 from gateway.upkeep import start_upkeep
 from gateway.webhooks.outlet import Outlet
 from httpapi.docs_pages import program_version
@@ -132,6 +133,7 @@ class OpenNode:
     outbox: OutboxQueue
     outlet: Outlet
     replicas: ReplicaReporter
+    tracing: Tracing
     finish_queue: Callable[[], Awaitable[None]]
     """Stops consuming from the durable queue; returns when all consumed messages are stored."""
     stop_presence: Callable[[float], Awaitable[None]]
@@ -188,7 +190,8 @@ async def open_node(
         )
         health = Health(redis.broker, gate, failures)
         health.watch_peers(redis.differences)
-        outbox, outlet = await add_outlet(stack, settings, database, node_id, redis, metrics, failures)
+        tracing = await stack.enter_async_context(open_tracing(settings.traces_per_s, node_id, metrics.traces.begun))
+        outbox, outlet = await add_outlet(stack, settings, database, node_id, redis, metrics, failures, tracing)
 
         log = await stack.enter_async_context(
             open_chat_log(database, outlet.stirred_by(metrics.delivery.committed), outlet.wanted)
@@ -197,7 +200,7 @@ async def open_node(
         tasks = Tasks()
         stack.push_async_callback(tasks.close)
         pages = ReplayCache(log, tasks, on_page=metrics.delivery.page)
-        hub = Hub(metrics.delivery.broadcast, on_event=pages.add, on_forget=pages.forget)
+        hub = Hub(tracing.on_flush(metrics.delivery.broadcast), on_event=pages.add, on_forget=pages.forget)
         local_clients = LocalClients(redis.clients, metrics.clients.notices)
         feed = UserFeed(node_id, local_clients, membership, redis.broker)
         chat_setup = ChatDetailsRepository(database, wanted)
@@ -222,14 +225,14 @@ async def open_node(
             node_id=node_id,
             hub=hub,
             subscriptions=subscriptions,
-            broker=redis.broker,
+            broker=tracing.broker(redis.broker),
             presence=redis.presence,
             presence_publisher=presence_publisher,
             leave_queue=leave_queue,
             limits=redis.limits,
             edit_limits=redis.edit_limits,
             reaction_limits=redis.reaction_limits,
-            log=log,
+            log=tracing.log(log),
             pages=pages,
             membership=membership,
             repair=repair,
@@ -258,6 +261,7 @@ async def open_node(
             tasks=tasks,
             metrics=metrics.clients,
             limits=CommandLimits(rates_of(settings)),
+            traces=tracing.traces,
         )
         user_sessions = UserSessions(sessions, local_clients, subscriptions, revocation_list, redis.broker)
         broker_handler = BrokerHandler(
@@ -274,7 +278,7 @@ async def open_node(
             on_bad=metrics.delivery.bad_publications.inc,
             online=online,
         )
-        redis.start(broker_handler, broker_handler)
+        redis.start(tracing.listener(broker_handler), broker_handler)
         vital = Tasks(on_failure=lambda name, _: failures.append(name))
         stack.push_async_callback(vital.close)
         outlet.start(vital)
@@ -366,6 +370,7 @@ async def open_node(
             outbox=outbox,
             outlet=outlet,
             replicas=replicas,
+            tracing=tracing,
             finish_queue=no_queue if queue is None else queue.finish,
             stop_presence=redis.presence.stop,
         )

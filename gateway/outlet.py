@@ -7,6 +7,7 @@ from gateway.config.webhooks import read_webhooks
 from gateway.interfaces.outbox import OutboxQueue
 from gateway.metrics import Metrics
 from gateway.redis.backend import Backend
+from gateway.tracing.tracing import Tracing
 from gateway.webhooks.attendance import AttendanceReader
 from gateway.webhooks.outlet import EXCHANGE, Outlet
 from storage.database.database import Database
@@ -35,6 +36,7 @@ async def add_outlet(
     redis: Backend,
     metrics: Metrics,
     failures: list[str],
+    tracing: Tracing,
 ) -> tuple[OutboxQueue, Outlet]:
     """The outbox, and all endpoints of the settings; connections close with the stack. Call `start` on the outlet.
 
@@ -42,8 +44,9 @@ async def add_outlet(
     """
     outbox = Outbox(database)
     attendance = AttendanceReader(MemberIds(database), redis.presence, redis.clients)
-    outlet = Outlet(outbox, EventRanges(database), metrics.webhooks, attendance)
-    await outlet.add_webhooks(stack, read_webhooks(settings), allows_private=settings.webhook_allow_private)
+    outlet = Outlet(outbox, EventRanges(database), metrics.webhooks, attendance, tracing.sender)
+    allows_private = settings.webhook_allow_private
+    await outlet.add_webhooks(stack, read_webhooks(settings), allows_private=allows_private, headers=tracing.headers)
     if settings.events_exchange:
         from gateway.rabbitmq.exchange import open_exchange  # takes 0.1 s, so only nodes with an exchange import it
 

@@ -119,6 +119,7 @@ export interface DataMessageCommand {
   mentions?: Array<number> | null;
   reply_to?: number | null;
   text?: string | null;
+  traceparent?: unknown;
   type: "message";
 }
 
@@ -129,6 +130,7 @@ export interface DeleteByIdCommand {
   chat_id: number;
   client_msg_id?: string | null;
   id: number;
+  traceparent?: unknown;
   type: "delete_message";
 }
 
@@ -140,6 +142,7 @@ export interface DeleteMessageCommand {
   client_msg_id?: string | null;
   id?: number | string | null;
   message_id: number;
+  traceparent?: unknown;
   type: "delete_message";
 }
 
@@ -169,6 +172,7 @@ export interface EditByIdCommand {
   data?: null;
   id: number;
   text: string;
+  traceparent?: unknown;
   type: "edit_message";
 }
 
@@ -181,6 +185,7 @@ export interface EditDataByIdCommand {
   data: Record<string, unknown>;
   id: number;
   text: string;
+  traceparent?: unknown;
   type: "edit_message";
 }
 
@@ -194,6 +199,7 @@ export interface EditDataCommand {
   id?: number | string | null;
   message_id: number;
   text: string;
+  traceparent?: unknown;
   type: "edit_message";
 }
 
@@ -207,6 +213,7 @@ export interface EditMessageCommand {
   id?: number | string | null;
   message_id: number;
   text: string;
+  traceparent?: unknown;
   type: "edit_message";
 }
 
@@ -271,6 +278,7 @@ export interface HelloCommand {
   id?: number | string | null;
   message?: string;
   refresh?: unknown;
+  traceparent?: unknown;
   type: "hello";
 }
 
@@ -293,6 +301,7 @@ export interface HistoryAfterCommand {
   chat_id: number;
   id?: number | string | null;
   limit?: number;
+  traceparent?: unknown;
   type: "history";
 }
 
@@ -315,6 +324,7 @@ export interface HistoryBeforeCommand {
   chat_id: number;
   id?: number | string | null;
   limit?: number;
+  traceparent?: unknown;
   type: "history";
 }
 
@@ -400,6 +410,7 @@ export interface MessageCommand {
   mentions?: Array<number> | null;
   reply_to?: number | null;
   text: string;
+  traceparent?: unknown;
   type: "message";
 }
 
@@ -515,6 +526,7 @@ export interface PersonObject {
  */
 export interface PingCommand {
   id?: number | string | null;
+  traceparent?: unknown;
   type: "ping";
 }
 
@@ -551,6 +563,7 @@ export interface PresenceAnswer {
 export interface PresenceCommand {
   chat_id: number;
   id?: number | string | null;
+  traceparent?: unknown;
   type: "presence";
 }
 
@@ -618,6 +631,7 @@ export interface ReactCommand {
   key: string;
   message_id: number;
   remove?: boolean | null;
+  traceparent?: unknown;
   type: "react";
 }
 
@@ -675,6 +689,7 @@ export interface ReadMessagesCommand {
   chat_id: number;
   id?: number | string | null;
   seq?: number | null;
+  traceparent?: unknown;
   type: "read_messages";
 }
 
@@ -686,6 +701,7 @@ export interface ReadMessagesCommand {
 export interface RefreshCommand {
   id?: number | string | null;
   token: string;
+  traceparent?: unknown;
   type: "refresh";
 }
 
@@ -745,6 +761,7 @@ export interface SubscribeCommand {
   chat_id: number;
   id?: number | string | null;
   since?: number | string | null;
+  traceparent?: unknown;
   type: "subscribe";
 }
 
@@ -755,6 +772,7 @@ export interface SubscribeCommand {
  */
 export interface SubscribePresenceCommand {
   id?: number | string | null;
+  traceparent?: unknown;
   type: "subscribe_presence";
   user_ids: Array<number>;
 }
@@ -803,6 +821,7 @@ export interface TypingCommand {
   chat_id: number;
   id?: number | string | null;
   is_typing: boolean;
+  traceparent?: unknown;
   type: "typing";
 }
 
@@ -846,6 +865,7 @@ export interface UnreadObject {
 export interface UnsubscribeCommand {
   chat_id: number;
   id?: number | string | null;
+  traceparent?: unknown;
   type: "unsubscribe";
 }
 
@@ -890,6 +910,7 @@ export interface UsersPresenceAnswer {
  */
 export interface UsersPresenceCommand {
   id?: number | string | null;
+  traceparent?: unknown;
   type: "presence";
   user_ids: Array<number>;
 }

@@ -191,6 +191,12 @@ ROWS: dict[str, list[Panel]] = {
             "lost: the queue was full, the record is in the log only.",
         ),
         Panel(
+            "Traces",
+            "ops",
+            {"{{outcome}}": _rate("chat_gateway_traces_total", "outcome")},
+            "skipped: more than TRACES_PER_S.",
+        ),
+        Panel(
             "Calls of services",
             "ops",
             {"{{service}} {{outcome}}": _rate("chat_gateway_service_calls_total", "service, outcome")},

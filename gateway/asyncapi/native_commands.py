@@ -31,8 +31,14 @@ from gateway.asyncapi.fields import AnyTextField, ClientMsgId, DataField, Id, Re
 from gateway.protocol.commands import MAX_USERS
 
 
-class Numbered(TypedDict):
-    """The optional field of every command."""
+class Traced(TypedDict):
+    """The span of the client that the command belongs to (docs/traces.md)."""
+
+    traceparent: NotRequired[Any]  # W3C Trace Context says to ignore what is no valid one
+
+
+class Numbered(Traced):
+    """The optional fields of every command."""
 
     id: NotRequired[Ref | None]
 
@@ -115,19 +121,19 @@ class NativeDeleteMessageCommand(AboutChat):
     client_msg_id: NotRequired[ClientMsgId | None]
 
 
-class NativeEditByIdCommand(EditMessageCommand):
+class NativeEditByIdCommand(EditMessageCommand, Traced):
     """The form of `/ws/chat/{chat_id}/`: `id` identifies the message and also the command."""
 
     chat_id: Id
 
 
-class NativeEditDataByIdCommand(EditDataCommand):
+class NativeEditDataByIdCommand(EditDataCommand, Traced):
     """The form of `/ws/chat/{chat_id}/`: `id` identifies the message and also the command."""
 
     chat_id: Id
 
 
-class NativeDeleteByIdCommand(DeleteMessageCommand):
+class NativeDeleteByIdCommand(DeleteMessageCommand, Traced):
     """The form of `/ws/chat/{chat_id}/`: `id` identifies the message and also the command."""
 
     chat_id: Id

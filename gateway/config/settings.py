@@ -330,6 +330,11 @@ class Settings:
         90,
         "the days that the database keeps audit records; 0 = they are only lines in the log",
     )
+    traces_per_s: int = _setting(
+        values.whole(0, 10_000),
+        0,
+        "OpenTelemetry traces that a node begins in a second, at most; 0 = none (docs/traces.md)",
+    )
     log_format: LogFormat = _setting(
         values.choice(LogFormat), LogFormat.JSON, "`json` or `text`", shown="`json`; `text` in development"
     )

@@ -40,7 +40,7 @@ from httpapi.bounded_json import to_json
 
 _Fields = dict[str, Any]
 
-_EVERY: Final = frozenset({"type", "id"})
+_EVERY: Final = frozenset({"type", "id", "traceparent"})
 _IN_CHAT: Final = _EVERY | {"chat_id"}
 KEYS: Final[Mapping[str, frozenset[str]]] = {
     "ping": _EVERY,
@@ -57,7 +57,10 @@ KEYS: Final[Mapping[str, frozenset[str]]] = {
     "presence": _IN_CHAT | {"user_ids"},
     "subscribe_presence": _EVERY | {"user_ids"},
 }
-"""The fields that each command may have. `hello` is not listed: it comes from seed 000 and accepts any extra field."""
+"""The fields that each command may have; `gateway.tracing` reads `traceparent`, if tracing is on.
+
+`hello` is not listed: it comes from seed 000 and accepts any extra field.
+"""
 _MAX_KEY_LENGTH_IN_ERROR: Final = 64
 
 

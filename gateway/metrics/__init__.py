@@ -14,6 +14,7 @@ from gateway.metrics.delivery import DeliveryMetrics
 from gateway.metrics.exposition import Registry
 from gateway.metrics.process import ProcessMetrics
 from gateway.metrics.servers import DatabaseMetrics, QueueMetrics, RedisMetrics, ServerMetrics
+from gateway.metrics.tracing import TraceMetrics
 from gateway.metrics.webhooks import WebhookMetrics
 
 
@@ -33,6 +34,7 @@ class Metrics:
         self.queue = QueueMetrics(registry)
         self.webhooks = WebhookMetrics(registry)
         self.audit = AuditMetrics(registry)
+        self.traces = TraceMetrics(registry)
         self.process = ProcessMetrics(registry)
         """The process itself: its version, event loop and logs."""
 

@@ -32,6 +32,7 @@ class CommandHandler:
     def __init__(self, context: SessionContext, person: Person, session: Session) -> None:
         self._context = context
         self._node = context.node
+        self._traces = context.traces
         self._authenticated = person
         self._session = session
         self.is_limited = True
@@ -140,6 +141,8 @@ class CommandHandler:
                     self._context.metrics.quota_exceeded(_QUOTAS[outcome])
                 self._session.refuse(refusal_reply(outcome), request)
 
+        if self._traces is not None:
+            self._traces.command_begins(request, event)
         self._node.submit(event, done, admitted=admitted, by=by)
 
     def set_typing(self, request: Request, chat_id: int, is_typing: bool) -> None:

@@ -2,9 +2,10 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 from gateway.delivery.history import History
-from gateway.dialects.base import Dialect
+from gateway.dialects.base import Dialect, Request
 from gateway.interfaces.membership import Memberships
 from gateway.metrics.clients import ClientMetrics
 from gateway.node.local_clients import LocalClients
@@ -16,7 +17,7 @@ from gateway.sessions.command_limits import CommandLimits
 from gateway.tasks import Tasks
 from httpapi.client_address import UNKNOWN
 from storage.auth_records import Credential
-from storage.records import Person
+from storage.records import NewEvent, Person
 
 Renew = Callable[[str], Awaitable[Credential | None]]
 """What a token says about itself; None for one that is not accepted.
@@ -28,6 +29,14 @@ It may raise StorageUnavailable.
 async def _no_renewal(_: str) -> Credential | None:
     """Accepts no token: of a node without credentials."""
     return None
+
+
+class CommandTraces(Protocol):
+    """Told of commands that store something. Implemented by `gateway.tracing.traces`, where tracing is on."""
+
+    def command_begins(self, request: Request, event: NewEvent) -> None:
+        """The command was admitted, and its event is about to be committed; never blocks."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +54,8 @@ class SessionContext:
     metrics: ClientMetrics
     limits: CommandLimits
     renew: Renew = _no_renewal
+    traces: CommandTraces | None = None
+    """None where tracing is off."""
 
 
 @dataclass(frozen=True, slots=True)

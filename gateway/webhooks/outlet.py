@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from typing import Final
 
@@ -34,8 +34,10 @@ class Outlet:
         log: LogRanges,
         metrics: WebhookMetrics,
         attendance: AttendanceReader | None = None,
+        around: Callable[[EventSender, str], EventSender] = lambda sender, _: sender,
     ) -> None:
-        """Without `attendance` it is not known who is absent."""
+        """Without `attendance` it is not known who is absent. `around` returns what to use in place of a sender."""
+        self._around = around
         self._attendance = attendance
         self._outbox = outbox
         self._log = log
@@ -56,14 +58,28 @@ class Outlet:
         self.types[name] = types
         self._deliveries.append(
             EndpointDelivery(
-                name, types, sender, self._outbox, self._log, metrics, give_up_s=give_up_s, attendance=self._attendance
+                name,
+                types,
+                self._around(sender, name),
+                self._outbox,
+                self._log,
+                metrics,
+                give_up_s=give_up_s,
+                attendance=self._attendance,
             )
         )
 
-    async def add_webhooks(self, stack: AsyncExitStack, webhooks: Sequence[Webhook], *, allows_private: bool) -> None:
-        """Add the endpoints of the settings; their connections close with the stack."""
+    async def add_webhooks(
+        self,
+        stack: AsyncExitStack,
+        webhooks: Sequence[Webhook],
+        *,
+        allows_private: bool,
+        headers: Callable[[], Mapping[str, str]] = dict,
+    ) -> None:
+        """Add the endpoints of the settings; their connections close with the stack. `headers`: of each request."""
         for webhook in webhooks:
-            sender = WebhookSender(webhook, allows_private=allows_private)
+            sender = WebhookSender(webhook, allows_private=allows_private, headers=headers)
             stack.push_async_callback(sender.close)
             give_up_s = None if webhook.give_up_h is None else webhook.give_up_h * 3600
             self.add(webhook.name, frozenset(webhook.events), sender, give_up_s=give_up_s)

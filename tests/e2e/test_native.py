@@ -39,6 +39,7 @@ async def test_one_socket_subscribes_to_many_chats(cluster: Cluster) -> None:
         "chat_id": one,
         "user_id": bob.id,
         "username": bob.person.username,
+        "display_name": bob.person.shown_name,
         "status": "join",
     }
     sent = await right.ack("message", chat_id=one, text="hello")
@@ -252,6 +253,7 @@ async def test_members_act_in_chats_without_subscription(cluster: Cluster) -> No
         "chat_id": chat,
         "user_id": ann.id,
         "username": ann.person.username,
+        "display_name": ann.person.shown_name,
         "seq": 1,
     }
 

@@ -14,12 +14,16 @@ Answer = Callable[[list[dict[str, Any]]], "int | float"]
 
 
 class Receiver:
-    """`deliveries` has the events of each signed delivery that was answered with success, `seen` of every one."""
+    """`deliveries` has the events of each signed delivery that was answered with success, `seen` of every one.
+
+    `headers` has those of each signed delivery, with names in lower case.
+    """
 
     def __init__(self) -> None:
         self.answer: Answer = lambda events: 204
         self.deliveries: list[list[dict[str, Any]]] = []
         self.seen: list[list[dict[str, Any]]] = []
+        self.headers: list[dict[str, str]] = []
         self.unsigned = 0
         self.port = 0
         self._writers: set[asyncio.StreamWriter] = set()
@@ -78,6 +82,7 @@ class Receiver:
             return 401
         events = json.loads(body)["events"]
         self.seen.append(events)
+        self.headers.append(headers)
         status = self.answer(events)
         if isinstance(status, float):
             await asyncio.sleep(status)
