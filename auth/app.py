@@ -26,6 +26,7 @@ from auth.accounts.sessions import Sessions, SessionStore
 from auth.accounts.store import AccountStore
 from auth.api.answers import RouteGroup
 from auth.api.callers import Callers
+from auth.api.client_limits import ClientLimits
 from auth.api.invitations import InvitationRoutes
 from auth.api.oauth2 import TokenEndpoint
 from auth.api.own_sessions import OwnSessionRoutes
@@ -94,18 +95,19 @@ class AuthService:
         )
         guests = Guests(self.key_ring, GuestIssuer(names), events.guest)
         callers = Callers(sessions, verifier)
+        limits = ClientLimits(counters, settings.trusted_proxies, events.call_limited)
         change = PasswordChange(accounts, check, self._login_passwords, devices, counters, events.password)
         self._reset = PasswordReset(accounts, self._login_passwords, counters, send_reset, events)
         service_keys = ServiceKeys(settings.service_keys)
         groups: list[RouteGroup] = [
-            SessionRoutes(sessions, callers, counters, settings.site, settings.trusted_proxies),
+            SessionRoutes(sessions, callers, limits, settings.site),
             PasswordRoutes(callers, change, self._reset, settings.trusted_proxies),
             TotpRoutes(callers, Totp(accounts, check, factors, devices, settings.site.name), settings.trusted_proxies),
             OwnSessionRoutes(sessions, callers),
             InvitationRoutes(InvitationIssuer(accounts.invitations), service_keys, settings.site),
         ]
         self._routes = AuthRoutes(
-            registration, login, groups, self._token_endpoint, guests, self.key_ring, service_keys, settings
+            registration, login, groups, self._token_endpoint, guests, limits, self.key_ring, service_keys, settings
         )
         self.site = settings.site
         self.trusted_proxies = settings.trusted_proxies

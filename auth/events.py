@@ -7,6 +7,7 @@ from typing import Literal
 LoginResult = Literal["granted", "wrong", "otp_required", "banned", "limited", "overloaded", "unavailable"]
 PasswordResult = Literal["changed", "reset", "wrong", "limited"]
 ResetResult = Literal["sent", "failed", "unknown", "limited", "overloaded"]
+LimitedCall = Literal["refresh", "logout", "guest_token"]
 RefreshResult = Literal["granted", "ended", "reused", "banned"]
 
 
@@ -23,6 +24,7 @@ class AuthEvents:
     password: Callable[[PasswordResult], None] = lambda _: None
     code_limited: Callable[[], None] = lambda: None
     reset: Callable[[ResetResult], None] = lambda _: None
+    call_limited: Callable[[LimitedCall], None] = lambda _: None
 
 
 SILENT = AuthEvents()

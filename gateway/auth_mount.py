@@ -76,6 +76,7 @@ async def open_auth(settings: Settings, database: Database, registry: Registry) 
         metrics.password,
         metrics.code_limited,
         metrics.reset,
+        metrics.call_limited,
     )
     tasks = Tasks()
     async with AsyncExitStack() as stack:

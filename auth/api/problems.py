@@ -110,9 +110,9 @@ def no_such_session() -> Problem:
     return Problem(HTTPStatus.NOT_FOUND, "not_found", "There is no such session.")
 
 
-def too_many_refreshes(wait_s: float) -> Problem:
-    """Too many renewals from one network; `wait_s` is rounded up to whole seconds."""
-    return _later(HTTPStatus.TOO_MANY_REQUESTS, "rate_limited", "Too many renewals from this network.", wait_s)
+def too_many_calls(wait_s: float) -> Problem:
+    """Too many calls of one kind from one network; `wait_s` is rounded up to whole seconds."""
+    return _later(HTTPStatus.TOO_MANY_REQUESTS, "rate_limited", "Too many requests from this network.", wait_s)
 
 
 def unavailable() -> Problem:

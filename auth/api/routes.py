@@ -18,6 +18,7 @@ from auth.accounts.second_factor import OtpRequired, WrongOtp
 from auth.accounts.sessions import Banned
 from auth.api import oauth2, problems
 from auth.api.answers import RouteGroup, RouteHandler, answers_problems, json_answer, outcome_of
+from auth.api.client_limits import ClientLimits
 from auth.api.own_sessions import user_agent
 from auth.api.sessions import DEVICE_COOKIE, AccessToken, Cookies, Delivery
 from auth.api.totp import Otp
@@ -106,6 +107,7 @@ class AuthRoutes:
         groups: Sequence[RouteGroup],
         token_endpoint: oauth2.TokenEndpoint,
         guests: Guests,
+        limits: ClientLimits,
         keys: KeyRing,
         service_keys: ServiceKeys,
         settings: AuthSettings,
@@ -115,6 +117,7 @@ class AuthRoutes:
         self._groups = groups
         self._token_endpoint = token_endpoint
         self._guests = guests
+        self._limits = limits
         self._keys = keys
         self._is_open_to_guests = settings.allow_guests
         self._is_open_to_new_users = settings.registration_is_open
@@ -230,7 +233,7 @@ class AuthRoutes:
         "Create a guest token for one room; it is valid for one hour.",
         Audience.GUEST,
         {200: GuestToken},
-        {503: "unavailable"},
+        {429: "rate_limited", 503: "unavailable"},
         body=NewGuest,
         example={"username": "user1", "email": "user1@example.com", "room_id": "room1"},
         scope=Scope.USERS,
@@ -239,6 +242,8 @@ class AuthRoutes:
         """A guest's token for one room. Any caller may ask for one if ALLOW_GUESTS, else it takes a service key."""
         if not self._is_open_to_guests:
             self._service_keys.require(request, self.generate_token)
+        elif self._service_keys.find(request) is None:
+            await self._limits.count(request, "guest_token")
         guest = await read_json(request, NewGuest, SMALL_BODY_BYTES)
         outcome = await self._guests.token(guest.username, guest.email, guest.room_id)
         if isinstance(outcome, list):

@@ -1,6 +1,6 @@
 """Renewing and ending logins over HTTP, and the cookies that hold their tokens."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Annotated, Final, Literal, NotRequired, TypedDict, TypeVar
 
@@ -9,14 +9,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute
 
-from auth.accounts.counters import Counters, Limit
 from auth.accounts.sessions import Banned, Ended, Sessions, Tokens
 from auth.api import problems
 from auth.api.answers import api_route, json_answer
 from auth.api.callers import Callers, may_be_cross_site
+from auth.api.client_limits import ClientLimits
 from httpapi.audit.facts import note, note_unchanged, note_user
 from httpapi.body import SMALL_BODY_BYTES, read_json
-from httpapi.client_address import Network, client_address, networks_of
 from httpapi.errors import forbidden_origin
 from httpapi.operation import Audience, operation
 from httpapi.site import Site
@@ -25,7 +24,6 @@ from httpapi.token_cookie import COOKIE, cookies_named
 REFRESH_COOKIE: Final = "chat_gateway_refresh"
 DEVICE_COOKIE: Final = "chat_gateway_device"
 """The device token (`auth.accounts.devices`) of a browser; a logout leaves it."""
-REFRESHES_PER_MINUTE: Final = 120
 """Attempts of one client, successful or not."""
 
 _Body = TypeVar("_Body", "RefreshBody", "LogoutBody")
@@ -105,15 +103,13 @@ class SessionRoutes:
         self,
         sessions: Sessions,
         callers: Callers,
-        counters: Counters,
+        limits: ClientLimits,
         site: Site,
-        trusted_proxies: Collection[Network],
     ) -> None:
         self._sessions = sessions
         self._callers = callers
-        self._counters = counters
+        self._limits = limits
         self._cookies = Cookies(site)
-        self._trusted = trusted_proxies
 
     @property
     def routes(self) -> Sequence[BaseRoute]:
@@ -139,9 +135,7 @@ class SessionRoutes:
         """New tokens, in the place where the refresh token was."""
         if may_be_cross_site(request, REFRESH_COOKIE):
             raise forbidden_origin()
-        wait_s = await self._counters.count(Limit(f"refresh:{self._client(request)}", REFRESHES_PER_MINUTE))
-        if wait_s:
-            raise problems.too_many_refreshes(wait_s)
+        await self._limits.count(request, "refresh")
         body = await _optional_body(request, RefreshBody)
         given, delivery = _refresh_token(request, body.refresh_token)
         match await self._sessions.refresh(given):
@@ -156,7 +150,13 @@ class SessionRoutes:
         "Log out: end this session, or all of the user's.",
         Audience.ANYBODY,
         {204: None},
-        {400: "ambiguous_token", 401: "unauthorized", 403: "forbidden_origin", 503: "unavailable"},
+        {
+            400: "ambiguous_token",
+            401: "unauthorized",
+            403: "forbidden_origin",
+            429: "rate_limited",
+            503: "unavailable",
+        },
         body=LogoutBody,
         body_is_optional=True,
         example={},
@@ -168,6 +168,7 @@ class SessionRoutes:
         """Ends the session, unless another site's page may be behind the request."""
         if may_be_cross_site(request, COOKIE):
             raise forbidden_origin()
+        await self._limits.count(request, "logout")
         body = await _optional_body(request, LogoutBody)
         refresh_token, _ = _refresh_token(request, body.refresh_token)
         claims = await self._callers.find(request)
@@ -189,9 +190,6 @@ class SessionRoutes:
         response = Response(status_code=HTTPStatus.NO_CONTENT, headers={"Cache-Control": "no-store"})
         self._cookies.clear(request, response)
         return response
-
-    def _client(self, request: Request) -> str:
-        return networks_of(client_address(request, self._trusted))[0]
 
 
 def _refresh_token(request: Request, given: str) -> tuple[str, Delivery]:

@@ -279,6 +279,7 @@ ROWS: dict[str, list[Panel]] = {
             {
                 "registered": _rate("chat_gateway_auth_registrations_total"),
                 "registrations refused": _rate("chat_gateway_auth_registrations_limited_total"),
+                "refused: {{call}}": _rate("chat_gateway_auth_calls_limited_total", "call"),
                 "guest tokens": _rate("chat_gateway_auth_guest_tokens_total"),
                 "codes refused": _rate("chat_gateway_auth_codes_limited_total"),
                 "password changes: {{outcome}}": _rate("chat_gateway_auth_password_changes_total", "outcome"),

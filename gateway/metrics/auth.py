@@ -9,6 +9,7 @@ from gateway.metrics.exposition import FAST, Registry
 LOGIN_OUTCOMES: Final = ("granted", "wrong", "otp_required", "banned", "limited", "overloaded", "unavailable")
 PASSWORD_OUTCOMES: Final = ("changed", "reset", "wrong", "limited")
 RESET_OUTCOMES: Final = ("sent", "failed", "unknown", "limited", "overloaded")
+LIMITED_CALLS: Final = ("refresh", "logout", "guest_token")
 REFRESH_OUTCOMES: Final = ("granted", "ended", "reused", "banned")
 
 
@@ -45,6 +46,13 @@ class AuthMetrics:
             registry=registry,
         )
         self._resets = {outcome: resets.labels(outcome) for outcome in RESET_OUTCOMES}
+        limited = CounterFamily(
+            "chat_gateway_auth_calls_limited_total",
+            "Calls refused because one network sent too many: " + ", ".join(LIMITED_CALLS) + ".",
+            ["call"],
+            registry=registry,
+        )
+        self._limited = {call: limited.labels(call) for call in LIMITED_CALLS}
         self.registered: Callable[[], None] = counter(
             "chat_gateway_auth_registrations_total", "Accounts created.", registry=registry
         ).inc
@@ -76,6 +84,10 @@ class AuthMetrics:
     def refreshed(self, outcome: str) -> None:
         """Count a renewal; `outcome` is one of REFRESH_OUTCOMES."""
         self._refreshes[outcome].inc()
+
+    def call_limited(self, call: str) -> None:
+        """Count a call that was refused; `call` is one of LIMITED_CALLS."""
+        self._limited[call].inc()
 
     def password(self, outcome: str) -> None:
         """Count a change of a password; `outcome` is one of PASSWORD_OUTCOMES."""

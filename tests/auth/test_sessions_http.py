@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from auth.accounts.counters import LocalCounters
-from auth.api.sessions import REFRESHES_PER_MINUTE
+from auth.api.client_limits import CALLS_PER_MINUTE
 from auth.app import AuthService, create_app
 from auth.settings import AuthSettings
 from auth.tokens.access_tokens import Verifier
@@ -236,5 +236,12 @@ async def test_logout_of_displaced_session_revokes_its_token(http: httpx.AsyncCl
 
 
 async def test_renewals_of_one_client_are_limited(http: httpx.AsyncClient) -> None:
-    answers = [(await refresh(http, "rt_x")).status_code for _ in range(REFRESHES_PER_MINUTE + 1)]
-    assert answers == [401] * REFRESHES_PER_MINUTE + [429]
+    answers = [(await refresh(http, "rt_x")).status_code for _ in range(CALLS_PER_MINUTE + 1)]
+    assert answers == [401] * CALLS_PER_MINUTE + [429]
+
+
+async def test_logouts_of_one_client_are_limited(http: httpx.AsyncClient) -> None:
+    answers = [await http.post(LOGOUT) for _ in range(CALLS_PER_MINUTE + 1)]
+    assert [answer.status_code for answer in answers[:-1]] == [204] * CALLS_PER_MINUTE
+    assert "retry-after" in answers[-1].headers
+    problem(answers[-1], 429, "rate_limited")

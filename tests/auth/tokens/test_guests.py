@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from auth.accounts.counters import LocalCounters
+from auth.api.client_limits import CALLS_PER_MINUTE
 from auth.app import AuthService, create_app
 from auth.settings import AuthSettings
 from auth.tokens.access_tokens import (
@@ -158,6 +159,15 @@ async def test_guest_token_without_open_access_needs_service_key() -> None:
     async with client_of(create_app(auth(service_keys=(KEY,)))) as http:
         for headers in ({}, {"X-Service-Key": ""}, {"X-Service-Key": KEY + "x"}):
             problem(await http.post("/generate-token", json=GUEST, headers=headers), 403, "forbidden")
+        answer = await http.post("/generate-token", json=GUEST, headers={"X-Service-Key": KEY})
+        assert answer.status_code == 200
+
+
+async def test_guest_tokens_of_one_client_are_limited() -> None:
+    async with client_of(create_app(auth(allow_guests=True, service_keys=(KEY,)))) as http:
+        answers = [await http.post("/generate-token", json=GUEST) for _ in range(CALLS_PER_MINUTE + 1)]
+        assert [answer.status_code for answer in answers[:-1]] == [200] * CALLS_PER_MINUTE
+        problem(answers[-1], 429, "rate_limited")
         answer = await http.post("/generate-token", json=GUEST, headers={"X-Service-Key": KEY})
         assert answer.status_code == 200
 
