@@ -1,22 +1,12 @@
 """What the JavaScript client is published as: its size and its types."""
 
-import asyncio
 import gzip
-from asyncio.subprocess import PIPE, STDOUT
 from pathlib import Path
 
-ROOT = Path(__file__).parents[3]
-TOOLS = ROOT / "tests/node/node_modules/.bin"
-CLIENT = ROOT / "clients/js"
+from tests.node.tools import run
+
+CLIENT = Path(__file__).parents[3] / "clients/js"
 MAX_BYTES = 10 * 1024
-
-
-async def run(program: str, *arguments: object) -> bytes:
-    """What a program of the tests prints."""
-    process = await asyncio.create_subprocess_exec(TOOLS / program, *map(str, arguments), stdout=PIPE, stderr=STDOUT)
-    output, _ = await process.communicate()
-    assert process.returncode == 0, output.decode()
-    return output
 
 
 async def test_compressed_client_has_at_most_10_kb() -> None:
