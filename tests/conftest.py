@@ -16,11 +16,13 @@ from tests.support.redis_layouts import layout_url as layout_url
 from tests.support.redis_layouts import redis_servers as redis_servers
 from tests.support.response_secrets import secrets_received, watch_responses
 from tests.support.servers import NginxServer, PostgresServer, RedisServer, temporary_folder
+from tests.support.shared_certificates import share_certificates
 
 SYSTEMS = [Path(__file__).parent / name for name in ("browsers", "deploy", "e2e", "faults", "loadtests", "up")]
 
 
 watch_responses()
+share_certificates()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -1,13 +1,27 @@
 """The pages /docs and /docs/ws in a browser, watched for errors."""
 
+from collections.abc import Collection
 from typing import Any
 
 from playwright.async_api import Browser, Page, Route
 
 
-async def open_docs(chromium: Browser, url: str) -> tuple[Page, list[str], list[str]]:
-    """`watched_page` at `/docs`."""
+async def open_docs(
+    chromium: Browser, url: str, operations: Collection[str] | None = None
+) -> tuple[Page, list[str], list[str]]:
+    """`watched_page` at `/docs`, with all operations or only these: it draws all of them anew for each response."""
+
+    async def leave_out(route: Route) -> None:
+        response = await route.fetch()
+        document = await response.json()
+        for path in document["paths"].values():
+            for method in [key for key, value in path.items() if value.get("operationId") not in operations]:
+                del path[method]
+        await route.fulfill(response=response, json=document)
+
     page, foreign, faults = await watched_page(chromium, url)
+    if operations is not None:
+        await page.route("**/openapi.json", leave_out)
     await page.goto(f"{url}/docs")
     return page, foreign, faults
 
