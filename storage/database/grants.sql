@@ -26,6 +26,10 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON signing_keys, data_keys, login_sessions,
 GRANT SELECT, INSERT, DELETE ON audit_records TO chat_gateway, chat_auth;
 GRANT SELECT, UPDATE (restores) ON store_identity TO chat_gateway, chat_auth;
 
+-- for `chat-gateway doctor`
+REVOKE ALL ON tortoise_migrations FROM chat_gateway, chat_auth;
+GRANT SELECT ON tortoise_migrations TO chat_gateway, chat_auth;
+
 -- for the ids of new rows
 DO $$ BEGIN
     EXECUTE format('GRANT USAGE ON ALL SEQUENCES IN SCHEMA %I TO chat_gateway, chat_auth', current_schema());
