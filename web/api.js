@@ -1,4 +1,4 @@
-/** The HTTP calls of a chat client. Errors are whole sentences that can be shown to the user. */
+/** The calls of the login. Errors are whole sentences that can be shown to the user; everything else is the client's. */
 
 const REQUEST_MS = 15_000;
 
@@ -18,54 +18,33 @@ export class ApiError extends Error {
   }
 }
 
-/**
- * The HTTP calls, authenticated by `token` or else by the cookie that `login` set. They reject with ApiError.
- *
- * `refreshToken` renews the login without the password; each renewal replaces it.
- */
+/** `refreshToken` renews the login without the password; each renewal replaces it. The calls reject with ApiError. */
 export class Api {
+  token = null;
+  refreshToken = null;
   #base;
-  #fetch;
 
-  constructor({ base = "", token = null, refreshToken = null, fetch = globalThis.fetch } = {}) {
-    this.token = token;
-    this.refreshToken = refreshToken;
+  constructor(base) {
     this.#base = base.replace(/\/$/, "");
-    this.#fetch = fetch.bind(globalThis);
   }
 
   register(account) {
-    return this.#call("POST", "/register", account);
+    return this.#call("/register", account);
   }
 
   /** Resolves to the response and uses its tokens from then on. */
   async login(login, password, otp = "") {
-    return this.#use(await this.#call("POST", "/login", { login, password, otp, refresh: "body" }));
+    return this.#use(await this.#call("/login", { login, password, otp, refresh: "body" }));
   }
 
   /** Renews the login: resolves to the response and uses its tokens from then on. 401: the session has ended. */
   async refresh() {
-    return this.#use(await this.#call("POST", "/api/v1/login/refresh", { refresh_token: this.refreshToken }));
+    return this.#use(await this.#call("/api/v1/login/refresh", { refresh_token: this.refreshToken }));
   }
 
   /** Ends the session on every node, and clears the cookie that `login` set. */
   logout() {
-    return this.#call("POST", "/api/v1/logout", this.refreshToken ? { refresh_token: this.refreshToken } : undefined);
-  }
-
-  /** Resolves to a page of the user's chats, `{chats, next}`, the newest first; `next` is the cursor of the one after. */
-  chats(cursor = null) {
-    return this.#call("GET", `/api/v1/chats?limit=100${cursor === null ? "" : `&cursor=${encodeURIComponent(cursor)}`}`);
-  }
-
-  chat(id) {
-    return this.#call("GET", `/api/v1/chats/${id}`);
-  }
-
-  /** Creates a direct chat with one other user, or a group with several. */
-  createChat(logins) {
-    const kind = logins.length === 1 ? "direct" : "group";
-    return this.#call("POST", "/api/v1/chats", { kind, members: logins.map((login) => ({ login })) });
+    return this.#call("/api/v1/logout", this.refreshToken ? { refresh_token: this.refreshToken } : undefined);
   }
 
   #use(answer) {
@@ -74,14 +53,14 @@ export class Api {
     return answer;
   }
 
-  async #call(method, path, body) {
+  async #call(path, body) {
     const headers = {};
     if (this.token) headers.Authorization = `Bearer ${this.token}`;
     if (body) headers["Content-Type"] = "application/json";
-    const request = { method, headers, body: body && JSON.stringify(body), signal: AbortSignal.timeout(REQUEST_MS) };
+    const request = { method: "POST", headers, body: body && JSON.stringify(body), signal: AbortSignal.timeout(REQUEST_MS) };
     let response;
     try {
-      response = await this.#fetch(this.#base + path, request);
+      response = await fetch(this.#base + path, request);
     } catch {
       throw new ApiError(0, "unreachable", "The server cannot be reached. Please check your connection and try again.");
     }

@@ -11,12 +11,14 @@ export class Composer {
   #handlers;
   #user = null;
   #chat = null;
-  #editing = null; // the entry whose text is edited
+  #editing = null; // the message whose text is edited
+  #replyTo = null; // the message to which the next one replies
   #problem = null; // the error of the text after an attempt to send it
 
   /**
-   * `send(text)` and `edit(entry, text)` return whether the text was accepted; `editLast()` starts editing one's last
-   * message; `say(sentence)` shows an error; `resize(change)` runs a `change` of the height.
+   * `send(text, replyTo)` and `edit(message, text)` take a text; `editLast()` starts editing one's last message;
+   * `say(sentence)` shows an error; `resize(change)` runs a `change` of the height; `maxText()` is the longest text;
+   * `authorOf(message)` is a name.
    */
   constructor(handlers) {
     this.#handlers = handlers;
@@ -24,6 +26,7 @@ export class Composer {
     at("text").addEventListener("input", () => this.#typed());
     at("text").addEventListener("keydown", (event) => this.#key(event));
     at("edit-cancel").addEventListener("click", () => this.stopEditing());
+    at("reply-cancel").addEventListener("click", () => this.stopReplying());
     addEventListener("resize", () => this.fit());
   }
 
@@ -44,6 +47,7 @@ export class Composer {
   close() {
     this.#editing = null;
     at("editing").hidden = true;
+    this.#showReply(null);
     this.#chat = null;
     this.#put("");
   }
@@ -52,11 +56,32 @@ export class Composer {
     at("text").focus();
   }
 
-  startEditing(entry) {
-    this.#editing = entry;
+  startEditing(message) {
+    this.#showReply(null);
+    this.#editing = message;
     at("editing").hidden = false;
-    this.#put(entry.text);
+    this.#put(message.text);
     this.focus();
+  }
+
+  startReplying(message) {
+    this.stopEditing();
+    this.#showReply(message);
+    this.focus();
+  }
+
+  stopReplying() {
+    this.#showReply(null);
+    this.focus();
+  }
+
+  #showReply(message) {
+    this.#replyTo = message;
+    this.#handlers.resize(() => {
+      at("replying").hidden = !message;
+      at("reply-author").textContent = message ? this.#handlers.authorOf(message) : "";
+      at("reply-text").textContent = message ? message.text.slice(0, 120) : "";
+    });
   }
 
   stopEditing() {
@@ -67,9 +92,11 @@ export class Composer {
     this.focus();
   }
 
-  /** Stops editing if the message is no longer among `entries`. */
-  stopEditingUnless(entries) {
-    if (this.#editing && !entries.includes(this.#editing)) this.stopEditing();
+  /** Stops editing a message that was deleted or is of another history. */
+  follow(messages) {
+    const isThere = ({ id }) => messages.some((message) => message.id === id && !message.is_deleted);
+    if (this.#editing && !isThere(this.#editing)) this.stopEditing();
+    if (this.#replyTo && !isThere(this.#replyTo)) this.#showReply(null);
   }
 
   /** Inserts an unsent text before the present one. */
@@ -88,14 +115,14 @@ export class Composer {
       box.style.height = "auto";
       box.style.height = `${box.scrollHeight}px`;
     });
-    const left = this.#chat.maxText - lengthOf(box.value);
+    const left = this.#handlers.maxText() - lengthOf(box.value);
     const shown = left < COUNT_WITHIN ? `${left}` : "";
     if (at("count").textContent !== shown) at("count").textContent = shown; // otherwise a screen reader would repeat it
     at("count").classList.toggle("over", left < 0);
   }
 
   get #draftKey() {
-    return `chat-draft:${this.#user.id}:${this.#user.username}:${this.#chat.chatId}`;
+    return `chat-draft:${this.#user.id}:${this.#user.username}:${this.#chat.id}`;
   }
 
   get #draft() {
@@ -117,7 +144,7 @@ export class Composer {
   #typed() {
     this.fit();
     this.#keepDraft();
-    if (this.#problem) this.#judge(textProblem(this.text, this.#chat.maxText));
+    if (this.#problem) this.#judge(textProblem(this.text, this.#handlers.maxText()));
     if (!this.#editing) this.#chat.setTyping(this.text !== "");
   }
 
@@ -131,10 +158,15 @@ export class Composer {
     event.preventDefault();
     const text = this.text.trim();
     if (!text) return;
-    this.#judge(textProblem(text, this.#chat.maxText));
+    this.#judge(textProblem(text, this.#handlers.maxText()));
     if (this.#problem) return;
     if (this.#editing) this.#saveEdit(text);
-    else if (this.#handlers.send(text)) this.#clear();
+    else {
+      this.#clear(); // first: what is sent is shown at once
+      const replyTo = this.#replyTo;
+      this.#showReply(null);
+      this.#handlers.send(text, replyTo);
+    }
   }
 
   #clear() {
@@ -143,13 +175,15 @@ export class Composer {
   }
 
   #saveEdit(text) {
-    if (text === this.#editing.text || this.#handlers.edit(this.#editing, text)) this.stopEditing();
+    if (text !== this.#editing.text) this.#handlers.edit(this.#editing, text);
+    this.stopEditing();
   }
 
   #key(event) {
     if (event.isComposing) return;
     if (event.key === "Enter" && !event.shiftKey) at("composer").requestSubmit();
     else if (event.key === "Escape" && this.#editing) this.stopEditing();
+    else if (event.key === "Escape" && this.#replyTo) this.stopReplying();
     else if (event.key === "ArrowUp" && this.text === "") this.#handlers.editLast();
     else return;
     event.preventDefault();

@@ -1,63 +1,70 @@
-/** The open conversation on the page: header, messages, receipts and composer of one chat, bound to its `Chat`. */
+/** The open conversation on the page: header, messages, receipts and composer of one chat of the client. */
 
 import { Composer } from "./composer.js";
-import { MessageList, nameOf, paintAvatar } from "./message_list.js";
+import { MessageList } from "./message_list.js";
+import { asSentence, avatarIdOf, listed, nameOf, paintAvatar, setText, titleOf } from "./names.js";
 import { ReactionPicker } from "./reactions.js";
 
 const OLDER_WITHIN_PX = 400; // distance to the top at which the next page of history is requested
 const PROBLEM_SHOWN_MS = 8_000;
 const INTERRUPTION_MS = 1_000; // an interruption shorter than this is not shown
+const DRAIN = 4000;
+const MAX_TEXT = 1000; // until the server has said it
+
+/** Why a connection was closed for good, by its close code. */
+const FINAL = {
+  4401: "Your session has ended. Please log in again.",
+  4408: "This account has been blocked.",
+  4429: "Too many requests were sent or refused. Please wait a minute before you come back.",
+};
 
 const at = (id) => document.getElementById(id);
-
-/** The name of a chat: its title, else the names of the other members. */
-export function titleOf(info, myId) {
-  const others = info.members.filter((member) => member.user_id !== myId);
-  return info.title || others.map(nameOf).join(", ") || "Just you";
-}
+const say = (id, text) => setText(at(id), text);
 
 export class Conversation {
-  #api;
-  #onRead;
+  #onClosed;
+  #client = null;
+  #me = null;
   #chat = null;
-  #info = null;
+  #release = () => {};
+  #off = [];
   #list = new MessageList(at("log"), at("messages"));
   #composer = new Composer({
-    send: (text) => this.#send(text),
-    edit: (entry, text) => this.#chat.edit(entry, text),
+    send: (text, replyTo) => this.#send(text, replyTo),
+    edit: (message, text) => settled(this.#chat.edit(message.id, text)),
     editLast: () => this.#editLast(),
     say: (sentence) => this.#say(sentence, null),
     resize: (change) => this.#list.keepEnd(change),
+    maxText: () => this.#client?.maxTextLength ?? MAX_TEXT,
+    authorOf: ({ sender }) => (sender ? this.#nameOf(sender.id, nameOf(sender)) : ""),
   });
-  #picker = new ReactionPicker(at("picker"), (row, key) => this.#react(this.#list.entryOf(row), key));
+  #picker = new ReactionPicker(at("picker"), (row, key) => this.#react(this.#list.messageOf(row), key));
   #isPainting = false;
-  #seenTimeline = null; // the timeline for which the members were read; null while disconnected
+  #unread = 0; // of the chat when it was opened, until its first unread message is known
+  #unreadSeq = null; // of that message
   #unseen = 0;
   #lastSeq = 0;
   #problem = ""; // an error that is shown for a while
   #problemTimer;
   #bannerTimer;
-  #onChange = () => this.#schedule();
-  #onProblem = (event) => this.#say(asSentence(event.detail.message));
 
-  /** `onRead(chatId)` is called when the open chat has been read up to its last message. */
-  constructor(api, onRead) {
-    this.#api = api;
-    this.#onRead = onRead;
+  /** `onClosed()` is called when the chat is closed to the user, or nothing of it is unsent any more. */
+  constructor(onClosed) {
+    this.#onClosed = onClosed;
     at("log").addEventListener("scroll", () => this.#scrolled(), { passive: true });
     at("log").addEventListener("keydown", (event) => this.#logKey(event));
     at("log").addEventListener("click", (event) => this.#logClick(event));
     at("log").addEventListener("focusin", (event) => event.target.closest(".message")?.scrollIntoView({ block: "nearest" }));
     at("jump").addEventListener("click", () => this.#list.scrollToEnd());
-    at("banner-action").addEventListener("click", () => (this.#chat.wake(), this.#chat.open()));
+    at("banner-action").addEventListener("click", () => this.#reconnect());
     document.addEventListener("visibilitychange", () => this.#schedule());
     for (const type of ["online", "offline"]) addEventListener(type, () => this.#schedule());
-    setInterval(() => (this.#chat?.retryAt || this.#chat?.held) && this.#schedule(), 1000); // the countdowns
+    setInterval(() => (this.#client?.retryAt || this.#chat?.held) && this.#schedule(), 1000); // the countdowns
   }
 
-  /** The id of the chat that is shown, or null. */
-  get chatId() {
-    return this.#chat?.chatId ?? null;
+  /** The chat that is shown, or null. */
+  get chat() {
+    return this.#chat;
   }
 
   /** Whether the open chat has a text that is not stored by the server: a draft, pending or rejected. */
@@ -65,37 +72,40 @@ export class Conversation {
     return this.#chat !== null && (this.#chat.hasUnsent || this.#composer.text.trim() !== "");
   }
 
-  keepDraftsOf(user) {
-    this.#composer.keepDraftsOf(user);
+  /** From now on chats of this client and user are shown. */
+  begin(client, me) {
+    this.#client = client;
+    this.#me = me;
+    this.#composer.keepDraftsOf(me);
   }
 
-  /** Shows `chat`, described by `info` (the object of the HTTP API), in place of the previous one. */
-  show(chat, info) {
+  /** Shows `chat` in place of the previous one. */
+  show(chat) {
     this.hide();
     this.#chat = chat;
-    this.#info = info;
-    this.#seenTimeline = null;
+    this.#unread = this.#client.chats.get(chat.id)?.unread ?? 0;
+    this.#unreadSeq = null;
     this.#unseen = 0;
-    this.#lastSeq = chat.timeline.lastSeq;
-    chat.addEventListener("change", this.#onChange);
-    chat.addEventListener("problem", this.#onProblem);
+    this.#lastSeq = chat.lastSeq;
+    const schedule = () => this.#schedule();
+    const problem = ({ message }) => this.#say(asSentence(message));
+    this.#off = [chat.on("change", schedule), chat.on("problem", problem), this.#client.on("change", schedule)];
     at("talk").hidden = false;
     at("room-empty").hidden = true;
     this.#composer.open(chat);
-    chat.open();
+    this.#release = chat.open();
     this.#paint();
     this.#list.scrollToEnd();
     if (matchMedia("(hover: hover)").matches) this.#composer.focus(); // on a phone it would open the keyboard
   }
 
-  /** Shows no chat; the previous one disconnects when its messages are sent. */
+  /** Shows no chat. What is not sent goes on being sent. */
   hide() {
-    const chat = this.#chat;
-    if (!chat) return;
-    chat.removeEventListener("change", this.#onChange);
-    chat.removeEventListener("problem", this.#onProblem);
-    chat.leave();
+    if (!this.#chat) return;
+    for (const off of this.#off) off();
+    this.#chat.setTyping(false);
     this.#chat = null;
+    this.#release();
     this.#composer.close();
     this.#list.clear();
     this.#say("");
@@ -115,92 +125,112 @@ export class Conversation {
   }
 
   #paint() {
+    if (this.#chat.state === "closed" && !this.hasUnsent) return this.#onClosed();
     this.#paintHead();
     this.#paintBanner();
     this.#paintLog();
     this.#paintTypists();
     this.#paintProblem();
-    this.#learnMembers();
-    if (!document.hidden && this.#list.isAtEnd && this.#chat.timeline.lastSeq !== null) {
-      this.#chat.markRead();
-      this.#onRead(this.#chat.chatId);
-    }
+    if (!document.hidden && this.#list.isAtEnd && this.#chat.lastSeq !== null) this.#chat.markRead();
   }
 
-  #paintHead() {
-    const { me, node, presence } = this.#chat;
-    const state = this.#isInterrupted ? "live" : this.#chat.state;
-    const title = titleOf(this.#info, me.id);
-    setText("talk-title", title);
-    paintAvatar(at("talk-avatar"), this.#avatarId(), title);
-    const here = [...presence.members].filter(([id]) => id !== me.id).map((user) => this.#nameOf(user));
-    const isLive = state === "live";
-    const isSomebodyHere = isLive && (here.length > 0 || presence.count > 1);
-    setText("talk-presence", isLive ? presenceOf(here, presence.count) : "Not connected");
-    at("talk-avatar").classList.toggle("online", isSomebodyHere);
-    at("node").dataset.state = state;
-    setText("node-name", isLive ? node : state === "connecting" ? "connecting" : "offline");
-    at("node").title = isLive ? `This window is served by the replica ${node}` : "";
+  /** The chat with its members; null until the list or the chat is loaded. */
+  get #info() {
+    return this.#chat.info ?? this.#client.chats.get(this.#chat.id) ?? { id: this.#chat.id, title: "…", members: [] };
   }
 
   get #others() {
-    return this.#info.members.filter((member) => member.user_id !== this.#chat.me.id);
+    return this.#info.members.filter((member) => member.user_id !== this.#me.id);
   }
 
-  /** The name of a message's author; the pushes have no display names, the list of members has. */
-  #authorOf({ sender }) {
-    return nameOf(this.#info.members.find((member) => member.user_id === sender.id) ?? sender);
+  get #state() {
+    const { state } = this.#client;
+    if (state === "closed" || this.#chat.state === "closed") return "closed";
+    if (this.#isInterrupted) return "live";
+    if (state !== "live") return state;
+    return this.#chat.state === "live" ? "live" : "connecting";
   }
 
-  #nameOf([id, username]) {
-    return nameOf(this.#info.members.find((member) => member.user_id === id) ?? { username });
+  #paintHead() {
+    const { presence } = this.#chat;
+    const state = this.#state;
+    const title = titleOf(this.#info, this.#me.id);
+    say("talk-title", title);
+    paintAvatar(at("talk-avatar"), avatarIdOf(this.#info, this.#me.id), title);
+    const here = [...presence.users].filter(([id]) => id !== this.#me.id).map(([id, name]) => this.#nameOf(id, name));
+    const isLive = state === "live";
+    say("talk-presence", isLive ? presenceOf(here, presence.count) : "Not connected");
+    at("talk-avatar").classList.toggle("online", isLive && (here.length > 0 || presence.count > 1));
+    at("node").dataset.state = state;
+    say("node-name", isLive ? this.#client.node : state === "connecting" ? "connecting" : "offline");
+    at("node").title = isLive ? `This window is served by the replica ${this.#client.node}` : "";
   }
 
-  #avatarId() {
-    const others = this.#others;
-    return others.length === 1 ? others[0].user_id : this.#info.id;
+  #nameOf(id, name) {
+    const member = this.#info.members.find((one) => one.user_id === id);
+    return member ? nameOf(member) : name;
   }
 
   /** Whether the connection was lost a moment ago: it is usually restored before the user need know. */
   get #isInterrupted() {
-    const { lostAt } = this.#chat;
+    const { lostAt } = this.#client;
     return navigator.onLine && lostAt !== null && Date.now() - lostAt < INTERRUPTION_MS;
   }
 
   #paintBanner() {
-    const { state, reason, retryAt, closeCode } = this.#chat;
+    const { state, closeCode, retryAt, lostAt } = this.#client;
     clearTimeout(this.#bannerTimer);
     if (this.#isInterrupted) this.#bannerTimer = setTimeout(() => this.#schedule(), INTERRUPTION_MS);
-    at("banner").hidden = !reason || this.#isInterrupted;
+    const isClosed = state === "closed" || this.#chat.state === "closed";
+    at("banner").hidden = (!isClosed && lostAt === null) || this.#isInterrupted;
     if (at("banner").hidden) return;
-    const isFinal = state === "closed";
     const next = retryAt ? `Trying again ${inSeconds(retryAt)}.` : "Trying again now.";
-    if (isFinal) setText("banner-text", reason);
-    else if (navigator.onLine) setText("banner-text", `${reason} ${next}`);
-    else setText("banner-text", "You are offline. What you write is sent when the network is back.");
-    setText("banner-action", !isFinal ? "Try now" : closeCode === 4409 ? "Use it here" : "Open again");
+    if (this.#chat.state === "closed") say("banner-text", asSentence(this.#chat.error.message));
+    else if (isClosed) say("banner-text", FINAL[closeCode] ?? `The server has closed the connection (code ${closeCode}).`);
+    else if (navigator.onLine) say("banner-text", `${closeCode === DRAIN ? "This replica is restarting." : "The connection was lost."} ${next}`);
+    else say("banner-text", "You are offline. What you write is sent when the network is back.");
+    say("banner-action", isClosed ? "Open again" : "Try now");
+    at("banner-action").hidden = this.#chat.state === "closed";
+  }
+
+  #reconnect() {
+    if (this.#client.state === "closed") this.#client.connect();
+    else this.#client.wake();
   }
 
   #paintLog() {
-    const { timeline, me } = this.#chat;
-    this.#composer.stopEditingUnless(timeline.entries);
+    const { messages, lastSeq, hasOlder } = this.#chat;
+    this.#composer.follow(messages);
+    this.#findUnread(messages);
     const wasAtEnd = this.#list.isAtEnd;
-    this.#list.paint(timeline.all, me.id, (entry) => this.#authorOf(entry), (entry) => this.#tickOf(entry));
-    const { entries, complete, lastSeq } = timeline;
-    at("log-start").hidden = !complete;
-    setText("log-start", entries.length === 0 ? "Nothing here yet. Say hello." : "This is where it began.");
+    this.#list.paint(messages, {
+      myId: this.#me.id,
+      nameOfSender: (sender) => this.#nameOf(sender.id, nameOf(sender)),
+      tickOf: (message) => this.#tickOf(message),
+      unreadSeq: this.#unreadSeq,
+    });
+    at("log-start").hidden = hasOlder;
+    say("log-start", messages.length === 0 ? "Nothing here yet. Say hello." : "This is where it began.");
     if (lastSeq > this.#lastSeq && !wasAtEnd) this.#unseen += 1;
     if (this.#list.isAtEnd) this.#unseen = 0;
     this.#lastSeq = lastSeq;
     at("jump").hidden = this.#unseen === 0;
-    if (at("log").scrollTop < OLDER_WITHIN_PX) this.#chat.loadOlder();
+    if (at("log").scrollTop < OLDER_WITHIN_PX && messages.length > 0) this.#chat.loadOlder();
   }
 
-  #tickOf(entry) {
-    if (entry.id === null && entry.failure) return ["waiting", "Not sent"];
-    if (entry.id === null) return ["waiting", this.#chat.state === "live" ? "Sending" : "Waiting for the connection"];
+  /** Finds the first message that was unread when the chat was opened, once the messages are there. */
+  #findUnread(messages) {
+    if (this.#unread === 0 || this.#chat.state !== "live" || messages.length === 0) return;
+    const others = messages.filter(({ sender, seq, is_deleted: isDeleted }) => seq !== null && sender?.id !== this.#me.id && !isDeleted);
+    this.#unreadSeq = others.at(-Math.min(this.#unread, others.length))?.seq ?? null;
+    this.#unread = 0;
+  }
+
+  #tickOf(message) {
+    if (message.status === "rejected") return ["waiting", "Not sent"];
+    if (message.id === null) return ["waiting", this.#state === "live" ? "Sending" : "Waiting for the connection"];
     const others = this.#others;
-    const readers = others.filter((member) => this.#chat.hasRead(member.user_id, entry));
+    const readers = others.filter((member) => this.#chat.hasRead(member.user_id, message));
     if (readers.length === 0) return ["sent", "Sent"];
     const who = readers.length === others.length && others.length > 1 ? "everyone" : listed(readers.map(nameOf));
     return ["read", `Read by ${who}`];
@@ -209,27 +239,14 @@ export class Conversation {
   #paintProblem() {
     const { held } = this.#chat;
     const sentence = held ? `${asSentence(held.message)} Your message goes out ${inSeconds(held.until)}.` : this.#problem;
-    setText("problem", sentence);
+    say("problem", sentence);
   }
 
   #paintTypists() {
-    const names = [...this.#chat.typists].map((user) => this.#nameOf(user));
+    const names = [...this.#chat.typing].map(([id, name]) => this.#nameOf(id, name));
     const words = names.length > 3 ? "Several people are typing" : `${listed(names)} ${names.length > 1 ? "are" : "is"} typing`;
-    setText("typing", names.length ? words : "");
+    say("typing", names.length ? words : "");
     at("typing").classList.toggle("busy", names.length > 0);
-  }
-
-  /** Reads the members and their read positions after each connect and reset. */
-  async #learnMembers() {
-    const chat = this.#chat;
-    const { state, timeline } = chat;
-    if (state !== "live") this.#seenTimeline = null;
-    if (state !== "live" || this.#seenTimeline === timeline) return;
-    this.#seenTimeline = timeline;
-    const info = await this.#api.chat(chat.chatId).catch(() => null); // the next connect tries again
-    if (!info || this.#chat !== chat || chat.timeline !== timeline) return;
-    this.#info = info;
-    chat.takeReadPositions(info.members);
   }
 
   /** Shows `sentence` for `ms`; with null until the next one. */
@@ -242,17 +259,17 @@ export class Conversation {
 
   // --- callbacks of the composer
 
-  #send(text) {
+  #send(text, replyTo) {
     this.#say("");
-    if (!this.#chat.send(text)) return false;
+    const sent = this.#chat.send(text, replyTo ? { reply_to: replyTo.id } : {});
+    sent.catch((error) => error.code === "outbox_full" && (this.#composer.takeBack(text), this.#say(asSentence(error.message))));
+    this.#unreadSeq = null;
     this.#paint(); // at once, not with the next frame
     this.#list.scrollToEnd();
-    return true;
   }
 
   #editLast() {
-    const { timeline, me } = this.#chat;
-    const mine = timeline.entries.filter(({ sender, isDeleted }) => sender.id === me.id && !isDeleted);
+    const mine = this.#chat.messages.filter(({ id, sender, is_deleted: isDeleted }) => id !== null && sender?.id === this.#me.id && !isDeleted);
     if (mine.length > 0) this.#composer.startEditing(mine.at(-1));
   }
 
@@ -263,69 +280,75 @@ export class Conversation {
   }
 
   #logClick(event) {
-    const entry = this.#list.entryOf(event.target);
+    const message = this.#list.messageOf(event.target);
     const reaction = event.target.closest(".reaction");
-    if (reaction) this.#react(entry, reaction.dataset.key);
-    else if (event.target.closest(".act-react")) this.#pick(entry);
-    else if (event.target.closest(".act-edit")) this.#edit(entry);
-    else if (event.target.closest(".act-delete")) this.#delete(entry);
+    const quote = event.target.closest(".quote");
+    if (reaction) this.#react(message, reaction.dataset.key);
+    else if (quote) this.#list.show(this.#chat.messages.find(({ id }) => id === Number(quote.dataset.id)));
+    else if (event.target.closest(".act-react")) this.#pick(message);
+    else if (event.target.closest(".act-reply")) this.#composer.startReplying(message);
+    else if (event.target.closest(".act-edit")) this.#edit(message);
+    else if (event.target.closest(".act-delete")) this.#delete(message);
   }
 
-  #pick(entry) {
-    this.#list.keepEnd(() => this.#picker.toggle(this.#list.rowOf(entry)));
+  #pick(message) {
+    this.#list.keepEnd(() => this.#picker.toggle(this.#list.rowOf(message)));
   }
 
-  #react(entry, key) {
-    if (entry) this.#chat.react(entry, key);
+  #react(message, key) {
+    if (message) settled(this.#chat.react(message.id, key, { remove: message.own_reactions?.includes(key) === true }));
   }
 
-  #edit(entry) {
-    if (!entry.failure) return this.#composer.startEditing(entry);
-    this.#chat.discard(entry);
-    this.#composer.takeBack(entry.text);
+  #edit(message) {
+    if (message.status !== "rejected") return this.#composer.startEditing(message);
+    this.#chat.discard(message);
+    this.#composer.takeBack(message.text);
   }
 
-  #delete(entry) {
-    if (entry.failure) this.#chat.discard(entry);
-    else this.#confirmDelete(entry);
+  #delete(message) {
+    if (message.status === "rejected") this.#chat.discard(message);
+    else this.#confirmDelete(message);
   }
 
-  /** Keys in the log: arrows move through messages; R reacts, E edits and Delete deletes own ones; Escape returns to writing. */
+  /** Keys in the log: arrows move through messages; R reacts, Q quotes, E edits and Delete deletes own ones; Escape returns to writing. */
   #logKey(event) {
-    const entry = this.#list.entryOf(document.activeElement);
+    const message = this.#list.messageOf(document.activeElement);
     const step = { ArrowUp: -1, ArrowDown: 1 }[event.key];
-    const isMine = entry?.sender.id === this.#chat.me.id && (entry.id !== null || entry.failure) && !entry.isDeleted;
+    const isStored = message && message.id !== null && !message.is_deleted;
+    const isMine = message?.sender?.id === this.#me.id && (message.id !== null || message.status === "rejected") && !message.is_deleted;
     if (step) {
-      const all = this.#chat.timeline.all;
-      const next = entry ? all[all.indexOf(entry) + step] : all.at(-1);
+      const all = this.#chat.messages;
+      const next = message ? all[all.indexOf(message) + step] : all.at(-1);
       this.#list.rowOf(next)?.focus();
     } else if (event.key === "Escape") {
       this.#composer.focus();
-    } else if (event.key === "r" && entry && entry.id !== null && !entry.isDeleted) {
-      this.#pick(entry);
+    } else if (event.key === "r" && isStored) {
+      this.#pick(message);
+    } else if (event.key === "q" && isStored) {
+      this.#composer.startReplying(message);
     } else if (event.key === "e" && isMine) {
-      this.#edit(entry);
+      this.#edit(message);
     } else if (event.key === "Delete" && isMine) {
-      this.#delete(entry);
+      this.#delete(message);
     } else {
       return;
     }
     event.preventDefault();
   }
 
-  #confirmDelete(entry) {
+  #confirmDelete(message) {
     const dialog = at("delete-dialog");
     const chat = this.#chat;
     dialog.returnValue = "keep";
-    setText("delete-quote", entry.text);
-    dialog.onclose = () => dialog.returnValue === "delete" && chat.delete(entry);
+    say("delete-quote", message.text);
+    dialog.onclose = () => dialog.returnValue === "delete" && settled(chat.delete(message.id));
     dialog.showModal();
   }
 }
 
-function setText(id, text) {
-  const element = at(id);
-  if (element.textContent !== text) element.textContent = text; // an unchanged live region stays silent
+/** A command whose failure the event `problem` shows. */
+function settled(stored) {
+  stored.catch(() => {});
 }
 
 /** The connected members other than the user, by name if they are few. */
@@ -335,16 +358,8 @@ function presenceOf(names, count) {
   return `${listed(names)} ${names.length === 1 ? "is" : "are"} here`;
 }
 
-function asSentence(text) {
-  return /[.!?]$/.test(text) ? text : `${text}.`;
-}
-
 /** The time until `time` in steps of 5 s: a screen reader announces each change. */
 function inSeconds(time) {
   const seconds = (time - Date.now()) / 1000;
   return seconds > 3 ? `in ${Math.ceil(seconds / 5) * 5} s` : "in a moment";
-}
-
-function listed(names) {
-  return new Intl.ListFormat("en").format(names);
 }

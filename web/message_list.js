@@ -1,33 +1,22 @@
 /**
- * The messages of one chat in the page. `paint` makes the list equal to the timeline and changes only what differs.
- * Every text is inserted as text, never as markup.
+ * The messages of one chat in the page. `paint` makes the list equal to the messages and changes only what differs: the
+ * client replaces a message when it changes, so that an unchanged one costs a comparison. Every text is inserted as
+ * text, never as markup.
  */
 
+import { clockOf, dayName, paintAvatar } from "./names.js";
 import { paintReactions } from "./reactions.js";
 import { piecesOf } from "./text.js";
 
 const GROUP_GAP_MS = 5 * 60_000; // messages of one author within this time share a header
 const NEAR_END_PX = 80;
 
-const timeFormat = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
-const dayFormat = new Intl.DateTimeFormat(undefined, { weekday: "long", day: "numeric", month: "long" });
-
-/** The displayed name of a person: the display name, else first and last name, else the login. */
-export function nameOf({ display_name: name = "", first_name: first = "", last_name: last = "", username }) {
-  return name || `${first} ${last}`.trim() || username;
-}
-
-/** Fills an avatar: an initial in a colour that depends only on `id`. */
-export function paintAvatar(element, id, name) {
-  element.textContent = [...name][0]?.toUpperCase() ?? "";
-  element.dataset.hue = id % 8;
-}
-
 export class MessageList {
   #scroller;
   #list;
   #template = document.getElementById("message-template");
-  #rows = new Map(); // entry → its row
+  #rows = new Map(); // key → { row, message, … } as it was painted
+  #byRow = new Map(); // row → key
   #follows = true; // whether the view was at the end when it was last scrolled
   #height = 0; // the last known height of the view
 
@@ -57,35 +46,57 @@ export class MessageList {
 
   clear() {
     this.#rows.clear();
+    this.#byRow.clear();
     this.#list.replaceChildren();
   }
 
-  /** The entry whose row is or holds `element`, if any. */
-  entryOf(element) {
-    const row = element?.closest(".message");
-    return row && this.#entries().find((entry) => this.#rows.get(entry) === row);
+  /** The message whose row is or holds `element`, if any. */
+  messageOf(element) {
+    return this.#rows.get(this.#byRow.get(element?.closest(".message")))?.message;
   }
 
-  /** The row of `entry`, for focus. */
-  rowOf(entry) {
-    return this.#rows.get(entry);
+  /** The row of a message, for focus. */
+  rowOf(message) {
+    return message && this.#rows.get(keyOf(message))?.row;
+  }
+
+  /** Scrolls to the message and focuses it. */
+  show(message) {
+    const row = this.rowOf(message);
+    row?.scrollIntoView({ block: "center" });
+    row?.focus({ preventScroll: true });
   }
 
   /**
-   * Shows `entries` as user `myId` sees them, with the author's `authorOf(entry)`; `tickOf(entry)` returns the state of an own message as `[symbol, words]`.
+   * Shows `messages` as user `myId` sees them. `nameOfId(sender)` is a person's name, `tickOf(message)` the state of an
+   * own message as `[symbol, words]`; the first unread message has the seq `unreadSeq`, if any.
    * Visible messages keep their place; at the end of the list the view follows.
    */
-  paint(entries, myId, authorOf, tickOf) {
+  paint(messages, { myId, nameOfSender, tickOf, unreadSeq }) {
     const wasAtEnd = this.isAtEnd;
     const anchor = wasAtEnd ? null : this.#firstVisible();
     const anchorTop = anchor?.offsetTop;
-    const present = new Set(entries);
-    for (const [entry, row] of this.#rows) if (!present.has(entry)) this.#remove(entry, row);
-    entries.forEach((entry, index) => {
-      const row = this.#rowFor(entry);
-      if (this.#list.children[index] !== row) this.#list.insertBefore(row, this.#list.children[index] ?? null);
-      const isMine = entry.sender.id === myId;
-      paintRow(row, entry, entries[index - 1], isMine, authorOf(entry), isMine ? tickOf(entry) : null);
+    const present = new Set(messages.map(keyOf));
+    for (const [key, { row }] of this.#rows) {
+      if (present.has(key)) continue;
+      this.#rows.delete(key);
+      this.#byRow.delete(row);
+      row.remove();
+    }
+    let place = this.#list.firstElementChild;
+    messages.forEach((message, index) => {
+      const known = this.#rowFor(message);
+      if (known.row === place) place = place.nextElementSibling;
+      else this.#list.insertBefore(known.row, place);
+      const isMine = message.sender?.id === myId;
+      const [symbol, words] = (isMine && tickOf(message)) || ["", ""];
+      const name = message.sender ? nameOfSender(message.sender) : "";
+      const previous = messages[index - 1];
+      const isUnread = unreadSeq !== null && message.seq === unreadSeq;
+      const look = `${symbol}|${words}|${name}|${isUnread}`;
+      if (known.message === message && known.previous === previous && known.look === look) return;
+      Object.assign(known, { message, previous, look });
+      paintRow(known.row, message, { previous, isMine, name, symbol, words, isUnread, myId, nameOfSender });
     });
     if (wasAtEnd) this.scrollToEnd();
     else if (anchor?.isConnected) this.#scroller.scrollTop += anchor.offsetTop - anchorTop;
@@ -100,68 +111,79 @@ export class MessageList {
     if (this.#follows) this.scrollToEnd();
   }
 
-  #entries() {
-    return [...this.#rows.keys()];
-  }
-
-  #rowFor(entry) {
-    let row = this.#rows.get(entry);
-    if (!row) {
-      row = this.#template.content.firstElementChild.cloneNode(true);
-      this.#rows.set(entry, row);
+  #rowFor(message) {
+    const key = keyOf(message);
+    let known = this.#rows.get(key);
+    if (!known) {
+      known = { row: this.#template.content.firstElementChild.cloneNode(true), message: null };
+      this.#rows.set(key, known);
+      this.#byRow.set(known.row, key);
     }
-    return row;
-  }
-
-  #remove(entry, row) {
-    this.#rows.delete(entry);
-    row.remove();
+    return known;
   }
 
   #firstVisible() {
     const top = this.#scroller.scrollTop;
-    return [...this.#list.children].find((row) => row.offsetTop + row.offsetHeight > top);
+    let [low, high] = [0, this.#list.children.length - 1];
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      const row = this.#list.children[middle];
+      if (row.offsetTop + row.offsetHeight > top) high = middle;
+      else low = middle + 1;
+    }
+    return this.#list.children[low];
   }
 }
 
-function paintRow(row, entry, previous, isMine, name, tick) {
-  const at = new Date(entry.timestamp);
+/** The same before and after a message is stored. */
+function keyOf({ client_msg_id: clientMsgId, id, sender }) {
+  return clientMsgId ? `${sender?.id}:${clientMsgId}` : id;
+}
+
+function paintRow(row, message, { previous, isMine, name, symbol, words, isUnread, myId, nameOfSender }) {
+  const at = new Date(message.timestamp);
   const before = previous && new Date(previous.timestamp);
   const isNewDay = at.toDateString() !== before?.toDateString();
-  const isNewGroup = isNewDay || previous.sender.id !== entry.sender.id || at - before > GROUP_GAP_MS;
-  const [symbol, words] = tick ?? ["", ""];
-  const { reactions, ownReactions } = entry;
-  const look = [entry.version, entry.failure, isNewDay, isNewGroup, name, symbol, words, JSON.stringify([reactions, ownReactions])].join("|");
-  if (row.dataset.look === look) return;
-  row.dataset.look = look;
-
-  const part = (name) => row.querySelector(name);
-  row.classList.toggle("mine", isMine);
-  row.classList.toggle("system", entry.isSystem);
-  row.classList.toggle("new-group", isNewGroup);
-  row.classList.toggle("new-day", isNewDay);
-  row.classList.toggle("deleted", entry.isDeleted);
-  row.classList.toggle("pending", entry.id === null);
-  row.classList.toggle("failed", entry.failure !== null);
+  const isSameAuthor = previous?.sender?.id === message.sender?.id;
+  const isNewGroup = isNewDay || isUnread || !isSameAuthor || at - before > GROUP_GAP_MS;
+  const isSystem = message.kind === "system";
+  const isStored = message.id !== null && !message.is_deleted;
+  const isFailed = message.status === "rejected";
+  const part = (selector) => row.querySelector(selector);
+  const toggles = {
+    mine: isMine, system: isSystem, "new-group": isNewGroup, "new-day": isNewDay, "first-unread": isUnread, deleted: message.is_deleted,
+    pending: message.id === null, failed: isFailed, mentions: message.mentions?.includes(myId) === true,
+  };
+  for (const [className, isSet] of Object.entries(toggles)) row.classList.toggle(className, Boolean(isSet));
   part(".day").textContent = isNewDay ? dayName(at) : "";
-  paintAvatar(part(".avatar"), entry.sender.id, name);
+  part(".unread-line").hidden = !isUnread;
+  paintAvatar(part(".avatar"), message.sender?.id ?? 0, name);
   part(".author").textContent = name;
-  if (entry.isDeleted) part(".text").textContent = "This message was deleted.";
-  else part(".text").replaceChildren(...piecesOf(entry.text).map(nodeOf));
-  part(".edited").hidden = !entry.isEdited || entry.isDeleted;
-  part("time").textContent = timeFormat.format(at);
-  part("time").dateTime = entry.timestamp;
-  part(".ticks").toggleAttribute("hidden", !tick || entry.isDeleted);
+  paintQuote(part(".quote"), message.is_deleted ? null : message.reply_to, nameOfSender);
+  if (message.is_deleted) part(".text").textContent = "This message was deleted.";
+  else part(".text").replaceChildren(...piecesOf(message.text).map(nodeOf));
+  part(".edited").hidden = !message.is_edited || message.is_deleted;
+  part("time").textContent = clockOf(at);
+  part("time").dateTime = message.timestamp;
+  part("time").title = at.toLocaleString();
+  part(".ticks").toggleAttribute("hidden", !symbol || message.is_deleted);
   part(".ticks").dataset.tick = symbol;
   part(".ticks").setAttribute("aria-label", words);
   part("use").setAttribute("href", `#tick-${symbol}`);
-  const isStored = entry.id !== null && !entry.isDeleted;
-  part(".actions").hidden = !isStored && !entry.failure;
-  part(".act-react").hidden = !isStored;
+  part(".actions").hidden = !isStored && !isFailed;
+  for (const own of [".act-react", ".act-reply"]) part(own).hidden = !isStored;
   for (const own of [".act-edit", ".act-delete"]) part(own).hidden = !isMine;
-  paintReactions(part(".reactions"), entry);
-  part(".act-delete").textContent = entry.failure ? "Discard" : "Delete";
-  part(".failure").textContent = entry.failure ? `Not sent. ${entry.failure}` : "";
+  paintReactions(part(".reactions"), message);
+  part(".act-delete").textContent = isFailed ? "Discard" : "Delete";
+  part(".failure").textContent = isFailed ? `Not sent. ${message.error?.message ?? ""}` : "";
+}
+
+function paintQuote(quote, parent, nameOfSender) {
+  quote.hidden = !parent;
+  if (!parent) return;
+  quote.dataset.id = parent.id;
+  quote.querySelector(".quote-author").textContent = parent.sender ? nameOfSender(parent.sender) : "";
+  quote.querySelector(".quote-text").textContent = parent.text || "Message deleted";
 }
 
 /** A piece of a text: a text node, within a link if it is a URL. */
@@ -170,9 +192,4 @@ function nodeOf({ text, href }) {
   const link = document.createElement("a");
   Object.assign(link, { href, textContent: text, dir: "ltr", target: "_blank", rel: "noopener noreferrer nofollow" });
   return link;
-}
-
-function dayName(at) {
-  const days = Math.round((new Date().setHours(0, 0, 0, 0) - new Date(at).setHours(0, 0, 0, 0)) / 86_400_000);
-  return ["Today", "Yesterday"][days] ?? dayFormat.format(at);
 }

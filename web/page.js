@@ -1,21 +1,14 @@
-/**
- * The page: the login, the list of chats and the open chat (`#<chat id>` in the URL).
- *
- * The token is kept per window, not only in the cookie that login sets: all windows of a browser share their cookies,
- * and two windows may have two users here.
- */
+/** The page: the login, the list of chats and the open chat (`#<chat id>` in the URL), on the JavaScript client. */
 
-import { Api, Chat, hasUnsent, userOf } from "./chat.js";
-import { ChatList } from "./chat_list.js";
-import { Conversation, titleOf } from "./conversation.js";
-import { kept } from "./kept.js";
-import { paintAvatar } from "./message_list.js";
+import { Api, userOf } from "./api.js";
+import { Client } from "./client/current/index.js";
+import { Conversation } from "./conversation.js";
+import { paintAvatar } from "./names.js";
+import { Session } from "./session.js";
+import { Sidebar } from "./sidebar.js";
+import { Unsent } from "./unsent.js";
 
-const SESSION = "chat-token";
-const RENEWAL = "chat-refresh-token";
-const REFRESH_MS = 3_000;
-const RENEWAL_MS = 10_000; // a token that is refused so soon after its renewal would be refused again
-const OFFLINE_ANSWER_MS = 2_000; // the server may run on this computer and be reachable without a network
+const UNREACHABLE = "The server cannot be reached. Please check your connection and try again.";
 const LOGIN_FORMS = {
   login: {
     title: "Welcome back", hint: "Log in to continue.", submit: "Log in",
@@ -29,19 +22,16 @@ const LOGIN_FORMS = {
 
 const at = (id) => document.getElementById(id);
 const base = new URL("..", import.meta.url).href; // the URL of the server, possibly with a path prefix
-const api = new Api({ base });
-const conversation = new Conversation(api, (chatId) => markListed(chatId));
-const renewals = new BroadcastChannel("chat-renewals"); // from any tab of this origin to the others
-const chats = new Map(); // chat id → Chat, kept so that a reopened chat is shown at once and resumes
+const api = new Api(base);
+const unsent = new Unsent();
+const session = new Session(api, end);
+const conversation = new Conversation(() => location.replace("#"));
+const sidebar = new Sidebar(() => conversation.chat?.id ?? null);
+let client = null;
 let me = null; // {id, username}
-let list = null; // the `ChatList` of the user
-let infos = []; // the chats as listed by the HTTP API
 let loginForm = "login"; // or "register"
 let isEntering = false;
-let isRenewing = false;
-let renewedAt = -Infinity; // ms
 let isCreating = false;
-let isFlushed = false; // whether unsent messages of an earlier session are being sent
 let loggingOut = Promise.resolve();
 const invitation = new URLSearchParams(location.search).get("invitation");
 
@@ -81,6 +71,7 @@ async function enter(event) {
     await api.login(fields.login, fields.password, fields.otp);
     at("login-otp").hidden = true;
     event.target.reset();
+    session.begin();
     begin();
   } catch (error) {
     at("login-error").textContent = error.message;
@@ -96,70 +87,24 @@ async function enter(event) {
 }
 
 function begin() {
-  keepTokens();
   me = userOf(api.token);
-  list = new ChatList(api);
-  isFlushed = false;
-  conversation.keepDraftsOf(me);
+  client = new Client(base, { token: (why) => session.token(why), clientId: "page", storage: unsent });
+  conversation.begin(client, me);
+  sidebar.open(client);
+  client.chats.on("change", route);
   at("my-name").textContent = me.username;
   paintAvatar(at("my-avatar"), me.id, me.username);
   document.body.dataset.view = "list";
-  refresh();
+  route();
 }
-
-function keepTokens() {
-  kept.setItem(SESSION, api.token);
-  kept.setItem(RENEWAL, api.refreshToken);
-}
-
-/** Renews the login, after its token was refused; if that is refused too, returns to the login with the sentence. */
-async function renew(sentence) {
-  if (isRenewing) return;
-  if (!api.refreshToken || performance.now() - renewedAt < RENEWAL_MS) return end(sentence);
-  isRenewing = true;
-  const asker = me;
-  const from = api.refreshToken;
-  try {
-    await api.refresh();
-    if (me !== asker) return;
-    renewals.postMessage({ from, token: api.token, refreshToken: api.refreshToken });
-    useRenewed();
-  } catch (error) {
-    const isRefused = error.status >= 400 && error.status < 500 && error.status !== 429;
-    if (isRefused && me === asker) end(error.status === 403 ? error.message : sentence);
-  } finally {
-    isRenewing = false; // after an outage, the next refresh of the list tries again
-  }
-}
-
-function useRenewed() {
-  renewedAt = performance.now();
-  keepTokens();
-  for (const chat of chats.values()) {
-    chat.token = api.token;
-    if (chat.closeCode === 4401) chat.open();
-  }
-}
-
-/** A copy of this tab has its refresh token, which is used once: a tab that renews passes the new one on to the others. */
-renewals.onmessage = ({ data }) => {
-  if (!api.refreshToken || data.from !== api.refreshToken) return;
-  api.token = data.token;
-  api.refreshToken = data.refreshToken;
-  useRenewed();
-};
 
 /** Returns to the login. Unsent messages stay in this window for the next login of the same user. */
 function end(sentence) {
-  kept.removeItem(SESSION);
-  kept.removeItem(RENEWAL);
   conversation.hide();
-  for (const chat of chats.values()) chat.stop();
-  chats.clear();
-  api.token = api.refreshToken = null;
-  me = null;
-  infos = [];
-  document.title = "Chat";
+  sidebar.close();
+  client?.close();
+  client = me = null;
+  session.forget();
   for (const dialog of document.querySelectorAll("dialog[open]")) dialog.close();
   showLogin("login", sentence);
 }
@@ -168,8 +113,12 @@ function switchUser() {
   const dialog = at("leave-dialog");
   dialog.returnValue = "stay";
   dialog.onclose = () => dialog.returnValue === "leave" && logOut();
-  if ([...chats.values()].some((chat) => chat.hasUnsent)) dialog.showModal();
+  if (hasUnsent()) dialog.showModal();
   else logOut();
+}
+
+function hasUnsent() {
+  return me !== null && (unsent.count(me) > 0 || conversation.chat?.hasUnsent === true);
 }
 
 function logOut() {
@@ -177,96 +126,16 @@ function logOut() {
   end("");
 }
 
-// --- list of chats
-
-async function refresh() {
-  const asker = me;
-  if (!asker) return;
-  let found;
-  try {
-    found = await list.read();
-  } catch (error) {
-    if (error.status === 401 && me === asker) renew("Your session has ended. Please log in again.");
-    return; // otherwise the next refresh may succeed; an open chat shows a lost link itself
-  }
-  if (me !== asker) return;
-  infos = found;
-  route();
-  flush();
-}
-
-/** Sends the unsent messages of an earlier session of this user, in all chats. */
-function flush() {
-  if (isFlushed) return;
-  isFlushed = true;
-  for (const { id } of infos) {
-    if (id === conversation.chatId || !hasUnsent(kept, me, id)) continue;
-    chatOf(id).open();
-    chatOf(id).leave();
-  }
-}
-
-function paintList() {
-  const items = at("chat-list");
-  at("no-chats").hidden = infos.length > 0;
-  while (items.children.length > infos.length) items.lastElementChild.remove();
-  infos.forEach((info, index) => paintListed(items.children[index] ?? newListed(items), info));
-  const unread = infos.reduce((sum, info) => sum + info.unread, 0);
-  document.title = unread ? `(${unread}) Chat` : "Chat";
-}
-
-function newListed(items) {
-  items.append(at("chat-template").content.cloneNode(true));
-  return items.lastElementChild;
-}
-
-function paintListed(item, info) {
-  const title = titleOf(info, me.id);
-  const others = info.members.filter((member) => member.user_id !== me.id);
-  const link = item.querySelector("a");
-  const unread = item.querySelector(".unread");
-  link.href = `#${info.id}`;
-  if (info.id === conversation.chatId) link.setAttribute("aria-current", "page");
-  else link.removeAttribute("aria-current");
-  paintAvatar(item.querySelector(".avatar"), others.length === 1 ? others[0].user_id : info.id, title);
-  item.querySelector(".chat-name").textContent = title;
-  unread.textContent = info.unread >= 100 ? "99+" : info.unread || "";
-  unread.setAttribute("aria-label", info.unread ? `${info.unread} unread` : "");
-}
-
-function markListed(chatId) {
-  const info = infos.find(({ id }) => id === chatId);
-  if (!info?.unread) return;
-  info.unread = 0;
-  paintList();
-}
-
 // --- open chat
 
 function route() {
-  if (!me) return;
+  if (!client?.chats.isLoaded) return;
   const id = Number(location.hash.slice(1));
-  const info = infos.find((candidate) => candidate.id === id);
-  // A chat that the user was removed from stays while it has unsent text, which could not be copied elsewhere.
-  const isShown = Boolean(info) || (id === conversation.chatId && conversation.hasUnsent);
-  document.body.dataset.view = isShown ? "chat" : "list"; // first, as hidden elements have no size
-  if (info && conversation.chatId !== id) conversation.show(chatOf(id), info);
-  else if (!isShown) conversation.hide();
-  paintList();
-}
-
-function chatOf(chatId) {
-  if (!chats.has(chatId)) {
-    const chat = new Chat({ chatId, me, base, token: api.token, storage: kept });
-    chat.addEventListener("change", () => changed(chat));
-    chats.set(chatId, chat);
-  }
-  return chats.get(chatId);
-}
-
-function changed(chat) {
-  if (chat.closeCode === 4401) renew(chat.reason);
-  else if (chat.readSeqs.get(me?.id) >= chat.timeline.lastSeq) markListed(chat.chatId); // read on another socket
+  const isChat = Number.isInteger(id) && id > 0;
+  document.body.dataset.view = isChat ? "chat" : "list"; // first, as hidden elements have no size
+  if (!isChat) conversation.hide();
+  else if (conversation.chat?.id !== id) conversation.show(client.chat(id));
+  sidebar.paint();
 }
 
 async function create(event) {
@@ -277,13 +146,13 @@ async function create(event) {
   at("new-error").textContent = "";
   at("new-submit").disabled = true;
   try {
-    const { id } = await api.createChat(logins);
+    const kind = logins.length === 1 ? "direct" : "group";
+    const { id } = await client.call("POST", "/api/v1/chats", { kind, members: logins.map((login) => ({ login })) });
     at("new-dialog").close();
     event.target.reset();
-    await refresh();
     location.hash = id;
   } catch (error) {
-    at("new-error").textContent = error.message;
+    at("new-error").textContent = error.name === "Rejected" ? error.message : UNREACHABLE;
   } finally {
     isCreating = false;
     at("new-submit").disabled = false;
@@ -293,16 +162,6 @@ async function create(event) {
 function askForChat() {
   at("new-error").textContent = "";
   at("new-dialog").showModal();
-}
-
-function wake() {
-  if (document.hidden) return;
-  refresh();
-  for (const chat of chats.values()) chat.wake();
-}
-
-function goOffline() {
-  for (const chat of chats.values()) chat.probe(OFFLINE_ANSWER_MS);
 }
 
 at("login-form").addEventListener("submit", enter);
@@ -315,13 +174,7 @@ at("new-cancel").addEventListener("click", () => at("new-dialog").close());
 at("new-form").addEventListener("submit", create);
 at("new-form").addEventListener("input", () => (at("new-error").textContent = ""));
 addEventListener("hashchange", route);
-addEventListener("online", wake);
-addEventListener("offline", goOffline);
-document.addEventListener("visibilitychange", wake);
-addEventListener("beforeunload", (event) => [...chats.values()].some((chat) => chat.hasUnsent) && event.preventDefault());
-setInterval(refresh, REFRESH_MS);
+addEventListener("beforeunload", (event) => hasUnsent() && event.preventDefault());
 
-api.token = kept.getItem(SESSION);
-api.refreshToken = kept.getItem(RENEWAL);
-if (api.token) begin();
+if (session.isOpen) begin();
 else showLogin(invitation ? "register" : "login");

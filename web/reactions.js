@@ -10,8 +10,8 @@ const COMMON = {
   "😢": "Sad",
 };
 
-/** Makes `list` show the reactions of `entry`; a button that stays is kept, and with it the focus. */
-export function paintReactions(list, { reactions, ownReactions }) {
+/** Makes `list` show the reactions of a message; a button that stays is kept, and with it the focus. */
+export function paintReactions(list, { reactions = {}, own_reactions: ownReactions = [] }) {
   const kept = new Map([...list.children].map((item) => [item.firstElementChild.dataset.key, item]));
   const items = Object.entries(reactions).map(([key, count]) => {
     const item = kept.get(key) ?? newItem(key);

@@ -177,5 +177,5 @@ async def _push(message: dict[str, Any]) -> None:
             user.pushes.append(message["text"])
 
 
-app.mount("/chat", StaticFiles(directory=HERE.parents[1] / "web"))  # the gateway's client module; copy it into yours
+app.mount("/chat", StaticFiles(directory=HERE.parents[1] / "clients/js"))  # the gateway's client; copy it into yours
 app.mount("/", StaticFiles(directory=HERE / "page", html=True))

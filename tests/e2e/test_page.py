@@ -4,6 +4,7 @@ import re
 from collections.abc import AsyncIterator
 from typing import Any
 
+import orjson
 import pytest_asyncio
 from playwright.async_api import Browser, Route, WebSocketRoute, expect
 
@@ -61,10 +62,17 @@ async def test_markup_in_message_is_shown_as_text(windows: tuple[Window, Window]
 
 async def test_lost_connection_reconnects_and_misses_nothing(chromium: Browser, system: Any) -> None:
     links: list[WebSocketRoute] = []
+    sent: list[dict[str, Any]] = []
 
     def pass_on(link: WebSocketRoute) -> None:
-        link.connect_to_server()
+        server = link.connect_to_server()
         links.append(link)
+
+        def note(frame: str | bytes) -> None:
+            sent.append(orjson.loads(frame))
+            server.send(frame)
+
+        link.on_message(note)
 
     alice, bob = await two_in_a_chat(chromium, system.url)
     await alice.page.route_web_socket(re.compile("/ws/"), pass_on)
@@ -82,20 +90,23 @@ async def test_lost_connection_reconnects_and_misses_nothing(chromium: Browser, 
     await expect(alice.page.locator("#banner")).to_be_hidden()
     await expect(alice.page.locator(".pending")).to_have_count(0)
     assert len(links) == 2
-    assert "since=" in links[1].url
+    first, second = [frame for frame in sent if frame["type"] == "subscribe"]
+    assert "since" not in first
+    assert re.fullmatch(r".+:1", second["since"])
 
 
-async def test_second_window_of_same_chat_pauses_the_first(chromium: Browser, system: Any) -> None:
-    alice, _ = await two_in_a_chat(chromium, system.url)
-    second = await alice.page.context.new_page()
-    await second.goto(system.url)
-    await log_in(second, alice.login)
-    await second.locator(".chat-row").click()
-    await expect(second.locator("#node")).to_have_attribute("data-state", "live")
-    await expect(alice.page.locator("#banner")).to_contain_text("You opened this chat somewhere else")
-    await alice.page.get_by_role("button", name="Use it here").click()
-    await expect(alice.page.locator("#node")).to_have_attribute("data-state", "live")
-    await expect(second.locator("#banner")).to_be_visible()
+async def test_two_windows_of_one_user_show_the_same_chat(chromium: Browser, system: Any) -> None:
+    alice, bob = await two_in_a_chat(chromium, system.url)
+    second = Window(await alice.page.context.new_page(), alice.login)
+    await second.page.goto(system.url)
+    await log_in(second.page, alice.login)
+    await second.open_chat_with(bob.login)
+    await alice.say("from the first")
+    await second.say("from the second")
+    await bob.say("to both")
+    for window in (alice, second, bob):
+        await expect(window.messages.locator(".text")).to_have_text(["from the first", "from the second", "to both"])
+    await expect(second.page.locator(".mine")).to_have_count(2)
 
 
 async def test_wrong_password_shows_a_sentence(chromium: Browser, system: Any) -> None:

@@ -76,7 +76,11 @@ async def test_reload_warns_and_keeps_unsent_messages(chromium: Browser, system:
 
     def pass_on(link: WebSocketRoute) -> None:
         server = link.connect_to_server()
-        is_of_message = lambda frame: is_cut and orjson.loads(frame)["type"] == "message"  # noqa: E731
+
+        def is_of_message(text: str | bytes) -> bool:
+            frame = orjson.loads(text)
+            return is_cut and (frame["type"] == "message" or "message_id" in frame)
+
         link.on_message(lambda frame: None if is_of_message(frame) and not is_stored else server.send(frame))
         server.on_message(lambda frame: None if is_of_message(frame) and is_stored else link.send(frame))
 

@@ -1,7 +1,8 @@
-import { Chat } from "./chat/chat.js";
+import { Client } from "./chat/index.js";
 
 const find = (selector) => document.querySelector(selector);
-let chat, number, hasNewToken;
+let client, chat, release, number;
+let off = [];
 
 async function call(method, path, body) {
   const content = body && { headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) };
@@ -26,32 +27,25 @@ async function showUser() {
 }
 
 async function open(order) {
-  const { gateway: base, chat_id: chatId, token, me } = await call("GET", `orders/${order}/chat`);
-  chat?.leave();
   number = order;
-  chat = new Chat({ base, chatId, token, me });
-  chat.addEventListener("change", showChat);
-  chat.addEventListener("problem", ({ detail }) => showProblem(detail.message));
-  chat.open();
+  const { gateway, chat_id: id } = await call("GET", `orders/${order}/chat`);
+  client ??= new Client(gateway, { token: async () => (await call("GET", `orders/${number}/chat`)).token });
+  release?.();
+  for (const end of off) end();
+  chat = client.chat(id);
+  release = chat.open();
+  off = [client.on("change", showChat), chat.on("change", showChat), chat.on("problem", ({ message }) => showProblem(message))];
+  showChat();
 }
 
-function showChat({ target }) {
-  if (target !== chat) return; // of the chat that was left
-  if (chat.state === "live") hasNewToken = false;
-  if (chat.closeCode === 4401 && !hasNewToken) attempt(renew);
+function showChat() {
   find("section").hidden = false;
-  showProblem(chat.reason ?? "");
-  find("#messages").replaceChildren(...chat.timeline.all.map(({ text, sender, isSystem, isDeleted, failure }) => {
-    const line = isSystem ? text : `${sender.first_name || sender.username}: ${isDeleted ? "(deleted)" : text}`;
-    return element("li", line, isSystem ? "system" : failure ? "failed" : "");
+  const blocked = client.closeCode === 4408 ? "This account has been blocked." : "";
+  showProblem(blocked || (chat.error?.message ?? ""));
+  find("#messages").replaceChildren(...chat.messages.map(({ text, sender, kind, is_deleted: isDeleted, status }) => {
+    const line = kind === "system" ? text : `${sender.first_name || sender.username}: ${isDeleted ? "(deleted)" : text}`;
+    return element("li", line, kind === "system" ? "system" : status === "rejected" ? "failed" : "");
   }));
-}
-
-/** The token has ended: a new one, unless the shop does not know the user any more. */
-async function renew() {
-  hasNewToken = true;
-  chat.token = (await call("GET", `orders/${number}/chat`)).token;
-  chat.open();
 }
 
 const element = (name, textContent, className = "") =>
@@ -69,6 +63,7 @@ find("#sign-in").onsubmit = (event) => {
 };
 find("#say").onsubmit = (event) => {
   event.preventDefault();
-  if (chat.send(event.target.text.value)) event.target.reset();
+  chat.send(event.target.text.value).catch(() => {}); // the list shows what was rejected
+  event.target.reset();
 };
 showUser().catch(() => {}); // nobody is signed in

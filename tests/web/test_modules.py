@@ -1,4 +1,4 @@
-"""The client module's tests, which run in Node."""
+"""The tests of the modules of the page that need no browser, in Node."""
 
 import asyncio
 from pathlib import Path
@@ -7,7 +7,7 @@ HERE = Path(__file__).parent
 TIMEOUT_S = 60
 
 
-async def test_client_module_passes_its_node_tests() -> None:
+async def test_modules_of_the_page_pass_their_node_tests() -> None:
     files = sorted(map(str, HERE.glob("*.test.mjs")))
     assert files
     process = await asyncio.create_subprocess_exec(
