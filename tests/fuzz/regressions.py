@@ -32,5 +32,10 @@ REGRESSIONS: Final[Mapping[str, tuple[str, *tuple[bytes, ...]]]] = {
         "paused-frames",
         b"\x81\x81\0\0\0\0a\x81\x81\0\0\0\0b\x01\x81\0\0\0\0c\x88\x82\0\0\0\0\x03\xe8",
     ),
+    "a tab behind a transfer encoding": (
+        "http",
+        b"DELETE / HTTP/1.1\r\nhost:\r\nContent-Length:3\r\n\r\na00"
+        b"HEAD / HTTP/1.1\r\nTransfer-Encoding:chunked\t\r\nHOST:\r\n\r\n",
+    ),
     "an empty query": ("http", b"POST /? HTTP/1.0\r\n\r\n"),
 }
