@@ -3,15 +3,14 @@
 import asyncio
 import json
 import random
-import uuid
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 
-import httpx
 import pytest
 
-from tests.support.cluster import Cluster, User, run_cluster
+from tests.e2e.insistent_writer import write
+from tests.support.cluster import Cluster, run_cluster
 from tests.support.receiver import SECRET, Receiver, run_receiver
 
 FAULT_S = 1.5
@@ -32,23 +31,6 @@ class Endpoint:
 
     async def close(self) -> None:
         await self._stack.aclose()
-
-
-async def write(cluster: Cluster, chats: list[int], user: User, is_over: asyncio.Event) -> None:
-    """Send messages through both nodes until it is over; a call that fails is repeated with the same key."""
-    turn = 0
-    async with httpx.AsyncClient(timeout=5) as http:
-        while not is_over.is_set():
-            turn += 1
-            headers = user.headers | {"Idempotency-Key": uuid.uuid4().hex}
-            for attempt in range(20):
-                node = cluster.nodes[(turn + attempt) % len(cluster.nodes)]
-                url = f"{node.url}/api/v1/chats/{chats[turn % len(chats)]}/messages"
-                with suppress(httpx.HTTPError):
-                    if (await http.post(url, json={"text": f"{turn}"}, headers=headers)).status_code < 300:
-                        break
-                await asyncio.sleep(0.1)
-            await asyncio.sleep(0.02)
 
 
 @asynccontextmanager
