@@ -1,9 +1,10 @@
 import { Emitter } from "./emitter.js";
 import { Outbox, RETRY_S, TEMPORARY } from "./outbox.js";
+import { NOBODY, Typing, presenceAfter } from "./presence.js";
 import { Timeline } from "./timeline.js";
-import { Typing, nameOf } from "./typing.js";
 
 const PAGE = 50;
+const INFO_MS = 60_000; // after a shorter absence the members are taken to be the same
 const STALE = { code: "reset", message: "The chat was restored to an earlier state before this change was saved." };
 
 /**
@@ -18,17 +19,18 @@ export class Chat extends Emitter {
   /** The chat as the HTTP API shows it, with its members; null until it is loaded. */
   info = null;
   /** Who is connected to the chat: `{count, users: Map(user id → name)}`; of more than 50 only their number. */
-  presence = { count: 0, users: new Map() };
+  presence = NOBODY;
   /** user id → the seq up to which the user has read */
   readSeqs = new Map();
   isLoading = false;
   _outbox;
   #client;
   #timeline = new Timeline();
-  #typing = new Typing((isTyping) => this.#notifyTyping(isTyping), () => this._changed());
+  #typing = new Typing((isTyping) => this.#send("typing", { is_typing: isTyping }), () => this._changed());
   #holders = 0;
   #subscription = 0; // the number of the last attempt to subscribe
   #readSent = 0;
+  #infoAt = -Infinity; // when `info` was loaded
 
   constructor(client, id) {
     super();
@@ -152,7 +154,7 @@ export class Chat extends Emitter {
   markRead(seq = this.lastSeq) {
     if (!seq || seq <= this.#readSent || this.state !== "live") return;
     this.#readSent = seq;
-    this.#client._request({ type: "read_messages", chat_id: this.id, seq });
+    this.#send("read_messages", { seq });
     this.#moveRead(this.#client.me?.id, seq);
     this.#client._chats?._read(this.id, seq);
   }
@@ -169,7 +171,7 @@ export class Chat extends Emitter {
     this.isLoading = true;
     this._changed();
     const before = timeline.firstSeq === undefined ? {} : { before_seq: timeline.firstSeq };
-    const reply = await this.#client._request({ type: "history", chat_id: this.id, limit: PAGE, ...before });
+    const reply = await this.#send("history", { limit: PAGE, ...before });
     this.isLoading = false;
     if (timeline === this.#timeline && reply?.type === "ack") timeline.prepend(reply.result.messages);
     else if (reply?.type === "error") this._rejected(reply);
@@ -184,7 +186,7 @@ export class Chat extends Emitter {
     if (this.isOpen) {
       this.#setState("opening");
       this.#subscribe();
-      if (this.info === null) this.#loadInfo();
+      if (Date.now() - this.#infoAt > INFO_MS) this.#loadInfo();
     }
     this._outbox.pump();
   }
@@ -196,6 +198,13 @@ export class Chat extends Emitter {
     if (this.isOpen && this.state !== "closed") this.#setState("waiting");
   }
 
+  /** Frees the memory of a chat that nobody has open. */
+  _forget() {
+    this.#timeline = this.#timeline.restarted(null, null);
+    this.info = null;
+    this.#infoAt = -Infinity;
+  }
+
   /** The gateway has acknowledged a subscription. */
   _established({ epoch, last_seq: lastSeq }) {
     const timeline = this.#timeline;
@@ -204,7 +213,7 @@ export class Chat extends Emitter {
     this.#failStaleChanges(epoch);
     this.#setState("live");
     if (timeline.firstSeq === undefined) this.loadOlder();
-    this.#loadPresence();
+    this.#send("presence").then((reply) => reply?.type === "ack" && this.#takePresence(reply.result.members));
     this._outbox.pump();
   }
 
@@ -212,7 +221,7 @@ export class Chat extends Emitter {
     const attempt = (this.#subscription += 1);
     while (this.isOpen && attempt === this.#subscription) {
       const since = this.position === null ? {} : { since: this.position };
-      const reply = await this.#client._request({ type: "subscribe", chat_id: this.id, ...since });
+      const reply = await this.#send("subscribe", since);
       if (reply?.type !== "error" || attempt !== this.#subscription) return;
       if (!TEMPORARY.has(reply.code)) return void this.#close(reply);
       await this.#client._sleep(reply.retry_after_s ?? RETRY_S);
@@ -224,7 +233,7 @@ export class Chat extends Emitter {
     this.#typing.clear();
     this.#readSent = 0;
     this.#setState("idle");
-    this.#client._request({ type: "unsubscribe", chat_id: this.id });
+    this.#send("unsubscribe");
     this.#client._left(this);
   }
 
@@ -242,19 +251,15 @@ export class Chat extends Emitter {
   }
 
   async #loadInfo() {
+    this.#infoAt = Date.now();
     try {
       const info = await this.#client.call("GET", `/api/v1/chats/${this.id}`);
       for (const { user_id: id, read_seq: seq } of info.members) this.#moveRead(id, seq);
       this.info = info;
       this._changed();
     } catch {
-      // the next connection loads it
+      this.#infoAt = -Infinity; // the next connection loads it
     }
-  }
-
-  async #loadPresence() {
-    const reply = await this.#client._request({ type: "presence", chat_id: this.id });
-    if (reply?.type === "ack") this.#takePresence(reply.result.members);
   }
 
   // --- sending
@@ -301,8 +306,9 @@ export class Chat extends Emitter {
     this._outbox.fail(STALE, (item) => item.frame.type !== "message" && item.epoch !== null && item.epoch !== epoch);
   }
 
-  #notifyTyping(isTyping) {
-    if (this.state === "live") this.#client._request({ type: "typing", chat_id: this.id, is_typing: isTyping });
+  /** The reply to a command that stores nothing; null without a connection. */
+  #send(type, fields = {}) {
+    return this.#client._request({ type, chat_id: this.id, ...fields });
   }
 
   // --- receiving
@@ -326,8 +332,7 @@ export class Chat extends Emitter {
         break;
       case "presence":
       case "presence_count":
-        this.#takePresence(frame);
-        break;
+        return this.#takePresence(frame);
       case "caught_up":
         Object.assign(this.#timeline, { epoch: frame.epoch, lastSeq: Math.max(frame.seq, this.lastSeq ?? 0) });
         break;
@@ -369,23 +374,19 @@ export class Chat extends Emitter {
     this._changed();
   }
 
-  #takePresence(frame) {
-    let users = new Map(this.presence.users);
-    if (Array.isArray(frame)) users = new Map(frame.map((member) => [member.user_id, nameOf(member)]));
-    else if (frame.status === "join") users.set(frame.user_id, nameOf(frame));
-    else users.delete(frame.user_id);
-    this.presence = { count: frame.count ?? users.size, users };
+  #takePresence(change) {
+    this.presence = presenceAfter(this.presence, change);
+    const { members, member_count: count } = this.info ?? { members: [] };
+    const isNew = change.status === "join" && members.every((member) => member.user_id !== change.user_id);
+    if (isNew && members.length === count) this.#loadInfo();
     this._changed();
   }
 
   #takeInfo({ type, chat_id: _, ...changes }) {
-    if (this.info === null) return;
-    if (type === "chat_changed") {
-      this.info = { ...this.info, ...changes };
-      return;
-    }
     const change = (member) => (member.user_id === changes.user_id ? { ...member, ...changes } : member);
-    this.info = { ...this.info, members: this.info.members.map(change) };
+    if (this.info === null) return;
+    if (type === "chat_changed") this.info = { ...this.info, ...changes };
+    else this.info = { ...this.info, members: this.info.members.map(change) };
   }
 
   #isMine(userId) {

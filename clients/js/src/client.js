@@ -22,8 +22,8 @@ const DRAIN = 4000;
 /**
  * A user's chats over one connection that renews itself.
  *
- * Fires `change` (its state), `direct` (the data that a service sent to the user), `push` (every other push that
- * belongs to no open chat), and `presence` (a user of `watchPresence` has come or gone).
+ * Fires `change` (its state, `me`, `online`), `direct` (the data that a service sent to the user), and `push` (every
+ * other push that belongs to none of its chats).
  */
 export class Client extends Emitter {
   /** "connecting", "live", "waiting" for the next attempt, or "closed" until `connect` is called. */
@@ -46,11 +46,12 @@ export class Client extends Emitter {
   #parts;
   #tokens;
   #http;
-  #open = new Map(); // id → Chat
+  #known = new Map(); // id → Chat, those that were closed last at the end
   #link = null;
   #why = "connect";
   #attempt = 0; // of the delay
   #failed = 0; // handshakes in a row
+  #isHinted = false; // whether the gateway has said when the next attempt may be made
   #timers = {};
   #replies = new Map(); // id → function that takes the reply, or null if the connection is lost
   #nextId = HELLO + 1;
@@ -87,8 +88,8 @@ export class Client extends Emitter {
   /** A chat by its id; by its key, a promise of it, which rejects with Rejected or Disconnected. */
   chat(ref) {
     if (typeof ref === "number") {
-      if (!this.#open.has(ref)) this.#open.set(ref, new Chat(this, ref));
-      return this.#open.get(ref);
+      if (!this.#known.has(ref)) this.#known.set(ref, new Chat(this, ref));
+      return this.#known.get(ref);
     }
     return this.call("GET", `/api/v1/chats/key:${encodeURIComponent(ref)}`).then(({ id }) => this.chat(id));
   }
@@ -105,7 +106,7 @@ export class Client extends Emitter {
     this.#unfollow();
     this.#end(1000);
     this._outboxes.stop();
-    for (const chat of this.#open.values()) chat._outbox.abandon(new Disconnected(1000));
+    for (const chat of this.#known.values()) chat._outbox.abandon(new Disconnected(1000));
   }
 
   /** The JSON that an HTTP call responds with (docs/server-api.md). Rejects with Rejected or Disconnected. */
@@ -135,10 +136,10 @@ export class Client extends Emitter {
     this.#watch();
   }
 
-  /** Connects at once if it waits, else tests the connection. */
+  /** Connects at once if it waits, unless the gateway asked it to; else tests the connection. */
   wake() {
-    if (this.state === "waiting") this.#start();
-    else this.probe();
+    if (this.state !== "waiting") this.probe();
+    else if (!this.#isHinted) this.#start();
   }
 
   /** Tests the connection: without a response within `ms` it is lost. */
@@ -151,6 +152,7 @@ export class Client extends Emitter {
     if (this.state === "closed") return;
     this.#drop();
     this._outboxes.stop();
+    this.#isHinted = true; // by nothing but `resume`
     this.#set({ state: "waiting", closeCode: 1001, retryAt: null, lostAt: this.lostAt ?? Date.now() });
   }
 
@@ -181,10 +183,10 @@ export class Client extends Emitter {
 
   /** Nobody has this chat open any more: the messages of the last few are kept. */
   _left(chat) {
-    this.#open.delete(chat.id);
-    this.#open.set(chat.id, chat);
-    const idle = [...this.#open.values()].filter((other) => !other.isOpen && !other.hasUnsent);
-    for (const { id } of idle.slice(0, -KEPT_CHATS)) this.#open.delete(id);
+    this.#known.delete(chat.id);
+    this.#known.set(chat.id, chat);
+    const idle = [...this.#known.values()].filter((other) => !other.isOpen && other.position !== null);
+    for (const other of idle.slice(0, -KEPT_CHATS)) other._forget();
   }
 
   // --- the connection
@@ -208,7 +210,7 @@ export class Client extends Emitter {
         ...this.#parts,
         token,
         http: this.#http,
-        positionOf: (id) => this.#open.get(id)?.position ?? null,
+        positionOf: (id) => this.#known.get(id)?.position ?? null,
         opened: () => this.#link.send({ type: "hello", id: HELLO }),
         receive: (frame) => this.#receive(frame),
         closed: (code, reason) => this.#lost(code, hintOf(reason)),
@@ -227,7 +229,7 @@ export class Client extends Emitter {
     const wasLive = this.state === "live";
     this.state = "waiting"; // what is called from here on must not send
     for (const take of [...this.#replies.values()]) take(null);
-    if (wasLive) for (const chat of this.#open.values()) chat._lost();
+    if (wasLive) for (const chat of this.#known.values()) chat._lost();
   }
 
   #lost(code, hintMs = null) {
@@ -241,6 +243,7 @@ export class Client extends Emitter {
       if (code === DRAIN) this.#attempt = 0; // a node that drains is no failure
       const delay = hintMs ?? fullJitter(this.#attempt, this.#parts.random);
       this.#attempt += 1;
+      this.#isHinted = hintMs !== null;
       this.#timers.retry = setTimeout(() => this.#start(), delay);
       this.#set({ state: "waiting", closeCode: code, lostAt, retryAt: Date.now() + delay });
     } else {
@@ -279,7 +282,7 @@ export class Client extends Emitter {
     }
     this.#set({ state: "live", closeCode: null, lostAt: null, node, maxTextLength });
     for (const { resolve } of this.#waiting.splice(0)) resolve();
-    for (const chat of this.#open.values()) chat._resume();
+    for (const chat of this.#known.values()) chat._resume();
     this._chats?._reload();
     this.#watch();
     if (userId !== null) this.#meet();
@@ -325,7 +328,7 @@ export class Client extends Emitter {
   #receive(frame) {
     const { type, id, chat_id: chatId } = frame;
     if (type === "hello" && id === HELLO) return this.#greeted(frame);
-    const chat = this.#open.get(chatId);
+    const chat = this.#known.get(chatId);
     if (id !== undefined) {
       if (frame.result?.epoch !== undefined) chat?._established(frame.result);
       return this.#replies.get(id)?.(frame);

@@ -80,7 +80,7 @@ export class EventStream {
   async #post(frame, ms) {
     const { id } = frame;
     try {
-      const response = await this.#http.fetch("POST", "/api/v1/commands", { body: frame, signal: AbortSignal.timeout(ms) });
+      const response = await this.#http.fetch("POST", "/api/v1/commands", { body: frame, ms });
       if (!this.#isOpen) return;
       const answer = await response.json().catch(() => ({}));
       if (response.ok) this.#receive({ ...answer, id });
@@ -106,17 +106,16 @@ export class EventStream {
 
   get #query() {
     const chats = [...this.#chats].map(([id, since]) => [id, this.#positionOf(id) ?? since]);
-    const query = new URLSearchParams({ refresh: 1 });
-    query.set("chats", chats.map(([id, since]) => (since === undefined ? id : `${id}:${since}`)).join());
-    if (this.#users?.length) query.set("presence", this.#users.join());
-    return query;
+    const positions = chats.map(([id, since]) => (since === undefined ? id : `${id}:${since}`)).join();
+    const presence = this.#users?.length ? `&presence=${this.#users.join()}` : "";
+    return `refresh=1&chats=${encodeURIComponent(positions)}${presence}`;
   }
 
   async #read(stream) {
     const isCurrent = () => this.#isOpen && this.#stream === stream;
     try {
-      const { signal } = stream;
-      const response = await this.#http.fetch("GET", `${this.#path}?${this.#query}`, { signal, accept: "text/event-stream" });
+      const options = { stop: stream, accept: "text/event-stream" };
+      const response = await this.#http.fetch("GET", `${this.#path}?${this.#query}`, options);
       if (isCurrent() && response.status !== 200) return this.#end(CODES[response.status] ?? LOST, "");
       if (!this.#users?.length) this.#answer("users", { type: "ack", result: { users: [] } });
       const reader = response.body.getReader();

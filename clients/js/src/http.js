@@ -14,15 +14,20 @@ export class Http {
     this.#fetch = fetch;
   }
 
-  /** The response to a request, whatever its status. Rejects with Disconnected if none came. */
-  async fetch(method, path, { body, signal, accept = "application/json" } = {}) {
+  /** The response to a request, whatever its status. Rejects with Disconnected if none came, within `ms`. */
+  async fetch(method, path, { body, ms, stop = new AbortController(), accept = "application/json" } = {}) {
+    const timeout = ms && setTimeout(() => stop.abort(), ms);
     const headers = { Accept: accept };
     if (this.#tokens.current !== null) headers.Authorization = `Bearer ${this.#tokens.current}`;
     if (body !== undefined) headers["Content-Type"] = "application/json";
-    const options = { method, headers, body: body && JSON.stringify(body), signal };
-    return await this.#fetch.call(globalThis, this.#url + path, options).catch(() => {
+    const options = { method, headers, body: body && JSON.stringify(body), signal: stop.signal };
+    try {
+      return await this.#fetch.call(globalThis, this.#url + path, options);
+    } catch {
       throw new Disconnected(1006);
-    });
+    } finally {
+      clearTimeout(timeout);
+    }
   }
 
   /**
@@ -45,6 +50,6 @@ export class Http {
   }
 
   #send(method, path, body) {
-    return this.fetch(method, path, { body, signal: AbortSignal.timeout(REQUEST_MS) });
+    return this.fetch(method, path, { body, ms: REQUEST_MS });
   }
 }

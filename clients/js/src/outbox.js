@@ -42,16 +42,17 @@ export class Outbox {
   /** Resolves to `{message_id, seq, duplicate}` when it is stored; rejects with Rejected or Disconnected. */
   add(frame, epoch) {
     if (this.items.length >= MAX_UNSENT) {
-      return Promise.reject(new Rejected("outbox_full", `${MAX_UNSENT} commands wait to be sent in this chat already.`));
+      const error = new Rejected("outbox_full", `${MAX_UNSENT} commands wait to be sent in this chat already.`);
+      this.#chat._rejected(error);
+      return handled(Promise.reject(error));
     }
     const item = this.#client._outboxes.item(frame, epoch);
     this.items.push(item);
     this.#client._outboxes.save(item);
     const promise = new Promise((resolve, reject) => this.#promises.set(item.key, { resolve, reject }));
-    promise.catch(() => {}); // who does not wait for it sees the outcome in the messages
     this.#chat._show(item);
     this.pump();
-    return promise;
+    return handled(promise);
   }
 
   /** Takes what an earlier page or another tab has left. */
@@ -126,4 +127,10 @@ export class Outbox {
     this.#promises.get(item.key)?.reject(new Rejected(error.code, error.message));
     this.#promises.delete(item.key);
   }
+}
+
+/** Who does not wait for a promise sees its outcome in the messages, and gets no unhandled rejection. */
+function handled(promise) {
+  promise.catch(() => {});
+  return promise;
 }

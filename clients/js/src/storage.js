@@ -12,7 +12,7 @@ export class Outboxes {
   #early = new Set(); // items of a user who is not known yet
   #waiting = new Set(); // owners whose end is awaited
   #count = 0;
-  #release = () => {};
+  #release = null; // ends the lock of this page
 
   /** `storage` has `all(user)`, `put(item)` and `delete(key)`, which return promises; null: memory only. */
   constructor(storage, locks) {
@@ -51,12 +51,12 @@ export class Outboxes {
 
   /** Lets other pages take over what this one has not sent. */
   stop() {
-    this.#release();
+    this.#release?.();
+    this.#release = null;
   }
 
   #hold() {
-    this.#release();
-    if (!this.#locks) return;
+    if (!this.#locks || this.#release) return;
     const held = new Promise((resolve) => (this.#release = resolve));
     this.#locks.request(nameOf(this.#owner), () => held).catch(() => {});
   }
@@ -87,9 +87,11 @@ export class Outboxes {
   }
 }
 
-/** 128 random bits in hex; `crypto.randomUUID` exists only on secure origins. */
+/** 128 random bits in hex. `crypto.randomUUID` exists only on secure origins, and React Native has no `crypto`. */
 function newId() {
-  return Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
+  const bytes = new Uint8Array(16).map(() => 256 * Math.random());
+  globalThis.crypto?.getRandomValues(bytes);
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
 const nameOf = (owner) => `chat-gateway/${owner}`;

@@ -1,8 +1,20 @@
-/** Typing in a chat: notifications of the user's own, and the others who are typing. */
+/** Who is in a chat: the users who are connected to it, those who are typing, and notifications of the user's own typing. */
 
 const REPEAT_MS = 2_000; // the gateway forwards it every 2 s
 const IDLE_MS = 3_000;
 const SHOWN_MS = 6_000; // others are removed after this time without a notification
+
+/** Nobody. `users` is empty while more than 50 users are connected. */
+export const NOBODY = { count: 0, users: new Map() };
+
+/** Who is connected after a push, or as the members of a `presence` reply say. */
+export function presenceAfter({ users }, change) {
+  if (change.type === "presence_count") return { count: change.count, users: new Map() };
+  const after = new Map(Array.isArray(change) ? change.map((member) => [member.user_id, nameOf(member)]) : users);
+  if (change.status === "join") after.set(change.user_id, nameOf(change));
+  else after.delete(change.user_id);
+  return { count: after.size, users: after };
+}
 
 export class Typing {
   /** user id → name; a new one after every change */
@@ -55,6 +67,6 @@ export class Typing {
 }
 
 /** The name of a user in a push, as people see it. */
-export function nameOf({ display_name: name, username }) {
+function nameOf({ display_name: name, username }) {
   return name ?? username;
 }
