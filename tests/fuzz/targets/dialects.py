@@ -16,6 +16,7 @@ from gateway.protocol.codes import ErrorCode
 from gateway.protocol.ids import MAX_ID
 from gateway.protocol.replies import ErrorReply
 from gateway.server.serve import MAX_FRAME_BYTES
+from gateway.tracing.parts import TracedDialect
 from tests.fuzz.case import Case
 from tests.fuzz.targets import json_reading
 from tests.fuzz.targets.json_texts import nearly_json
@@ -56,6 +57,7 @@ class Dialects:
         self._dialects: Sequence[Dialect] = (
             ChatDialect(MAX_TEXT),
             NativeDialect(MAX_TEXT),
+            TracedDialect(NativeDialect(MAX_TEXT)),
             PublicDialect(MAX_TEXT),
             ServiceDialect(MAX_TEXT),
             ServiceDialect(MAX_TEXT, resumes=True),

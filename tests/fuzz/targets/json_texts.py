@@ -32,6 +32,7 @@ _FIELDS: Final[dict[str, tuple[Any, ...]]] = {
     "message_id": (1, 5),
     "text": ("hello", "x" * 1000),
     "content": ("hello", "x"),
+    "traceparent": (f"00-{'1' * 32}-{'2' * 16}-01", f"00-{'0' * 32}-{'0' * 16}-01", "00", 7),
     "client_msg_id": ("a", "x" * 64, "x" * 65),
     "key": ("👍", "x" * 32, "x" * 33, "\x7f"),
     "remove": (True, False, None),
