@@ -12,7 +12,11 @@ from httpapi.audit.middleware import operation_of
 
 _UNTRACED: Final = frozenset({"/livez", "/readyz", "/metrics"})
 _HEADER: Final = b"traceparent"
-_ENDS_HANDSHAKE: Final = frozenset({"websocket.accept", "websocket.close", "websocket.http.response.start"})
+_ENDS_HANDSHAKE: Final = frozenset(
+    {"websocket.accept", "websocket.close", "websocket.http.response.start", "http.response.start"}
+)
+_EVENT_STREAMS: Final = "/sse/"
+"""Their responses last as long as a socket: the span ends when the response begins."""
 
 
 class TracedRequests:
@@ -28,13 +32,14 @@ class TracedRequests:
         if kind not in ("http", "websocket") or scope["path"] in _UNTRACED:
             await self._app(scope, receive, send)
             return
-        span = self._traces.begin("handshake" if kind == "websocket" else "request", SpanKind.SERVER, _parent(scope))
+        is_handshake = kind == "websocket" or scope["path"].startswith(_EVENT_STREAMS)
+        span = self._traces.begin("handshake" if is_handshake else "request", SpanKind.SERVER, _parent(scope))
         if span is None:
             await self._app(scope, receive, send)
-        elif kind == "http":
-            await self._request(span, scope, receive, send)
-        else:
+        elif is_handshake:
             await self._handshake(span, scope, receive, send)
+        else:
+            await self._request(span, scope, receive, send)
 
     async def _request(self, span: Span, scope: Scope, receive: Receive, send: Send) -> None:
         async def send_and_note(message: Message) -> None:

@@ -76,6 +76,8 @@ async def test_one_message_over_two_nodes_is_one_trace(tmp_path: Path, redis_url
                 for number, text in enumerate((f"00-{other[::-1]}-b7ad6b7169203331-00", "00-zz", "x" * 55, 7, None)):
                     await sender.ack("message", chat_id=chat_id, text=str(number), traceparent=text)
                 assert collector.of(other[::-1]) == []
+                async with http.stream("GET", f"/sse/anns-tab?chats={chat_id}"):
+                    await _until(lambda: any(span.name == "handshake /sse/{client_id}" for span in collector.spans))
                 metrics = (await http.get("/metrics")).text
         assert re.search(r'chat_gateway_traces_total\{outcome="begun"\} [1-9]', metrics)
         await _until(
