@@ -8,7 +8,7 @@ A handshake counts as a connection until it ends. 0 means no limit.
 import asyncio
 import resource
 import time
-from collections import Counter, OrderedDict
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -18,6 +18,7 @@ from starlette.requests import HTTPConnection
 
 from gateway.http.problems import Problem, unavailable
 from gateway.interfaces.rate_limits import CallerBuckets, Take
+from gateway.token_buckets import TokenBuckets
 from httpapi.client_address import UNKNOWN, networks_of
 from httpapi.errors import retry_later
 
@@ -76,7 +77,7 @@ class ConnectionLimits:
         self._on_limited = on_limited
         self._open = 0
         self._by_key = Counter[str]()
-        self._handshakes = _Rates(now)
+        self._handshakes = TokenBuckets(MINUTE_S, MAX_KEYS, now)
 
     def enter(self, connection: HTTPConnection, address: str) -> "Place":
         """Count a handshake and its connection; the caller releases the place.
@@ -153,8 +154,11 @@ class ConnectionLimits:
             raise _too_many(of_whom)
 
     def _check_rate(self, key: str, per_minute: int) -> None:
-        if per_minute and (wait_s := self._handshakes.count(key, per_minute)):
+        if not per_minute:
+            return
+        if wait_s := self._handshakes.wait_s(key, 1, per_minute):
             raise self._too_fast(key, wait_s)
+        self._handshakes.take(key, 1, per_minute)
 
     def _too_fast(self, key: str, wait_s: float) -> Problem:
         by = key.partition(":")[0]
@@ -193,26 +197,6 @@ def network_of(connection: HTTPConnection) -> str:
     """The IPv4 address or IPv6 /64 that a handshake is counted for."""
     place: Place | None = connection.scope.get(_PLACE)
     return UNKNOWN if place is None else place.network
-
-
-class _Rates:
-    """Token buckets of a minute's size: what is allowed at once, and again over a minute."""
-
-    def __init__(self, now: Callable[[], float]) -> None:
-        self._now = now
-        self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
-        """By key: the allowance, and when it was computed."""
-
-    def count(self, key: str, per_minute: int) -> float:
-        """Take one of the key's allowance; the seconds until there is one, if there is none."""
-        now = self._now()
-        allowance, at = self._buckets.pop(key, (float(per_minute), now))
-        allowance = min(float(per_minute), allowance + (now - at) * per_minute / MINUTE_S)
-        taken = 1.0 if allowance >= 1.0 else 0.0
-        self._buckets[key] = (allowance - taken, now)
-        if len(self._buckets) > MAX_KEYS:
-            self._buckets.popitem(last=False)
-        return 0.0 if taken else (1.0 - allowance) * MINUTE_S / per_minute
 
 
 def _key_of(network: str) -> str:

@@ -4,7 +4,6 @@ While Redis is unavailable, each node has buckets of its own of the same size.
 """
 
 import time
-from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
@@ -12,6 +11,7 @@ from typing import Final
 from gateway.errors import RedisUnavailable
 from gateway.interfaces.rate_limits import QUOTA_WINDOW_S, RateLimited
 from gateway.redis.connection.command_client import CommandExecutor, Script
+from gateway.token_buckets import TokenBuckets
 
 MAX_LOCAL_KEYS: Final = 20_000
 _TAKE: Final = Script(Path(__file__).with_name("byte_quota.lua"))
@@ -40,19 +40,15 @@ class RedisByteQuotas:
 
 
 class LocalByteBuckets:
-    """The buckets of this process; beyond MAX_LOCAL_KEYS those that have waited longest are full again."""
+    """The buckets of this process."""
 
     def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
-        self._now = now
-        self._full_at: OrderedDict[str, float] = OrderedDict()
+        self._buckets = TokenBuckets(QUOTA_WINDOW_S, MAX_LOCAL_KEYS, now)
 
     def take(self, key: str, fewest: int, most: int, size: int) -> int | RateLimited:
         """Take at least `fewest` and at most `most` bytes."""
-        now, interval_s = self._now(), QUOTA_WINDOW_S / size
-        full_at = max(now, self._full_at.pop(key, now))
-        left = int((now + QUOTA_WINDOW_S - full_at) / interval_s)
-        taken = min(most, left) if left >= fewest else 0
-        self._full_at[key] = full_at + taken * interval_s
-        if len(self._full_at) > MAX_LOCAL_KEYS:
-            self._full_at.popitem(last=False)
-        return taken if left >= fewest else RateLimited((fewest - left) * interval_s)
+        if (wait_s := self._buckets.wait_s(key, fewest, size)) > 0:
+            return RateLimited(wait_s)
+        taken = min(most, int(self._buckets.left(key, size)))
+        self._buckets.take(key, taken, size)
+        return taken

@@ -7,7 +7,6 @@ caller is locked out.
 
 import asyncio
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
@@ -15,10 +14,11 @@ from typing import Final
 from gateway.errors import RedisUnavailable
 from gateway.interfaces.rate_limits import Exhausted, Take
 from gateway.redis.connection.command_client import CommandExecutor, Script
+from gateway.token_buckets import TokenBuckets
 
 WINDOW_US: Final = 60_000_000
-MAX_LOCAL_CALLERS: Final = 50_000
-"""Callers whose local buckets are kept, some 20 MB; beyond, those of the least recent callers are full again."""
+MAX_LOCAL_BUCKETS: Final = 100_000
+"""Local buckets that are kept, some 20 MB, a few of a caller; beyond, those used least recently are full again."""
 
 ANSWER_S: Final = 0.25
 """A caller waits this long for Redis; then the buckets of its node apply."""
@@ -48,24 +48,18 @@ class LocalBuckets:
     """Buckets of this process."""
 
     def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
-        self._now = now
-        self._callers: OrderedDict[str, dict[str, int]] = OrderedDict()
-        """By caller and bucket: when it is full, in µs of the clock."""
+        self._buckets = TokenBuckets(WINDOW_US / 1_000_000, MAX_LOCAL_BUCKETS, now)
 
     def take(self, caller: str, takes: Sequence[Take]) -> Exhausted | None:
         """Take from all of the buckets or from none; None if they held enough."""
-        now = round(self._now() * 1_000_000)
-        buckets = self._callers.setdefault(caller, {})
-        self._callers.move_to_end(caller)
-        if len(self._callers) > MAX_LOCAL_CALLERS:
-            self._callers.popitem(last=False)
-        full_at = {
-            take.bucket: max(buckets.get(take.bucket, 0), now) + take.amount * _refill_us(take) for take in takes
-        }
-        last = max(full_at, key=full_at.__getitem__)
-        if (wait_us := full_at[last] - now - WINDOW_US) > 0:
-            return Exhausted(last, wait_us / 1_000_000)
-        buckets.update(full_at)
+        waits = [
+            (self._buckets.wait_s((caller, take.bucket), take.amount, take.per_minute), take.bucket) for take in takes
+        ]
+        wait_s, bucket = max(waits)
+        if wait_s > 0:
+            return Exhausted(bucket, wait_s)
+        for take in takes:
+            self._buckets.take((caller, take.bucket), take.amount, take.per_minute)
         return None
 
 

@@ -158,7 +158,7 @@ async def test_ended_connections_leave_no_state(monkeypatch: pytest.MonkeyPatch)
     for n in range(200):
         (await enter(limits, f"10.0.{n}.1", n)).release()
     assert (limits._open, dict(limits._by_key)) == (0, {})
-    assert len(limits._handshakes._buckets) == 50
+    assert len(limits._handshakes._full_at) == 50
 
 
 def test_descriptors_leave_room_for_others() -> None:

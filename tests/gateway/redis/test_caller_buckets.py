@@ -7,7 +7,7 @@ import time
 import redis
 
 from gateway.interfaces.rate_limits import Exhausted, Take
-from gateway.redis.caller_buckets import MAX_LOCAL_CALLERS, LocalBuckets, RedisBuckets
+from gateway.redis.caller_buckets import MAX_LOCAL_BUCKETS, LocalBuckets, RedisBuckets
 from tests.gateway.redis.layout_nodes import node as layout_node
 from tests.gateway.redis.nodes import open_node
 from tests.support.machine_speed import slowness
@@ -115,7 +115,7 @@ def test_local_bucket_refills_with_time() -> None:
 
 def test_local_buckets_forget_the_least_recent_callers() -> None:
     buckets = LocalBuckets(lambda: 0.0)
-    for number in range(MAX_LOCAL_CALLERS):
+    for number in range(MAX_LOCAL_BUCKETS // len(rows(1))):
         buckets.take(str(number), rows(10))
     assert buckets.take("0", rows(1)) is not None
     buckets.take("new", rows(10))
