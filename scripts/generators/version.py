@@ -9,7 +9,7 @@ from scripts.generators.marked import ROOT
 
 PLACES: Final = {
     "clients/python/pyproject.toml": r'(?m)^version = "(.+)"$',
-    "clients/*/package.json": r'(?m)^  "version": "(.+)",?$',
+    "clients/*/package.json": r'(?m)^ +"(?:version|@chat-gateway/client)": "\^?(.+?)"',
     "helm/chat-gateway/Chart.yaml": r"(?m)^(?:version|appVersion): (.+)$",
     "k8s/overlays/production/kustomization.yaml": r"(?m)^    newTag: (\S+)",
 }

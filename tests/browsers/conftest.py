@@ -5,22 +5,28 @@ from pathlib import Path
 
 import pytest
 
+from tests.browsers.application import location
 from tests.browsers.browser import NAMES, Browser, run_browser
-from tests.e2e.system import System, run_system
+from tests.browsers.phone import Conversation, in_the_application, on_the_page
+from tests.e2e.system import run_system
 from tests.faults.links import Link
+from tests.support.servers import NginxServer
 
 
 @pytest.fixture(scope="module")
-def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
-    """Two replicas behind a load balancer."""
-    with run_system(tmp_path_factory.mktemp("system")) as running:
-        yield running
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NginxServer]:
+    """Two replicas behind a load balancer, which serves an application too."""
+    folder = tmp_path_factory.mktemp("site")
+    with run_system(tmp_path_factory.mktemp("system")) as system:
+        replicas = [int(url.rpartition(":")[2]) for url in system.replica_urls]
+        with NginxServer(folder, replicas, location(folder)) as server:
+            yield server
 
 
 @pytest.fixture
-async def link(system: System) -> AsyncIterator[Link]:
+async def link(site: NginxServer) -> AsyncIterator[Link]:
     """The way from the browser to the load balancer."""
-    async with Link(int(system.url.rpartition(":")[2])) as link:
+    async with Link(site.port) as link:
         yield link
 
 
@@ -29,3 +35,9 @@ async def browser(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterat
     """Each of the browsers, at the size of a phone."""
     async with run_browser(request.param, tmp_path) as running:
         yield running
+
+
+@pytest.fixture(params=["page", "application"])
+def conversation(request: pytest.FixtureRequest, browser: Browser, link: Link, site: NginxServer) -> Conversation:
+    """Two who talk, one of them on the page or in the application."""
+    return {"page": on_the_page, "application": in_the_application}[request.param](browser, link, site.url)

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from itertools import count
 
@@ -35,21 +35,26 @@ async def register(http: httpx.AsyncClient, name: str) -> Account:
 
 
 class Phone:
-    """Ann, who has the page open."""
+    """Ann, who has the page or the application open."""
 
     def __init__(self, browser: Browser, link: Link) -> None:
         self.browser = browser
-        self.login = f"ann{next(_numbers)}"
         self._url = f"http://127.0.0.1:{link.port}"
 
-    async def register(self) -> None:
-        """Create an account on the page."""
-        await self.browser.goto(self._url)
+    async def open(self, path: str) -> None:
+        """Load a page."""
+        await self.browser.goto(self._url + path)
+
+    async def register(self) -> str:
+        """Create an account on the page; returns its login."""
+        login = f"ann{next(_numbers)}"
+        await self.open("/")
         await self.browser.tap("#login-switch")
-        await self.browser.type("[name=login]", self.login)
+        await self.browser.type("[name=login]", login)
         await self.browser.type("[name=password]", PASSWORD)
         await self.browser.tap("#login-submit")
-        await self.browser.until("document.querySelector('#my-name').textContent === arguments[0]", self.login)
+        await self.browser.until("document.querySelector('#my-name').textContent === arguments[0]", login)
+        return login
 
     async def start_chat_with(self, login: str) -> None:
         """Start a chat on the page, and wait until it is connected."""
@@ -114,15 +119,33 @@ class Other:
                 await asyncio.sleep(0.5)
 
 
+Conversation = AbstractAsyncContextManager[tuple[Phone, Other]]
+
+
 @asynccontextmanager
-async def conversation(browser: Browser, link: Link, url: str) -> AsyncIterator[tuple[Phone, Other]]:
-    """Ann and Bob with their chat open; only Ann's way is `link`."""
+async def on_the_page(browser: Browser, link: Link, url: str) -> AsyncIterator[tuple[Phone, Other]]:
+    """Ann on the page and Bob, with their chat open; only Ann's way is `link`."""
     phone = Phone(browser, link)
     async with httpx.AsyncClient(base_url=url) as http:
         bob = await register(http, "bob")
-        await phone.register()
+        login = await phone.register()
         await phone.start_chat_with(bob.login)
         async with Client(url, bob.token) as client:
             other = Other(client, http)
-            await other.join(phone.login)
+            await other.join(login)
+            yield phone, other
+
+
+@asynccontextmanager
+async def in_the_application(browser: Browser, link: Link, url: str) -> AsyncIterator[tuple[Phone, Other]]:
+    """Ann in the application on the JavaScript client, and Bob."""
+    phone = Phone(browser, link)
+    async with httpx.AsyncClient(base_url=url) as anns, httpx.AsyncClient(base_url=url) as bobs:
+        ann, bob = await register(anns, "ann"), await register(bobs, "bob")
+        chat = {"kind": "group", "members": [{"login": bob.login}]}
+        chat_id = (await anns.post("/api/v1/chats", json=chat)).raise_for_status().json()["id"]
+        async with Client(url, bob.token) as client:
+            other = Other(client, bobs)
+            await other.join(ann.login)
+            await phone.open(f"/app/#{ann.token},{chat_id}")
             yield phone, other

@@ -1,13 +1,13 @@
-"""The page in every browser over a slow or lossy network, and after the device slept: every message once, in order."""
+"""The page and an application on bad networks and after the device slept: every message once, in order."""
 
 import asyncio
 
 import pytest
 
 from tests.browsers.browser import Browser
-from tests.browsers.phone import Other, Phone, conversation
-from tests.e2e.system import System
+from tests.browsers.phone import Conversation, Other, Phone, on_the_page
 from tests.faults.links import Link
+from tests.support.servers import NginxServer
 
 pytestmark = pytest.mark.full
 MESSAGES = 20
@@ -32,16 +32,16 @@ async def _agree(phone: Phone, other: Other) -> None:
     await other.hears(texts)
 
 
-async def test_slow_network_loads_the_page_and_loses_nothing(browser: Browser, link: Link, system: System) -> None:
+async def test_slow_network_loads_the_page_and_loses_nothing(browser: Browser, link: Link, site: NginxServer) -> None:
     link.delay(DELAY_S)
     link.throttle(SLOW_BYTES_PER_S)
-    async with conversation(browser, link, system.url) as (phone, other):
+    async with on_the_page(browser, link, site.url) as (phone, other):
         await _talk(phone, other)
         await _agree(phone, other)
 
 
-async def test_lost_connections_lose_no_message(browser: Browser, link: Link, system: System) -> None:
-    async with conversation(browser, link, system.url) as (phone, other):
+async def test_lost_connections_lose_no_message(conversation: Conversation, link: Link) -> None:
+    async with conversation as (phone, other):
 
         async def disturb() -> None:
             for every in range(100):
@@ -56,8 +56,8 @@ async def test_lost_connections_lose_no_message(browser: Browser, link: Link, sy
         await _agree(phone, other)
 
 
-async def test_device_that_slept_catches_up(browser: Browser, link: Link, system: System) -> None:
-    async with conversation(browser, link, system.url) as (phone, other):
+async def test_device_that_slept_catches_up(conversation: Conversation, browser: Browser) -> None:
+    async with conversation as (phone, other):
         await phone.say("good night")
         await phone.shows(["good night"])
         browser.sleep()

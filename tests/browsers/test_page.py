@@ -3,15 +3,15 @@
 from pathlib import Path
 
 from tests.browsers.browser import Browser
-from tests.browsers.phone import conversation
-from tests.e2e.system import System
+from tests.browsers.phone import on_the_page
 from tests.faults.links import Link
+from tests.support.servers import NginxServer
 
 
 async def test_phone_chats_by_touch_and_over_a_cut_link(
-    browser: Browser, link: Link, system: System, tmp_path: Path
+    browser: Browser, link: Link, site: NginxServer, tmp_path: Path
 ) -> None:
-    async with conversation(browser, link, system.url) as (phone, other):
+    async with on_the_page(browser, link, site.url) as (phone, other):
         await phone.say("Hello, Bob")
         await other.say("Hello, Ann")
         await phone.shows(["Hello, Bob", "Hello, Ann"])

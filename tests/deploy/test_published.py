@@ -6,6 +6,8 @@ import os
 import subprocess
 import sys
 import sysconfig
+import tarfile
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -99,6 +101,15 @@ def test_every_file_has_the_version_and_its_checksum(dist: Path) -> None:
     assert {path.name for path in dist.iterdir()} == names | {"SHA256SUMS"}
     sums = dict(reversed(line.split("  ")) for line in (dist / "SHA256SUMS").read_text().splitlines())
     assert sums == {name: hashlib.sha256((dist / name).read_bytes()).hexdigest() for name in names}
+
+
+def test_every_package_has_the_license(dist: Path) -> None:
+    for package in dist.glob("*.whl"):
+        with zipfile.ZipFile(package) as archive:
+            assert any(name.endswith(".dist-info/licenses/LICENSE") for name in archive.namelist()), package
+    for package in set(dist.glob("*.tgz")) - {dist / f"chat-gateway-{VERSION}.tgz"}:
+        with tarfile.open(package) as archive:
+            assert "package/LICENSE" in archive.getnames(), package
 
 
 def test_installed_wheel_serves_the_page(environment: Path, url: str) -> None:
