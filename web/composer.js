@@ -1,6 +1,7 @@
 /** The input for writing and editing messages: its height, its character count and the draft of each chat. */
 
 import { kept } from "./kept.js";
+import { MentionList } from "./mentions.js";
 import { lengthOf, textProblem } from "./text.js";
 
 const COUNT_WITHIN = 100; // the remaining characters are shown if they are fewer than this
@@ -13,15 +14,17 @@ export class Composer {
   #chat = null;
   #editing = null; // the message whose text is edited
   #replyTo = null; // the message to which the next one replies
+  #mentions;
   #problem = null; // the error of the text after an attempt to send it
 
   /**
    * `send(text, replyTo)` and `edit(message, text)` take a text; `editLast()` starts editing one's last message;
    * `say(sentence)` shows an error; `resize(change)` runs a `change` of the height; `maxText()` is the longest text;
-   * `authorOf(message)` is a name.
+   * `authorOf(message)` is a name; `members()` are those who can be mentioned.
    */
   constructor(handlers) {
     this.#handlers = handlers;
+    this.#mentions = new MentionList(at("text"), at("mention-list"), handlers.members);
     at("composer").addEventListener("submit", (event) => this.#submit(event));
     at("text").addEventListener("input", () => this.#typed());
     at("text").addEventListener("keydown", (event) => this.#key(event));
@@ -142,6 +145,7 @@ export class Composer {
   }
 
   #typed() {
+    this.#mentions.update();
     this.fit();
     this.#keepDraft();
     if (this.#problem) this.#judge(textProblem(this.text, this.#handlers.maxText()));
@@ -181,6 +185,10 @@ export class Composer {
 
   #key(event) {
     if (event.isComposing) return;
+    if (this.#mentions.takes(event)) {
+      event.preventDefault();
+      return;
+    }
     if (event.key === "Enter" && !event.shiftKey) at("composer").requestSubmit();
     else if (event.key === "Escape" && this.#editing) this.stopEditing();
     else if (event.key === "Escape" && this.#replyTo) this.stopReplying();

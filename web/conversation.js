@@ -1,9 +1,11 @@
 /** The open conversation on the page: header, messages, receipts and composer of one chat of the client. */
 
 import { Composer } from "./composer.js";
+import { mentionsIn } from "./mentions.js";
 import { MessageList } from "./message_list.js";
 import { asSentence, avatarIdOf, listed, nameOf, paintAvatar, setText, titleOf } from "./names.js";
 import { ReactionPicker } from "./reactions.js";
+import { t } from "./words.js";
 
 const OLDER_WITHIN_PX = 400; // distance to the top at which the next page of history is requested
 const PROBLEM_SHOWN_MS = 8_000;
@@ -35,6 +37,7 @@ export class Conversation {
     editLast: () => this.#editLast(),
     say: (sentence) => this.#say(sentence, null),
     resize: (change) => this.#list.keepEnd(change),
+    members: () => this.#others,
     maxText: () => this.#client?.maxTextLength ?? MAX_TEXT,
     authorOf: ({ sender }) => (sender ? this.#nameOf(sender.id, nameOf(sender)) : ""),
   });
@@ -159,11 +162,11 @@ export class Conversation {
     paintAvatar(at("talk-avatar"), avatarIdOf(this.#info, this.#me.id), title);
     const here = [...presence.users].filter(([id]) => id !== this.#me.id).map(([id, name]) => this.#nameOf(id, name));
     const isLive = state === "live";
-    say("talk-presence", isLive ? presenceOf(here, presence.count) : "Not connected");
+    say("talk-presence", isLive ? presenceOf(here, presence.count) : t("Not connected"));
     at("talk-avatar").classList.toggle("online", isLive && (here.length > 0 || presence.count > 1));
     at("node").dataset.state = state;
-    say("node-name", isLive ? this.#client.node : state === "connecting" ? "connecting" : "offline");
-    at("node").title = isLive ? `This window is served by the replica ${this.#client.node}` : "";
+    say("node-name", isLive ? this.#client.node : t(state === "connecting" ? "connecting" : "offline"));
+    at("node").title = isLive ? t("This window is served by the replica {node}", { node: this.#client.node }) : "";
   }
 
   #nameOf(id, name) {
@@ -184,12 +187,12 @@ export class Conversation {
     const isClosed = state === "closed" || this.#chat.state === "closed";
     at("banner").hidden = (!isClosed && lostAt === null) || this.#isInterrupted;
     if (at("banner").hidden) return;
-    const next = retryAt ? `Trying again ${inSeconds(retryAt)}.` : "Trying again now.";
+    const next = retryAt ? t("Trying again {when}.", { when: inSeconds(retryAt) }) : t("Trying again now.");
     if (this.#chat.state === "closed") say("banner-text", asSentence(this.#chat.error.message));
-    else if (isClosed) say("banner-text", FINAL[closeCode] ?? `The server has closed the connection (code ${closeCode}).`);
-    else if (navigator.onLine) say("banner-text", `${closeCode === DRAIN ? "This replica is restarting." : "The connection was lost."} ${next}`);
-    else say("banner-text", "You are offline. What you write is sent when the network is back.");
-    say("banner-action", isClosed ? "Open again" : "Try now");
+    else if (isClosed) say("banner-text", t(FINAL[closeCode] ?? "The server has closed the connection (code {code}).", { code: closeCode }));
+    else if (navigator.onLine) say("banner-text", `${t(closeCode === DRAIN ? "This replica is restarting." : "The connection was lost.")} ${next}`);
+    else say("banner-text", t("You are offline. What you write is sent when the network is back."));
+    say("banner-action", t(isClosed ? "Open again" : "Try now"));
     at("banner-action").hidden = this.#chat.state === "closed";
   }
 
@@ -210,7 +213,7 @@ export class Conversation {
       unreadSeq: this.#unreadSeq,
     });
     at("log-start").hidden = hasOlder;
-    say("log-start", messages.length === 0 ? "Nothing here yet. Say hello." : "This is where it began.");
+    say("log-start", t(messages.length === 0 ? "Nothing here yet. Say hello." : "This is where it began."));
     if (lastSeq > this.#lastSeq && !wasAtEnd) this.#unseen += 1;
     if (this.#list.isAtEnd) this.#unseen = 0;
     this.#lastSeq = lastSeq;
@@ -227,24 +230,24 @@ export class Conversation {
   }
 
   #tickOf(message) {
-    if (message.status === "rejected") return ["waiting", "Not sent"];
-    if (message.id === null) return ["waiting", this.#state === "live" ? "Sending" : "Waiting for the connection"];
+    if (message.status === "rejected") return ["waiting", t("Not sent")];
+    if (message.id === null) return ["waiting", t(this.#state === "live" ? "Sending" : "Waiting for the connection")];
     const others = this.#others;
     const readers = others.filter((member) => this.#chat.hasRead(member.user_id, message));
-    if (readers.length === 0) return ["sent", "Sent"];
-    const who = readers.length === others.length && others.length > 1 ? "everyone" : listed(readers.map(nameOf));
-    return ["read", `Read by ${who}`];
+    if (readers.length === 0) return ["sent", t("Sent")];
+    const who = readers.length === others.length && others.length > 1 ? t("everyone") : listed(readers.map(nameOf));
+    return ["read", t("Read by {who}", { who })];
   }
 
   #paintProblem() {
     const { held } = this.#chat;
-    const sentence = held ? `${asSentence(held.message)} Your message goes out ${inSeconds(held.until)}.` : this.#problem;
+    const sentence = held ? `${asSentence(held.message)} ${t("Your message goes out {when}.", { when: inSeconds(held.until) })}` : this.#problem;
     say("problem", sentence);
   }
 
   #paintTypists() {
     const names = [...this.#chat.typing].map(([id, name]) => this.#nameOf(id, name));
-    const words = names.length > 3 ? "Several people are typing" : `${listed(names)} ${names.length > 1 ? "are" : "is"} typing`;
+    const words = names.length > 3 ? t("Several people are typing") : t("{names} are typing", { names: listed(names) }, names.length);
     say("typing", names.length ? words : "");
     at("typing").classList.toggle("busy", names.length > 0);
   }
@@ -261,7 +264,8 @@ export class Conversation {
 
   #send(text, replyTo) {
     this.#say("");
-    const sent = this.#chat.send(text, replyTo ? { reply_to: replyTo.id } : {});
+    const mentions = mentionsIn(text, this.#others);
+    const sent = this.#chat.send(text, { ...(replyTo && { reply_to: replyTo.id }), ...(mentions.length > 0 && { mentions }) });
     sent.catch((error) => error.code === "outbox_full" && (this.#composer.takeBack(text), this.#say(asSentence(error.message))));
     this.#unreadSeq = null;
     this.#paint(); // at once, not with the next frame
@@ -353,13 +357,13 @@ function settled(stored) {
 
 /** The connected members other than the user, by name if they are few. */
 function presenceOf(names, count) {
-  if (names.length > 3 || count > names.length + 1) return `${count} are here`;
-  if (names.length === 0) return "Nobody else is here";
-  return `${listed(names)} ${names.length === 1 ? "is" : "are"} here`;
+  if (names.length > 3 || count > names.length + 1) return t("{count} are here", { count }, 2);
+  if (names.length === 0) return t("Nobody else is here");
+  return t("{names} are here", { names: listed(names) }, names.length);
 }
 
 /** The time until `time` in steps of 5 s: a screen reader announces each change. */
 function inSeconds(time) {
   const seconds = (time - Date.now()) / 1000;
-  return seconds > 3 ? `in ${Math.ceil(seconds / 5) * 5} s` : "in a moment";
+  return seconds > 3 ? t("in {seconds} s", { seconds: Math.ceil(seconds / 5) * 5 }) : t("in a moment");
 }

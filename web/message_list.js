@@ -7,6 +7,7 @@
 import { clockOf, dayName, paintAvatar } from "./names.js";
 import { paintReactions } from "./reactions.js";
 import { piecesOf } from "./text.js";
+import { t } from "./words.js";
 
 const GROUP_GAP_MS = 5 * 60_000; // messages of one author within this time share a header
 const NEAR_END_PX = 80;
@@ -160,7 +161,7 @@ function paintRow(row, message, { previous, isMine, name, symbol, words, isUnrea
   paintAvatar(part(".avatar"), message.sender?.id ?? 0, name);
   part(".author").textContent = name;
   paintQuote(part(".quote"), message.is_deleted ? null : message.reply_to, nameOfSender);
-  if (message.is_deleted) part(".text").textContent = "This message was deleted.";
+  if (message.is_deleted) part(".text").textContent = t("This message was deleted.");
   else part(".text").replaceChildren(...piecesOf(message.text).map(nodeOf));
   part(".edited").hidden = !message.is_edited || message.is_deleted;
   part("time").textContent = clockOf(at);
@@ -174,8 +175,8 @@ function paintRow(row, message, { previous, isMine, name, symbol, words, isUnrea
   for (const own of [".act-react", ".act-reply"]) part(own).hidden = !isStored;
   for (const own of [".act-edit", ".act-delete"]) part(own).hidden = !isMine;
   paintReactions(part(".reactions"), message);
-  part(".act-delete").textContent = isFailed ? "Discard" : "Delete";
-  part(".failure").textContent = isFailed ? `Not sent. ${message.error?.message ?? ""}` : "";
+  part(".act-delete").textContent = t(isFailed ? "Discard" : "Delete");
+  part(".failure").textContent = isFailed ? t("Not sent. {why}", { why: message.error?.message ?? "" }) : "";
 }
 
 function paintQuote(quote, parent, nameOfSender) {
@@ -183,7 +184,7 @@ function paintQuote(quote, parent, nameOfSender) {
   if (!parent) return;
   quote.dataset.id = parent.id;
   quote.querySelector(".quote-author").textContent = parent.sender ? nameOfSender(parent.sender) : "";
-  quote.querySelector(".quote-text").textContent = parent.text || "Message deleted";
+  quote.querySelector(".quote-text").textContent = parent.text || t("Message deleted");
 }
 
 /** A piece of a text: a text node, within a link if it is a URL. */

@@ -1,10 +1,14 @@
 /** How people, chats and times are shown. */
 
-const timeFormat = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
-const dayFormat = new Intl.DateTimeFormat(undefined, { weekday: "long", day: "numeric", month: "long" });
-const weekdayFormat = new Intl.DateTimeFormat(undefined, { weekday: "short" });
-const dateFormat = new Intl.DateTimeFormat(undefined, { day: "2-digit", month: "2-digit", year: "2-digit" });
-const listFormat = new Intl.ListFormat("en");
+import { language, t } from "./words.js";
+
+/** The browser's own variant of the page's language, such as en-GB. */
+const locale = (globalThis.navigator?.languages ?? []).find((tag) => tag.toLowerCase().startsWith(language));
+const timeFormat = new Intl.DateTimeFormat(locale, { hour: "2-digit", minute: "2-digit" });
+const dayFormat = new Intl.DateTimeFormat(locale, { weekday: "long", day: "numeric", month: "long" });
+const weekdayFormat = new Intl.DateTimeFormat(locale, { weekday: "short" });
+const dateFormat = new Intl.DateTimeFormat(locale, { day: "2-digit", month: "2-digit", year: "2-digit" });
+const listFormat = new Intl.ListFormat(language);
 
 /** The displayed name of a person: the display name, else first and last name, else the login. */
 export function nameOf({ display_name: name = "", first_name: first = "", last_name: last = "", username }) {
@@ -14,7 +18,7 @@ export function nameOf({ display_name: name = "", first_name: first = "", last_n
 /** The name of a chat: its title, else the names of the other members. */
 export function titleOf(info, myId) {
   const others = info.members.filter((member) => member.user_id !== myId);
-  return info.title || others.map(nameOf).join(", ") || "Just you";
+  return info.title || others.map(nameOf).join(", ") || t("Just you");
 }
 
 /** Whose colour the chat's avatar has: the other person's in a chat of two. */
@@ -39,7 +43,7 @@ export function clockOf(at) {
 
 /** The day of a message, above the first one of it. */
 export function dayName(at) {
-  return ["Today", "Yesterday"][daysSince(at)] ?? dayFormat.format(at);
+  return [t("Today"), t("Yesterday")][daysSince(at)] ?? dayFormat.format(at);
 }
 
 /** When a chat was last active: the time today, else the day. */

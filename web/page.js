@@ -1,12 +1,15 @@
 /** The page: the login, the list of chats and the open chat (`#<chat id>` in the URL), on the JavaScript client. */
 
 import { Api, userOf } from "./api.js";
+import { ChatInfo } from "./chat_info.js";
 import { Client } from "./client/current/index.js";
 import { Conversation } from "./conversation.js";
 import { paintAvatar } from "./names.js";
+import { Notifications } from "./notifications.js";
 import { Session } from "./session.js";
 import { Sidebar } from "./sidebar.js";
 import { Unsent } from "./unsent.js";
+import { language, t, translate } from "./words.js";
 
 const UNREACHABLE = "The server cannot be reached. Please check your connection and try again.";
 const LOGIN_FORMS = {
@@ -20,12 +23,17 @@ const LOGIN_FORMS = {
   },
 };
 
+document.documentElement.lang = language;
+translate(document);
+
 const at = (id) => document.getElementById(id);
 const base = new URL("..", import.meta.url).href; // the URL of the server, possibly with a path prefix
 const api = new Api(base);
 const unsent = new Unsent();
 const session = new Session(api, end);
 const conversation = new Conversation(() => location.replace("#"));
+const chatInfo = new ChatInfo();
+const notifications = new Notifications(at("notify"));
 const sidebar = new Sidebar(() => conversation.chat?.id ?? null);
 let client = null;
 let me = null; // {id, username}
@@ -42,12 +50,12 @@ function showLogin(name, sentence = "") {
   const words = LOGIN_FORMS[name];
   const form = at("login-form");
   document.body.dataset.view = "login";
-  at("login-title").textContent = words.title;
-  at("login-hint").textContent = words.hint;
-  at("login-submit").textContent = words.submit;
-  at("login-question").textContent = words.question;
-  at("login-switch").textContent = words.other;
-  at("login-error").textContent = sentence;
+  at("login-title").textContent = t(words.title);
+  at("login-hint").textContent = t(words.hint);
+  at("login-submit").textContent = t(words.submit);
+  at("login-question").textContent = t(words.question);
+  at("login-switch").textContent = t(words.other);
+  at("login-error").textContent = t(sentence);
   form.elements.password.autocomplete = words.password;
   for (const part of document.querySelectorAll("[data-only=register]")) part.hidden = name !== "register";
   form.elements.login.focus();
@@ -74,7 +82,7 @@ async function enter(event) {
     session.begin();
     begin();
   } catch (error) {
-    at("login-error").textContent = error.message;
+    at("login-error").textContent = t(error.message);
     if (error.code === "otp_required" || error.code === "invalid_otp") {
       at("login-otp").hidden = false;
       event.target.elements.otp.value = "";
@@ -91,6 +99,7 @@ function begin() {
   client = new Client(base, { token: (why) => session.token(why), clientId: "page", storage: unsent });
   conversation.begin(client, me);
   sidebar.open(client);
+  notifications.begin(client, me);
   client.chats.on("change", route);
   at("my-name").textContent = me.username;
   paintAvatar(at("my-avatar"), me.id, me.username);
@@ -102,6 +111,7 @@ function begin() {
 function end(sentence) {
   conversation.hide();
   sidebar.close();
+  notifications.end();
   client?.close();
   client = me = null;
   session.forget();
@@ -152,7 +162,7 @@ async function create(event) {
     event.target.reset();
     location.hash = id;
   } catch (error) {
-    at("new-error").textContent = error.name === "Rejected" ? error.message : UNREACHABLE;
+    at("new-error").textContent = error.name === "Rejected" ? error.message : t(UNREACHABLE);
   } finally {
     isCreating = false;
     at("new-submit").disabled = false;
@@ -167,6 +177,7 @@ function askForChat() {
 at("login-form").addEventListener("submit", enter);
 at("login-form").addEventListener("input", () => (at("login-error").textContent = ""));
 at("login-switch").addEventListener("click", () => showLogin(loginForm === "login" ? "register" : "login"));
+at("talk-info").addEventListener("click", () => chatInfo.open(client, me, conversation.chat));
 at("switch-user").addEventListener("click", switchUser);
 at("new-chat").addEventListener("click", askForChat);
 at("new-chat-large").addEventListener("click", askForChat);

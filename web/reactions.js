@@ -1,5 +1,7 @@
 /** The reactions under a message: a button for each, which adds or removes the user's own, and a picker of common ones. */
 
+import { t } from "./words.js";
+
 /** What the picker offers, with the names that a screen reader says. */
 const COMMON = {
   "👍": "Thumbs up",
@@ -20,7 +22,7 @@ export function paintReactions(list, { reactions = {}, own_reactions: ownReactio
     const button = item.firstElementChild;
     button.textContent = `${key} ${count}`;
     button.setAttribute("aria-pressed", isOwn);
-    button.setAttribute("aria-label", `${COMMON[key] ?? key}, ${count}`);
+    button.setAttribute("aria-label", `${t(COMMON[key] ?? key)}, ${count}`);
     return item;
   });
   for (const item of kept.values()) item.remove();
@@ -52,7 +54,7 @@ export class ReactionPicker {
     this.#onPick = onPick;
     for (const [key, name] of Object.entries(COMMON)) {
       const button = newButton("pick", key);
-      button.setAttribute("aria-label", name);
+      button.setAttribute("aria-label", t(name));
       button.addEventListener("click", () => this.#pick(key));
       element.append(button);
     }

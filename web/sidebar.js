@@ -1,6 +1,7 @@
 /** The list of chats: by activity, with the last message, its time and what is unread; filtered by a text. */
 
 import { avatarIdOf, nameOf, paintAvatar, setText, shortTime, titleOf } from "./names.js";
+import { t } from "./words.js";
 
 const MORE_WITHIN_PX = 300; // distance to the end at which the next page is requested
 const WATCHED = 100; // users whose presence is followed
@@ -102,13 +103,13 @@ export class Sidebar {
     else link.removeAttribute("aria-current");
     paintAvatar(part(".avatar"), avatarIdOf(info, me.id), title);
     part(".avatar").classList.toggle("online", isOnline);
-    part(".online-word").textContent = isOnline ? "online" : "";
+    part(".online-word").textContent = isOnline ? t("online") : "";
     part(".chat-name").textContent = title;
     part(".chat-last").textContent = last;
     part("time").textContent = info.last_activity_at ? shortTime(new Date(info.last_activity_at)) : "";
     part("time").dateTime = info.last_activity_at ?? "";
     part(".unread").textContent = info.unread >= 100 ? "99+" : info.unread || "";
-    part(".unread").setAttribute("aria-label", info.unread ? `${info.unread} unread` : "");
+    part(".unread").setAttribute("aria-label", info.unread ? t("{count} unread", { count: info.unread }) : "");
     part(".mentioned").hidden = !info.mentions;
     row.classList.toggle("muted-chat", isMuted(info));
     row.classList.toggle("pinned", info.pinned);
@@ -142,9 +143,9 @@ export function isMuted(info) {
 
 function preview({ last_message: last, members }, myId) {
   if (!last) return "";
-  if (last.is_deleted) return "Message deleted";
-  const text = last.text || (last.data ? "Attachment" : "");
+  if (last.is_deleted) return t("Message deleted");
+  const text = last.text || (last.data ? t("Attachment") : "");
   if (!last.sender) return text;
-  if (last.sender.id === myId) return `You: ${text}`;
+  if (last.sender.id === myId) return t("You: {text}", { text });
   return members.length > 2 ? `${nameOf(last.sender)}: ${text}` : text;
 }

@@ -1,5 +1,7 @@
 /** The text of a message: validation and search for links, both in linear time. */
 
+import { t } from "./words.js";
+
 const URL_START = /\bhttps?:\/\//gi;
 /** Characters that end a URL: white space, quotes, angle brackets, and invisible characters that could disguise it. */
 const URL_END = /[\s<>"\u0000-\u001f\u007f-\u009f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]/g;
@@ -8,9 +10,11 @@ const TRAILING = new Set([...".,;:!?'*_~…»”’。，、！？", ...Object.k
 
 /** The error of a text as a sentence, or null. The server makes the final check. */
 export function textProblem(text, maxLength) {
-  if (!text.trim()) return "A message cannot be empty.";
+  if (!text.trim()) return t("A message cannot be empty.");
   const length = lengthOf(text);
-  if (length > maxLength) return `A message can have at most ${maxLength} characters; this one has ${length}.`;
+  if (length > maxLength) {
+    return t("A message can have at most {most} characters; this one has {length}.", { most: maxLength, length });
+  }
   return null;
 }
 
