@@ -2,7 +2,6 @@
 
 import argparse
 import asyncio
-import os
 import shutil
 import sys
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -71,8 +70,8 @@ class HelpWithExamples(argparse.HelpFormatter):
     """Wraps the description, and keeps the lines of the examples."""
 
     def __init__(self, prog: str) -> None:
-        width = int(os.environ.get("COLUMNS") or shutil.get_terminal_size().columns)
-        super().__init__(prog, max_help_position=28, width=min(_MAX_WIDTH, max(40, width - 2)))
+        columns = shutil.get_terminal_size().columns
+        super().__init__(prog, max_help_position=28, width=min(_MAX_WIDTH, max(40, columns - 2)))
 
     def add_argument(self, action: argparse.Action) -> None:
         """As argparse does, which forgets that the names of commands are indented."""
