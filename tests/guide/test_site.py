@@ -46,6 +46,7 @@ async def test_reader_without_network_finds_pages_by_search(chromium: Browser, s
     for words, found in (
         ("slow consumer", "native.html"),
         ("rate_limited", "limits.html"),
+        ("учебник", "ru/tutorial.html"),
         ("DRAIN_DELAY_S", "deploy.html"),
     ):
         await search(page, words)

@@ -87,13 +87,17 @@ async def say(page: Page, text: str) -> None:
 
 
 @pytest.mark.parametrize("name", BACKENDS)
-async def test_two_windows_talk(name: str, chromium: Browser, system: System, tmp_path: Path) -> None:
+async def test_two_windows_talk_over_two_replicas(name: str, chromium: Browser, system: System, tmp_path: Path) -> None:
     with running_app(name, system.url, tmp_path) as app:
-        ann, bob = [await open_window(chromium, app, user) for user in ("Ann", "Bob")]
+        windows = []
+        for user, replica in zip(("Ann", "Bob"), system.replica_urls, strict=True):
+            (tmp_path / "index.html").write_text(INDEX.replace(GATEWAY, replica), encoding="utf-8")
+            windows.append(await open_window(chromium, app, user))
+        ann, bob = windows
         await say(ann, f"Is it {name}?")
         await expect(bob.locator("li").last).to_have_text(f"Ann: Is it {name}?")
         await say(bob, "It is.")
-        for window in (ann, bob):
+        for window in windows:
             await expect(window.locator("li").last).to_have_text("Bob: It is.")
             await expect(window.locator("li", has_text=name)).to_have_count(1)
         if name == "FastAPI":  # the first one, so the picture has nothing of the others
