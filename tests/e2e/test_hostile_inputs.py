@@ -73,6 +73,13 @@ def seconds(url: str, method: str, path: str, headers: Mapping[str, str | bytes]
     return took
 
 
+def is_prompt(
+    bound_s: float, url: str, method: str, path: str, headers: Mapping[str, str | bytes], body: bytes = b""
+) -> bool:
+    """Whether the request, or the same again, takes no longer than that."""
+    return any(seconds(url, method, path, headers, body) <= bound_s for _ in range(2))
+
+
 def example(content: dict[str, Any]) -> Any:
     """The only example of a body, or the first."""
     return content["example"] if "example" in content else next(iter(content["examples"].values()))["value"]
@@ -96,25 +103,27 @@ def test_every_operation_responds_to_hostile_headers_at_once(system: System, cre
     for method, path, body in operations(url):
         control = min(seconds(url, method, path, credentials, body) for _ in range(2))  # a hash takes its time
         for headers in hostile_headers(credentials):
-            took = min(seconds(url, method, path, headers, body) for _ in range(2))
             long = [name for name, value in headers.items() if len(value) >= SIZE]
-            assert took <= PROMPT_S + 3 * control, (method, path, long)
+            assert is_prompt(PROMPT_S + 3 * control, url, method, path, headers, body), (method, path, long)
 
 
 @pytest.mark.timeout(600)
 def test_every_operation_responds_to_hostile_bodies_at_once(system: System, credentials: dict[str, str]) -> None:
     url = system.replica_urls[0]
+    form = {**credentials, "Content-Type": "application/x-www-form-urlencoded"}
     for method, path, _ in operations(url):
+        for name in ("text", "login", "email"):
+            body = b'{"%s": "%s"}' % (name.encode(), b"!" * SIZE)
+            assert is_prompt(PROMPT_S, url, method, path, credentials, body), (method, path, name)
         for unit in ("!", "[", '{"a":', "9", "-", '"\\ud800', "&a=", "%", "a@"):
-            text = (unit * SIZE)[:SIZE]
-            bodies = [text.encode()] + [b'{"%s": "%s"}' % (name, b"!" * SIZE) for name in (b"text", b"login", b"email")]
-            times = [seconds(url, method, path, credentials, body) for body in bodies]
-            form = {**credentials, "Content-Type": "application/x-www-form-urlencoded"}
-            times.append(seconds(url, method, path, form, text.encode()))
-            query = (text if unit in ("!", "9", "-", "&a=", "%", "a@") else "x")[:50_000]
-            queried = [f"{path}?{name}={query}" for name in ("limit", "token", "after_seq")]
-            times += [seconds(url, method, where, credentials) for where in queried]
-            assert max(times) <= PROMPT_S, (method, path, unit, times)
+            body = (unit * SIZE)[:SIZE].encode()
+            for headers in (credentials, form):
+                assert is_prompt(PROMPT_S, url, method, path, headers, body), (method, path, unit)
+        for unit in ("x", "!", "9", "-", "&a=", "%", "a@"):
+            query = (unit * SIZE)[:50_000]
+            for name in ("limit", "token", "after_seq"):
+                where = f"{path}?{name}={query}"
+                assert is_prompt(PROMPT_S, url, method, where, credentials), (method, path, name, unit)
 
 
 UPGRADE = {
@@ -135,9 +144,8 @@ def test_every_socket_responds_to_hostile_handshakes_at_once(system: System, cre
             for name in (*hostile, "Sec-WebSocket-Key"):
                 for size in (7_900, SIZE):
                     text = {name: b'access_token="' * (name == "Cookie") + (unit * size)[:size].strip()}
-                    took = min(seconds(url, "GET", path, credentials | UPGRADE | text) for _ in range(2))
-                    assert took <= PROMPT_S, (path, name, unit, size)
+                    headers = credentials | UPGRADE | text
+                    assert is_prompt(PROMPT_S, url, "GET", path, headers), (path, name, unit, size)
             query = (unit.decode() * SIZE)[:50_000].replace(" ", "+")
             for where in (f"{path}?token={query}", f"{path}?since={query}", path + query.replace("/", "")):
-                took = min(seconds(url, "GET", where, UPGRADE) for _ in range(2))
-                assert took <= PROMPT_S, (path, unit, where[:40])
+                assert is_prompt(PROMPT_S, url, "GET", where, UPGRADE), (path, unit, where[:40])
