@@ -1,17 +1,17 @@
 """The interface of a dialect, which translates between one URL family's JSON and the types of `gateway.protocol`."""
 
 import time
-from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import Protocol
+
+from msgspec import Struct, field
 
 from gateway.protocol.commands import Command
 from gateway.protocol.pushes import Push
 from gateway.protocol.replies import ErrorReply, Reply
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(Struct, frozen=True, gc=False, eq=False):
     """A decoded command: with `chat_id` if the dialect addresses chats, with `ref` if the client gave it an id.
 
     `name` is the command's type in the dialect's JSON, from a closed set because it labels a metric. `came_at` is the
@@ -22,7 +22,17 @@ class Request:
     name: str
     chat_id: int | None = None
     ref: str | int | None = None
-    came_at: float = field(default_factory=time.perf_counter, compare=False)
+    came_at: float = field(default_factory=time.perf_counter)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Request) and self._identity == other._identity
+
+    def __hash__(self) -> int:
+        return hash(self._identity)
+
+    @property
+    def _identity(self) -> tuple[object, ...]:
+        return self.command, self.name, self.chat_id, self.ref
 
 
 class EchoPolicy(Enum):

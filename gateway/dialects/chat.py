@@ -116,6 +116,8 @@ def push_object(push: Push, *, is_named: bool = False) -> dict[str, object]:
 def reply_object(reply: Reply, *, is_named: bool = False) -> dict[str, object] | None:
     """A reply in the format of seed 004; None if the seed does not send one. `is_named`: with display names."""
     match reply:
+        case Stored(duplicate=False) | Done():  # first, since nearly all are
+            return None
         case Established():
             return {
                 "type": "connection_established",
@@ -125,8 +127,6 @@ def reply_object(reply: Reply, *, is_named: bool = False) -> dict[str, object] |
                 "last_seq": reply.last_seq,
                 "epoch": reply.epoch,
             }
-        case Stored(duplicate=False) | Done():
-            return None
         case Stored():
             return {**push_object(reply.event, is_named=is_named), "duplicate": True}
         case Unreacted():

@@ -20,6 +20,7 @@ from storage.reaction_records import Unchanged, reaction_of, reaction_text
 from storage.records import Committed, EventKind, NewEvent, Outcome, Person, Quota, Refusal
 
 StoredCommand = SendMessage | EditMessage | DeleteMessage | React
+STORED: Final = (SendMessage, EditMessage, DeleteMessage, React)
 _QUOTAS: Final[Mapping[Refusal, Quota]] = {
     Refusal.EDIT_LIMIT: Quota.MESSAGE_EDITS,
     Refusal.REACTION_LIMIT: Quota.MESSAGE_REACTIONS,

@@ -1,7 +1,8 @@
 """One chat of a multi-chat session: closing it ends this subscription, never the socket."""
 
 from collections.abc import Callable
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from gateway.delivery.subscription import Subscription
 from gateway.dialects.base import Dialect, Request

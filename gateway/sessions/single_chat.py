@@ -9,20 +9,17 @@ from gateway.interfaces.membership import ChatAccess
 from gateway.interfaces.session import OnClosed
 from gateway.protocol.codes import Close, Disconnect
 from gateway.protocol.commands import (
-    DeleteMessage,
-    EditMessage,
     GetHistory,
     GetPresence,
     MarkRead,
     Ping,
-    React,
     Refresh,
     SendMessage,
     SetTyping,
 )
 from gateway.protocol.refusals import refusal_reply
 from gateway.protocol.replies import Established, Pong, Reply
-from gateway.sessions.command_handler import CommandHandler
+from gateway.sessions.command_handler import STORED, CommandHandler
 from gateway.sessions.context import Peer, SessionContext
 from gateway.sessions.session import Session
 from storage.errors import StorageUnavailable
@@ -102,6 +99,8 @@ class ChatSession(SingleChatSession):
 
     def _handle_now(self, request: Request) -> bool:
         match request.command:
+            case SendMessage():  # first, since nearly all are
+                return False
             case Ping():
                 self.answer(Pong(), request)
                 self.done(request)
@@ -115,7 +114,7 @@ class ChatSession(SingleChatSession):
 
     def _start(self, request: Request) -> bool:
         command = request.command
-        if not isinstance(command, SendMessage | EditMessage | DeleteMessage | React):
+        if not isinstance(command, STORED):
             return False
         self._actions.store(request, self._subscription.chat_id, command, self._proceed, by=self._subscription)
         return True

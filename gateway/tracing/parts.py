@@ -37,9 +37,8 @@ class TracedDialect:
         parent = read_traceparent(orjson.loads(payload).get("traceparent"))
         if parent is None:
             return request
-        traced = TracedRequest(request.command, request.name, request.chat_id, request.ref, request.came_at)
-        object.__setattr__(traced, "parent", parent)  # the class is frozen
-        return traced
+        same = request.command, request.name, request.chat_id, request.ref, request.came_at
+        return TracedRequest(*same, parent=parent)
 
 
 class TracedLog:

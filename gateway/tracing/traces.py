@@ -68,10 +68,9 @@ class TraceRate:
         return True
 
 
-class TracedRequest(Request):
+class TracedRequest(Request, frozen=True, gc=False, eq=False, kw_only=True):
     """A command that names the span that it belongs to."""
 
-    __slots__ = ("parent",)
     parent: TraceContext
 
 

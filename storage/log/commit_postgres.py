@@ -140,7 +140,7 @@ def _outcome(event: NewEvent, row: asyncpg.Record, answer: _Answer) -> Outcome:
     stored = ChatEvent(
         chat_id=event.chat_id,
         seq=row["seq"],
-        kind=EventKind(row["kind"]),
+        kind=event.kind if row["kind"] == event.kind else EventKind(row["kind"]),
         message_id=row["message_id"],
         sender=author or event.sender,
         text="" if is_deleted else text,

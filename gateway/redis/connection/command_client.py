@@ -127,6 +127,8 @@ class CommandClient:
         self._stream: ServerConnection | None = None
         self._under_way: deque[tuple[float, Waiter | None]] = deque()
         self._unwritten: list[bytes] = []
+        self._turn_at = 0.0
+        """The time of the loop at the first of the unwritten commands."""
         self._refusals: set[str] = {"NOSCRIPT"}
         self._refusal = ""
         self._is_refused_until = math.inf
@@ -172,11 +174,12 @@ class CommandClient:
         """Send a packed command; False if there is no connection or too many are pending. Never blocks."""
         if self._stream is None or len(self._under_way) >= MAX_UNDER_WAY:
             return False
-        loop = asyncio.get_running_loop()
         if not self._unwritten:
+            loop = asyncio.get_running_loop()
             loop.call_soon(self._write)
+            self._turn_at = loop.time()
         self._unwritten.append(command)
-        self._under_way.append((loop.time(), waiter))
+        self._under_way.append((self._turn_at, waiter))
         return True
 
     def _write(self) -> None:
