@@ -16,7 +16,7 @@ from joserfc import jwt
 from joserfc.jwk import ECKey
 
 from auth.errors import InvalidToken, InvalidTokenReason, KeysUnavailable
-from auth.tokens.jws import Required, SignedToken, good_until, moment_in
+from auth.tokens.jws import KnownSignatures, Required, SignedToken, good_until, moment_in
 from auth.tokens.key_cache import KeyCache, PublicKeys
 
 __all__ = [
@@ -186,6 +186,7 @@ class Verifier:
         names = names or TokenNames()
         self._issuer = names.issuer
         self._keys = KeyCache(read_keys, _trusted, monotonic)
+        self._known = KnownSignatures()
         times = ("exp", "iat", "jti")
         self._access = Required(now, *times, "sub", "username", iss=names.issuer, aud=names.audience)
         self._guest = Required(now, *times, "username", "email", "room_id", iss=names.issuer, aud=names.guest_audience)
@@ -238,7 +239,7 @@ class Verifier:
             raise InvalidToken(InvalidTokenReason.WRONG_ALGORITHM)
         if compact.header.get("typ") != kind:
             raise InvalidToken(InvalidTokenReason.WRONG_TYPE)
-        claims = compact.signed_by(await self._keys.get(kid), ALGORITHM)
+        claims = compact.signed_by(await self._keys.get(kid), ALGORITHM, self._known)
         required.check(claims)
         return claims
 

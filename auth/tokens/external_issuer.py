@@ -16,7 +16,7 @@ from typing import Any, Final
 from joserfc.jwk import ECKey, Key, OctKey, OKPKey, RSAKey
 
 from auth.errors import InvalidToken, InvalidTokenReason
-from auth.tokens.jws import Required, SignedToken, good_until, moment_in
+from auth.tokens.jws import KnownSignatures, Required, SignedToken, good_until, moment_in
 from auth.tokens.key_cache import KeyCache, PublicKeys
 from storage.blank import is_blank
 from storage.profile_records import NOTHING_CLAIMED, ClaimedProfile
@@ -94,6 +94,7 @@ class ExternalIssuerVerifier:
     ) -> None:
         self._secret = _Pinned(OctKey.import_key(secret.encode()), (_SECRETS_ALGORITHM,)) if secret else None
         self._keys = KeyCache(read_keys, _trusted, monotonic) if read_keys is not None else None
+        self._known = KnownSignatures()
         values = {name: value for name, value in (("iss", issuer), ("aud", audience)) if value}
         self._required = Required(now, "exp", "sub", **values)
 
@@ -109,7 +110,7 @@ class ExternalIssuerVerifier:
         pinned = await self._key(compact, algorithm)
         if not isinstance(algorithm, str) or algorithm not in pinned.algorithms:
             raise InvalidToken(InvalidTokenReason.WRONG_ALGORITHM)
-        claims = compact.signed_by(pinned.key, algorithm)
+        claims = compact.signed_by(pinned.key, algorithm, self._known)
         self._required.check(claims)
         if any(_is_no_access(value) for name, value in claims.items() if _folded(name) in _KINDS):
             raise InvalidToken(InvalidTokenReason.WRONG_TYPE)

@@ -6,7 +6,9 @@ Invariants (RFC 8725):
 2. Nothing raised here contains any part of a token.
 """
 
+from collections import OrderedDict
 from collections.abc import Callable, Mapping
+from hashlib import sha256
 from typing import Any, Final
 
 from joserfc import jws, jwt
@@ -29,6 +31,7 @@ LEEWAY_S: Final = 30
 """Tolerance for clocks that differ: a token is valid from `nbf` (and `iat`) minus this until `exp` plus this."""
 _MAX_MOMENT: Final = 1 << 40
 MAX_TOKEN_BYTES: Final = 8192  # ours have about 400; some issuers list a user's groups
+MAX_KNOWN: Final = 20_000
 MAX_HEADER_BYTES: Final = 2048  # in base64; some issuers send a certificate's thumbprints along
 
 
@@ -45,6 +48,34 @@ class _Registry(jws.JWSRegistry):
         if name not in (self.allowed or ()):
             raise UnsupportedAlgorithmError(f"not {self.allowed}")
         return self.algorithms[name]
+
+
+class KnownSignatures:
+    """Remembers which tokens were found to be signed by which key, so that the next calls with a token cost less.
+
+    Only that: each call still finds the key among those that are trusted now, and checks every claim. Tokens are kept
+    as hashes; beyond `most` (4 MB), the ones that came longest ago are forgotten.
+    """
+
+    def __init__(self, most: int = MAX_KNOWN) -> None:
+        self._most = most
+        self._known: OrderedDict[bytes, None] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._known)
+
+    def has(self, entry: bytes) -> bool:
+        """Whether this was added, and is not forgotten."""
+        if entry not in self._known:
+            return False
+        self._known.move_to_end(entry)
+        return True
+
+    def add(self, entry: bytes) -> None:
+        """Remember this."""
+        self._known[entry] = None
+        if len(self._known) > self._most:
+            self._known.popitem(last=False)
 
 
 class SignedToken:
@@ -65,6 +96,7 @@ class SignedToken:
         if not isinstance(header, dict) or "crit" in header:
             raise InvalidToken(InvalidTokenReason.MALFORMED)
         self.header: dict[str, Any] = header
+        self._raw = raw
 
     @property
     def kid(self) -> str:
@@ -77,13 +109,20 @@ class SignedToken:
             raise InvalidToken(InvalidTokenReason.MALFORMED)
         return kid
 
-    def signed_by(self, key: Key, algorithm: str) -> dict[str, Any]:
+    def signed_by(self, key: Key, algorithm: str, known: KnownSignatures) -> dict[str, Any]:
         """The claims, if this key signed them with this algorithm; their values are not checked.
 
         The caller takes the algorithm from the key, never from the token.
 
         Raises: InvalidToken (BAD_SIGNATURE, MALFORMED).
         """
+        entry = sha256(f"{key.thumbprint()} {algorithm} ".encode() + self._raw).digest()
+        if not known.has(entry):
+            self._verify(key, algorithm)
+            known.add(entry)
+        return self.unverified_claims()
+
+    def _verify(self, key: Key, algorithm: str) -> None:
         try:
             is_signed = jws.validate_compact(self._parts, key, registry=_Registry(algorithm))
         except BadSignatureError:
@@ -92,7 +131,6 @@ class SignedToken:
             raise InvalidToken(InvalidTokenReason.MALFORMED) from None
         if not is_signed:
             raise InvalidToken(InvalidTokenReason.BAD_SIGNATURE)
-        return self.unverified_claims()
 
     def unverified_claims(self) -> dict[str, Any]:
         """The claims without any verification.

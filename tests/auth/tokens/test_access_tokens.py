@@ -12,8 +12,9 @@ from joserfc import jws, jwt
 from joserfc.jwk import ECKey, RSAKey
 
 from auth.tokens.access_tokens import Claims, InvalidToken, InvalidTokenReason
-from auth.tokens.jws import LEEWAY_S, MAX_TOKEN_BYTES
-from tests.auth.forgery import World, b64, new_key
+from auth.tokens.jws import LEEWAY_S, MAX_TOKEN_BYTES, KnownSignatures
+from auth.tokens.key_cache import KEYS_MAX_AGE_S
+from tests.auth.forgery import World, b64, new_key, public
 
 
 @pytest.fixture
@@ -143,6 +144,36 @@ async def test_changed_claims_are_a_bad_signature(world: World) -> None:
     header, _, signature = world.issue().split(".")
     _, payload, _ = world.forge(sub="1").split(".")
     assert await world.refusal(f"{header}.{payload}.{signature}") is InvalidTokenReason.BAD_SIGNATURE
+
+
+async def test_known_signature_vouches_for_neither_key_nor_claims(world: World) -> None:
+    token = world.issue()
+    for _ in range(2):
+        await world.verifier.verify(token)
+    assert len(world.verifier._known) == 1
+    assert await world.refusal(token[:-4] + ("AAAA" if token[-4:] != "AAAA" else "BBBB")) is (
+        InvalidTokenReason.BAD_SIGNATURE
+    )
+    await world.verifier.verify(token)
+    world.published = public(ECKey.import_key({**new_key().as_dict(private=True), "kid": world.key.kid}))
+    world.clock.advance(KEYS_MAX_AGE_S)
+    assert await world.refusal(token) is InvalidTokenReason.BAD_SIGNATURE
+    world.published = public(world.key)
+    world.clock.advance(KEYS_MAX_AGE_S)
+    await world.verifier.verify(token)
+    world.clock.advance(1800)
+    assert await world.refusal(token) is InvalidTokenReason.EXPIRED
+    assert len(world.verifier._known) == 1
+
+
+def test_signatures_that_were_used_longest_ago_are_forgotten() -> None:
+    known = KnownSignatures(2)
+    assert not known.has(b"a")
+    known.add(b"a")
+    known.add(b"b")
+    assert known.has(b"a")
+    known.add(b"c")
+    assert (known.has(b"a"), known.has(b"b"), known.has(b"c")) == (True, False, True)
 
 
 @pytest.mark.parametrize("kid", ["http://evil.example/key", "../../etc/passwd", "/dev/null", "' OR 1=1 --", ""])
