@@ -144,22 +144,28 @@ asyncio.run(main(*sys.argv[1:]))
 """
 
 
-def test_installed_npm_package_sends_and_receives(
+def test_installed_npm_packages_send_receive_and_render(
     dist: Path, url: str, token: str, chat_id: int, tmp_path: Path
 ) -> None:
     (tmp_path / "package.json").write_text('{"private": true, "type": "module"}')
-    package = dist / f"chat-gateway-client-{VERSION}.tgz"
-    run("npm", "install", "--offline", "--no-audit", "--no-fund", package, cwd=tmp_path)
+    packages = [dist / f"chat-gateway-{name}-{VERSION}.tgz" for name in ("client", "react")]
+    run("npm", "install", "--offline", "--legacy-peer-deps", "--no-audit", "--no-fund", *packages, cwd=tmp_path)
+    for name in ("react", "react-dom", "ws"):
+        (tmp_path / "node_modules" / name).symlink_to(ROOT / "tests/node/node_modules" / name)
     (tmp_path / "run.js").write_text(_NODE_CLIENT)
-    web_socket = ROOT / "tests/node/node_modules/ws/wrapper.mjs"
-    assert run("node", "run.js", web_socket.as_uri(), url, token, str(chat_id), cwd=tmp_path) == "Hello from Node\n"
+    received, rendered = run("node", "run.js", url, token, str(chat_id), cwd=tmp_path).splitlines()
+    assert received == "Hello from Node"
+    assert rendered.endswith("Hello from Node</p>")
 
 
 _NODE_CLIENT = """
 import { Client } from "@chat-gateway/client";
+import { ClientProvider, useChat } from "@chat-gateway/react";
+import { createElement } from "react";
+import { renderToString } from "react-dom/server";
+import WebSocket from "ws";
 
-const [webSocket, url, token, chatId] = process.argv.slice(2);
-const { default: WebSocket } = await import(webSocket);
+const [url, token, chatId] = process.argv.slice(2);
 const client = new Client(url, { token, WebSocket });
 const chat = client.chat(Number(chatId));
 const heard = new Promise((resolve) => {
@@ -168,6 +174,8 @@ const heard = new Promise((resolve) => {
 chat.open();
 await chat.send("Hello from Node");
 console.log(await heard);
+const Texts = () => createElement("p", null, useChat(Number(chatId)).messages.map(({ text }) => text).join());
+console.log(renderToString(createElement(ClientProvider, { client }, createElement(Texts))));
 client.close();
 """
 
