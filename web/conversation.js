@@ -212,13 +212,14 @@ export class Conversation {
       tickOf: (message) => this.#tickOf(message),
       unreadSeq: this.#unreadSeq,
     });
-    at("log-start").hidden = hasOlder;
+    at("log-start").hidden = hasOlder || !this.#list.isAtStart;
     say("log-start", t(messages.length === 0 ? "Nothing here yet. Say hello." : "This is where it began."));
     if (lastSeq > this.#lastSeq && !wasAtEnd) this.#unseen += 1;
     if (this.#list.isAtEnd) this.#unseen = 0;
     this.#lastSeq = lastSeq;
     at("jump").hidden = this.#unseen === 0;
-    if (at("log").scrollTop < OLDER_WITHIN_PX && messages.length > 0) this.#chat.loadOlder();
+    if (this.#list.isAtStart && at("log").scrollTop < OLDER_WITHIN_PX && messages.length > 0) this.#chat.loadOlder();
+    if (this.#list.isNearEdge) this.#schedule();
   }
 
   /** Finds the first message that was unread when the chat was opened, once the messages are there. */
@@ -280,7 +281,7 @@ export class Conversation {
   // --- the messages
 
   #scrolled() {
-    if (at("log").scrollTop < OLDER_WITHIN_PX || this.#unseen > 0 || this.#list.isAtEnd) this.#schedule();
+    if (at("log").scrollTop < OLDER_WITHIN_PX || this.#unseen > 0 || this.#list.isAtEnd || this.#list.isNearEdge) this.#schedule();
   }
 
   #logClick(event) {
@@ -323,6 +324,7 @@ export class Conversation {
     if (step) {
       const all = this.#chat.messages;
       const next = message ? all[all.indexOf(message) + step] : all.at(-1);
+      if (next && !this.#list.rowOf(next)) this.#list.show(next);
       this.#list.rowOf(next)?.focus();
     } else if (event.key === "Escape") {
       this.#composer.focus();

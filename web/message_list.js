@@ -2,6 +2,9 @@
  * The messages of one chat in the page. `paint` makes the list equal to the messages and changes only what differs: the
  * client replaces a message when it changes, so that an unchanged one costs a comparison. Every text is inserted as
  * text, never as markup.
+ *
+ * Only WINDOW messages have rows, so that a long history costs no more than a short one. Near an edge of them the window
+ * moves on; the rows that stay keep their place.
  */
 
 import { clockOf, dayName, paintAvatar } from "./names.js";
@@ -11,6 +14,9 @@ import { t } from "./words.js";
 
 const GROUP_GAP_MS = 5 * 60_000; // messages of one author within this time share a header
 const NEAR_END_PX = 80;
+const WINDOW = 200;
+const STEP = 50; // messages by which the window moves
+const EDGE_PX = 800; // distance to an edge at which it moves
 
 export class MessageList {
   #scroller;
@@ -18,6 +24,9 @@ export class MessageList {
   #template = document.getElementById("message-template");
   #rows = new Map(); // key → { row, message, … } as it was painted
   #byRow = new Map(); // row → key
+  #below = 0; // the number of messages after the window
+  #start = 0; // the place of its first message
+  #painted = null; // the arguments of the last `paint`
   #follows = true; // whether the view was at the end when it was last scrolled
   #height = 0; // the last known height of the view
 
@@ -30,11 +39,26 @@ export class MessageList {
   }
 
   get isAtEnd() {
+    return this.#below === 0 && this.#distanceToEnd < NEAR_END_PX;
+  }
+
+  /** Whether the first message has a row. */
+  get isAtStart() {
+    return this.#start === 0;
+  }
+
+  /** Whether the view is so near to an edge of the window that the next `paint` moves it. */
+  get isNearEdge() {
+    return (this.#start > 0 && this.#scroller.scrollTop < EDGE_PX) || (this.#below > 0 && this.#distanceToEnd < EDGE_PX);
+  }
+
+  get #distanceToEnd() {
     const { scrollHeight, scrollTop, clientHeight } = this.#scroller;
-    return scrollHeight - scrollTop - clientHeight < NEAR_END_PX;
+    return scrollHeight - scrollTop - clientHeight;
   }
 
   scrollToEnd() {
+    if (this.#below > 0) this.#moveTo(0);
     this.#scroller.scrollTop = this.#scroller.scrollHeight;
   }
 
@@ -46,6 +70,8 @@ export class MessageList {
   }
 
   clear() {
+    this.#below = this.#start = 0;
+    this.#painted = null;
     this.#rows.clear();
     this.#byRow.clear();
     this.#list.replaceChildren();
@@ -63,6 +89,10 @@ export class MessageList {
 
   /** Scrolls to the message and focuses it. */
   show(message) {
+    const { messages } = this.#painted;
+    const place = messages.indexOf(message);
+    if (place < 0) return;
+    if (!this.rowOf(message)) this.#moveTo(messages.length - place - WINDOW / 2);
     const row = this.rowOf(message);
     row?.scrollIntoView({ block: "center" });
     row?.focus({ preventScroll: true });
@@ -77,7 +107,11 @@ export class MessageList {
     const wasAtEnd = this.isAtEnd;
     const anchor = wasAtEnd ? null : this.#firstVisible();
     const anchorTop = anchor?.offsetTop;
-    const present = new Set(messages.map(keyOf));
+    this.#moveWindow(messages);
+    this.#painted = { messages, view: { myId, nameOfSender, tickOf, unreadSeq } };
+    const end = messages.length - this.#below;
+    const shown = messages.slice(this.#start, end);
+    const present = new Set(shown.map(keyOf));
     for (const [key, { row }] of this.#rows) {
       if (present.has(key)) continue;
       this.#rows.delete(key);
@@ -85,14 +119,14 @@ export class MessageList {
       row.remove();
     }
     let place = this.#list.firstElementChild;
-    messages.forEach((message, index) => {
+    shown.forEach((message, index) => {
       const known = this.#rowFor(message);
       if (known.row === place) place = place.nextElementSibling;
       else this.#list.insertBefore(known.row, place);
       const isMine = message.sender?.id === myId;
       const [symbol, words] = (isMine && tickOf(message)) || ["", ""];
       const name = message.sender ? nameOfSender(message.sender) : "";
-      const previous = messages[index - 1];
+      const previous = messages[this.#start + index - 1];
       const isUnread = unreadSeq !== null && message.seq === unreadSeq;
       const look = `${symbol}|${words}|${name}|${isUnread}`;
       if (known.message === message && known.previous === previous && known.look === look) return;
@@ -101,6 +135,34 @@ export class MessageList {
     });
     if (wasAtEnd) this.scrollToEnd();
     else if (anchor?.isConnected) this.#scroller.scrollTop += anchor.offsetTop - anchorTop;
+  }
+
+  /** Moves the window with what has come after it, and by a step where the view is near its edge. */
+  #moveWindow(messages) {
+    const known = this.#painted?.messages;
+    if (!known) return this.#clampTo(messages, this.#below);
+    if (this.#below > 0 && known.length > 0) {
+      const last = keyOf(known.at(-1));
+      const place = messages.findLastIndex((message) => keyOf(message) === last);
+      if (place >= 0) this.#below += messages.length - 1 - place;
+    }
+    if (this.#start > 0 && this.#scroller.scrollTop < EDGE_PX) this.#below += STEP;
+    else if (this.#below > 0 && this.#distanceToEnd < EDGE_PX) this.#below -= STEP;
+    return this.#clampTo(messages, this.#below);
+  }
+
+  #clampTo({ length }, below) {
+    this.#below = Math.max(0, Math.min(below, length - WINDOW));
+    this.#start = Math.max(0, length - this.#below - WINDOW);
+  }
+
+  /** Paints again with `below` messages after the window. */
+  #moveTo(below) {
+    const { messages, view } = this.#painted;
+    this.#scroller.scrollTop = EDGE_PX + 1; // not at an edge
+    this.#clampTo(messages, below);
+    this.#painted = null; // the window is where it is wanted
+    this.paint(messages, view);
   }
 
   #scrolled() {
