@@ -21,6 +21,7 @@ include_patterns = ["*.md", "docs/**.md", "**/README.md"]
 exclude_patterns = ["build", "tests", "**/node_modules", ".*"]
 myst_heading_anchors = 6  # those that the forge gives to headings
 smartquotes = False
+suppress_warnings = ["misc.highlighting_failure"]  # a "…" in an example; tests/guide parses the snippets
 html_theme = "furo"
 html_copy_source = False
 html_use_index = False
@@ -31,7 +32,7 @@ html_show_copyright = False
 html_show_sphinx = False
 
 _SECTION = re.compile(r"^## (.+)$", re.MULTILINE)
-_ROW = re.compile(r"^\| \[[^]]+\]\(([^)]+)\.md\)", re.MULTILINE)
+_ROW = re.compile(r"^\| \[([^]]+)\]\(([^)]+)\.md\)", re.MULTILINE)
 
 
 def _add_navigation(_: Sphinx, page: str, source: list[str]) -> None:
@@ -39,9 +40,14 @@ def _add_navigation(_: Sphinx, page: str, source: list[str]) -> None:
     if page == INDEX:
         _, *sections = _SECTION.split(source[0])
         for title, text in zip(sections[::2], sections[1::2], strict=True):
-            source[0] += _toctree(f":caption: {title}", *_ROW.findall(text))
+            source[0] += _toctree(f":caption: {title}", *(_entry(*row) for row in _ROW.findall(text)))
     if page == "docs/operations":
         source[0] += _toctree(":glob:", "runbooks/*")
+
+
+def _entry(text: str, page: str) -> str:
+    """A page with the title that the table gives it, or its own where the table has the name of its file."""
+    return page if text.endswith(".md") else f"{text} <{page}>"
 
 
 def _toctree(option: str, *pages: str) -> str:

@@ -105,6 +105,15 @@ def test_index_links_every_page_of_the_docs(page: str) -> None:
     assert {str(path.relative_to(ROOT)) for path in pages - _linked_from(page)} == set()
 
 
+def test_index_has_a_row_for_every_page_of_the_site() -> None:
+    # docs/conf.py takes the side bar from the first link of each row; runbooks are below operations.md.
+    index = ROOT / "docs/README.md"
+    rows = re.findall(r"(?m)^\| \[[^]]+\]\(([^)#]+)\)", index.read_text(encoding="utf-8"))
+    pages = {page for page in PAGES if page.parent in (ROOT, ROOT / "docs") or page.name == "README.md" or page in DOCS}
+    shown = {_target(index, row) for row in rows}
+    assert {str(page.relative_to(ROOT)) for page in pages - set(RUNBOOKS) - {index} - shown} == set()
+
+
 def test_operations_links_every_runbook() -> None:
     assert len(RUNBOOKS) > 20
     assert set(RUNBOOKS) - _linked_from("docs/operations.md") == set()

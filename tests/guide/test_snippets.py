@@ -33,11 +33,11 @@ ISSUER = "my-app"
 CURLS = [each for each in SNIPPETS if each.language == "sh" and "curl" in each.code and GATEWAY in each.code]
 PAGES = sorted({each.page for each in SNIPPETS if each.page.startswith("docs/coming-from/")})
 SCRIPT = re.compile(r"(?s)<script[^>]*>(.*)</script>")
-PARSE_MODULES = """
+PARSE = """
 import { readFileSync } from "node:fs";
-import { SourceTextModule } from "node:vm";
-for (const [name, code] of JSON.parse(readFileSync(0, "utf8"))) {
-  try { new SourceTextModule(code); } catch (error) { console.log(name, String(error)); }
+import { transformSync } from "%s";
+for (const [name, loader, code] of JSON.parse(readFileSync(0, "utf8"))) {
+  try { transformSync(code, { loader, logLevel: "silent" }); } catch (error) { console.log(name, String(error)); }
 }
 """
 PREAMBLE = """
@@ -63,7 +63,7 @@ def faults(language: str, parse: Callable[[str], object]) -> list[str]:
 
 
 def test_languages_are_known() -> None:
-    known = {"sh", "python", "js", "html", "json", "yaml", "text", "http"}
+    known = {"sh", "python", "js", "jsx", "html", "json", "yaml", "text", "http"}
     assert [str(each) for each in SNIPPETS if each.language not in known] == []
 
 
@@ -75,11 +75,11 @@ def test_snippets_parse() -> None:
         (each, subprocess.run(["sh", "-n"], input=each.code, text=True, capture_output=True)) for each in of("sh")
     ]
     assert [f"{each}: {ended.stderr}" for each, ended in shells if ended.returncode] == []
-    scripts = [(str(each), each.code) for each in of("js")]
-    scripts += [
-        (str(each), code) for each in of("html") for code in re.findall(r"(?s)<script[^>]*>(.*)</script>", each.code)
-    ]
-    command = ["node", "--no-warnings", "--experimental-vm-modules", "--input-type=module", "-e", PARSE_MODULES]
+    scripts = [(str(each), each.language, each.code) for each in of("js") + of("jsx")]
+    scripts += [(str(each), "js", code) for each in of("html") for code in SCRIPT.findall(each.code)]
+    assert {kind for _, kind, _ in scripts} == {"js", "jsx"}
+    esbuild = ROOT / "tests/node/node_modules/esbuild/lib/main.js"
+    command = ["node", "--input-type=module", "-e", PARSE % esbuild]
     assert subprocess.check_output(command, input=json.dumps(scripts), text=True) == ""
 
 
