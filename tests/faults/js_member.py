@@ -26,18 +26,22 @@ class JsMembers:
 
 
 class JsMember(Member):
-    """A member whose messages, edits, deletions and reactions the client sends, and whose events it delivers."""
+    """A member whose messages, edits, deletions and reactions the client sends, and whose events it delivers.
 
-    def __init__(self, world: World, chat: int, user: User, clients: JsMembers) -> None:
+    `by_stream`: no WebSocket passes, and it reads an event stream.
+    """
+
+    def __init__(self, world: World, chat: int, user: User, clients: JsMembers, *, by_stream: bool) -> None:
         super().__init__(world, chat, user, writes=True)
         self._clients = clients
+        self._by_stream = by_stream
         clients.add(self.name, self._take)
 
     async def run(self) -> None:
         """Write, one after the other, until the writing is over."""
         process = self._clients.process
         assert process is not None
-        client = await process.client(self.name, self._world.url, self._token, isTold=True)
+        client = await process.client(self.name, self._world.url, self._token, isTold=True, isBlocked=self._by_stream)
         await client.do("open", self.chat, {"since": 0})
         while True:
             await self._world.pause()

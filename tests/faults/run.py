@@ -146,7 +146,7 @@ def _cast(
             if number < load.posters:
                 posters.append(Poster(world, chat, user, http))
             elif number < load.posters + load.js:
-                members.append(JsMember(world, chat, user, clients))
+                members.append(JsMember(world, chat, user, clients, by_stream=chat % 2 == 0))
             else:
                 members.append(Member(world, chat, user, writes=number < load.posters + load.writers))
     return members, posters
