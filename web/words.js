@@ -72,7 +72,7 @@ const RUSSIAN = {
   Add: "Добавить",
   "Keep at the top of my list": "Держать вверху списка",
   Mute: "Без уведомлений",
-  Leave: "Выйти из чата",
+  Leave: "Выйти",
   Close: "Закрыть",
   Remove: "Удалить",
   Member: "Участник",

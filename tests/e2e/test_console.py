@@ -10,6 +10,7 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Page, expect
 
+from tests.e2e.axe import violations
 from tests.up.run import Up
 
 PASSWORD = "a long enough passphrase"
@@ -49,6 +50,7 @@ def address(up: Up) -> str:
 async def test_operator_watches_stops_and_moderates(up: Up, page: Page) -> None:
     url = address(up)
     await page.goto(up.url + "/console")
+    assert await violations(page) == []
     await page.get_by_label("Service key").fill(LIMITED)
     await page.get_by_role("button", name="Open").click()
     await expect(page.get_by_role("alert")).to_have_text("The service key does not have the scope `admin`.")
@@ -84,6 +86,7 @@ async def _see_the_promise_kept(page: Page) -> None:
     stored = int((await verdict.inner_text()).split(" ")[0])
     await expect(verdict).not_to_contain_text(f"got {stored} ")  # it goes on
     await page.get_by_role("button", name="End").click()
+    assert await violations(page) == []
     await expect(verdict).to_have_attribute("data-wrong", "0")
 
 
@@ -103,9 +106,11 @@ async def _moderate(up: Up, page: Page, key: str) -> None:
         await expect(page.locator("#tail p")).to_have_text(["<img src=x onerror=alert(1)>"])
         await http.post("/api/v1/chats/key:order-7/messages", json={"text": "second"})
         await expect(page.locator("#tail p")).to_have_count(2)
+        assert await violations(page) == []
         await page.get_by_role("link", name="Users").click()
         await user.get_by_role("button", name="Disconnect").click()
         await expect(user.get_by_role("status")).to_have_text("All sockets of the user were closed.")
+        assert await violations(page) == []
         await user.get_by_label("Reason of the ban").fill("spam <b>")
         await user.get_by_role("button", name="Ban").click()
         await expect(user.locator(".chip")).to_have_text("banned")
@@ -121,4 +126,5 @@ async def _read_settings(page: Page, key: str) -> None:
     await page.get_by_label("Search").fill("service_keys")
     await expect(page.locator("#settings tbody tr")).to_have_count(1)
     await expect(page.locator("#settings tbody td").nth(1)).to_have_text("shop (users) console (all scopes)")
+    assert await violations(page) == []
     assert key not in await page.content()

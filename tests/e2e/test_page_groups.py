@@ -1,22 +1,11 @@
 """Groups, replies, unread marks and the other language on the page; every view passes axe's rules."""
 
-from pathlib import Path
 from typing import Any
 
-from playwright.async_api import Browser, Page, expect
+from playwright.async_api import Browser, expect
 
+from tests.e2e.axe import violations
 from tests.e2e.windows import Window, enter
-
-AXE = Path(__file__).parents[1] / "node/node_modules/axe-core/axe.min.js"
-RULES = {"runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21aa", "wcag22aa", "best-practice"]}}
-
-
-async def violations(page: Page) -> list[str]:
-    """What axe finds wrong in the page as it is now, with the place of each."""
-    if await page.evaluate("typeof axe") == "undefined":
-        await page.evaluate(AXE.read_text())  # the page's policy allows no script element, the debugger's are exempt
-    found = await page.evaluate("async (rules) => (await axe.run(document, rules)).violations", RULES)
-    return [f"{one['id']}: {[node['target'] for node in one['nodes']]}" for one in found]
 
 
 async def test_group_with_replies_roles_and_two_languages(chromium: Browser, system: Any) -> None:

@@ -80,7 +80,7 @@ function row(message) {
   const author = message.sender ? `${message.sender.username} (${message.sender.id})` : "system";
   const words = message.is_deleted ? "deleted" : message.text || (message.data ? JSON.stringify(message.data) : "");
   const mark = message.is_deleted || !message.is_edited ? "" : " · edited";
-  return make("li", {},
+  return make("article", {},
     make("span", { className: "muted" }, `${message.seq} · `, time(message.timestamp), ` · ${author}${mark}`),
     make("p", { textContent: words, dir: "auto", className: message.is_deleted ? "muted" : "" }),
   );

@@ -184,7 +184,7 @@ class Reader {
 }
 
 function tell(text, className = "") {
-  const row = make("li", { className, textContent: text });
+  const row = make("p", { className, textContent: text });
   at("promised-events").append(row);
   while (at("promised-events").children.length > 200) at("promised-events").firstChild.remove();
   row.scrollIntoView({ block: "nearest" });
