@@ -10,9 +10,12 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 from types import SimpleNamespace
 from typing import Any
 
@@ -20,6 +23,7 @@ import httpx
 import jwt
 import pytest
 import yaml
+from playwright.async_api import Browser, expect
 
 from tests.e2e.system import run_system
 from tests.guide.snippets import ROOT, Snippet, snippets
@@ -172,3 +176,36 @@ def test_python_client_snippets_run(world: World) -> None:
         environ = {"PYTHONPATH": str(ROOT / "clients/python"), "PATH": "/usr/bin:/bin"}
         ended = subprocess.run(command, env=environ, text=True, capture_output=True, timeout=120)
         assert (ended.stderr, ended.returncode) == ("", 0), str(each)
+
+
+@contextmanager
+def serving(pages: Mapping[str, str]) -> Iterator[str]:
+    """The URL of a server with these pages, by their paths."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200 if self.path in pages else 404)
+            self.send_header("Content-Type", "text/html; charset=utf-8")
+            self.end_headers()
+            self.wfile.write(pages.get(self.path, "").encode())
+
+        def log_message(self, *_: object) -> None:
+            """Nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+async def test_page_of_javascript_client_sends(world: World, chromium: Browser) -> None:
+    (code,) = [each.code for each in of("html") if each.page == "clients/js/README.md"]
+    with serving({"/": world.localized(code), "/chat-token": world.token("42")}) as url:
+        page = await (await chromium.new_context()).new_page()
+        await page.goto(url)
+        await page.locator("#text").fill("Hello")
+        await page.locator("#text").press("Enter")
+        await expect(page.locator("#messages .stored")).to_have_text("Hello")
+        await page.close()
