@@ -9,8 +9,14 @@ from typing import Final, NamedTuple
 import orjson
 
 TRACEPARENT_LENGTH: Final = 55
+_TAIL: Final = TRACEPARENT_LENGTH + 2
 _TRACEPARENT: Final = re.compile(r"00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})")
 _END_OF_SAMPLED: Final = b'-01"]'
+_BEFORE: Final = b'],"'
+"""What is in front of a publication's trace: the end of the list of mentions, which `with_trace` never leaves out.
+
+Without a trace the last field may be a text of the client's: its `client_msg_id`, which follows a boolean.
+"""
 _NO_CONTENT: Final[tuple[object, ...]] = (None, None, None, None, None, [])
 """The optional fields of a stored event's publication, each as an event has it that lacks it."""
 _FIELDS: Final = 10
@@ -50,6 +56,6 @@ def with_trace(payload: bytes, context: TraceContext) -> bytes:
 
 def trace_of(payload: bytes) -> TraceContext | None:
     """The sampled context that `with_trace` has added; None without one. Cheap for those without."""
-    if not payload.endswith(_END_OF_SAMPLED):
+    if not payload.endswith(_END_OF_SAMPLED) or not payload[:-_TAIL].endswith(_BEFORE):
         return None
     return read_traceparent(payload[-TRACEPARENT_LENGTH - 2 : -2].decode(errors="replace"))
