@@ -3,7 +3,7 @@
 import { nameOf } from "./names.js";
 
 const SHOWN = 6;
-const MENTION = /@([^\s@]{1,64})/g;
+const MENTION = /(?<=^|[\s([{"'«“])@([^\s@]{1,64})/g;
 const UNFINISHED = /(?:^|\s)@([^\s@]{0,64})$/;
 const TRAILING = /[.,;:!?)\]}'"»”…]+$/;
 
