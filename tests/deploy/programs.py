@@ -22,6 +22,8 @@ CHART = ROOT / "helm/chat-gateway"
 PACKAGES = Path(__file__).parent / "tools/node_modules"
 AGES = {"oldest": "1.29", "newest": "1.35"}
 """The Kubernetes of each."""
+HANG_S = 300
+"""A program that takes longer hangs: a bound of the tests, not of its speed."""
 
 Object = dict[str, Any]
 
@@ -61,7 +63,7 @@ def run(*command: str) -> str:
 
     Raises: Refused, with its errors.
     """
-    ended = subprocess.run(command, capture_output=True, text=True, timeout=60, cwd=ROOT)
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=HANG_S, cwd=ROOT)
     if ended.returncode != 0:
         raise Refused(ended.stderr + ended.stdout)
     return ended.stdout
@@ -91,7 +93,8 @@ def helm(
     name = [] if verb == "lint" else [release]
     command = [program("helm", age), verb, *name, str(chart), "--values", "-", *options]
     said = json.dumps(values or {})
-    ended = subprocess.run(command, capture_output=True, text=True, timeout=60, input=said, env={"HOME": "/nowhere"})
+    environ = {"HOME": "/nowhere"}
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=HANG_S, input=said, env=environ)
     if ended.returncode != 0:
         raise Refused(ended.stderr + ended.stdout)
     return ended.stdout

@@ -31,7 +31,7 @@ def _served() -> set[str]:
     nothing = cast(Any, None)  # making the routes asks nothing of what answers them
     settings = AuthSettings()
     groups: list[RouteGroup] = [
-        SessionRoutes(nothing, nothing, nothing, settings.site, ()),
+        SessionRoutes(nothing, nothing, nothing, settings.site),
         PasswordRoutes(nothing, nothing, nothing, ()),
         TotpRoutes(nothing, nothing, ()),
         OwnSessionRoutes(nothing, nothing),
