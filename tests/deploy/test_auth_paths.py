@@ -37,7 +37,7 @@ def _served() -> set[str]:
         OwnSessionRoutes(nothing, nothing),
         InvitationRoutes(nothing, nothing, nothing),
     ]
-    routes = AuthRoutes(nothing, nothing, groups, nothing, nothing, nothing, nothing, settings).routes()
+    routes = AuthRoutes(nothing, nothing, groups, nothing, nothing, nothing, nothing, nothing, settings).routes()
     paths = {route.path for route in routes if isinstance(route, Route)}
     prefixes = {path.partition("/{")[0] for path in paths if "{" in path}
     return {path for path in paths if "{" not in path} - prefixes | {path + BELOW for path in prefixes}
