@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.browsers.webdriver import ELEMENT, HttpSession, MarionetteSession, Session
-from tests.support.servers import find_binary, free_port, is_listening
+from tests.support.servers import find_binary, free_port, is_listening, tethered
 
 WIDTH, HEIGHT = 390, 844
 LIMIT_S = 90
@@ -62,9 +62,12 @@ class Browser:
         await self._session.call("ElementSendKeys", id=await self._find(css), text=text)
 
     async def tap(self, css: str) -> None:
-        """Touch the centre of an element with a finger, once it is there."""
+        """Touch the centre of an element with a finger, once it is there, does not move and nothing covers it."""
         await self._find(css)
-        x, y = await self.run(_CENTRE, css)
+        async with asyncio.timeout(LIMIT_S):
+            while not (centre := await self.run(_STILL_CENTRE, css)):
+                await asyncio.sleep(0.05)
+        x, y = centre
         finger = {
             "type": "pointer",
             "id": "finger",
@@ -96,11 +99,20 @@ class Browser:
         return str(found[ELEMENT])
 
 
-_CENTRE = """
+_STILL_CENTRE = """
 const one = document.querySelector(arguments[0]);
+if (!one) return null;
 one.scrollIntoView({block: "nearest"});
-const {x, y, width, height} = one.getBoundingClientRect();
-return [x + width / 2, y + height / 2];
+const centre = () => {
+    const {x, y, width, height} = one.getBoundingClientRect();
+    return [x + width / 2, y + height / 2];
+};
+const frame = () => new Promise((resolve) => requestAnimationFrame(resolve));
+const before = centre();
+return frame().then(frame).then(() => {
+    const now = centre();
+    return String(now) === String(before) && one.contains(document.elementFromPoint(...now)) ? now : null;
+});
 """
 
 
@@ -179,7 +191,9 @@ async def _display() -> AsyncIterator[str]:
     """The name of an X display without a screen, for a browser that needs one."""
     ours, its = os.pipe()
     command = [find_binary("Xvfb"), "-displayfd", str(its), "-screen", "0", f"{WIDTH}x{HEIGHT}x24", "-nolisten", "tcp"]
-    process = await asyncio.create_subprocess_exec(*command, pass_fds=[its], stderr=asyncio.subprocess.DEVNULL)
+    process = await asyncio.create_subprocess_exec(
+        *tethered(command), pass_fds=[its], stderr=asyncio.subprocess.DEVNULL
+    )
     os.close(its)
     try:
         with os.fdopen(ours) as number:
@@ -196,7 +210,7 @@ async def _processes(command: Sequence[str], folder: Path, **environ: str) -> As
     kept: Mapping[str, str] = {name: os.environ[name] for name in ("PATH", "LANG") if name in os.environ}
     with (folder / "browser.log").open("wb") as log:
         process = await asyncio.create_subprocess_exec(
-            *command,
+            *tethered(command),
             env={**kept, "HOME": str(folder), **environ},
             stdout=log,
             stderr=log,

@@ -13,6 +13,7 @@ async def test_phone_chats_by_touch_and_over_a_cut_link(
 ) -> None:
     async with on_the_page(browser, link, site.url) as (phone, other):
         await phone.say("Hello, Bob")
+        await phone.shows(["Hello, Bob"])
         await other.say("Hello, Ann")
         await phone.shows(["Hello, Bob", "Hello, Ann"])
         link.reset()

@@ -10,7 +10,7 @@ from email.utils import parsedate_to_datetime
 from pathlib import Path
 
 from tests.faults.crash_points import CrashPoint
-from tests.support.servers import Server, _tethered, answers, find_binary, free_port
+from tests.support.servers import Server, answers, find_binary, free_port, tethered
 
 ROOT = Path(__file__).parents[2]
 
@@ -40,7 +40,7 @@ class RigNode(Server):
     def set_clock(self, offset_s: float) -> None:
         """From its next start on, its wall clock is so many seconds fast; its monotonic one is right."""
         clock = {"LD_PRELOAD": find_faketime(), "FAKETIME": f"{offset_s:+.0f}s", "FAKETIME_DONT_FAKE_MONOTONIC": 1}
-        self._command = _tethered(self._program(**(clock if offset_s else {})), None)
+        self._command = tethered(self._program(**(clock if offset_s else {})), None)
 
     def is_up(self) -> bool:
         """Whether it lives; it may be degraded, as others may be down."""

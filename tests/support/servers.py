@@ -54,7 +54,7 @@ class Server:
     """A child process that ends with this one, and the check that it is up."""
 
     def __init__(self, command: Sequence[str], folder: Path, *, user: str | None = None) -> None:
-        self._command = _tethered(command, user)
+        self._command = tethered(command, user)
         self.folder = folder
         self._log = folder / "server.log"
         self._process: Process | None = None
@@ -173,7 +173,7 @@ class PostgresServer(Server):
         } | settings
         words = [word for name, value in options.items() for word in ("-c", f"{name}={value}")]
         super().__init__([str(self._bin / "postgres"), "-D", str(self._cluster), *words], folder, user=user)
-        self._make(_tethered(self._making(), user))
+        self._make(tethered(self._making(), user))
 
     def _making(self) -> list[str]:
         """The command that creates the cluster."""
@@ -330,7 +330,7 @@ def wait_until(
         time.sleep(every_s)
 
 
-def _tethered(command: Sequence[str], user: str | None) -> list[str]:
+def tethered(command: Sequence[str], user: str | None = None) -> list[str]:
     """`command`, run as `user` if one is given, and killed by the kernel when this process ends."""
     if (setpriv := shutil.which("setpriv")) is None:
         return list(command)
