@@ -17,7 +17,12 @@ export class ChatInfo {
   #info = null;
   #off = [];
 
-  constructor() {
+  /** `goTo(day)` shows the first message of a day. */
+  constructor(goTo) {
+    at("info-day-form").addEventListener("submit", (event) => this.#submit(event, async ({ day }) => {
+      at("info-dialog").close();
+      await goTo(day);
+    }));
     at("info-close").addEventListener("click", () => at("info-dialog").close());
     at("info-dialog").addEventListener("close", () => this.#closed());
     at("info-title-form").addEventListener("submit", (event) => this.#submit(event, ({ title }) => this.#call("PATCH", "", { title: title.trim() })));

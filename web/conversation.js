@@ -11,6 +11,7 @@ const OLDER_WITHIN_PX = 400; // distance to the top at which the next page of hi
 const PROBLEM_SHOWN_MS = 8_000;
 const INTERRUPTION_MS = 1_000; // an interruption shorter than this is not shown
 const DRAIN = 4000;
+const MAX_PAGES = 200; // of history that a jump to a day loads
 const MAX_TEXT = 1000; // until the server has said it
 
 /** Why a connection was closed for good, by its close code. */
@@ -114,6 +115,21 @@ export class Conversation {
     this.#say("");
     at("talk").hidden = true;
     at("room-empty").hidden = false;
+  }
+
+  /** Loads the history down to a day (`2030-01-31`, of the reader's calendar) and shows its first message. */
+  async goTo(day) {
+    const chat = this.#chat;
+    const start = new Date(`${day}T00:00`);
+    for (let page = 0; page < MAX_PAGES && chat.hasOlder && new Date(chat.messages[0]?.timestamp ?? 0) >= start; page += 1) {
+      const before = chat.messages.length;
+      await (chat.isLoading ? changed(chat) : chat.loadOlder());
+      if (chat !== this.#chat) return;
+      if (chat.messages.length === before && !chat.isLoading) break; // there is no connection
+    }
+    this.#paint();
+    const found = chat.messages.find(({ timestamp }) => new Date(timestamp) >= start) ?? chat.messages.at(-1);
+    if (found) this.#list.show(found);
   }
 
   // --- painting
@@ -355,6 +371,13 @@ export class Conversation {
 /** A command whose failure the event `problem` shows. */
 function settled(stored) {
   stored.catch(() => {});
+}
+
+/** The next change of a chat. */
+function changed(chat) {
+  return new Promise((resolve) => {
+    const off = chat.on("change", () => resolve(off()));
+  });
 }
 
 /** The connected members other than the user, by name if they are few. */

@@ -32,7 +32,7 @@ const api = new Api(base);
 const unsent = new Unsent();
 const session = new Session(api, end);
 const conversation = new Conversation(() => location.replace("#"));
-const chatInfo = new ChatInfo();
+const chatInfo = new ChatInfo((day) => conversation.goTo(day));
 const notifications = new Notifications(at("notify"));
 const sidebar = new Sidebar(() => conversation.chat?.id ?? null);
 let client = null;

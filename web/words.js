@@ -70,6 +70,8 @@ const RUSSIAN = {
   "Add a member": "Добавить участника",
   login: "логин",
   Add: "Добавить",
+  "Go to a day": "Перейти к дню",
+  Go: "Перейти",
   "Keep at the top of my list": "Держать вверху списка",
   Mute: "Без уведомлений",
   Leave: "Выйти",

@@ -36,9 +36,21 @@ async def test_long_chat_is_read_to_its_beginning_and_back(chromium: Browser, tm
         for _ in range(60):  # the rows of the arrow keys follow the window
             await alice.page.keyboard.press("ArrowUp")
         await expect(alice.page.locator(".message:focus .text")).to_have_text(f"No {MESSAGES + 1 - 60}")
+        await _go_to_today(alice.page)
+        await expect(alice.page.locator(".message:focus .text")).to_have_text("No 0")
+        assert await _are_in_order(alice.page, first=0)
         await alice.say("and back")
         await expect(texts.last).to_have_text("and back")
         await expect(alice.messages).to_have_count(ROWS)
+
+
+async def _go_to_today(page: Page) -> None:
+    """After a reload, when only the last messages are loaded."""
+    await page.reload()
+    await expect(page.locator(".message .text").last).to_have_text("meanwhile")
+    await page.get_by_role("button", name="About this chat").click()
+    await page.get_by_label("Go to a day").fill(await page.evaluate("new Date().toLocaleDateString('sv')"))
+    await page.get_by_role("button", name="Go", exact=True).click()
 
 
 async def _scroll(page: Page, step: str, until: str) -> None:
