@@ -37,9 +37,11 @@ export class Api {
     return this.#use(await this.#call("/login", { login, password, otp, refresh: "body" }));
   }
 
-  /** Renews the login: resolves to the response and uses its tokens from then on. 401: the session has ended. */
+  /** Renews the login, and uses its new tokens unless the login is another one meanwhile. 401: the session has ended. */
   async refresh() {
-    return this.#use(await this.#call("/api/v1/login/refresh", { refresh_token: this.refreshToken }));
+    const from = this.refreshToken;
+    const answer = await this.#call("/api/v1/login/refresh", { refresh_token: from });
+    if (this.refreshToken === from) this.#use(answer);
   }
 
   /** Ends the session on every node, and clears the cookie that `login` set. */

@@ -59,7 +59,7 @@ export class ChatInfo {
   async #load() {
     const chat = this.#chat;
     const info = await this.#client.call("GET", `/api/v1/chats/${chat.id}`);
-    if (chat !== this.#chat) return;
+    if (chat !== this.#chat || !at("info-dialog").open) return;
     this.#info = info;
     this.#paint();
   }
@@ -67,6 +67,10 @@ export class ChatInfo {
   #closed() {
     for (const off of this.#off) off();
     this.#off = [];
+    this.#info = null;
+    delete at("info-members").dataset.look;
+    for (const id of ["info-name", "info-count", "info-members"]) at(id).replaceChildren(); // the next user may be another
+    for (const form of ["info-title-form", "info-add-form"]) at(form).reset();
   }
 
   #paint() {

@@ -116,6 +116,7 @@ function end(sentence) {
   client = me = null;
   session.forget();
   for (const dialog of document.querySelectorAll("dialog[open]")) dialog.close();
+  at("new-form").reset();
   showLogin("login", sentence);
 }
 

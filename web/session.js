@@ -18,6 +18,7 @@ export class Session {
   #ended;
   #given = null; // the token that the client has
   #renewedAt = -Infinity; // ms
+  #login = 0; // its number in this window
   #renewals = new BroadcastChannel("chat-renewals"); // from any tab of this origin to the others
 
   /** `ended(sentence)` is called when the server accepts neither the token nor its renewal. */
@@ -47,17 +48,22 @@ export class Session {
 
   /** Begins with the tokens of a new login. */
   begin() {
+    this.#login += 1;
     this.keep();
     this.#renewedAt = -Infinity;
   }
 
   forget() {
+    this.#login += 1;
     kept.removeItem(TOKEN);
     kept.removeItem(RENEWAL);
     this.#api.token = this.#api.refreshToken = this.#given = null;
   }
 
-  /** The token for the client, which says why it asks for one; rejects if there is none now. */
+  /**
+   * The token for the client, which says why it asks for one; rejects if there is none now, or if the login has ended
+   * meanwhile: a client never gets the token of the next user of this window.
+   */
   async token(why) {
     if (why !== "connect" && this.#given === this.#api.token) await this.#renew();
     this.#given = this.#api.token;
@@ -66,6 +72,7 @@ export class Session {
 
   async #renew() {
     const from = this.#api.refreshToken;
+    const login = this.#login;
     if (!from || performance.now() - this.#renewedAt < RENEWAL_MS) return this.#end(ENDED);
     try {
       await this.#api.refresh();
@@ -74,6 +81,7 @@ export class Session {
       if (isRefused && this.#api.refreshToken === from) this.#end(error.status === 403 ? error.message : ENDED);
       throw error;
     }
+    if (login !== this.#login) throw new Error(ENDED);
     this.keep();
     this.#renewals.postMessage({ from, token: this.#api.token, refreshToken: this.#api.refreshToken });
   }

@@ -4,9 +4,9 @@ import asyncio
 from typing import Any
 
 import httpx
-from playwright.async_api import Browser, Page, expect
+from playwright.async_api import Browser, Page, Route, expect
 
-from tests.e2e.windows import two_in_a_chat
+from tests.e2e.windows import log_in, two_in_a_chat
 
 TOKEN, RENEWAL = "chat-token", "chat-refresh-token"
 
@@ -63,3 +63,42 @@ async def test_duplicated_tab_follows_renewals_of_the_other(chromium: Browser, s
     await spoil_token(copy)
     assert await renewed(alice.page, copy, before=token) != "None"
     await expect(copy.locator("#my-name")).to_have_text(alice.login)
+
+
+async def test_late_renewal_brings_no_login_back(chromium: Browser, system: Any) -> None:
+    alice, bob = await two_in_a_chat(chromium, system.url)
+    page, has_come, may_arrive = alice.page, asyncio.Event(), asyncio.Event()
+
+    async def delay(route: Route) -> None:
+        response = await route.fetch()
+        has_come.set()
+        await may_arrive.wait()
+        await route.fulfill(response=response)
+
+    await page.route("**/api/v1/login/refresh", delay)
+    await spoil_token(page)
+    await has_come.wait()
+    await page.get_by_role("button", name="Switch user").click()
+    await log_in(page, bob.login)
+    async with page.expect_response("**/api/v1/login/refresh"):
+        may_arrive.set()
+    await page.evaluate("new Promise((resolve) => setTimeout(resolve, 200))")  # else a late token would come too late
+    await page.reload()
+    await expect(page.locator("#my-name")).to_have_text(bob.login)
+
+
+async def test_next_user_sees_nothing_of_the_dialogs(chromium: Browser, system: Any) -> None:
+    alice, bob = await two_in_a_chat(chromium, system.url)
+    page = alice.page
+    await page.locator("#talk-info").click()
+    await expect(page.locator("#info-members li")).to_have_count(2)
+    await page.locator("#info-close").click()
+    await page.get_by_role("button", name="New chat").first.click()
+    await page.get_by_label("With whom?").fill("a-secret-friend")
+    await page.locator("#new-cancel").click()
+    await page.get_by_role("button", name="Switch user").click()
+    assert await page.locator("#info-dialog").evaluate("({ textContent }) => textContent.includes('alice')") is False
+    await expect(page.locator("#info-members li")).to_have_count(0)
+    await log_in(page, bob.login)
+    await page.get_by_role("button", name="New chat").first.click()
+    await expect(page.get_by_label("With whom?")).to_have_value("")
