@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from typing import Final
 
-from gateway.command_line import CommandLine
+from gateway.command_line import CommandLine, printable
 from gateway.commands import auth, completion, config, gateway, healthcheck, migrate, rotate_key, token, up, webhooks
 from gateway.commands.chat import chat
 from gateway.commands.command import HelpWithExamples, Subcommand
@@ -75,7 +75,7 @@ def command_line() -> CommandLine:
 
 def _print_errors(code: int, *sentences: str) -> int:
     for sentence in sentences:
-        sys.stderr.write(f"chat-gateway: {sentence}\n")
+        sys.stderr.write(f"chat-gateway: {printable(sentence)}\n")
     return code
 
 

@@ -43,6 +43,11 @@ class CommandLine(argparse.ArgumentParser):
         ]
 
 
+def printable(line: str) -> str:
+    """The line, safe to show: control characters, which others may have sent and a terminal executes, are replaced."""
+    return line if line.isprintable() else "".join(char if char.isprintable() else "\ufffd" for char in line)
+
+
 def _did_you_mean(word: str, names: Iterable[str]) -> str:
     nearest = get_close_matches(word, list(names), n=1) if len(word) <= _MAX_COMPARED else []
     return f"; did you mean {nearest[0]}?" if nearest else ""

@@ -7,7 +7,7 @@ import sys
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from gateway.command_line import CommandLine
+from gateway.command_line import CommandLine, printable
 
 if TYPE_CHECKING:
     Commands = argparse._SubParsersAction[CommandLine]
@@ -57,7 +57,7 @@ def prints(work: Callable[[argparse.Namespace], AsyncIterator[str]]) -> Subcomma
 
     async def run(options: argparse.Namespace) -> None:
         async for line in work(options):
-            sys.stdout.write(f"{line}\n")
+            sys.stdout.write(f"{printable(line)}\n")
 
     def command(options: argparse.Namespace) -> int:
         asyncio.run(run(options))

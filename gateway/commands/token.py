@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 MAX_MINUTES: Final = 60 * 24 * 30
 _TIMES: Final = frozenset({"iat", "nbf", "exp"})
+_YEAR_10000: Final = 253_402_300_800
 
 
 def add(commands: Commands) -> None:
@@ -77,7 +78,7 @@ async def _inspect(options: argparse.Namespace) -> AsyncIterator[str]:
     except InvalidToken as error:
         raise CommandError(f"This is no signed token: {error.reason}.") from None
     for name, value in {**signed.header, **claims}.items():
-        is_time = name in _TIMES and isinstance(value, int | float)
+        is_time = name in _TIMES and isinstance(value, int | float) and 0 <= value < _YEAR_10000
         yield f"{name:<12}{value}{f'  ({shown_time(value)})' if is_time else ''}"
     async with open_store() as store:
         if reason := await _reason(store, token, signed.header.get("typ"), claims):

@@ -5,6 +5,7 @@ import asyncio
 import sys
 from typing import TYPE_CHECKING
 
+from gateway.command_line import printable
 from gateway.commands.command import Commands, add_command
 from gateway.commands.process import set_up_logging
 
@@ -32,7 +33,7 @@ def _run(options: argparse.Namespace) -> int:
     settings = sources.load()
     set_up_logging(settings, "webhooks")
     for line in asyncio.run(_lines(settings, options.action, options.webhook)):
-        sys.stdout.write(f"{line}\n")
+        sys.stdout.write(f"{printable(line)}\n")
     return 0
 
 

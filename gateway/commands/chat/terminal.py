@@ -1,4 +1,4 @@
-"""The terminal: the lines that are typed, and text that is safe to show."""
+"""The terminal: the lines that are typed, and those that are shown."""
 
 import asyncio
 import os
@@ -7,6 +7,8 @@ import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
 from typing import Final
+
+from gateway.command_line import printable
 
 _INPUT: Final = 0
 MAX_LINE: Final = 64 * 1024
@@ -52,6 +54,6 @@ def _lines() -> Iterator[str]:
 
 
 def say(line: str) -> None:
-    """Show a line. Control characters, which others may send, are replaced: a terminal would execute them."""
-    sys.stdout.write("".join(char if char.isprintable() else "\ufffd" for char in line) + "\n")
+    """Show a line."""
+    sys.stdout.write(f"{printable(line)}\n")
     sys.stdout.flush()

@@ -3,6 +3,7 @@
 import asyncio
 import io
 import json
+from base64 import urlsafe_b64encode
 from collections.abc import Callable
 from pathlib import Path
 
@@ -151,6 +152,22 @@ async def test_mistakes_are_named(command: Command, sqlite_url: str, monkeypatch
     assert await error("token", "mint", "ann") == (
         "Tokens are minted in development only. (APP_ENV=development allows it.)"
     )
+
+
+async def test_hostile_token_is_shown_harmless(
+    command: Command, sqlite_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", sqlite_url)
+    await make_store(sqlite_url)
+    claims = {"iss": "\x1b[2J\x9b31m", "exp": 1e300, "iat": -1e18, "x\ny": "\nThe token is valid for 9 s.\u202e"}
+    parts = ({"alg": "ES256", "kid": "k"}, claims)
+    token = ".".join(urlsafe_b64encode(json.dumps(part).encode()).decode().rstrip("=") for part in parts) + ".AAAA"
+    status, text = await asyncio.to_thread(command, "token", "inspect", typed=token)
+    lines = text.splitlines()
+    assert (status, len(lines), "is valid" in lines[-1]) == (1, 7, False)
+    assert all(line.isprintable() for line in lines)
+    assert [line.split()[0] for line in lines] == ["alg", "kid", "iss", "exp", "iat", "x\ufffdy", "chat-gateway:"]
+    assert lines[3].split()[1:] == ["1e+300"]
 
 
 def test_database_without_tables_is_named(command: Command, sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
