@@ -25,13 +25,13 @@ import pytest
 import yaml
 from playwright.async_api import Browser, expect
 
-from tests.e2e.system import run_system
+from tests.e2e.system import System
 from tests.guide.snippets import ROOT, Snippet, snippets
 
 NAMES = subprocess.check_output(["git", "ls-files", "*.md"], cwd=ROOT, text=True).splitlines()
 SNIPPETS = [each for name in NAMES if not name.startswith("tests/") for each in snippets(name)]
 GATEWAY = "https://chat.example.com"
-KEY = "a-key-of-20-characters"
+KEY = "a-key-of-20-characters"  # this and the next two are those of the tutorial
 SECRET_KEY = "a-secret-of-32-characters-or-more"
 ISSUER = "my-app"
 CURLS = [each for each in SNIPPETS if each.language == "sh" and "curl" in each.code and GATEWAY in each.code]
@@ -116,11 +116,9 @@ class World:
         return jwt.encode({"iss": ISSUER, "sub": sub, "exp": int(time.time()) + 600}, SECRET_KEY)
 
 
-@pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    settings = {"SERVICE_KEYS": f"app:{KEY}", "SECRET_KEY": SECRET_KEY, "JWT_ISSUER": ISSUER}
-    with run_system(tmp_path_factory.mktemp("system"), settings) as system:
-        yield World(system.url)
+@pytest.fixture
+def world(system: System) -> World:
+    return World(system.url)
 
 
 def test_calls_by_curl_succeed(world: World) -> None:

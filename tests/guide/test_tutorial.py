@@ -4,7 +4,6 @@
 """
 
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -15,7 +14,7 @@ from pathlib import Path
 import pytest
 from playwright.async_api import Browser, Page, expect
 
-from tests.e2e.system import System, run_system
+from tests.e2e.system import System
 from tests.guide.snippets import ROOT, snippets
 from tests.support.pictures import keep, side_by_side
 from tests.support.servers import answers, free_port, wait_until
@@ -25,17 +24,9 @@ SNIPPETS = snippets(PAGES[0])
 (INDEX,) = [each.code for each in SNIPPETS if each.file == "index.html"]
 BACKENDS = {each.section: each for each in SNIPPETS if each.file is not None and each.file.startswith("app.")}
 COMMANDS = {each.section: each.code.splitlines() for each in SNIPPETS if each.language == "sh"}
-(SETTINGS,) = [re.findall(r"(?m)^(\w+)=(.+)$", each.code) for each in SNIPPETS if "scripts/up" in each.code]
 GATEWAY = "http://127.0.0.1:8000"
 INSTALLS = ("python3 -m venv", ".venv/bin/pip install", "npm install")
 PICTURE = ROOT / "docs/images/tutorial.png"
-
-
-@pytest.fixture(scope="module")
-def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
-    """Two nodes with the settings of the tutorial."""
-    with run_system(tmp_path_factory.mktemp("system"), dict(SETTINGS)) as running:
-        yield running
 
 
 @contextmanager
