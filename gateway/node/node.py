@@ -203,6 +203,9 @@ class Node:
             stored = await self._log.find(event.chat_id, event.sender.id, event.client_msg_id)
         except StorageUnavailable:
             on_admission(Refusal.UNAVAILABLE)
+        except Exception:  # a defect must not leave a session, or a request, that waits without end
+            on_admission(Refusal.UNAVAILABLE)
+            raise
         else:
             on_admission(decision if stored is None else Admitted(is_new=False))
 
