@@ -27,7 +27,7 @@ const RUSSIAN = {
   "My chats": "Мои чаты",
   "No chat has this name.": "Нет чата с таким названием.",
   "No chats yet. Start one with another user’s login.": "Чатов пока нет. Начните новый, указав логин собеседника.",
-  "Switch user": "Сменить пользователя",
+  "Switch user": "Выйти",
   Conversation: "Беседа",
   "Choose a chat or start one": "Выберите чат или начните новый",
   "To see it work, open this page in a second window, register another user, and talk to yourself: each window may be served by a different replica.":
@@ -74,7 +74,7 @@ const RUSSIAN = {
   Go: "Перейти",
   "Keep at the top of my list": "Держать вверху списка",
   Mute: "Без уведомлений",
-  Leave: "Выйти",
+  Leave: "Покинуть",
   Close: "Закрыть",
   Remove: "Удалить",
   Member: "Участник",

@@ -120,7 +120,8 @@ class Supervisor:
             if port > 65535:
                 raise CannotStart(f"Port {port} does not exist: choose a lower one.")
             if (reason := why_not(host, port)) is not None:
-                raise CannotStart(f"Port {port} on {host} cannot be used: {reason}.")
+                option = "--port" if port == public else "--replica-ports"
+                raise CannotStart(f"Port {port} on {host} cannot be used: {reason}. Choose another with {option}.")
         while len(ports) < count:
             if (port := free_port(host)) not in {public, *ports}:
                 ports.append(port)

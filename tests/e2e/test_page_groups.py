@@ -94,10 +94,18 @@ _LOOK_AWAY = """() => {
 """Headless browsers show no notifications, and all their pages are seen."""
 
 
+_HIDDEN_WIDTH = "(element) => element.scrollWidth - element.clientWidth"
+
+
 async def _arrange(alice: Window, bob: Window, boris: Window) -> None:
     dialog = alice.page.locator("#info-dialog")
     await alice.page.get_by_role("button", name="About this chat").click()
     await expect(dialog.locator(".member")).to_have_count(3)
+    for width in (320, 1280):
+        await alice.page.set_viewport_size({"width": width, "height": 800})
+        assert await dialog.locator("#info-members").evaluate(_HIDDEN_WIDTH) == 0
+    for window in (alice, boris):
+        assert await window.page.locator("#my-name").evaluate(_HIDDEN_WIDTH) == 0
     assert await violations(alice.page) == []
     await dialog.get_by_label("Title").fill("Summer trip")
     await dialog.get_by_role("button", name="Save").click()

@@ -225,7 +225,7 @@ def test_signal_during_startup_stops_everything(make_up: MakeUp, tmp_path: Path)
 def test_taken_port_is_named_at_once(make_up: MakeUp, up: Up) -> None:
     second = make_up("--port", str(up.port)).start(until_ready=False)  # `up` would share it: SO_REUSEPORT
     assert second.process.wait(10) == 1
-    assert f"Port {up.port} on 127.0.0.1 cannot be used: it is taken." in second.output()
+    assert f"Port {up.port} on 127.0.0.1 cannot be used: it is taken. Choose another with --port." in second.output()
     assert "Traceback" not in second.output()
 
 
