@@ -273,13 +273,11 @@ export class Client extends Emitter {
   /** The gateway has said who the user is: with a token that is not valid, a client is anonymous and not rejected. */
   #greeted({ user_id: userId, authenticated, node, max_text_length: maxTextLength }) {
     if (authenticated !== (this.#tokens.current !== null)) return this.#lost(UNAUTHORIZED);
+    if (this.me !== null && userId !== this.me.id) return this.#end(UNAUTHORIZED); // what it holds is the first user's
     this.#why = "connect";
     this.#failed = this.#link instanceof EventStream ? MAX_FAILED - 1 : 0; // a stream is followed by one handshake
     this.#timers.stable = setTimeout(() => (this.#attempt = 0), STABLE_MS);
-    if (userId !== (this.me?.id ?? null)) {
-      this.me = userId === null ? null : { id: userId };
-      this.#isUserKnown = false;
-    }
+    if (this.me === null && userId !== null) this.me = { id: userId };
     this.#set({ state: "live", closeCode: null, lostAt: null, node, maxTextLength });
     for (const { resolve } of this.#waiting.splice(0)) resolve();
     for (const chat of this.#known.values()) chat._resume();
@@ -290,6 +288,7 @@ export class Client extends Emitter {
 
   /** Loads who the user is, once, and takes up what an earlier page has not sent. */
   async #meet() {
+    const connection = this.#connection;
     try {
       if (!this.#isUserKnown) {
         const { user_id: id, username, first_name, last_name, display_name } = await this.call("GET", "/api/v1/me");
@@ -298,6 +297,7 @@ export class Client extends Emitter {
     } catch {
       return; // the next connection does it
     }
+    if (connection !== this.#connection) return; // a client that was closed must hold no lock
     this.#isUserKnown = true;
     this._changed();
     const user = `${this.#parts.url} ${this.me.id} ${this.me.username}`; // an id alone may be another user in a new database
