@@ -32,8 +32,11 @@ def _run(options: argparse.Namespace) -> int:
 
     settings = sources.load()
     set_up_logging(settings, "webhooks")
-    for line in asyncio.run(_lines(settings, options.action, options.webhook)):
+    lines = asyncio.run(_lines(settings, options.action, options.webhook))
+    for line in lines:
         sys.stdout.write(f"{printable(line)}\n")
+    if not lines:  # on stderr, for a script that counts lines
+        sys.stderr.write("No dead letters.\n" if options.action == "dead-letters" else "No webhooks are set up.\n")
     return 0
 
 

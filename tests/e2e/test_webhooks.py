@@ -86,14 +86,16 @@ async def test_dead_letters_are_listed_and_replayed(
         assert answer.json() == {"replayed": 1, "has_more": False}
         await receiver.count(1)
         assert _command(options, database_url, "replay") == "0 events are delivered again.\n"
+        assert _command(options, database_url, "dead-letters") == "No dead letters.\n"
         assert _command(options, database_url).startswith("app: 0 events of 0 chats wait")
 
 
 def _command(options: dict[str, object], database_url: str, *words: str) -> str:
-    """What `chat-gateway webhooks` prints."""
+    """What `chat-gateway webhooks` prints, on stderr if it lists nothing."""
     environ = {"APP_ENV": "development", "DATABASE_URL": database_url, "WEBHOOKS": str(options["WEBHOOKS"])}
     command = [sys.executable, "-m", "gateway.cli", "webhooks", *words]
-    return subprocess.run(command, env=os.environ | environ, capture_output=True, text=True, check=True).stdout
+    done = subprocess.run(command, env=os.environ | environ, capture_output=True, text=True, check=True)
+    return done.stdout or done.stderr
 
 
 async def test_private_endpoint_is_refused_by_default(

@@ -34,6 +34,8 @@ class Sender:
 
     id: int
     username: str
+    display_name: str
+    """What people see: the names, or else the login."""
     first_name: str
     last_name: str
 
@@ -145,7 +147,13 @@ def message_in(chat_id: int, data: Frame) -> Message:
         seq=data["seq"],
         text=data["text"],
         sender=sender
-        and Sender(sender["id"], sender["username"], sender.get("first_name", ""), sender.get("last_name", "")),
+        and Sender(
+            id=sender["id"],
+            username=sender["username"],
+            display_name=sender["display_name"],
+            first_name=sender.get("first_name", ""),
+            last_name=sender.get("last_name", ""),
+        ),
         sent_at=datetime.fromisoformat(data["timestamp"]),
         is_edited=data["is_edited"],
         is_deleted=data["is_deleted"],

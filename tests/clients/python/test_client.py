@@ -66,6 +66,7 @@ async def test_message_edit_and_deletion_reach_the_other(cluster: Cluster, url: 
         async with asyncio.timeout(LIMIT_S):
             told = [await anext(events) for _ in range(4)]
         assert [event.text for event in told if isinstance(event, Message)] == ["Helo", "Hello", ""]
+        assert isinstance(told[0], Message) and told[0].sender and told[0].sender.display_name == "Ann Test"
         assert [(event.key, event.counts) for event in told if isinstance(event, Reaction)] == [("👍", {"👍": 1})]
         position = receiver.position(chat)
         assert position is not None and position.seq == 4
