@@ -22,7 +22,7 @@ export function paintReactions(list, { reactions = {}, own_reactions: ownReactio
     const button = item.firstElementChild;
     button.textContent = `${key} ${count}`;
     button.setAttribute("aria-pressed", isOwn);
-    button.setAttribute("aria-label", `${t(COMMON[key] ?? key)}, ${count}`);
+    button.setAttribute("aria-label", `${Object.hasOwn(COMMON, key) ? t(COMMON[key]) : key}, ${count}`);
     return item;
   });
   for (const item of kept.values()) item.remove();

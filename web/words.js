@@ -150,7 +150,7 @@ const plurals = new Intl.PluralRules(language);
 export function t(sentence, values = {}, count = values.count) {
   const form = count === undefined ? "other" : plurals.select(count);
   let text = form === "one" ? (SINGULAR[sentence] ?? sentence) : sentence;
-  if (language === "ru" && sentence in RUSSIAN) {
+  if (language === "ru" && Object.hasOwn(RUSSIAN, sentence)) {
     const found = RUSSIAN[sentence];
     text = typeof found === "string" ? found : (found[form] ?? found.other);
   }
@@ -164,7 +164,7 @@ export function translate(root) {
   while (walker.nextNode()) {
     const { data } = walker.currentNode;
     const words = data.trim().replace(/^· /, "").replace(/ ·$/, "");
-    if (words && words in RUSSIAN) walker.currentNode.data = data.replace(words, t(words));
+    if (words && Object.hasOwn(RUSSIAN, words)) walker.currentNode.data = data.replace(words, t(words));
   }
   for (const name of ATTRIBUTES) {
     for (const element of root.querySelectorAll(`[${name}]`)) element.setAttribute(name, t(element.getAttribute(name)));

@@ -31,6 +31,32 @@ async def test_reaction_is_added_and_removed_by_mouse(chromium: Browser, system:
         assert window.faults == []
 
 
+REACT = """async (keys) => {
+  const url = `/api/v1/chats/${location.hash.slice(1)}/messages`;
+  const headers = { Authorization: `Bearer ${sessionStorage.getItem("chat-token")}` };
+  const { messages } = await (await fetch(url, { headers })).json();
+  const urlOf = (key) => `${url}/${messages[0].id}/reactions/${encodeURIComponent(key)}`;
+  return Promise.all(keys.map(async (key) => (await fetch(urlOf(key), { method: "PUT", headers })).ok));
+}"""
+
+
+async def test_any_key_of_a_reaction_is_shown_as_it_is(chromium: Browser, system: Any) -> None:
+    alice, bob = await two_in_a_chat(chromium, system.url)
+    await alice.say("Lunch?")
+    await expect(bob.messages).to_have_count(1)
+    await expect(alice.page.locator(".pending")).to_have_count(0)
+    keys = ["constructor", "__proto__", "toString", "<b>{count}</b>"]  # names that every object of JavaScript has
+    assert await bob.page.evaluate(REACT, keys) == [True] * len(keys)
+    await expect(alice.page.locator(".reaction")).to_have_count(len(keys))
+    shown = await alice.page.locator(".reaction").evaluate_all(
+        "(all) => all.map((one) => [one.textContent, one.ariaLabel])"
+    )
+    assert sorted(shown) == sorted([f"{key} 1", f"{key}, 1"] for key in keys)
+    await bob.say("Yes")
+    await expect(alice.messages).to_have_count(2)
+    assert alice.faults == bob.faults == []
+
+
 async def test_reaction_is_added_by_keyboard(chromium: Browser, system: Any) -> None:
     alice, bob = await two_in_a_chat(chromium, system.url)
     await alice.say("Lunch?")
