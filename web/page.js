@@ -96,7 +96,7 @@ async function enter(event) {
 
 function begin() {
   me = userOf(api.token);
-  client = new Client(base, { token: (why) => session.token(why), clientId: "page", storage: unsent });
+  client = new Client(base, { token: session.tokens(), clientId: "page", storage: unsent });
   conversation.begin(client, me);
   sidebar.open(client);
   notifications.begin(client, me);

@@ -61,18 +61,23 @@ export class Session {
   }
 
   /**
-   * The token for the client, which says why it asks for one; rejects if there is none now, or if the login has ended
-   * meanwhile: a client never gets the token of the next user of this window.
+   * The function that gives a client of the present login its tokens. It rejects if there is none now, or once the login
+   * has ended: what a client has under way then is never repeated with the token of the next user of this window.
    */
-  async token(why) {
-    if (why !== "connect" && this.#given === this.#api.token) await this.#renew();
+  tokens() {
+    const login = this.#login;
+    return (why) => this.#token(why, login);
+  }
+
+  async #token(why, login) {
+    if (login !== this.#login) throw new Error(ENDED);
+    if (why !== "connect" && this.#given === this.#api.token) await this.#renew(login);
     this.#given = this.#api.token;
     return this.#given;
   }
 
-  async #renew() {
+  async #renew(login) {
     const from = this.#api.refreshToken;
-    const login = this.#login;
     if (!from || performance.now() - this.#renewedAt < RENEWAL_MS) return this.#end(ENDED);
     try {
       await this.#api.refresh();

@@ -87,6 +87,34 @@ async def test_late_renewal_brings_no_login_back(chromium: Browser, system: Any)
     await expect(page.locator("#my-name")).to_have_text(bob.login)
 
 
+async def test_call_of_one_login_is_not_repeated_in_the_next(chromium: Browser, system: Any) -> None:
+    alice, bob = await two_in_a_chat(chromium, system.url)
+    page, has_come, may_end = alice.page, asyncio.Event(), asyncio.Event()
+
+    async def refuse(route: Route) -> None:
+        if route.request.method != "POST" or has_come.is_set():
+            await route.continue_()
+            return
+        has_come.set()
+        await may_end.wait()
+        await route.fulfill(status=401, json={"code": "unauthorized"})
+
+    await page.route("**/api/v1/chats", refuse)
+    await page.get_by_role("button", name="New chat").first.click()
+    await page.get_by_label("With whom?").fill(bob.login)
+    await page.get_by_role("button", name="Start").click()
+    await has_come.wait()
+    await page.keyboard.press("Escape")
+    await page.get_by_role("button", name="Switch user").click()
+    await log_in(page, bob.login)
+    await expect(page.locator(".chat-row")).to_have_count(1)
+    alice.requested.clear()
+    may_end.set()
+    await page.evaluate("new Promise((resolve) => setTimeout(resolve, 200))")  # else a repetition would come too late
+    assert not [url for url in alice.requested if url.endswith(("/login/refresh", "/api/v1/chats"))]
+    await expect(page.locator("#my-name")).to_have_text(bob.login)
+
+
 async def test_next_user_sees_nothing_of_the_dialogs(chromium: Browser, system: Any) -> None:
     alice, bob = await two_in_a_chat(chromium, system.url)
     page = alice.page
