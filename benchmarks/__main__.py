@@ -12,7 +12,7 @@ from benchmarks import machine, report
 from benchmarks.measured import keep_off_the_server_core
 from benchmarks.progress import Progress
 from benchmarks.result import Section, Table
-from benchmarks.workloads import model, steps, w1, w2, w3, w6
+from benchmarks.workloads import growth, model, steps, w1, w2, w3, w6
 
 Workload = Callable[[Path, bool, Progress], Section]
 
@@ -23,19 +23,21 @@ WORKLOADS: dict[str, tuple[Workload, Callable[[bool], int]]] = {
     "w6": (w6.run, w6.count_steps),
     "steps": (steps.run, steps.count_steps),
 }
+LONG: dict[str, tuple[Workload, Callable[[bool], int]]] = {"growth": (growth.run, growth.count_steps)}
+"""Workloads that run only if they are named."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the selected workloads; exit code 1 if a required bound is missed."""
     parser = argparse.ArgumentParser(prog="scripts/benchmarks")
-    parser.add_argument("workloads", nargs="*", choices=[*WORKLOADS, []], help="default: all")
+    parser.add_argument("workloads", nargs="*", choices=[*WORKLOADS, *LONG, []], help="default: all but growth")
     parser.add_argument("--quick", action="store_true", help="fewer and shorter runs, and no peers")
     parser.add_argument("--report", type=Path, metavar="FOLDER", help="write results.md and its pictures there")
     options = parser.parse_args(arguments)
     keep_off_the_server_core()
     names = options.workloads or list(WORKLOADS)
     began = time.monotonic()
-    progress = Progress(sum(WORKLOADS[name][1](options.quick) for name in names))
+    progress = Progress(sum((WORKLOADS | LONG)[name][1](options.quick) for name in names))
     sections = []
     for name in names:
         with tempfile.TemporaryDirectory(prefix=f"chat-gateway-{name}-") as folder:
@@ -56,7 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(name: str, folder: Path, quick: bool, progress: Progress) -> Section:
     """The section of the workload. A failing workload must not discard the results of the others."""
     try:
-        return WORKLOADS[name][0](folder, quick, progress)
+        return (WORKLOADS | LONG)[name][0](folder, quick, progress)
     except Exception as error:
         traceback.print_exc()
         return Section(name, [Table(f"{name.upper()} failed", (), (), notes=[repr(error)])], is_whole=False)

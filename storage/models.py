@@ -55,6 +55,7 @@ class OutsideIdentity(models.Model):
 
         table = "identities"
         unique_together = (("issuer", "subject"),)
+        indexes = (Index(fields=("subject",)),)
 
 
 class ChatRoom(models.Model):

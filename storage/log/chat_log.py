@@ -41,14 +41,10 @@ FLUSH_S = 10.0  # to commit submitted events on close
 _FIND = SELECT_EVENT + "WHERE e.chat_id = $1 AND e.sender_id = $2 AND e.client_msg_id = $3"
 _AFTER = SELECT_EVENT + "WHERE e.chat_id = $1 AND e.seq > $2 ORDER BY e.seq LIMIT $3"
 _BEFORE = SELECT_EVENT + "WHERE e.chat_id = $1 AND e.seq < $2 AND e.kind = 'message' ORDER BY e.seq DESC LIMIT $3"
-
-_REPLIES_BEFORE = (
-    SELECT_EVENT
-    + """
-WHERE e.chat_id = $1 AND e.id IN (
-    SELECT r.message_id FROM replies r WHERE r.target_id = $4 AND r.seq < $2 ORDER BY r.seq DESC LIMIT $3)
-ORDER BY e.seq DESC"""
-)
+_REPLIES = "SELECT r.message_id FROM replies r WHERE r.target_id = $4 AND r.seq < $2 ORDER BY r.seq DESC LIMIT $3"
+# An array, since PostgreSQL may join with the whole chat and not only with the replies.
+_AMONG_REPLIES_IN_POSTGRES = f"= ANY (ARRAY({_REPLIES}))"
+_AMONG_REPLIES_IN_SQLITE = f"IN ({_REPLIES})"
 
 
 @asynccontextmanager
@@ -93,6 +89,8 @@ class StoredChatLog:
         self._own_reactions_sql = f"""
             SELECT r.message_id, r.key FROM reactions r
             WHERE r.message_id {database.among("$2")} AND r.user_id = $1 ORDER BY r.id"""
+        among_replies = _AMONG_REPLIES_IN_POSTGRES if database.postgres else _AMONG_REPLIES_IN_SQLITE
+        self._replies_before = f"{SELECT_EVENT} WHERE e.chat_id = $1 AND e.id {among_replies} ORDER BY e.seq DESC"
         self._epoch_sql = f"SELECT {database.epoch_sql} AS epoch FROM store_identity s"
         self._position = Coalescer(self._positions_of_each)
 
@@ -134,7 +132,7 @@ class StoredChatLog:
         if not are_ids(chat_id, target_id):
             return []
         below = BIGINT_MAX if seq is None else clamped(seq)
-        return await self._messages(_REPLIES_BEFORE, chat_id, below, limit, target_id)
+        return await self._messages(self._replies_before, chat_id, below, limit, target_id)
 
     async def _messages(self, query: str, *values: object) -> list[ChatEvent]:
         rows = await self._database.fetch(query, *values)

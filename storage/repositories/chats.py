@@ -34,6 +34,7 @@ from storage.records import (
     Page,
     PublicChat,
     ReadPosition,
+    Role,
     are_ids,
     clamped,
     is_id,
@@ -255,8 +256,7 @@ class Chats:
             known = await Membership.get_or_none(chat_id=chat_id, user_id=person.id)
             if known is not None:
                 return Member(person, known.role, known.read_seq), False
-            taken = await Membership.filter(chat_id=chat_id).distinct().values("role")
-            role = role_in(room.kind, new.role, {row["role"] for row in taken})
+            role = role_in(room.kind, new.role, await _taken_roles(room, new.role))
             if role in STAFF_ROLES and not gives_staff_roles:
                 raise StaffOnly
             await self._quotas.check_members(chat_id)
@@ -359,6 +359,14 @@ async def _locked(chat_id: int, actor_id: int | None) -> ChatRoom:
     if room.kind == ChatKind.DIRECT:
         raise InvalidMembers("the two members of a direct chat never change")
     return room
+
+
+async def _taken_roles(room: ChatRoom, wanted: Role | None) -> set[Role]:
+    """The roles of the members, if that of a new one depends on them; otherwise none, and no large chat is read."""
+    if wanted is not None or room.kind not in (ChatKind.SERVICE, ChatKind.SUPPORT):
+        return set()
+    rows = await Membership.filter(chat_id=room.id).distinct().values("role")
+    return {row["role"] for row in rows}
 
 
 async def _count_change(chat_id: int) -> None:

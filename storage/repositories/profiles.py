@@ -17,7 +17,7 @@ _PROFILES: Final = f"""
     FROM users u LEFT JOIN identities i ON i.user_id = u.id"""
 _CHANGED: Final = f"""
     SELECT {PERSON_COLUMNS}, u.changed_at FROM users u
-    WHERE u.changed_at > $1 OR (u.changed_at = $1 AND u.id > $2) ORDER BY u.changed_at, u.id LIMIT $3"""
+    WHERE (u.changed_at, u.id) > ($1, $2) ORDER BY u.changed_at, u.id LIMIT $3"""
 _KEPT: Final = frozenset({"display_name", "first_name", "last_name", "avatar_url"})
 
 

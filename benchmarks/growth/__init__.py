@@ -1,0 +1,1 @@
+"""How the cost of each statement grows with the store."""

@@ -1,0 +1,213 @@
+"""What clients make the store do: each call of a repository that serves a request, a connection or a message."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from itertools import count
+from typing import Final
+
+from benchmarks.growth.filling import DIRECT_CHAT, GROUP, ISSUER, LARGE_CHAT, PEER, READER, TARGET
+from storage.audit_entry import AuditFilter
+from storage.database.database import Database, open_database
+from storage.list_records import Arrangement
+from storage.log.chat_log import StoredChatLog, open_chat_log
+from storage.log.transcripts import StoredTranscripts, open_transcripts
+from storage.reaction_records import reaction_text
+from storage.records import ChatKind, Direction, EventKind, NewEvent, NewLine, NewMember, Outcome, Person
+from storage.repositories.audit_records import AuditRecords
+from storage.repositories.auth.accounts import Accounts
+from storage.repositories.auth.login_sessions import LoginSessions
+from storage.repositories.chat_lists import StoredChatLists
+from storage.repositories.chat_setup.details import ChatDetailsRepository
+from storage.repositories.chat_setup.removals import ChatRemovals
+from storage.repositories.chats import Chats
+from storage.repositories.contacts import ContactRepository
+from storage.repositories.identities import Identities
+from storage.repositories.profiles import Profiles
+from storage.repositories.quotas import Quotas
+from storage.repositories.revocations import Revocations
+from storage.repositories.rooms import RoomRepository
+from storage.repositories.users.erasures import Erasures
+from storage.repositories.users.exports import Exports
+from storage.repositories.users.last_seen import LastSeenRepository
+from storage.repositories.users.mentions import Mentions
+from storage.repositories.users.present_users import PresentUsers
+
+_turns: Final = count(1)
+"""Numbers for what must be new at each call."""
+
+
+class OpenStore:
+    """The repositories over one database."""
+
+    def __init__(self, database: Database, log: StoredChatLog, transcripts: StoredTranscripts) -> None:
+        self.log, self.transcripts = log, transcripts
+        self.accounts = Accounts(database)
+        self.audit_records = AuditRecords(database, 3600)
+        self.chats = Chats(database, Quotas(chats_of_user=10_000))
+        self.contacts = ContactRepository(database)
+        self.details = ChatDetailsRepository(database)
+        self.erasures = Erasures(database)
+        self.exports = Exports(database)
+        self.identities = Identities(database)
+        self.last_seen = LastSeenRepository(database)
+        self.lists = StoredChatLists(database)
+        self.mentions = Mentions(database)
+        self.present_users = PresentUsers(database)
+        self.profiles = Profiles(database)
+        self.removals = ChatRemovals(database)
+        self.revocations = Revocations(database)
+        self.rooms = RoomRepository(database)
+        self.sessions = LoginSessions(database)
+
+    async def commit(
+        self,
+        kind: EventKind,
+        text: str,
+        chat_id: int = LARGE_CHAT,
+        *,
+        message_id: int | None = None,
+        reply_to: int | None = None,
+    ) -> None:
+        """Store an event of the reader; it may be refused."""
+        answered: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        reader, name = Person(READER, "user1"), f"new{next(_turns)}"
+        event = NewEvent(chat_id, reader, name, kind, text, message_id, reply_to=reply_to)
+        self.log.submit(event, answered.set_result)
+        await answered
+
+    async def keep_line(self) -> None:
+        """Store a line of a transcript."""
+        answered: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        line = NewLine(READER, "new", next(_turns), Direction.IN, b"x", True)
+        self.transcripts.submit([line], answered.set_result)
+        await answered
+
+    async def move_member(self) -> None:
+        """Add a member to a group of the reader, and remove it."""
+        await self.chats.add_member(GROUP, None, NewMember(user_id=PEER))
+        await self.chats.remove_member(GROUP, None, PEER)
+
+    async def move_in_large_chat(self) -> None:
+        """The same in the chat of everybody, in the other order."""
+        await self.chats.remove_member(LARGE_CHAT, None, PEER)
+        await self.chats.add_member(LARGE_CHAT, None, NewMember(user_id=PEER))
+
+    async def block_and_unblock(self) -> None:
+        """Block a user and end that."""
+        await self.contacts.block(READER, PEER)
+        await self.contacts.unblock(READER, PEER)
+
+    async def come_and_go(self) -> None:
+        """A user is present and then is not."""
+        lease_id = await self.present_users.take_lease()
+        await self.present_users.enter(lease_id, [READER, PEER])
+        await self.present_users.leave(lease_id, {READER: next(_turns), PEER: next(_turns)})
+
+    async def log_in(self) -> None:
+        """A login session begins, is renewed and ends."""
+        name = f"new{next(_turns)}"
+        await self.sessions.add(READER, name, "secret", name, 0, 9_999_999_999)
+        await self.sessions.rotate(name, name, f"next {name}", 9_999_999_999)
+        await self.sessions.end(READER, name, 9_999_999_999)
+
+
+Call = Callable[[OpenStore], Awaitable[object]]
+
+_NOW: Final = datetime(2100, 1, 1, tzinfo=UTC)
+_PAIRS: Final = [(LARGE_CHAT, READER), (DIRECT_CHAT, READER), (GROUP, READER)]
+_SEQ: Final = 1_000
+"""A place within the log of the large chat at every size."""
+
+CALLS: Final[Mapping[str, Call]] = {
+    # connecting and reading
+    "admission": lambda s: s.chats.admit(LARGE_CHAT, READER),
+    "position of a chat": lambda s: s.chats.position(LARGE_CHAT),
+    "a public chat": lambda s: s.chats.public(LARGE_CHAT),
+    "positions": lambda s: s.log.positions([LARGE_CHAT, DIRECT_CHAT, GROUP]),
+    "epoch": lambda s: s.log.epoch(),
+    "chats of users": lambda s: s.chats.chat_ids_of([READER]),
+    "still members": lambda s: s.chats.still_members(_PAIRS),
+    "read positions": lambda s: s.chats.read_positions(_PAIRS),
+    "events after": lambda s: s.log.events_after(LARGE_CHAT, _SEQ, 100),
+    "the newest messages": lambda s: s.log.messages_before(LARGE_CHAT, None, 50),
+    "older messages": lambda s: s.log.messages_before(LARGE_CHAT, _SEQ, 50),
+    "replies": lambda s: s.log.replies_before(LARGE_CHAT, TARGET, None, 50),
+    "an event by its id": lambda s: s.log.find(LARGE_CHAT, READER, "id1000"),
+    "own reactions": lambda s: s.log.own_reactions(READER, range(1, 51)),
+    "a room": lambda s: s.rooms.enter("room11"),
+    # lists
+    "chats by id": lambda s: s.chats.chat_page(READER, None, 50),
+    "chats by activity": lambda s: s.lists.by_activity(READER, None, 50),
+    "unread chats": lambda s: s.lists.by_activity(READER, None, 50, unread=True),
+    "archived chats": lambda s: s.lists.by_activity(READER, None, 50, archived=True),
+    "unread totals": lambda s: s.lists.unread_totals(READER, _NOW),
+    "unread mentions": lambda s: s.mentions.unread(READER, [LARGE_CHAT, GROUP]),
+    "one chat": lambda s: s.chats.chat(GROUP, READER),
+    "the large chat": lambda s: s.chats.chat(LARGE_CHAT, READER),
+    "a chat by its key": lambda s: s.chats.keyed_chat("key3", READER),
+    "a direct chat": lambda s: s.chats.direct_chat(READER, NewMember(user_id=PEER)),
+    "chat details": lambda s: s.details.details([LARGE_CHAT, GROUP]),
+    "first members": lambda s: s.chats.member_page(LARGE_CHAT, None, 100),
+    "later members": lambda s: s.chats.member_page(LARGE_CHAT, 300, 100),
+    "removed chats": lambda s: s.removals.since(0),
+    # writing
+    "message": lambda s: s.commit(EventKind.MESSAGE, "hello"),
+    "reply": lambda s: s.commit(EventKind.MESSAGE, "hello", reply_to=TARGET),
+    "edit": lambda s: s.commit(EventKind.EDIT, "hello", DIRECT_CHAT, message_id=TARGET),
+    "reaction": lambda s: s.commit(EventKind.REACTION, reaction_text(f"r{next(_turns)}", removed=False), message_id=7),
+    "read mark": lambda s: s.chats.mark_read(LARGE_CHAT, READER, next(_turns)),
+    "arrangement": lambda s: s.lists.arrange(LARGE_CHAT, READER, Arrangement(is_pinned=True)),
+    "new group": lambda s: s.chats.create_chat(READER, ChatKind.GROUP, "new", [NewMember(user_id=PEER)]),
+    "member of a group": OpenStore.move_member,
+    "member of the large chat": OpenStore.move_in_large_chat,
+    "owner": lambda s: s.chats.check_owner(LARGE_CHAT, 1),
+    "block": OpenStore.block_and_unblock,
+    "transcript line": OpenStore.keep_line,
+    # people
+    "account by login": lambda s: s.accounts.by_login("user1"),
+    "account by id": lambda s: s.accounts.by_user_id(READER),
+    "person by id": lambda s: s.accounts.by_id(READER),
+    "person of a token": lambda s: s.identities.person(ISSUER, "subject1", "somebody"),
+    "persons by subject": lambda s: s.identities.by_subjects(["subject1", "subject3"], ISSUER),
+    "persons by subject of any issuer": lambda s: s.identities.by_subjects(["subject1", "subject3"], ""),
+    "profiles by id": lambda s: s.profiles.by_ids([READER, PEER]),
+    "profiles by subject": lambda s: s.profiles.by_subjects(ISSUER, ["subject1", "subject3"]),
+    "profiles by username": lambda s: s.profiles.by_usernames(["user1", "user2"]),
+    "changed profiles": lambda s: s.profiles.changed_since(100, 0, 100),
+    "relations": lambda s: s.contacts.relations(READER, [NewMember(user_id=PEER), NewMember(user_id=9)]),
+    "blocked users": lambda s: s.contacts.blocked_by(READER),
+    "last seen": lambda s: s.last_seen.of([PEER, 9, 10], READER),
+    "last seen, for a service": lambda s: s.last_seen.of([PEER, 9, 10], None),
+    "presence": OpenStore.come_and_go,
+    # tokens and logins
+    "login": OpenStore.log_in,
+    "logins": lambda s: s.sessions.of_user(READER),
+    "a login": lambda s: s.sessions.find("session1"),
+    "whether revoked": lambda s: s.sessions.is_revoked(READER, "token", "session"),
+    "earliest valid token": lambda s: s.sessions.earliest_iat(READER, "token", "session"),
+    "ban": lambda s: s.revocations.ban_of(READER),
+    "new revocations": lambda s: s.revocations.since(1),
+    # services
+    "page of a transcript": lambda s: s.transcripts.page(READER, 0, 100),
+    "export of chats": lambda s: s.exports.chats(READER, 0),
+    "export of events": lambda s: s.exports.events(READER, LARGE_CHAT, ""),
+    "export of blocks": lambda s: s.exports.blocks(READER, 0),
+    "export of logins": lambda s: s.exports.sessions(READER),
+    "erasure": lambda s: s.erasures.of(READER),
+    "audit log": lambda s: s.audit_records.page(AuditFilter(), None, 100),
+    "audit log of a user": lambda s: s.audit_records.page(AuditFilter(user_id=READER), None, 100),
+    "audit log of an event": lambda s: s.audit_records.page(AuditFilter(event="login"), None, 100),
+}
+
+
+@asynccontextmanager
+async def open_store(database_url: str) -> AsyncIterator[OpenStore]:
+    """The repositories over the migrated database."""
+    async with (
+        open_database(database_url) as database,
+        open_chat_log(database) as log,
+        open_transcripts(database) as transcripts,
+    ):
+        yield OpenStore(database, log, transcripts)

@@ -1,0 +1,125 @@
+"""Fills an empty PostgreSQL store with rows whose numbers have the proportions of a real one, with all constraints.
+
+What a reader sees stays the same at every size: READER is in READER_CHATS chats. Everything else grows with the log:
+users, chats, and one chat of everybody (LARGE_CHAT), which has a fifth of all messages.
+"""
+
+from typing import Final
+
+import asyncpg
+
+READER: Final = 1
+"""The user whose requests are measured."""
+PEER: Final = 2
+"""The other member of DIRECT_CHAT."""
+LARGE_CHAT: Final = 1
+DIRECT_CHAT: Final = 2
+GROUP: Final = 3
+READER_CHATS: Final = 60
+TARGET: Final = 1
+"""The message in LARGE_CHAT that a tenth of the others reply to."""
+ISSUER: Final = "https://issuer.example"
+
+_USERS_SHARE: Final = 20  # rows of the log for each user
+_CHATS_SHARE: Final = 100
+_MEMBERS: Final = 8  # of a group
+
+_SCRIPT: Final = f"""
+INSERT INTO users (id, login, login_folded, password_hash, first_name, last_name, changed_at, created_at)
+SELECT i, 'user' || i, 'user' || i, 'hash', 'First', 'Last', i, now() FROM generate_series(1, {{users}}) i;
+
+INSERT INTO identities (issuer, subject, user_id)
+SELECT '{ISSUER}', 'subject' || i, i FROM generate_series(1, {{users}}, 2) i;
+
+INSERT INTO chats (id, kind, title, creator_id, created_by, last_seq, members_version, direct_key, last_activity,
+    created_at)
+SELECT i, CASE WHEN i > 1 AND i % 2 = 0 THEN 'direct' ELSE 'group' END, 'chat ' || i, i, i, 0, 1,
+    CASE WHEN i > 1 AND i % 2 = 0 THEN (i - 1) || ':' || i END, i, now()
+FROM generate_series(1, {{chats}}) i;
+
+INSERT INTO memberships (chat_id, user_id, role, read_seq, joined_at)
+SELECT i, u, 'member', 0, now() FROM generate_series(2, {{chats}}, 2) i, unnest(ARRAY[i - 1, i]) u
+UNION ALL
+SELECT i, 1 + (i - 1 + k * 7) % {{users}}, 'member', 0, now()
+FROM generate_series(3, {{chats}}, 2) i, generate_series(0, {_MEMBERS - 1}) k
+UNION ALL
+SELECT {LARGE_CHAT}, u, 'member', 0, now() FROM generate_series(1, {{users}}) u;
+
+INSERT INTO memberships (chat_id, user_id, role, read_seq, joined_at)
+SELECT 3 + 2 * (k * ({{chats}} / 2 - 2) / {READER_CHATS}), {READER}, 'member', 0, now()
+FROM generate_series(0, {READER_CHATS} - 3) k
+ON CONFLICT DO NOTHING;
+
+INSERT INTO rooms (name, chat_id)
+SELECT 'room' || id, id FROM chats WHERE id % 10 = 1;
+
+INSERT INTO chat_keys (key, chat_id)
+SELECT 'key' || id, id FROM chats WHERE id % 5 = 3;
+
+INSERT INTO chat_log (id, chat_id, seq, kind, message_id, sender_id, client_msg_id, digest, text, is_edited, is_deleted,
+    created_at, reply_to)
+SELECT i, {LARGE_CHAT}, i, 'message', i, 1 + i % {{users}}, 'id' || i, '\\x00', repeat('x', 60), false, false, now(),
+    CASE WHEN i % 10 = 0 THEN {TARGET} END
+FROM generate_series(1, {{rows}} / 5) i;
+
+INSERT INTO chat_log (id, chat_id, seq, kind, message_id, sender_id, client_msg_id, digest, text, is_edited, is_deleted,
+    created_at)
+SELECT {{rows}} / 5 + 1 + i, 2 + i % ({{chats}} - 1), 1 + i / ({{chats}} - 1), 'message', {{rows}} / 5 + 1 + i,
+    2 + i % ({{chats}} - 1), 'id' || i, '\\x00', repeat('x', 60), false, false, now()
+FROM generate_series(0, {{rows}} - {{rows}} / 5 - 1) i;
+
+UPDATE chats SET last_seq = last.seq, last_message_id = last.id
+FROM (SELECT DISTINCT ON (chat_id) chat_id, seq, id FROM chat_log ORDER BY chat_id, seq DESC) last
+WHERE last.chat_id = chats.id;
+
+UPDATE memberships SET read_seq = c.last_seq - 3 FROM chats c WHERE c.id = chat_id AND c.id <> {LARGE_CHAT};
+
+INSERT INTO replies (message_id, target_id, seq)
+SELECT id, reply_to, seq FROM chat_log WHERE reply_to IS NOT NULL;
+
+INSERT INTO mentions (user_id, chat_id, seq)
+SELECT sender_id, chat_id, seq FROM chat_log WHERE id % 20 = 0
+UNION SELECT {READER}, chat_id, seq FROM chat_log WHERE chat_id = {LARGE_CHAT} AND id % 50 = 0;
+
+INSERT INTO reactions (chat_id, user_id, key, message_id)
+SELECT chat_id, u, 'like', id FROM chat_log, unnest(ARRAY[{READER}, sender_id]) u WHERE id % 10 = 5
+ON CONFLICT DO NOTHING;
+
+INSERT INTO former_members (chat_id, user_id, read_seq)
+SELECT i, 1 + (i + 3) % {{users}}, 1 FROM generate_series(3, {{chats}}, 2) i;
+
+INSERT INTO blocks (user_id, blocked_id, created_at)
+SELECT i, i + 100, now() FROM generate_series(1, {{users}}) i;
+
+INSERT INTO last_seen (user_id, seen_at)
+SELECT i, i FROM generate_series(1, {{users}}) i;
+
+INSERT INTO login_sessions (id, secret, digest, previous_digest, created_at, rotated_at, expires_at, user_id)
+SELECT 'session' || i, 'secret', 'digest' || i, '', 0, i, 9999999999, 1 + i % {{users}}
+FROM generate_series(1, {{users}} * 2) i;
+
+INSERT INTO revocations (user_id, kind, digest, moment, reason, created_at, expires_at)
+SELECT 1 + i % {{users}}, CASE WHEN i % 2 = 0 THEN 'jti' ELSE 'issued_before' END, 'digest' || i, 1, '', 1, 9999999999
+FROM generate_series(1, {{users}}) i;
+
+INSERT INTO transcripts (user_id, session_id, place, direction, payload, is_text, created_at)
+SELECT 1 + i % {{users}}, 'echo' || i / 10, i, 'in', '\\x00', true, now() FROM generate_series(1, {{rows}} / 10) i;
+
+INSERT INTO audit_records (uid, created_at, expires_at, event, result, actor, operation, on_behalf_of, address,
+    request_id, user_id, chat_id, facts, count, node)
+SELECT 'uid' || i, i, 9999999999, 'login', 'success', 'user:' || 1 + i % {{users}}, '', '', '', '', 1 + i % {{users}},
+    1 + i % {{chats}}, '{{{{}}}}', 1, '' FROM generate_series(1, {{rows}} / 10) i;
+
+SELECT setval('users_id_seq', {{users}}), setval('chats_id_seq', {{chats}}), setval('chat_log_id_seq', {{rows}});
+"""
+
+
+async def fill(database_url: str, rows: int) -> None:
+    """Fill the migrated, empty database with this number of stored messages, at least 10,000."""
+    script = _SCRIPT.format(rows=rows, users=rows // _USERS_SHARE, chats=rows // _CHATS_SHARE)
+    connection = await asyncpg.connect(database_url)
+    try:
+        await connection.execute(f"BEGIN; {script} COMMIT")
+        await connection.execute("VACUUM ANALYZE")
+    finally:
+        await connection.close()
