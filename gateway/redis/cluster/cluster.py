@@ -134,11 +134,13 @@ class Cluster:
         self._scripts.spawn(self._run_script(script, on_result, key, *arguments), "redis script")
 
     async def _run_script(self, script: Script, on_result: OnResult, key: str, *arguments: str | bytes | int) -> None:
+        result: Any = RedisUnavailable()
         try:
             result = await self.run_script(script, key, *arguments)
         except RedisUnavailable as error:
             result = error
-        report(on_result, result)
+        finally:  # also of one that fails otherwise: a session waits for it
+            report(on_result, result)
 
     async def _call(self, slot: int, words: tuple[str | bytes | int, ...]) -> Any:
         for _ in range(REDIRECTIONS):

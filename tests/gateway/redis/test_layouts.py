@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from auth.accounts.counters import Limit
-from auth.accounts.redis_counters import TIMEOUT_S, RedisCounters
+from auth.accounts.redis_counters import RedisCounters
 from gateway.config.redis_url import split, whereabouts
 from gateway.interfaces.client_registry import ClientConnection
 from gateway.interfaces.presence import Seat
@@ -17,10 +17,12 @@ from tests.gateway.redis.nodes import NAMES
 from tests.support.waiting import eventually, eventually_async
 
 CHATS = range(1, 41)
+HANG_S = 30.0
 
 
 @pytest.mark.parametrize("layout_url", ["one", "two", "three", "cluster", "cluster over TLS"], indirect=True)
-async def test_every_redis_service_works_between_two_nodes(layout_url: str) -> None:
+async def test_every_redis_service_works_between_two_nodes(layout_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("auth.accounts.redis_counters.TIMEOUT_S", HANG_S)
     async with node(layout_url, "a") as a, node(layout_url, "b") as b:
         await every_publication_is_heard(a, b)
         await who_speaks_to_a_node_or_to_all_is_heard(a, b)
@@ -109,7 +111,7 @@ async def buckets_of_callers_hold_over_both(a: Half, b: Half) -> None:
 
 
 async def failed_logins_are_counted_over_all_processes(url: str) -> None:
-    async with open_vendor_clients(url, TIMEOUT_S) as mine, open_vendor_clients(url, TIMEOUT_S) as yours:
+    async with open_vendor_clients(url, HANG_S) as mine, open_vendor_clients(url, HANG_S) as yours:
         here, there = (RedisCounters(*redis, prefix=NAMES.prefix) for redis in (mine, yours))
         for account in range(5):
             for _ in range(30):

@@ -107,7 +107,7 @@ class Handler:
     def __init__(self) -> None:
         self.node, self.session, self.metrics = Node(), Session(), Metrics().clients
         context: Any = SimpleNamespace(
-            node=self.node, history=self.node, present_people=self.node, metrics=self.metrics
+            node=self.node, history=self.node, present_people=self.node, metrics=self.metrics, traces=None
         )
         session: Any = self.session
         self.commands = CommandHandler(context, ANN, session)

@@ -87,11 +87,13 @@ async def test_endless_headers_are_aborted(monkeypatch: pytest.MonkeyPatch) -> N
                 sent += 16 * KIB
 
 
-async def test_many_quick_requests_keep_connection_open() -> None:
+async def test_many_quick_requests_keep_connection_open(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gateway.transport.http_protocol.HEAD_S", 1.0)  # for each; all take longer
+    monkeypatch.setattr("gateway.transport.http_protocol.BODY_S", 60)
     async with running(HTTP) as server, await RawClient.connect(server.port) as client:
         for _ in range(30):
             await client.send(GET[:-2], b"X-Long: " + b"x" * 4 * KIB)
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(0.04)
             await client.send(b"\r\n\r\n", b"POST /body HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\n", b"body")
             for _ in range(2):
                 head = await client.answer()
