@@ -13,8 +13,8 @@ from benchmarks.growth.plans import PlanLog, record_plans
 
 REPEATS: Final = 7
 """Of each call, the last of which counts: from the sixth on PostgreSQL may use one plan for all values."""
-LOOKUP: Final = 3
-"""Pages of the shortest lookup: the root of an index, its leaf and the row."""
+LOOKUP: Final = 2
+"""Pages of the shortest lookup: an index of one page, and the row."""
 SLACK: Final = 10
 """Buffers that count as none: pages of the catalogue, of the free space, and neighbours."""
 LARGE: Final = 500
@@ -67,8 +67,8 @@ async def measure(database_url: str, server_log: Path, rows: int, settings: Mapp
 def growing(small: Costs, large: Costs, times: float) -> list[str]:
     """The statements whose buffers grow faster than the logarithm of the store, which has grown so many times.
 
-    An index has one more level at most for each 100 times as many rows, so that a lookup of three pages has four or
-    five; SLACK is for the last pages, which may be cut differently. What grows with the store grows `times` as much.
+    An index has one more level at most for each 100 times as many rows, and one more because the first may begin
+    anywhere; each costs a page a lookup. A statement that reads all rows needs `times` as many.
     """
     levels = 1 + log(times, 100)
     lines = []

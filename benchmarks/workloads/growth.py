@@ -59,7 +59,8 @@ def table_of(sizes: Sequence[int], measured: Sequence[Costs]) -> Table:
     for key in statements:
         call, statement = key
         costs = [size.get(key) for size in measured]
-        rows.append((call, f"`{statement[:SHOWN]}`", *map(_buffers, costs), *map(_ms, costs), _scans(costs[-1])))
+        text = statement[:SHOWN].replace("|", r"\|")  # a bare one ends the cell
+        rows.append((call, f"`{text}`", *map(_buffers, costs), *map(_ms, costs), _scans(costs[-1])))
     columns = [f"{what}, {size / 1e6:g} M" for what in ("buffers", "ms") for size in sizes]
     grow, scan = growing(measured[0], measured[-1], sizes[-1] / sizes[0]), scanning(measured[-1])
     bounds = [
@@ -71,8 +72,8 @@ def table_of(sizes: Sequence[int], measured: Sequence[Costs]) -> Table:
         "and a fifth of the messages.",
         "A buffer is a page of 8 KiB of a table or an index. The last of seven calls counts.",
         "The last column has the tables that a statement reads from beginning to end, with the rows, at the last size.",
-        *(f"Grows: {line}" for line in grow),
-        *(f"Reads a whole table: {line}" for line in scan),
+        *(f"Grows: `{line}`" for line in grow),
+        *(f"Reads a whole table: `{line}`" for line in scan),
     ]
     title = "Growth: the cost of each statement by the size of the store"
     return Table(title, ("call", "statement", *columns, "scanned"), rows, bounds, notes)

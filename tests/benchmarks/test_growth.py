@@ -32,6 +32,7 @@ def test_growth_is_told_from_deeper_index() -> None:
 
     assert growing(costs(300), costs(400), 4) == []
     assert growing(costs(300), costs(1200), 4) == ["call: 300 → 1200 buffers: SELECT ?"]
+    assert growing(costs(300), costs(600), 4) != []
     assert growing(costs(3), costs(10), 4) == []
     assert scanning(costs(3, 20)) == []
     assert scanning(costs(3, 4000)) == ["call: 4000 rows of users: SELECT ?"]
