@@ -250,7 +250,7 @@ async def test_node_waits_for_cluster_to_start(cluster: RedisCluster) -> None:
     await asyncio.sleep(0)
     for master in cluster.masters:
         master.start()
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(60):
         await starting
 
 
