@@ -13,27 +13,45 @@ from storage.database.database import Database, open_database
 from storage.list_records import Arrangement
 from storage.log.chat_log import StoredChatLog, open_chat_log
 from storage.log.transcripts import StoredTranscripts, open_transcripts
+from storage.profile_records import ClaimedProfile, Messages
 from storage.reaction_records import reaction_text
-from storage.records import ChatKind, Direction, EventKind, NewEvent, NewLine, NewMember, Outcome, Person
+from storage.records import (
+    ChatKind,
+    Committed,
+    Direction,
+    EventKind,
+    NewEvent,
+    NewLine,
+    NewMember,
+    Outcome,
+    Person,
+    Role,
+)
 from storage.repositories.audit_records import AuditRecords
 from storage.repositories.auth.accounts import Accounts
 from storage.repositories.auth.login_sessions import LoginSessions
 from storage.repositories.chat_lists import StoredChatLists
 from storage.repositories.chat_setup.details import ChatDetailsRepository
 from storage.repositories.chat_setup.removals import ChatRemovals
+from storage.repositories.chat_setup.roles import StoredRoles
 from storage.repositories.chats import Chats
 from storage.repositories.contacts import ContactRepository
 from storage.repositories.identities import Identities
 from storage.repositories.profiles import Profiles
+from storage.repositories.public_channel import PublicChannelRepository
 from storage.repositories.quotas import Quotas
 from storage.repositories.revocations import Revocations
 from storage.repositories.rooms import RoomRepository
+from storage.repositories.staff import StaffRepository
 from storage.repositories.users.erasures import Erasures
 from storage.repositories.users.exports import Exports
 from storage.repositories.users.last_seen import LastSeenRepository
 from storage.repositories.users.mentions import Mentions
 from storage.repositories.users.present_users import PresentUsers
 
+TEXT: Final = "x" * 80
+"""Longer than the stored messages: shorter rows would fill the ends of old pages, where an edit of them has no room."""
+_FOREVER: Final = 9_999_999_999
 _turns: Final = count(1)
 """Numbers for what must be new at each call."""
 
@@ -59,23 +77,42 @@ class OpenStore:
         self.removals = ChatRemovals(database)
         self.revocations = Revocations(database)
         self.rooms = RoomRepository(database)
+        self.public_channel = PublicChannelRepository(database, self.chats)
+        self.roles = StoredRoles(database)
         self.sessions = LoginSessions(database)
+        self.staff = StaffRepository(database)
 
     async def commit(
         self,
         kind: EventKind,
         text: str,
-        chat_id: int = LARGE_CHAT,
         *,
         message_id: int | None = None,
         reply_to: int | None = None,
-    ) -> None:
-        """Store an event of the reader; it may be refused."""
+    ) -> int:
+        """Store an event of the reader; the id of its message.
+
+        Raises: RuntimeError if it is refused.
+        """
         answered: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         reader, name = Person(READER, "user1"), f"new{next(_turns)}"
-        event = NewEvent(chat_id, reader, name, kind, text, message_id, reply_to=reply_to)
+        event = NewEvent(LARGE_CHAT, reader, name, kind, text, message_id, reply_to=reply_to)
         self.log.submit(event, answered.set_result)
-        await answered
+        outcome = await answered
+        if not isinstance(outcome, Committed):
+            raise RuntimeError(f"not committed: {outcome}")  # noqa: TRY004 - it was refused
+        return outcome.event.message_id
+
+    async def amend(self) -> None:
+        """A message is sent, edited and deleted."""
+        message_id = await self.commit(EventKind.MESSAGE, TEXT)
+        await self.commit(EventKind.EDIT, TEXT, message_id=message_id)
+        await self.commit(EventKind.DELETE, "", message_id=message_id)
+
+    async def react(self) -> None:
+        """A reaction to a message, which is removed then."""
+        for removed in (False, True):
+            await self.commit(EventKind.REACTION, reaction_text("new", removed=removed), message_id=7)
 
     async def keep_line(self) -> None:
         """Store a line of a transcript."""
@@ -108,9 +145,61 @@ class OpenStore:
     async def log_in(self) -> None:
         """A login session begins, is renewed and ends."""
         name = f"new{next(_turns)}"
-        await self.sessions.add(READER, name, "secret", name, 0, 9_999_999_999)
-        await self.sessions.rotate(name, name, f"next {name}", 9_999_999_999)
-        await self.sessions.end(READER, name, 9_999_999_999)
+        await self.sessions.add(READER, name, "secret", name, 0, _FOREVER)
+        await self.sessions.rotate(name, name, f"next {name}", _FOREVER)
+        await self.sessions.end(READER, name, _FOREVER)
+        await self.sessions.end_existing(READER, name, _FOREVER)
+
+    async def register(self) -> None:
+        """An invited user registers, changes and resets the password, and is erased."""
+        name = f"new{next(_turns)}"
+        await self.accounts.invitations.add(name, name, _FOREVER)
+        await self.accounts.invitations.has(name, name)
+        person = await self.accounts.create(name, "hash", invitation=name)
+        await self.accounts.replace_hash(person.id, "hash", "other")
+        await self.accounts.change_password(person.id, "other", "third")
+        await self.accounts.resets.add(name, person.id, _FOREVER)
+        await self.accounts.resets.account_of(name)
+        await self.accounts.reset_password(name, "fourth")
+        await self.profiles.change(person.id, {"display_name": "New"})
+        await self.erasures.request(person.id, Messages.KEEP)
+
+    async def second_factor(self) -> None:
+        """A second factor begins, is used and ends."""
+        factors = self.accounts.factors
+        await factors.remove(READER)
+        await factors.start(READER, "secret")
+        await factors.confirm(READER, "secret", 1, ["code"])
+        await factors.find(READER)
+        await factors.use_step(READER, 2)
+        await factors.use_recovery_code(READER, "code")
+
+    async def revoke(self) -> None:
+        """Tokens, sessions and a user are shut out."""
+        await self.revocations.revoke_token(READER, f"new{next(_turns)}")
+        await self.revocations.revoke_session(READER, f"new{next(_turns)}", _FOREVER)
+        await self.revocations.revoke_issued_before(READER)
+        await self.revocations.has(READER, "token", "session")
+        await self.revocations.ban(READER, None, "reason")
+        await self.revocations.unban(READER)
+        await self.sessions.end_all(PEER)
+        await self.sessions.revoke_token(READER, f"new{next(_turns)}", _FOREVER)
+
+    async def lift_bar(self) -> None:
+        """Bar a user from a public chat, and lift that."""
+        chat, _ = await self.chats.create_chat(READER, ChatKind.PUBLIC, "new", [NewMember(user_id=PEER)])
+        await self.chats.remove_member(chat.id, READER, PEER)
+        await self.chats.lift_bar(chat.id, READER, PEER)
+
+    async def administer(self) -> None:
+        """A chat is made, changed, handed over and removed."""
+        chat, _ = await self.chats.create_chat(
+            READER, ChatKind.GROUP, "new", [NewMember(user_id=PEER)], key=f"new{next(_turns)}"
+        )
+        await self.details.change(chat.id, READER, {"title": "newer"})
+        await self.roles.change(chat.id, READER, PEER, Role.MODERATOR, None)
+        await self.chats.hand_over(chat.id, READER, PEER)
+        await self.removals.remove(chat.id, PEER)
 
 
 Call = Callable[[OpenStore], Awaitable[object]]
@@ -136,7 +225,7 @@ CALLS: Final[Mapping[str, Call]] = {
     "replies": lambda s: s.log.replies_before(LARGE_CHAT, TARGET, None, 50),
     "an event by its id": lambda s: s.log.find(LARGE_CHAT, READER, "id1000"),
     "own reactions": lambda s: s.log.own_reactions(READER, range(1, 51)),
-    "a room": lambda s: s.rooms.enter("room11"),
+    "a room": lambda s: s.rooms.room("room11"),
     # lists
     "chats by id": lambda s: s.chats.chat_page(READER, None, 50),
     "chats by activity": lambda s: s.lists.by_activity(READER, None, 50),
@@ -147,19 +236,26 @@ CALLS: Final[Mapping[str, Call]] = {
     "one chat": lambda s: s.chats.chat(GROUP, READER),
     "the large chat": lambda s: s.chats.chat(LARGE_CHAT, READER),
     "a chat by its key": lambda s: s.chats.keyed_chat("key3", READER),
+    "id of a key": lambda s: s.chats.id_of_key("key3"),
     "a direct chat": lambda s: s.chats.direct_chat(READER, NewMember(user_id=PEER)),
     "chat details": lambda s: s.details.details([LARGE_CHAT, GROUP]),
     "first members": lambda s: s.chats.member_page(LARGE_CHAT, None, 100),
     "later members": lambda s: s.chats.member_page(LARGE_CHAT, 300, 100),
     "removed chats": lambda s: s.removals.since(0),
     # writing
-    "message": lambda s: s.commit(EventKind.MESSAGE, "hello"),
-    "reply": lambda s: s.commit(EventKind.MESSAGE, "hello", reply_to=TARGET),
-    "edit": lambda s: s.commit(EventKind.EDIT, "hello", DIRECT_CHAT, message_id=TARGET),
-    "reaction": lambda s: s.commit(EventKind.REACTION, reaction_text(f"r{next(_turns)}", removed=False), message_id=7),
+    "message": lambda s: s.commit(EventKind.MESSAGE, TEXT),
+    "reply": lambda s: s.commit(EventKind.MESSAGE, TEXT, reply_to=TARGET),
+    "edit and deletion": OpenStore.amend,
+    "reaction": OpenStore.react,
     "read mark": lambda s: s.chats.mark_read(LARGE_CHAT, READER, next(_turns)),
     "arrangement": lambda s: s.lists.arrange(LARGE_CHAT, READER, Arrangement(is_pinned=True)),
     "new group": lambda s: s.chats.create_chat(READER, ChatKind.GROUP, "new", [NewMember(user_id=PEER)]),
+    "bar": OpenStore.lift_bar,
+    "a key for a direct chat": lambda s: s.chats.create_chat(
+        READER, ChatKind.DIRECT, "", [NewMember(user_id=PEER)], key="direct"
+    ),
+    "life of a chat": OpenStore.administer,
+    "the public channel": lambda s: s.public_channel.enter(READER),
     "member of a group": OpenStore.move_member,
     "member of the large chat": OpenStore.move_in_large_chat,
     "owner": lambda s: s.chats.check_owner(LARGE_CHAT, 1),
@@ -170,6 +266,9 @@ CALLS: Final[Mapping[str, Call]] = {
     "account by id": lambda s: s.accounts.by_user_id(READER),
     "person by id": lambda s: s.accounts.by_id(READER),
     "person of a token": lambda s: s.identities.person(ISSUER, "subject1", "somebody"),
+    "person of a token with a name": lambda s: s.identities.person(
+        ISSUER, "subject1", "somebody", ClaimedProfile(_FOREVER, display_name="New")
+    ),
     "persons by subject": lambda s: s.identities.by_subjects(["subject1", "subject3"], ISSUER),
     "persons by subject of any issuer": lambda s: s.identities.by_subjects(["subject1", "subject3"], ""),
     "profiles by id": lambda s: s.profiles.by_ids([READER, PEER]),
@@ -181,12 +280,19 @@ CALLS: Final[Mapping[str, Call]] = {
     "last seen": lambda s: s.last_seen.of([PEER, 9, 10], READER),
     "last seen, for a service": lambda s: s.last_seen.of([PEER, 9, 10], None),
     "presence": OpenStore.come_and_go,
+    "seen": lambda s: s.last_seen.write({READER: next(_turns)}),
+    "registration": OpenStore.register,
+    "staff": lambda s: s.staff.is_staff(READER),
+    "change of staff": lambda s: s.staff.set_staff(READER, next(_turns) % 2 == 0),
     # tokens and logins
     "login": OpenStore.log_in,
+    "second factor": OpenStore.second_factor,
+    "revocation": OpenStore.revoke,
     "logins": lambda s: s.sessions.of_user(READER),
     "a login": lambda s: s.sessions.find("session1"),
     "whether revoked": lambda s: s.sessions.is_revoked(READER, "token", "session"),
     "earliest valid token": lambda s: s.sessions.earliest_iat(READER, "token", "session"),
+    "whether banned": lambda s: s.sessions.is_banned(READER),
     "ban": lambda s: s.revocations.ban_of(READER),
     "new revocations": lambda s: s.revocations.since(1),
     # services

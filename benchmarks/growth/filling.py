@@ -110,6 +110,28 @@ INSERT INTO audit_records (uid, created_at, expires_at, event, result, actor, op
 SELECT 'uid' || i, i, 9999999999, 'login', 'success', 'user:' || 1 + i % {{users}}, '', '', '', '', 1 + i % {{users}},
     1 + i % {{chats}}, '{{{{}}}}', 1, '' FROM generate_series(1, {{rows}} / 10) i;
 
+INSERT INTO invitations (digest, login_folded, expires_at)
+SELECT 'digest' || i, 'guest' || i, 9999999999 FROM generate_series(1, {{users}}) i;
+
+INSERT INTO password_resets (digest, expires_at, user_id)
+SELECT 'digest' || i, 9999999999, i FROM generate_series(1, {{users}}) i;
+
+INSERT INTO second_factors (secret, is_confirmed, last_step, user_id)
+SELECT 'secret', true, 0, i FROM generate_series(1, {{users}}) i;
+
+INSERT INTO recovery_codes (digest, user_id)
+SELECT 'digest' || i, i FROM generate_series(1, {{users}}) i;
+
+INSERT INTO bars (chat_id, user_id, barred_by, created_at)
+SELECT {LARGE_CHAT}, i, 1, now() FROM generate_series(4, {{users}}, 2) i;
+
+INSERT INTO user_erasures (user_id, messages, requested_at, identity_digest, chat_cursor, erased_messages, claimed_by,
+    claimed_until, finished_at)
+SELECT i, 'keep', i, 'digest' || i, 0, 0, '', 0, 1 FROM generate_series(5, {{users}}, 5) i;
+
+INSERT INTO present_users (user_id, lease_id)
+SELECT i, 1000 FROM generate_series(3, {{users}}, 3) i;
+
 SELECT setval('users_id_seq', {{users}}), setval('chats_id_seq', {{chats}}), setval('chat_log_id_seq', {{rows}});
 """
 

@@ -70,7 +70,7 @@ def table_of(sizes: Sequence[int], measured: Sequence[Costs]) -> Table:
     notes = [
         "Sizes are stored messages; the store has a user for 20 of them, a chat for 100, and one chat with all users "
         "and a fifth of the messages.",
-        "A buffer is a page of 8 KiB of a table or an index. The last of seven calls counts.",
+        "A buffer is a page of 8 KiB of a table or an index. The cheapest of three calls counts.",
         "The last column has the tables that a statement reads from beginning to end, with the rows, at the last size.",
         *(f"Grows: `{line}`" for line in grow),
         *(f"Reads a whole table: `{line}`" for line in scan),
