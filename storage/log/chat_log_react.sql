@@ -1,4 +1,5 @@
--- Add or remove one reaction, for `chat_log_commit`, which holds the lock of the chat and has checked the message.
+-- Add or remove one reaction, for `chat_log_commit`, which holds the lock of the chat and has checked the message and
+-- the sender.
 --
 -- `change` is '+' or '-' and the key; `before` the JSON object of the message's counts, or NULL for none.
 -- `counts` is the object as it is now, also if nothing has changed.
@@ -22,12 +23,6 @@ BEGIN
         tally := CASE WHEN others > 1 THEN tally || jsonb_build_object(name, others - 1) ELSE tally - name END;
     ELSIF cardinality(own) >= 5 OR others = 0 AND (SELECT count(*) FROM jsonb_object_keys(tally)) >= 20 THEN
         verdict := 'reaction_limit';  -- storage.reaction_records
-    ELSIF EXISTS (
-        SELECT FROM chats c JOIN memberships o ON o.chat_id = c.id AND o.user_id <> reactor
-            JOIN blocks b ON b.user_id = o.user_id AND b.blocked_id = reactor
-        WHERE c.id = chat AND c.kind = 'direct'
-    ) THEN
-        verdict := 'blocked';
     ELSE
         verdict := 'created';
         INSERT INTO reactions (chat_id, message_id, user_id, key) VALUES (chat, message, reactor, name);

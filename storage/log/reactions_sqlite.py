@@ -7,10 +7,6 @@ from storage.reaction_records import MAX_KEYS_A_MESSAGE, MAX_REACTIONS_A_USER, N
 from storage.records import NewEvent, Refusal
 
 _OWN = "SELECT key FROM reactions WHERE message_id = ? AND user_id = ?"
-_BLOCKS = """
-SELECT 1 FROM chats c JOIN memberships o ON o.chat_id = c.id JOIN blocks b ON b.user_id = o.user_id AND b.blocked_id = ?
-WHERE c.id = ? AND c.kind = 'direct'
-"""
 _ADD = "INSERT INTO reactions (chat_id, message_id, user_id, key) VALUES (?, ?, ?, ?)"
 _REMOVE = "DELETE FROM reactions WHERE message_id = ? AND user_id = ? AND key = ?"
 _COUNT = "UPDATE chat_log SET reactions = ? WHERE id = ?"
@@ -30,8 +26,6 @@ def react(connection: sqlite3.Connection, event: NewEvent, before: str | None) -
         tally[key] -= 1
     elif len(own) >= MAX_REACTIONS_A_USER or (key not in tally and len(tally) >= MAX_KEYS_A_MESSAGE):
         return Refusal.REACTION_LIMIT
-    elif connection.execute(_BLOCKS, (user_id, event.chat_id)).fetchone():
-        return Refusal.BLOCKED
     else:
         connection.execute(_ADD, (event.chat_id, message_id, user_id, key))
         tally[key] = tally.get(key, 0) + 1
