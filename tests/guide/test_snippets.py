@@ -168,7 +168,7 @@ def test_python_client_snippets_run(world: World) -> None:
     assert len(found) == 3
     for each in found:
         code = world.localized(each.code)
-        code = code.replace("print(event.sender, event.text)", "return")  # the bot of the README runs for ever
+        code = re.sub(r"print\(event\..+\)", "return", code)  # the bot of the README runs for ever
         preamble = f"from chat_gateway_client import Server\ntoken, key = {world.token('42')!r}, {KEY!r}\n"
         command = [sys.executable, "-W", "error", "-c", preamble + code]
         environ = {"PYTHONPATH": str(ROOT / "clients/python"), "PATH": "/usr/bin:/bin"}
