@@ -14,6 +14,7 @@ from tests.support.cluster import run_cluster
 from tests.support.migrated import make_store
 from tests.support.servers import NginxServer, PostgresServer, RedisServer, free_port
 
+MIGRATIONS = Path(__file__).parents[3] / "storage/migrations"
 Report = Callable[..., tuple[int, list[str]]]
 
 
@@ -101,7 +102,8 @@ async def test_running_system_is_described_and_its_faults_named(
     assert _begins(lines, "WRONG migrations 7 of "), lines
     postgres_server.query(postgres_url.rpartition("/")[2], "UPDATE tortoise_migrations SET app = 'other'")
     _, lines = await asyncio.to_thread(report, **settings)
-    assert _begins(lines, "WRONG migrations 36 of 36 migrations are not applied, the first is 0001_initial. Run ")
+    count = len(list(MIGRATIONS.glob("0*.py")))
+    assert _begins(lines, f"WRONG migrations {count} of {count} migrations are not applied, the first is 0001_")
 
 
 async def test_healthy_sqlite_succeeds_and_newer_schema_warns(tmp_path: Path, report: Report, redis_url: str) -> None:
