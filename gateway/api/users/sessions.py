@@ -27,6 +27,8 @@ from storage.auth_records import RevocationEntry
 
 logger = logging.getLogger("gateway.http")
 
+MAX_REASON: Final = 500
+"""Characters of the reason of a ban."""
 _TEXT: Final = r"^[^\x00]*$"
 
 
@@ -49,7 +51,7 @@ class BanBody(Struct, forbid_unknown_fields=True):
     """A ban, until a time or until it is lifted. The user never sees the reason."""
 
     until: Annotated[datetime, Meta(tz=True)] | None = None
-    reason: Annotated[str, Meta(max_length=500, pattern=_TEXT)] = ""
+    reason: Annotated[str, Meta(max_length=MAX_REASON, pattern=_TEXT)] = ""
 
 
 class UserSessionRoutes:

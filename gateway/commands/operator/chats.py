@@ -1,7 +1,8 @@
 """`chat-gateway chats`: list, show, create and remove chats, and change their members."""
 
 import argparse
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 from gateway.commands.command import Commands, add_command, add_group, prints
@@ -84,6 +85,19 @@ async def _chat_id(store: "OpenStore", name: str) -> int:
     return chat_id
 
 
+@contextmanager
+def _refusals(chat: str) -> Iterator[None]:
+    """What the store refuses inside is said to the operator."""
+    from storage.errors import InvalidMembers, NoSuchChat
+
+    try:
+        yield
+    except NoSuchChat:
+        raise CommandError(f"There is no chat {chat}.") from None
+    except InvalidMembers as error:
+        raise CommandError(f"{error}.") from None
+
+
 async def _list(options: argparse.Namespace) -> AsyncIterator[str]:
     from gateway.commands.operator.store import open_store
     from storage.repositories.chat_lists import StoredChatLists
@@ -158,19 +172,14 @@ async def _add_member(options: argparse.Namespace) -> AsyncIterator[str]:
     from gateway.commands.operator.store import open_store
     from gateway.outlet import wanted_of
     from httpapi.audit.events import Event
-    from storage.errors import InvalidMembers, NoSuchChat
     from storage.records import NewMember
     from storage.repositories.chats import Chats
 
     async with open_store() as store:
         chat_id, person = await _chat_id(store, options.chat), await store.person(options.user)
         chats = Chats(store.database, wanted=wanted_of(store.settings))
-        try:
+        with _refusals(options.chat):
             member, is_new = await chats.add_member(chat_id, None, NewMember(user_id=person.id))
-        except NoSuchChat:
-            raise CommandError(f"There is no chat {options.chat}.") from None
-        except InvalidMembers as error:
-            raise CommandError(f"{error}.") from None
         if is_new:
             await store.record(Event.MEMBER_ADDED, user_id=person.id, chat_id=chat_id, role=member.role)
         yield f"{person.username} {'is a member' if is_new else 'was a member already'}, as {member.role}."
@@ -180,20 +189,17 @@ async def _remove_member(options: argparse.Namespace) -> AsyncIterator[str]:
     from gateway.commands.operator.store import open_store
     from gateway.outlet import wanted_of
     from httpapi.audit.events import Event
-    from storage.errors import InvalidMembers, NoSuchChat, UnknownUser
+    from storage.errors import UnknownUser
     from storage.repositories.chats import Chats
 
     async with open_store() as store:
         chat_id, person = await _chat_id(store, options.chat), await store.person(options.user)
         chats = Chats(store.database, wanted=wanted_of(store.settings))
-        try:
-            new_owner_id = await chats.remove_member(chat_id, None, person.id)
-        except NoSuchChat:
-            raise CommandError(f"There is no chat {options.chat}.") from None
-        except UnknownUser:
-            raise CommandError(f"{person.username} is not a member of it.") from None
-        except InvalidMembers as error:
-            raise CommandError(f"{error}.") from None
+        with _refusals(options.chat):
+            try:
+                new_owner_id = await chats.remove_member(chat_id, None, person.id)
+            except UnknownUser:
+                raise CommandError(f"{person.username} is not a member of it.") from None
         facts = {} if new_owner_id is None else {"new_owner_id": new_owner_id}
         await store.record(Event.MEMBER_REMOVED, user_id=person.id, chat_id=chat_id, **facts)
         yield f"{person.username} is no longer a member."
@@ -203,18 +209,13 @@ async def _remove(options: argparse.Namespace) -> AsyncIterator[str]:
     from gateway.commands.operator.store import open_store
     from gateway.outlet import wanted_of
     from httpapi.audit.events import Event
-    from storage.errors import InvalidMembers, NoSuchChat
     from storage.repositories.chat_setup.removals import ChatRemovals
 
     async with open_store() as store:
         chat_id = await _chat_id(store, options.chat)
         if not options.yes:
             raise CommandError(f"This removes chat {chat_id} with all its messages for good: repeat it with --yes.")
-        try:
+        with _refusals(options.chat):
             await ChatRemovals(store.database, wanted_of(store.settings)).remove(chat_id, None)
-        except NoSuchChat:
-            raise CommandError(f"There is no chat {options.chat}.") from None
-        except InvalidMembers as error:
-            raise CommandError(f"{error}.") from None
         await store.record(Event.CHAT_REMOVED, chat_id=chat_id)
         yield f"Chat {chat_id} is removed; nodes forget it within seconds."

@@ -4,13 +4,9 @@ import argparse
 import sys
 import time
 from collections.abc import AsyncIterator
-from typing import Final
 
 from gateway.commands.command import Commands, add_command, add_group, prints
 from gateway.errors import CommandError
-
-MAX_REASON: Final = 500
-"""As over HTTP."""
 
 
 def add(commands: Commands) -> None:
@@ -123,6 +119,7 @@ async def _show(options: argparse.Namespace) -> AsyncIterator[str]:
 
 
 async def _ban(options: argparse.Namespace) -> AsyncIterator[str]:
+    from gateway.api.users.sessions import MAX_REASON
     from gateway.commands.operator.store import open_store, read_time, shown_time
     from httpapi.audit.events import Event
     from storage.repositories.revocations import Revocations
