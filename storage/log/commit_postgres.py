@@ -188,3 +188,7 @@ async def create_function(apps: StateApps, editor: BaseSchemaEditor) -> None:
     if editor.client.capabilities.dialect == "postgres":
         await editor.client.execute_script(REACT_SQL.read_text(encoding="utf-8"))
         await editor.client.execute_script(SQL.read_text(encoding="utf-8"))
+
+
+async def keep_function(apps: StateApps, editor: BaseSchemaEditor) -> None:
+    """Undo `create_function`: leave the functions, which serve the tables of the migration before too."""

@@ -5,11 +5,7 @@ from tortoise.migrations import operations as ops
 from tortoise.migrations.schema_editor.base import BaseSchemaEditor
 from tortoise.migrations.schema_generator.state_apps import StateApps
 
-from storage.log.commit_postgres import create_function
-
-
-async def keep_function(apps: StateApps, editor: BaseSchemaEditor) -> None:
-    """The one before needs no column that this one has."""
+from storage.log.commit_postgres import create_function, keep_function
 
 
 async def measure_transcripts(apps: StateApps, editor: BaseSchemaEditor) -> None:

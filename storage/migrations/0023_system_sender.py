@@ -3,7 +3,7 @@ from tortoise.migrations import operations as ops
 from tortoise.migrations.schema_editor.base import BaseSchemaEditor
 from tortoise.migrations.schema_generator.state_apps import StateApps
 
-from storage.log.commit_postgres import create_function
+from storage.log.commit_postgres import create_function, keep_function
 
 
 async def name_system(apps: StateApps, editor: BaseSchemaEditor) -> None:
@@ -13,10 +13,6 @@ async def name_system(apps: StateApps, editor: BaseSchemaEditor) -> None:
 
 async def rename_system(apps: StateApps, editor: BaseSchemaEditor) -> None:
     await editor.client.execute_query("UPDATE users SET login = 'queue:messages' WHERE id = 0")
-
-
-async def keep_function(apps: StateApps, editor: BaseSchemaEditor) -> None:
-    """The one before did the same for messages of users."""
 
 
 class Migration(migrations.Migration):

@@ -3,16 +3,10 @@
 from tortoise import fields, migrations
 from tortoise.fields.base import OnDelete
 from tortoise.migrations import operations as ops
-from tortoise.migrations.schema_editor.base import BaseSchemaEditor
-from tortoise.migrations.schema_generator.state_apps import StateApps
 
 from storage.database.describe_field import DescribeField
-from storage.log.commit_postgres import create_function
+from storage.log.commit_postgres import create_function, keep_function
 from storage.records import EventKind
-
-
-async def keep_function(apps: StateApps, editor: BaseSchemaEditor) -> None:
-    """The one before needs no column that this one has."""
 
 
 class Migration(migrations.Migration):

@@ -2,14 +2,8 @@
 
 from tortoise import migrations
 from tortoise.migrations import operations as ops
-from tortoise.migrations.schema_editor.base import BaseSchemaEditor
-from tortoise.migrations.schema_generator.state_apps import StateApps
 
-from storage.log.commit_postgres import create_function
-
-
-async def keep_function(apps: StateApps, editor: BaseSchemaEditor) -> None:
-    """The one before took them."""
+from storage.log.commit_postgres import create_function, keep_function
 
 
 class Migration(migrations.Migration):

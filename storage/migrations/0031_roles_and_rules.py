@@ -4,16 +4,10 @@ from typing import Any
 
 from tortoise import fields, migrations
 from tortoise.migrations import operations as ops
-from tortoise.migrations.schema_editor.base import BaseSchemaEditor
-from tortoise.migrations.schema_generator.state_apps import StateApps
 
 from storage.database.describe_field import DescribeField
-from storage.log.commit_postgres import create_function
+from storage.log.commit_postgres import create_function, keep_function
 from storage.records import Role
-
-
-async def keep_function(apps: StateApps, editor: BaseSchemaEditor) -> None:
-    """Nodes of the version before can call this one."""
 
 
 def _flag() -> Any:
