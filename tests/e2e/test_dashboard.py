@@ -34,6 +34,8 @@ GRAFANA = {"$job": ".*", "$instance": ".*", "$__rate_interval": "1m"}
 """What Grafana would put in."""
 ROUNDS = 15
 """At most. A rate needs two scrapes of a series, so the first is not enough; in the last no series may be new."""
+ROUND_S = 1.0
+"""At least: one scrape. What happens by itself, as the probe of Redis every 2.5 s, must happen twice in all rounds."""
 MAX_SERIES = 400
 """Of all that a process may show (docs/metrics.md)."""
 PASSWORD = "a long enough passphrase"
@@ -161,6 +163,7 @@ async def test_dashboard_queries_have_data_and_clients_add_no_series(whole: Whol
         silent, before, known = await unanswered(whole.prometheus), known, await series(whole)
         if not silent and known == before:
             break
+        await asyncio.sleep(ROUND_S)
     assert silent == []
     assert {
         name: sorted(known[name] - before.get(name, set())) for name in known if known[name] != before.get(name)
