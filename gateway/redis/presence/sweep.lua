@@ -1,9 +1,11 @@
--- Clear a dead node's seats from a chat. KEYS[1] presence:{chat}; ARGV: node.
--- Returns {users present, then id and name of each user without a seat left…}.
-local entries = redis.call('HGETALL', KEYS[1])
-local answer = {0}
+-- One step of clearing a dead node's seats from a chat. KEYS[1] presence:{chat}; ARGV: node, cursor ("0" begins), and how
+-- many entries the step looks at, about: Redis serves nobody else meanwhile.
+-- Returns {next cursor ("0" after the last step), users present, then id and name of each user without a seat left…}.
+local scanned = redis.call('HSCAN', KEYS[1], ARGV[2], 'COUNT', ARGV[3])
+local entries = scanned[2]
+local answer = {scanned[1], 0}
 for i = 1, #entries, 2 do
-  if string.find(entries[i + 1], ARGV[1], 1, true) then -- decoding every entry of a large chat would block Redis
+  if string.find(entries[i + 1], ARGV[1], 1, true) then -- decoding every entry of a large chat would take too long
     local user = cjson.decode(entries[i + 1])
     local changed = false
     for id, seat in pairs(user.s) do
@@ -21,5 +23,5 @@ for i = 1, #entries, 2 do
     end
   end
 end
-answer[1] = redis.call('HLEN', KEYS[1])
+answer[2] = redis.call('HLEN', KEYS[1])
 return answer

@@ -36,6 +36,18 @@ class KeptAway:
 
 
 @dataclass(frozen=True, slots=True)
+class Cleared:
+    """What one step of clearing a chat did."""
+
+    cursor: str
+    """Where to continue; "0" after the last step."""
+    count: int
+    """Users present."""
+    gone: tuple[tuple[int, str], ...]
+    """Id and name of the users without a seat left."""
+
+
+@dataclass(frozen=True, slots=True)
 class SeatedUser:
     """A user in a chat's table, with its seats as (node, claim in µs)."""
 
@@ -102,10 +114,11 @@ class SeatTable:
         is_gone, count = await self._link.run_script(_LEAVE, _key(seat.chat_id), seat.user_id, seat.connection_id)
         return Left(last=is_gone == 1, count=count)
 
-    async def clear(self, chat_id: int, node: str) -> tuple[int, list[tuple[int, str]]]:
-        """Free a dead node's seats in a chat; returns the number of present users, and id and name of those removed."""
-        count, *gone = await self._link.run_script(_SWEEP, _key(chat_id), node)
-        return count, [(int(gone[i]), _text(gone[i + 1])) for i in range(0, len(gone), 2)]
+    async def clear_some(self, chat_id: int, node: str, cursor: str, entries: int) -> Cleared:
+        """Free a dead node's seats of about so many users of a chat; "0" is the first cursor."""
+        following, count, *gone = await self._link.run_script(_SWEEP, _key(chat_id), node, cursor, entries)
+        users = tuple((int(gone[i]), _text(gone[i + 1])) for i in range(0, len(gone), 2))
+        return Cleared(_text(following), count, users)
 
     async def users(self, chat_id: int) -> list[SeatedUser]:
         """All users with a seat in the chat, on any node."""

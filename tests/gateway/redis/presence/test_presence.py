@@ -10,7 +10,8 @@ import redis
 from gateway.errors import RedisUnavailable
 from gateway.interfaces.presence import Seat
 from gateway.redis.presence.lease import lease_key
-from gateway.redis.presence.table import SeatTable
+from gateway.redis.presence.sweeper import MANY
+from gateway.redis.presence.table import Cleared, SeatTable
 from tests.gateway.redis.nodes import LEASE_S, Node, open_node
 from tests.gateway.redis.presence.seats import enter, has_count, is_empty, scripts_refused, seat, sees, users
 from tests.gateway.redis.proxy import open_proxy
@@ -185,6 +186,23 @@ async def test_seats_of_killed_node_are_swept_and_reported_once(redis_server: Re
     assert c.ear.gone == []
 
 
+async def test_large_chat_of_dead_node_is_swept_in_small_steps(redis_server: RedisServer, a: Node) -> None:
+    """Redis serves nobody else during a script."""
+    async with open_node(redis_server.url, "c") as c:
+        await asyncio.gather(*(enter(c, seat(number, f"c{number}")) for number in range(3000)))
+        await enter(a, seat(0, "stays"))
+        await c.die()
+        with redis.Redis(port=redis_server.port) as client:
+            client.execute_command("CONFIG", "RESETSTAT")
+            await eventually(lambda: len(a.ear.gone) >= 2999, 30)
+            hash_deletions = client.info("commandstats")["cmdstat_hdel"]["calls"]
+            steps = client.info("commandstats")["cmdstat_hscan"]["calls"]
+    assert sorted(user_id for _, user_id, _, _ in a.ear.gone) == list(range(1, 3000))
+    assert a.ear.gone[-1][3] == 1, "the number of those who are present"
+    assert hash_deletions == 2999
+    assert steps > 2999 / (2 * MANY)
+
+
 async def test_users_of_dead_node_are_no_members_before_sweep(redis_url: str, a: Node) -> None:
     async with open_node(redis_url, "b") as b:
         await enter(b, seat(2, "y"))
@@ -229,7 +247,7 @@ async def test_late_sweep_keeps_seats_asserted_under_new_lease(redis_server: Red
         client.delete(lease_key(lost))
     await eventually(lambda: b.lease.name != lost)
     await eventually_async(lambda: only(a, 1))
-    assert await SeatTable(a.link).clear(1, lost) == (1, [])
+    assert await SeatTable(a.link).clear_some(1, lost, "0", 100) == Cleared("0", 1, ())
     assert await users(a) == [1]
 
 
