@@ -66,6 +66,7 @@ from gateway.endpoints.room import RoomEndpoint
 from gateway.endpoints.service import ServiceEndpoint
 from gateway.endpoints.sse import EventStreams
 from gateway.http.call_limits import CallLimits, CallRates
+from gateway.http.pages import client_routes, page_routes
 from gateway.http.problems import HANDLERS
 from gateway.interfaces.rooms import PublicChannel
 from gateway.interfaces.session import OpenSession
@@ -74,7 +75,7 @@ from gateway.middleware import ABOUT, REFUSALS, Edge
 from gateway.node.direct_push import DirectPusher
 from gateway.node.leave_queue import LINGER_S
 from gateway.outlet import wanted_of
-from gateway.routes import client_routes, page_routes, web_socket_routes
+from gateway.routes import web_socket_routes
 from gateway.server.drain import Drain
 from gateway.server.startup import StartupBarrier
 from gateway.sessions.echo import EchoService
@@ -339,7 +340,7 @@ def build(
                 )
             ),
             *client_routes(program_version()),
-            *page_routes(settings.static_path),
+            *page_routes(settings.static_path, settings.page_image_sources),
         ],
         exception_handlers=HANDLERS,
         middleware=[

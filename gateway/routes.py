@@ -1,16 +1,13 @@
-"""Every WebSocket URL of a node, and the page."""
+"""Every WebSocket URL of a node."""
 
-from collections.abc import Awaitable, Callable, Sequence
-from pathlib import Path
+from collections.abc import Awaitable, Callable
 
 from starlette.requests import Request
-from starlette.responses import FileResponse, Response
-from starlette.routing import BaseRoute, Match, Mount, Route, WebSocketRoute
-from starlette.staticfiles import StaticFiles
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Match, Route, WebSocketRoute
 from starlette.types import ASGIApp, Scope
 from starlette.websockets import WebSocket
 
-from gateway.config.settings import CLIENT_FOLDER, PAGE_FOLDER
 from gateway.endpoints.acceptor import Acceptor
 from gateway.endpoints.base import Endpoint
 from gateway.http.parameters import ANY_TEXT
@@ -83,42 +80,3 @@ def _is_one_segment(scope: Scope) -> bool:
 
 async def _upgrade_needed(_: Request) -> Response:
     raise upgrade_required()
-
-
-class _ClientFiles(StaticFiles):
-    """The files of the JavaScript client, with the time for which caches keep them."""
-
-    def __init__(self, cache_control: str) -> None:
-        super().__init__(directory=CLIENT_FOLDER)
-        self._cache_control = cache_control
-
-    async def get_response(self, path: str, scope: Scope) -> Response:
-        """A file, or 404."""
-        response = await super().get_response(path, scope)
-        response.headers["Cache-Control"] = self._cache_control
-        return response
-
-
-def client_routes(version: str) -> Sequence[BaseRoute]:
-    """The JavaScript client: under its version for ever, and under `current` whatever this node has."""
-    return [
-        Mount(f"/static/client/{version}", _ClientFiles("public, max-age=31536000, immutable")),
-        Mount("/static/client/current", _ClientFiles("no-cache")),
-    ]
-
-
-def page_routes(folder: Path) -> Sequence[BaseRoute]:
-    """The routes of the page at `/` and its static files, and of the operator's page, which is never replaced."""
-
-    async def page(_: object) -> FileResponse:
-        return FileResponse(folder / "index.html")
-
-    async def console(_: object) -> FileResponse:
-        return FileResponse(PAGE_FOLDER / "console" / "index.html")
-
-    return [
-        Route("/", page, include_in_schema=False),
-        Mount("/static", StaticFiles(directory=folder)),
-        Route("/console", console, include_in_schema=False),
-        Mount("/console", StaticFiles(directory=PAGE_FOLDER)),
-    ]

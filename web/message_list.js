@@ -7,6 +7,7 @@
  * moves on; the rows that stay keep their place.
  */
 
+import { paintImages } from "./images.js";
 import { clockOf, dayName, paintAvatar } from "./names.js";
 import { paintReactions } from "./reactions.js";
 import { piecesOf } from "./text.js";
@@ -223,8 +224,9 @@ function paintRow(row, message, { previous, isMine, name, symbol, words, isUnrea
   paintAvatar(part(".avatar"), message.sender?.id ?? 0, name);
   part(".author").textContent = name;
   paintQuote(part(".quote"), message.is_deleted ? null : message.reply_to, nameOfSender);
-  if (message.is_deleted) part(".text").textContent = t("This message was deleted.");
-  else part(".text").replaceChildren(...piecesOf(message.text).map(nodeOf));
+  const pieces = message.is_deleted ? [{ text: t("This message was deleted.") }] : piecesOf(message.text);
+  part(".text").replaceChildren(...pieces.map(nodeOf));
+  paintImages(part(".images"), pieces);
   part(".edited").hidden = !message.is_edited || message.is_deleted;
   part("time").textContent = clockOf(at);
   part("time").dateTime = message.timestamp;

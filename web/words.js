@@ -90,6 +90,8 @@ const RUSSIAN = {
   Yesterday: "Вчера",
   "Message deleted": "Сообщение удалено",
   Attachment: "Вложение",
+  "Image {name}": "Изображение {name}",
+  "The image {name} cannot be shown": "Изображение {name} нельзя показать",
   "You: {text}": "Вы: {text}",
   online: "в сети",
   "{count} unread": { one: "{count} непрочитанное", few: "{count} непрочитанных", other: "{count} непрочитанных" },

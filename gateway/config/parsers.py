@@ -106,6 +106,14 @@ def origins(raw: str) -> tuple[str, ...]:
     return origins
 
 
+def image_sources(raw: str) -> tuple[str, ...]:
+    """Sources of images that a Content-Security-Policy and an attribute of HTML can hold as they are."""
+    sources = tuple(word.lower() for word in comma_list(raw))
+    if not all(re.fullmatch(r"https:(//[a-z0-9.-]+(:[0-9]{1,5})?)?", source) for source in sources):
+        raise InvalidSetting("`https:`, or a comma list of origins such as https://images.example.com")
+    return sources
+
+
 _HOST = r"[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]"
 _URL = re.compile(
     r"(?P<scheme>[A-Za-z]{1,10})://"

@@ -376,6 +376,13 @@ class Settings:
     static_path: Path = _setting(
         values.page_folder, PAGE_FOLDER, "the folder of the page's files, with an `index.html`", shown="`web`"
     )
+    page_image_sources: tuple[str, ...] = _setting(
+        values.image_sources,
+        (),
+        "comma list of the https origins whose images the page shows below the message that links to them; `https:` ="
+        " any, which tells each reader's address to whoever a sender chooses (docs/security.md)",
+        shown="none: links only",
+    )
     debug: bool = _setting(values.flag, False, "log more; rejected in production")
 
     @property

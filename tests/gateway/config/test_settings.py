@@ -89,6 +89,7 @@ def test_values_are_parsed_to_their_types() -> None:
         PING_INTERVAL_S="2.5",
         METRICS_PORT="9100",
         PUBLIC_URL="https://chat.example/",
+        PAGE_IMAGE_SOURCES="https://Img.example, https://127.0.0.1:8443,https:",
     )
     assert settings.second_connection is SecondConnection.REJECT
     assert settings.allowed_origins == ("https://a.example", "http://b.example:81")
@@ -96,6 +97,7 @@ def test_values_are_parsed_to_their_types() -> None:
     assert settings.service_keys == ("a", "b")
     assert (settings.ping_interval_s, settings.metrics_port) == (2.5, 9100)
     assert settings.public_url == "https://chat.example"
+    assert settings.page_image_sources == ("https://img.example", "https://127.0.0.1:8443", "https:")
     assert settings.app_env is Environment.DEVELOPMENT
     assert settings.log_format is LogFormat.TEXT
 
@@ -121,6 +123,10 @@ def test_values_are_parsed_to_their_types() -> None:
         ("ACCESS_TOKEN_EXPIRE_MINUTES", "0"),
         ("ALLOWED_ORIGINS", "https://a.example/path"),
         ("ALLOWED_ORIGINS", "a.example"),
+        ("PAGE_IMAGE_SOURCES", "http://images.example"),
+        ("PAGE_IMAGE_SOURCES", "https://images.example/path"),
+        ("PAGE_IMAGE_SOURCES", "https://images.example;script-src"),
+        ("PAGE_IMAGE_SOURCES", "*"),
         ("TRUSTED_PROXIES", "10.0.0.1/8"),
         ("MAX_TEXT_LENGTH", "1e3"),
         ("MESSAGES_PER_MINUTE", "-1"),
