@@ -16,7 +16,7 @@ from typing import Any, Final
 from joserfc.jwk import ECKey, Key, OctKey, OKPKey, RSAKey
 
 from auth.errors import InvalidToken, InvalidTokenReason
-from auth.tokens.jws import KnownSignatures, Required, SignedToken, good_until, moment_in
+from auth.tokens.jws import KnownSignatures, Required, SignedToken, TrustedKey, good_until, moment_in
 from auth.tokens.key_cache import KeyCache, PublicKeys
 from storage.blank import is_blank
 from storage.profile_records import NOTHING_CLAIMED, ClaimedProfile
@@ -72,7 +72,7 @@ class OutsideClaims:
 class _Pinned:
     """A key and the names of the only algorithm that it verifies."""
 
-    key: Key
+    key: TrustedKey
     algorithms: tuple[str, ...]
 
 
@@ -92,7 +92,8 @@ class ExternalIssuerVerifier:
         now: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._secret = _Pinned(OctKey.import_key(secret.encode()), (_SECRETS_ALGORITHM,)) if secret else None
+        shared = TrustedKey(OctKey.import_key(secret.encode())) if secret else None
+        self._secret = None if shared is None else _Pinned(shared, (_SECRETS_ALGORITHM,))
         self._keys = KeyCache(read_keys, _trusted, monotonic) if read_keys is not None else None
         self._known = KnownSignatures()
         values = {name: value for name, value in (("iss", issuer), ("aud", audience)) if value}
@@ -183,11 +184,12 @@ def _pinned(jwk: dict[str, Any]) -> _Pinned | None:
     if algorithms is None or jwk.get("alg", algorithms[0]) not in algorithms or jwk.get("use", "sig") != "sig":
         return None
     try:
-        key = _import(jwk)
+        key = TrustedKey(_import(jwk))
     except Exception as error:  # of many types; one bad key must not affect the others
         log.warning("key_unusable", extra={"fields": {"error": type(error).__name__}})
         return None
-    return None if isinstance(key, RSAKey) and key.public_key.key_size < MIN_RSA_BITS else _Pinned(key, algorithms)
+    is_weak = isinstance(key.key, RSAKey) and key.key.public_key.key_size < MIN_RSA_BITS
+    return None if is_weak else _Pinned(key, algorithms)
 
 
 def _import(jwk: dict[str, Any]) -> Key:

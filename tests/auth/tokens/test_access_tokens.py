@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 from joserfc import jws, jwt
+from joserfc.errors import BadSignatureError
 from joserfc.jwk import ECKey, RSAKey
 
 from auth.tokens.access_tokens import Claims, InvalidToken, InvalidTokenReason
-from auth.tokens.jws import LEEWAY_S, MAX_TOKEN_BYTES, KnownSignatures
+from auth.tokens.jws import LEEWAY_S, MAX_TOKEN_BYTES, KnownSignatures, SignedToken, TrustedKey
 from auth.tokens.key_cache import KEYS_MAX_AGE_S
 from tests.auth.forgery import World, b64, new_key, public
 
@@ -164,6 +165,44 @@ async def test_known_signature_vouches_for_neither_key_nor_claims(world: World) 
     world.clock.advance(1800)
     assert await world.refusal(token) is InvalidTokenReason.EXPIRED
     assert len(world.verifier._known) == 1
+
+
+def test_es256_is_verified_as_joserfc_does(world: World) -> None:
+    key = TrustedKey(ECKey.import_key(world.key.as_dict(private=False)))
+    content, _, signature = world.issue().rpartition(".")
+    sound = base64.urlsafe_b64decode(signature + "==")
+    chance = random.Random(5)
+    changed = [
+        sound,
+        b"",
+        sound[:63],
+        sound + b"\0",
+        bytes(64),
+        sound[32:] + sound[:32],
+        b"\xff" * 64,
+        bytes(32) + sound[32:],
+    ]
+    changed += [bytes(byte ^ (chance.random() < 0.02) for byte in sound) for _ in range(20)]
+    texts = [b64(one) for one in changed] + [signature + "=", signature[:-1] + "+", signature[:-1]]
+    verdicts = []
+    for text in texts:
+        token = SignedToken(f"{content}.{text}")
+        assert token.is_plain
+        try:
+            expected = jws.validate_compact(token.compact(), key.key, algorithms=["ES256"])
+        except BadSignatureError:
+            expected = False
+        assert key.verifies(token, "ES256") is expected, text
+        verdicts.append(expected)
+    assert verdicts[0] and not all(verdicts)
+
+
+async def test_header_with_more_parameters_is_checked_by_joserfc(world: World) -> None:
+    await world.verifier.verify(world.forge({"cty": "JWT"}))
+    header = {"alg": "ES256", "typ": "at+jwt", "kid": world.key.kid, "cty": 7}
+    token = world.forge()
+    odd = b64(json.dumps(header).encode()) + token[token.index(".") :]
+    assert await world.refusal(odd) is InvalidTokenReason.MALFORMED
 
 
 def test_signatures_that_were_used_longest_ago_are_forgotten() -> None:

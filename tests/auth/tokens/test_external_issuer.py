@@ -11,7 +11,7 @@ from joserfc.jwk import ECKey, Key, OctKey, OKPKey, RSAKey
 
 from auth.errors import InvalidToken, InvalidTokenReason, KeysUnavailable
 from auth.tokens.external_issuer import ExternalIssuerVerifier, OutsideClaims
-from auth.tokens.jws import LEEWAY_S, KnownSignatures, SignedToken
+from auth.tokens.jws import LEEWAY_S, KnownSignatures, SignedToken, TrustedKey
 from storage.profile_records import NOTHING_CLAIMED, ClaimedProfile
 from tests.auth.forgery import b64, new_key
 from tests.support.external_tokens import NOW, RSA, SECRET, by_secret, token
@@ -216,10 +216,10 @@ async def test_algorithm_other_than_that_of_the_key_is_rejected(alg: str, key: K
 
 
 def test_good_signature_under_other_algorithm_is_rejected() -> None:
-    signed, known = SignedToken(token(RSA, {"alg": "PS256"})), KnownSignatures()
-    assert signed.signed_by(RSA, "PS256", known)["sub"] == "u-1"
+    signed, known, key = SignedToken(token(RSA, {"alg": "PS256"})), KnownSignatures(), TrustedKey(RSA)
+    assert signed.signed_by(key, "PS256", known)["sub"] == "u-1"
     with pytest.raises(InvalidToken, match="malformed"):
-        signed.signed_by(RSA, "RS256", known)
+        signed.signed_by(key, "RS256", known)
 
 
 async def test_foreign_key_with_known_kid_is_a_bad_signature() -> None:
