@@ -32,7 +32,10 @@ class RateLimits(Protocol):
     """An exact sliding window: in any WINDOW_S at most N stored messages per user."""
 
     def decide(self, user_id: int, entry: str, on_admission: OnAdmission) -> None:
-        """Count a message, unless the limit is reached; `on_admission` is called with which of both, after this call.
+        """Count a message, unless the limit is reached; `on_admission` is called with which of both.
+
+        Where nothing is counted, that happens within this call: so the messages that a client sends together are
+        committed together.
 
         `entry` names the message (chat and client_msg_id): the same entry again is not counted twice. While Redis is
         unavailable, a local window of the same size decides.

@@ -187,7 +187,8 @@ class Node:
     def admit(self, event: NewEvent, on_admission: OnVerdict) -> None:
         """Count an event against its sender's rate limit: of messages, of edits and deletions, or of reactions.
 
-        A retry of a stored event is always admitted, since it stores nothing. `on_admission` is called after this call.
+        A retry of a stored event is always admitted, since it stores nothing. `on_admission` is called within this call
+        if nothing is counted.
         """
 
         def on_decision(decision: Admitted | RateLimited) -> None:

@@ -35,7 +35,7 @@ class RedisRateLimits:
     def decide(self, user_id: int, entry: str, on_admission: OnAdmission) -> None:
         """Implement `RateLimits.decide`."""
         if self._limit == 0:
-            asyncio.get_running_loop().call_soon(on_admission, _NOT_COUNTED)
+            on_admission(_NOT_COUNTED)
             return
 
         def on_result(answer: int | RedisUnavailable) -> None:

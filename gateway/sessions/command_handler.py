@@ -1,6 +1,5 @@
 """Executes the chat commands of a user, in any kind of session: each command gets one response and is counted."""
 
-import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
@@ -56,8 +55,8 @@ class CommandHandler:
     ) -> None:
         """Store an event, unless the user's rate limit is reached; the reply follows after the commit.
 
-        `proceed` is called after this call, once the event is submitted or rejected: only then may the user's next one
-        be stored. `by` is the sending subscription, if any.
+        `proceed` is called once the event is submitted or rejected, within this call if it counts against no limit:
+        only then may the user's next one be stored. `by` is the sending subscription, if any.
         """
         started = time.perf_counter()
         event = self._event(chat_id, command)
@@ -72,7 +71,7 @@ class CommandHandler:
         if self.is_limited:
             self._node.admit(event, on_admission)
         else:
-            asyncio.get_running_loop().call_soon(on_admission, None)
+            on_admission(None)
 
     def _store(
         self,

@@ -74,6 +74,8 @@ class Session(ABC):
         self._waiting: list[Request] = []
         self._is_busy = False
         """Whether a command is under way; the next ones wait."""
+        self._is_starting = False
+        """Whether `_start` runs: a `_proceed` within it reports that the command is done, and the caller goes on."""
         self._refusals: deque[float] | None = None
         self._is_attached = False
         self._closing: Disconnect | None = None
@@ -104,7 +106,7 @@ class Session(ABC):
 
     @abstractmethod
     def _start(self, request: Request) -> bool:
-        """Start a command that stores an event; `_proceed` is called once it is admitted or rejected, after this call.
+        """Start a command that stores an event; `_proceed` is called once it is admitted or rejected, perhaps at once.
 
         False if it stores none.
         """
@@ -240,11 +242,14 @@ class Session(ABC):
         try:
             if self._handle_now(request):
                 return True
+            self._is_starting = True
             if self._start(request):
-                return False
+                return not self._is_starting
         except Exception:
             self.fail(request)
             return True
+        finally:
+            self._is_starting = False
         self._context.tasks.spawn(self._await(request), "session")
         return False
 
@@ -259,6 +264,9 @@ class Session(ABC):
 
     def _proceed(self) -> None:
         """Handle the commands that wait: the one that was under way is done."""
+        if self._is_starting:
+            self._is_starting = False
+            return
         while self._waiting:
             request = self._waiting.pop(0)
             if len(self._waiting) == MAX_WAITING // 2:

@@ -1,7 +1,7 @@
 """A scripted server with the Redis protocol, for behaviour that a real Redis does not show on demand."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 import hiredis
@@ -42,6 +42,16 @@ class ScriptedRedis:
                 b"*3\r\n$%d\r\n%s\r\n$%d\r\n%s\r\n:1\r\n" % (len(verb), verb.encode(), len(channel), channel)
             )
         self._confirmed += count
+
+    def publish(self, publications: Sequence[tuple[bytes, bytes]]) -> None:
+        """Send these channels' payloads, in one write."""
+        assert self._writer is not None
+        self._writer.write(
+            b"".join(
+                b"*3\r\n$7\r\nmessage\r\n$%d\r\n%s\r\n$%d\r\n%s\r\n" % (len(channel), channel, len(payload), payload)
+                for channel, payload in publications
+            )
+        )
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._writer = writer

@@ -8,6 +8,7 @@ from gateway.delivery.hub import LocalChat
 from gateway.delivery.subscription import Subscription
 from gateway.dialects.base import EchoPolicy, Request
 from gateway.interfaces.presence import Seat
+from gateway.interfaces.rate_limits import Admitted
 from gateway.protocol.claim import Claim
 from gateway.protocol.ids import Since
 from gateway.protocol.replies import ErrorReply
@@ -88,6 +89,8 @@ class Node:
         self.error: Exception | None = None
         self.gate = asyncio.Event()
         self.gate.set()
+        self.is_limited = True
+        """Whether events wait for their admission."""
 
     def arrive(self, user_id: int) -> None:
         """Not of interest here."""
@@ -125,7 +128,10 @@ class Node:
         await self._read("go live", subscription, since, epoch)
 
     def admit(self, event: NewEvent, on_admission: Callable[[object], None]) -> None:
-        self.tasks.spawn(self._admit(event, on_admission), "admission")
+        if self.is_limited:
+            self.tasks.spawn(self._admit(event, on_admission), "admission")
+        else:
+            on_admission(Admitted(is_new=False))
 
     async def _admit(self, event: NewEvent, on_admission: Callable[[object], None]) -> None:
         try:

@@ -184,6 +184,29 @@ async def test_message_is_submitted_by_the_subscription(world: World) -> None:
     assert (name, text, type(by)) == ("submit", "hi", Subscription)
 
 
+async def test_messages_without_limit_are_submitted_in_one_turn(world: World) -> None:
+    """So that a burst is one commit, one publish on each node and one write for each socket."""
+    world.node.is_limited = False
+    for number in range(50):
+        world.receive(SendMessage(str(number), f"c{number}"))
+    assert [text for name, _, text, _ in world.asked if name == "submit"] == [str(number) for number in range(50)]
+
+
+async def test_messages_without_limit_wait_for_earlier_commands(world: World) -> None:
+    world.node.is_limited = False
+    world.node.gate.clear()
+    world.receive(MarkRead(5))
+    for text in ("a", "b", "c"):
+        world.receive(SendMessage(text, text))
+    await asyncio.sleep(0)
+    assert len(world.asked) == 1
+    world.node.gate.set()
+    await world.settled()
+    assert [fields[2] for fields in world.asked[1:]] == ["a", "b", "c"]
+    world.receive(SendMessage("d", "d"))  # none is under way
+    assert world.asked[-1][2] == "d"
+
+
 async def test_replies_of_remote_commands_are_timed(world: World) -> None:
     requests = [world.receive(command) for command in (MarkRead(5), GetHistory(None, 2, 20), GetPresence())]
     await world.settled()

@@ -53,6 +53,20 @@ async def test_publications_arrive_in_order_and_in_batches(redis_url: str) -> No
     assert len(a.ear.batches) < 500
 
 
+async def test_publications_of_one_read_are_handed_over_together(redis_url: str) -> None:
+    """What is handed over together leaves in one write for each socket (tests/gateway/delivery/test_hub)."""
+    async with scripted_redis() as server, open_node(redis_url, subscription_url=server.url, wait=False) as node:
+        await eventually(lambda: len(server.asked) == 2)  # the node's own channels
+        server.confirm(2)
+        subscribed = asyncio.create_task(node.broker.subscribe(1))
+        await eventually(lambda: len(server.asked) == 3)
+        server.confirm()
+        await subscribed
+        server.publish([(NAMES.chat_channel(1), NAMES.mark + b"%d" % number) for number in range(50)])
+        await eventually(lambda: bool(node.ear.batches))
+        assert node.ear.batches == [[(1, b"%d" % number) for number in range(50)]]
+
+
 async def test_subscribe_directly_after_unsubscribe_is_effective(redis_url: str) -> None:
     async with open_node(redis_url, "a") as a, open_node(redis_url, "b") as b:
         for round_ in range(300):
