@@ -3,11 +3,13 @@
 Best effort by contract: positions are hints, and a client recovers a lost notice when it next reads its list of chats.
 At most every FLUSH_S, each node announces the chats in which it stored events, in batches. Each node keeps the chat ids
 of the users connected to it, loaded for many users in one query. So 300 chats cost one query and no subscription.
+
+Activity in a chat of many members goes to as many sockets: in slices, between which the event loop serves others.
 """
 
 import asyncio
 import logging
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from itertools import islice
 
 from gateway.interfaces.broker import Broker
@@ -15,7 +17,7 @@ from gateway.interfaces.membership import Memberships
 from gateway.interfaces.session import LocalClient
 from gateway.node.local_clients import LocalClients
 from gateway.protocol.control import Activity, MembersChanged, encode
-from gateway.protocol.frames import text_frame, write_to_all
+from gateway.protocol.frames import FrameSink, text_frame, write_to_all
 from gateway.protocol.replies import ChatActivity, ChatAdded, ChatRemoved, Notice
 from storage.errors import StorageUnavailable
 
@@ -25,6 +27,8 @@ FLUSH_S = 0.25
 CHATS_A_MESSAGE = 1000
 USERS_A_QUERY = 500
 RETRY_S = 1.0
+SLICE = 500
+"""Sockets in one turn of the event loop, 10 µs each."""
 
 
 class _Follower:
@@ -77,7 +81,7 @@ class UserFeed:
         """By chat: the last seq not yet announced to other nodes."""
         self._moved: dict[int, int] = {}
         """By chat: the last seq not yet sent to local sockets."""
-        self._timer: asyncio.TimerHandle | None = None
+        self._has_activity = asyncio.Event()
 
     # --- followers
 
@@ -106,7 +110,13 @@ class UserFeed:
         self._due.set()
 
     async def run(self) -> None:
-        """Read the chats of new followers, up to USERS_A_QUERY per query, until cancelled."""
+        """Read the chats of new followers and send activity, until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._read(), name="users' feed: chats")
+            group.create_task(self._send_activity(), name="users' feed: activity")
+
+    async def _read(self) -> None:
+        """Read the chats of new followers, up to USERS_A_QUERY per query."""
         while True:
             await self._due.wait()
             self._due.clear()
@@ -210,25 +220,43 @@ class UserFeed:
     def _move(self, chat_id: int, seq: int) -> None:
         if chat_id in self._users:
             self._moved[chat_id] = max(seq, self._moved.get(chat_id, 0))
-        if self._timer is None and (self._moved or self._stored):
-            self._timer = asyncio.get_running_loop().call_later(FLUSH_S, self._flush)
+        if self._moved or self._stored:
+            self._has_activity.set()
 
-    def _flush(self) -> None:
-        self._timer = None
-        stored, self._stored = list(self._stored.items()), {}
-        for start in range(0, len(stored), CHATS_A_MESSAGE):
-            self._broker.announce(encode(Activity(self._node_id, stored[start : start + CHATS_A_MESSAGE])))
-        moved, self._moved = self._moved, {}
-        frames: dict[LocalClient, list[bytes]] = {}
+    async def _send_activity(self) -> None:
+        """Announce activity to the other nodes and send it to local sockets, at most every FLUSH_S."""
+        while True:
+            await self._has_activity.wait()
+            await asyncio.sleep(FLUSH_S)
+            self._has_activity.clear()
+            stored, self._stored = list(self._stored.items()), {}
+            for start in range(0, len(stored), CHATS_A_MESSAGE):
+                self._broker.announce(encode(Activity(self._node_id, stored[start : start + CHATS_A_MESSAGE])))
+            moved, self._moved = self._moved, {}
+            await self._write(moved)
+
+    async def _write(self, moved: Mapping[int, int]) -> None:
+        """One write a socket; those with the same activity get the same bytes."""
+        frames, count, next_turn = dict[LocalClient, bytes](), 0, SLICE
         for chat_id, seq in moved.items():
-            encoded: dict[str, bytes] = {}
-            for user_id in self._users.get(chat_id, ()):
+            notice, encoded = ChatActivity(chat_id, seq), dict[str, bytes]()
+            for user_id in tuple(self._users.get(chat_id, ())):
                 for socket in self._local_clients.of_user(user_id):
                     if not socket.is_subscribed(chat_id):
-                        frames.setdefault(socket, []).append(_frame(socket, ChatActivity(chat_id, seq), encoded))
-        for socket, its_frames in frames.items():
-            write_to_all((socket.outlet,), b"".join(its_frames))
-        self._local_clients.count("chat_activity", sum(map(len, frames.values())))
+                        frames[socket] = frames.get(socket, b"") + _frame(socket, notice, encoded)
+                        count += 1
+                if count >= next_turn:
+                    next_turn = count + SLICE
+                    await asyncio.sleep(0)
+        waiting = list(frames.items())
+        for start in range(0, len(waiting), SLICE):
+            outlets: dict[bytes, list[FrameSink]] = {}
+            for socket, its_frames in waiting[start : start + SLICE]:
+                outlets.setdefault(its_frames, []).append(socket.outlet)
+            for its_frames, group in outlets.items():
+                write_to_all(group, its_frames)
+            await asyncio.sleep(0)
+        self._local_clients.count("chat_activity", count)
 
 
 def _frame(socket: LocalClient, notice: Notice, encoded: dict[str, bytes]) -> bytes:

@@ -11,7 +11,7 @@ import pytest
 from gateway.dialects.native import NativeDialect
 from gateway.interfaces.client_registry import ClientConnection
 from gateway.node.local_clients import LocalClients
-from gateway.node.user_feed import CHATS_A_MESSAGE, UserFeed
+from gateway.node.user_feed import CHATS_A_MESSAGE, SLICE, UserFeed
 from gateway.protocol.control import Activity, ControlMessage, MembersChanged, decode
 from gateway.protocol.replies import Reply
 from storage.errors import StorageUnavailable
@@ -132,6 +132,24 @@ async def test_members_get_latest_activity_of_unsubscribed_chats() -> None:
         assert first.told == second.told == [activity(5, 50), activity(6, 9)]
         assert watcher.told == []
         assert w.broker.announced == [Activity("here", [(5, 50)])]
+
+
+async def test_activity_of_large_chat_is_sent_in_slices(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Other work of the node has a turn after every SLICE sockets."""
+    users = range(1, 3 * SLICE + 1)
+    async with world({user_id: {5} for user_id in users}) as w:
+        sockets = [w.come(user_id) for user_id in users]
+        sockets.append(w.come(1))
+        await w.read()
+        monkeypatch.setattr(Socket, "write", lambda socket, frames: socket.told.append(frames) or len(frames))
+        w.feed.on_stored(5, 1)
+        counts = [0]
+        while counts[-1] < len(sockets):
+            await asyncio.sleep(0)
+            if (count := sum(len(socket.told) for socket in sockets)) != counts[-1]:
+                counts.append(count)
+        assert counts == [0, SLICE, 2 * SLICE, 3 * SLICE, 3 * SLICE + 1]
+        assert len({id(socket.told[0]) for socket in sockets}) == 1, "the same bytes for all"
 
 
 async def test_own_announcement_of_node_is_ignored() -> None:
