@@ -20,7 +20,8 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 from gateway.errors import BadHost
 from gateway.interfaces.connection import HTTP_SOCKET
 from gateway.transport.fast_handshake import plain_handshake
-from gateway.transport.server_queues import queues_of
+from gateway.transport.server_queues import Continued, queues_of
+from gateway.transport.turns import Turns
 from gateway.transport.websocket_protocol import WebSocketProtocol
 from httpapi.security_headers import HEADERS
 
@@ -36,6 +37,8 @@ MAX_HEAD_BYTES: Final = 64 * 1024
 """The size of request line and headers, as in h11, not counting the read that contains their beginning."""
 _IN_HOST: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~!$&'()*+,;=%:[]"
 """The characters of a host and a port (RFC 3986 §3.2.2)."""
+_PROBES: Final = (b"GET /livez ", b"GET /readyz ")
+"""Of an orchestrator, which restarts a node that does not answer them: they do not wait for a herd of requests."""
 PORTION_BYTES: Final = 2 * 1024
 """How much of a read is parsed at once: at most some 110 requests, or 2 ms. The rest is parsed after those requests
 have had their responses."""
@@ -102,8 +105,15 @@ class HttpProtocol(HttpToolsProtocol):
             self._expect_request_within(HEAD_S)
         if self.flow.is_held:
             self._hold(self._unread[self._at :] + data, 0)
-        else:
+        elif (turns := self._turns_for(data)).has_time():
             self._parse(data, 0)
+        else:
+            self._hold(data, 0)
+            turns.add(self)
+
+    def _turns_for(self, data: bytes) -> Turns[Continued]:
+        queues = queues_of(self.server_state, self.config)
+        return queues.probes if data.startswith(_PROBES) else queues.requests
 
     def _parse(self, data: bytes, begin: int) -> None:
         """Parse a read from `begin` on, in portions; stop when a request in it awaits its response."""
@@ -129,7 +139,7 @@ class HttpProtocol(HttpToolsProtocol):
         self.flow.is_held, self._unread, self._at = True, data, at
 
     def proceed(self) -> None:
-        """Parse the next portion: called by `turns`."""
+        """Parse the next portion: called by one of the `Turns`."""
         data, self._unread, self.flow.is_held = self._unread, b"", False
         if not self.transport.is_closing():
             self.flow.resume_reading()

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import inf
 from operator import methodcaller
 from typing import Final, Protocol
 from weakref import WeakKeyDictionary
@@ -11,10 +12,13 @@ from uvicorn.server import ServerState
 
 from gateway.transport.keepalive import Keepalive
 from gateway.transport.timeout_queue import TimeoutQueue
-from gateway.transport.turns import Turns
+from gateway.transport.turns import SLICE_S, Turns
 
 HANDSHAKE_S: Final = 10.0
 """From a complete request to accept or rejection (docs/transport.md); `http_protocol` bounds the time before."""
+REQUESTS_A_TURN: Final = 4
+"""How many reads of requests one turn of the loop handles. A request costs up to 1 ms in all the turns until its
+response, a handshake twice that: so a herd of them leaves other sockets their pong within some 10 ms."""
 SLOW_S: Final = 0.1
 """How long a socket that has used up its allowance is not read (gateway.transport.incoming)."""
 
@@ -67,6 +71,10 @@ class ServerQueues:
     """Sockets until their next ping or pong."""
     turns: Turns[Continued]
     """Sockets with the rest of a read, for a later turn of the loop."""
+    requests: Turns[Continued]
+    """Sockets with a request or a part of one, handshakes included, if there are too many in one turn of the loop."""
+    probes: Turns[Continued]
+    """Likewise with a probe, one a turn: these wait for each other only."""
     slowed: TimeoutQueue[Slowed]
     """Sockets until their next allowance."""
     limits: InputLimits
@@ -82,7 +90,9 @@ def queues_of(server: ServerState, config: Config, limits: InputLimits | None = 
         queues = _queues[server] = ServerQueues(
             TimeoutQueue(HANDSHAKE_S, methodcaller("handshake_overdue")),
             Keepalive(config.ws_ping_interval, config.ws_ping_timeout),
-            Turns(methodcaller("proceed")),
+            Turns(methodcaller("proceed"), SLICE_S),
+            Turns(methodcaller("proceed"), inf, REQUESTS_A_TURN),
+            Turns(methodcaller("proceed"), inf, 1),
             TimeoutQueue(SLOW_S, methodcaller("refill")),
             limits or InputLimits(),
         )

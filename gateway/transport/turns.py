@@ -1,12 +1,13 @@
 """A queue of sockets with unhandled input, which continue in later turns of the event loop, one after the other.
 
-Keeps: however many they are, all of them together take at most SLICE_S of a turn plus the excess of one call; then
+Keeps: however many they are, all of them together take at most one slice of a turn plus the excess of one call; then
 everything else is served. The one that has waited longest is next. A socket that continues without waiting, since no
 other waits (`has_time`), takes from the same slice.
 """
 
 import asyncio
 from collections.abc import Callable
+from math import inf
 from time import perf_counter
 from typing import Final, Generic, TypeVar
 
@@ -17,12 +18,18 @@ _One = TypeVar("_One")
 
 
 class Turns(Generic[_One]):
-    """Calls `call` once with each item, in a later turn than that of its `add`. Belongs to one event loop."""
+    """Calls `call` once with each item, in a later turn than that of its `add`. Belongs to one event loop.
 
-    __slots__ = ("_call", "_is_scheduled", "_slice_end", "_waiting")
+    A slice is `slice_s` seconds and `most` calls, whichever ends first: a number is for calls whose work mostly follows
+    in tasks of their own, where the time of the call says little.
+    """
 
-    def __init__(self, call: Callable[[_One], None]) -> None:
-        self._call = call
+    __slots__ = ("_call", "_is_scheduled", "_most", "_slice_end", "_slice_s", "_used", "_waiting")
+
+    def __init__(self, call: Callable[[_One], None], slice_s: float = SLICE_S, most: float = inf) -> None:
+        self._call, self._slice_s, self._most = call, slice_s, most
+        self._used = 0
+        """How many have continued in this turn of the loop."""
         self._waiting: dict[_One, None] = {}
         """In the order of their calls."""
         self._is_scheduled = False
@@ -44,21 +51,26 @@ class Turns(Generic[_One]):
         self._waiting.pop(one, None)
 
     def has_time(self) -> bool:
-        """Whether the caller may continue now: nobody waits, and the slice of this turn of the loop is not used up."""
-        return not self._waiting and perf_counter() < self._end_of_slice()
+        """Whether the caller continues now: nobody waits, and the slice of this turn of the loop is not used up."""
+        if self._waiting or perf_counter() >= self._end_of_slice() or self._used >= self._most:
+            return False
+        self._used += 1
+        return True
 
     def _end_of_slice(self) -> float:
         if self._slice_end is None:
-            self._slice_end = perf_counter() + SLICE_S
+            self._slice_end = perf_counter() + self._slice_s
             asyncio.get_running_loop().call_soon(self._forget_slice)
         return self._slice_end
 
     def _forget_slice(self) -> None:
         self._slice_end = None
+        self._used = 0
 
     def _run(self) -> None:
         end = self._end_of_slice()
-        while self._waiting:
+        while self._waiting and self._used < self._most:
+            self._used += 1
             one = next(iter(self._waiting))
             del self._waiting[one]
             try:

@@ -1,6 +1,7 @@
 """The timers and bounds of one HTTP socket, and its check of Host, with a transport that records."""
 
 import asyncio
+from operator import sub
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from uvicorn.server import ServerState
 
 from gateway.transport import http_protocol
 from gateway.transport.http_protocol import BODY_S, HEAD_S, MAX_HEAD_BYTES, MAX_UNREAD_BYTES, STALL_S, HttpProtocol
-from gateway.transport.server_queues import queues_of
+from gateway.transport.server_queues import REQUESTS_A_TURN, queues_of
 from gateway.transport.turns import Turns
 from gateway.transport.websocket_protocol import WebSocketProtocol
 from httpapi.security_headers import HEADERS
@@ -23,18 +24,20 @@ GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 class Client:
     """A socket of HTTP, and an application that answers a request when `may_answer` is set."""
 
-    def __init__(self) -> None:
+    def __init__(self, state: ServerState | None = None) -> None:
         self.may_answer = asyncio.Event()
         self.messages: list[Any] = []
+        self.begun = 0
         config = uvicorn.Config(self.app, http=HttpProtocol, ws=WebSocketProtocol, interface="asgi3", log_config=None)
         config.load()
-        self.state = ServerState()
+        self.state = state or ServerState()
         self.queues = queues_of(self.state, config)
         self.transport: Any = Transport()
         self.http = HttpProtocol(config, self.state, {})
         self.http.connection_made(self.transport)
 
     async def app(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self.begun += 1
         await self.may_answer.wait()
         self.messages.append(await receive())
         await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"0")]})
@@ -63,6 +66,32 @@ class Client:
 @pytest.fixture
 async def client() -> Client:
     return Client()
+
+
+@pytest.mark.parametrize("request_", [GET, handshake()], ids=["request", "handshake"])
+async def test_herd_of_requests_begins_a_few_a_turn(client: Client, request_: bytes) -> None:
+    herd = [client, *(Client(client.state) for _ in range(2 * REQUESTS_A_TURN))]
+    for each in herd:
+        each.http.data_received(request_)
+    begun: list[int] = []
+    while not begun or begun[-1] < len(herd):
+        await asyncio.sleep(0)
+        begun.append(sum(each.begun for each in herd))
+    assert max(map(sub, begun, [0, *begun])) <= REQUESTS_A_TURN
+    assert [each.begun for each in herd] == [1] * len(herd)
+
+
+async def test_probe_does_not_wait_for_herd(client: Client) -> None:
+    herd = [client, *(Client(client.state) for _ in range(2 * REQUESTS_A_TURN))]
+    for each in herd:
+        each.http.data_received(GET)
+    probes = [Client(client.state), Client(client.state)]
+    for probe in probes:
+        probe.http.data_received(b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n")
+    await asyncio.sleep(0)
+    assert (sum(each.begun for each in herd), [probe.begun for probe in probes]) == (REQUESTS_A_TURN, [1, 0])
+    await settle()
+    assert [probe.begun for probe in probes] == [1, 1]
 
 
 async def test_connection_starts_timeout_of_first_head(client: Client) -> None:

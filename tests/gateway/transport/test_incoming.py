@@ -11,8 +11,7 @@ from starlette.types import ASGIApp
 from websockets.asyncio.client import connect
 
 from gateway.protocol.codes import Close
-from gateway.transport import incoming
-from gateway.transport import turns as turns_module
+from gateway.transport import incoming, server_queues
 from gateway.transport.frame_reader import PORTION
 from gateway.transport.server_queues import InputLimits, queues_of
 from tests.gateway.transport.wire import (
@@ -51,7 +50,7 @@ def waiting(server: Server) -> int:
 
 
 async def test_burst_is_handled_in_one_loop_turn(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(turns_module, "SLICE_S", 60.0)
+    monkeypatch.setattr(server_queues, "SLICE_S", 60.0)
     app = LaneApp(lambda listener, *_: seen.append(listener))
     seen: list[Listener] = []
     async with running(app) as server, await RawClient.open(server.port):
@@ -62,7 +61,7 @@ async def test_burst_is_handled_in_one_loop_turn(monkeypatch: pytest.MonkeyPatch
 
 
 async def test_long_read_is_handled_in_several_loop_turns(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(turns_module, "SLICE_S", -1.0)  # used up before it begins
+    monkeypatch.setattr(server_queues, "SLICE_S", -1.0)  # used up before it begins
     turns = 0
 
     def note(listener: Listener, *_: object) -> None:

@@ -43,6 +43,20 @@ async def test_turns_slice_used_up_continues_next_turn(monkeypatch: pytest.Monke
         assert called == list(range(count))
 
 
+async def test_turns_most_of_one_turn_continue_in_next() -> None:
+    called: list[int] = []
+    waiting: Turns[int] = Turns(called.append, most=2)
+    assert waiting.has_time()
+    for number in range(4):
+        waiting.add(number)
+    for count in (2, 4):
+        await asyncio.sleep(0)
+        assert called == list(range(count))
+    assert not waiting.has_time()
+    await asyncio.sleep(0)
+    assert [waiting.has_time() for _ in range(3)] == [True, True, False]
+
+
 async def test_turns_has_time_until_slice_ends_and_in_next_turn(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 5.0
     monkeypatch.setattr(turns, "perf_counter", lambda: now)
