@@ -8,9 +8,9 @@ export type Why = "connect" | "expiring" | "rejected";
 
 /** A command of a chat that is not stored yet, as a storage keeps it. */
 export interface UnsentItem {
-  /** Names the item; also the client_msg_id of its command. */
+  /** Names the item; no two users have the same one. */
   key: string;
-  /** The user whose it is, and the page that sends it. */
+  /** The user whose it is, at one gateway, and the page that sends it. */
   user: string;
   owner: string;
   [name: string]: unknown;
@@ -102,7 +102,10 @@ export interface Chat extends Emitter<{ change: Chat; event: MessagePush | React
   readonly error: Problem | null;
   /** The chat with its members; null until it is loaded. */
   readonly info: ChatObject | null;
-  /** A new array after every change, in which only changed messages are new objects. */
+  /**
+   * A new array after every change, in which only changed messages are new objects. The newest 1,000, and beside
+   * them as many as there were after the last `loadOlder`.
+   */
   readonly messages: readonly Message[];
   readonly hasOlder: boolean;
   readonly isLoading: boolean;

@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Final
 
 MODULES: Final = Path(__file__).parent / "node_modules"
+_TESTS_LIMIT_S: Final = 60
+"""Ends a hang."""
 
 
 async def run(program: str, *arguments: object) -> bytes:
@@ -16,3 +18,18 @@ async def run(program: str, *arguments: object) -> bytes:
     output, _ = await process.communicate()
     assert process.returncode == 0, output.decode()
     return output
+
+
+async def run_test_files(folder: Path) -> None:
+    """Run every `*.test.mjs` of a folder with Node's test runner; all must pass."""
+    files = sorted(folder.glob("*.test.mjs"))
+    assert files
+    process = await asyncio.create_subprocess_exec("node", "--test", *files, stdout=PIPE, stderr=STDOUT)
+    try:
+        async with asyncio.timeout(_TESTS_LIMIT_S):
+            output, _ = await process.communicate()
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    assert process.returncode == 0, output.decode()

@@ -22,7 +22,6 @@ export class Chat extends Emitter {
   presence = NOBODY;
   /** user id → the seq up to which the user has read */
   readSeqs = new Map();
-  isLoading = false;
   _outbox;
   #client;
   #timeline = new Timeline();
@@ -39,7 +38,11 @@ export class Chat extends Emitter {
     this._outbox = new Outbox(client, this);
   }
 
-  /** The messages to show, in order; a new array after every change, in which only changed messages are new objects. */
+  /**
+   * The messages to show, in order; a new array after every change, in which only changed messages are new objects.
+   *
+   * While it is open: the newest 1,000, and beside them as many as there were after the last `loadOlder`.
+   */
   get messages() {
     return this.#timeline.messages;
   }
@@ -47,6 +50,10 @@ export class Chat extends Emitter {
   /** Whether there may be older messages than those loaded. */
   get hasOlder() {
     return !this.#timeline.isComplete;
+  }
+
+  get isLoading() {
+    return this.#timeline.isLoading;
   }
 
   /** The last event that is known, as `epoch:seq`: what `open` takes. */
@@ -167,14 +174,14 @@ export class Chat extends Emitter {
   /** Loads the page before the oldest message. No effect while one is loading, or if there is none. */
   async loadOlder() {
     const timeline = this.#timeline;
-    if (this.isLoading || timeline.isComplete || this.state !== "live") return;
-    this.isLoading = true;
+    if (timeline.isLoading || timeline.isComplete || this.state !== "live") return;
+    timeline.isLoading = true;
     this._changed();
     const before = timeline.firstSeq === undefined ? {} : { before_seq: timeline.firstSeq };
     const reply = await this.#send("history", { limit: PAGE, ...before });
-    this.isLoading = false;
-    if (timeline === this.#timeline && reply?.type === "ack") timeline.prepend(reply.result.messages);
+    if (reply?.type === "ack") timeline.prepend(reply.result.messages);
     else if (reply?.type === "error") this._rejected(reply);
+    timeline.isLoading = false;
     this._changed();
   }
 
@@ -232,6 +239,7 @@ export class Chat extends Emitter {
     this.#subscription += 1;
     this.#typing.clear();
     this.#readSent = 0;
+    this.#timeline.shrink();
     this.#setState("idle");
     this.#send("unsubscribe");
     this.#client._left(this);
@@ -364,7 +372,6 @@ export class Chat extends Emitter {
   /** Another history has begun (a failover, a restored backup): what is known of the old one is dropped. */
   #restart({ epoch, last_seq: lastSeq }) {
     this.#timeline = this.#timeline.restarted(epoch, lastSeq);
-    this.isLoading = false;
     this.readSeqs = new Map();
     this.#readSent = 0;
     this.#failStaleChanges(epoch);

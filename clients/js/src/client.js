@@ -9,14 +9,13 @@ import { followPage } from "./page_events.js";
 import { fullJitter, hintOf, mayReconnect } from "./reconnect.js";
 import { LOST, Socket } from "./socket.js";
 import { IndexedDbStorage, Outboxes } from "./storage.js";
-import { Tokens } from "./tokens.js";
+import { Tokens, UNAUTHORIZED } from "./tokens.js";
 
 const REPLY_MS = 30_000; // a command without a reply for so long is sent again over another connection
 const STABLE_MS = 5_000; // a connection that lasted this long starts the delays anew
 const KEPT_CHATS = 30; // chats that nobody has open, whose messages are kept
 const MAX_FAILED = 2; // handshakes without a greeting, then an event stream is tried in their place
 const HELLO = 0; // the id of the first command of each connection
-const UNAUTHORIZED = 4401;
 const DRAIN = 4000;
 
 /**
@@ -198,8 +197,8 @@ export class Client extends Emitter {
     let token;
     try {
       token = await this.#tokens.get(this.#why);
-    } catch {
-      if (connection === this.#connection) this.#lost(LOST);
+    } catch (error) {
+      if (connection === this.#connection) this.#lost(error instanceof Disconnected ? UNAUTHORIZED : LOST);
       return;
     }
     if (connection !== this.#connection) return;
@@ -292,6 +291,7 @@ export class Client extends Emitter {
     try {
       if (!this.#isUserKnown) {
         const { user_id: id, username, first_name, last_name, display_name } = await this.call("GET", "/api/v1/me");
+        if (id !== this.me.id) return this.#end(UNAUTHORIZED);
         this.me = { id, username, first_name, last_name, display_name };
       }
     } catch {

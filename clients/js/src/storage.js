@@ -23,9 +23,10 @@ export class Outboxes {
   /** A new command, with a client_msg_id. `epoch` is the history to which its message id belongs. */
   item(command, epoch) {
     const now = Date.now();
-    const key = command.client_msg_id ?? newId();
+    const key = newId(); // not the client_msg_id: an application may give the same one to two users
+    const { client_msg_id = key } = command;
     const order = now + (this.#count++ % 1000) / 1000;
-    return { key, frame: { ...command, client_msg_id: key }, epoch, order, at: new Date(now).toISOString(), error: null };
+    return { key, frame: { ...command, client_msg_id }, epoch, order, at: new Date(now).toISOString(), error: null };
   }
 
   save(item) {
@@ -34,8 +35,7 @@ export class Outboxes {
   }
 
   remove(item) {
-    this.#early.delete(item);
-    this.#attempt((storage) => storage.delete(item.key));
+    if (!this.#early.delete(item)) this.#attempt((storage) => storage.delete(item.key));
   }
 
   /** Begins to keep the commands of `user`, and calls `found(items)` with those that pages have left that are gone. */
@@ -74,7 +74,8 @@ export class Outboxes {
   }
 
   async #all() {
-    return (await this.#attempt((storage) => storage.all(this.#user))) ?? [];
+    const items = (await this.#attempt((storage) => storage.all(this.#user))) ?? [];
+    return items.filter(({ user }) => user === this.#user); // a storage that ignores the user must not mix them up
   }
 
   /** A storage that is blocked or full costs the survival of a reload, and nothing else. */

@@ -1,14 +1,21 @@
+const HELD = 1_000;
+
 /**
  * The messages of a chat as one client knows them: each once, in order of creation, in its newest state. Has no I/O.
  *
  * A message is the object of the protocol, with its place (`seq`: its creation), `version` (the event of its present
  * state) and `status`. A changed message is a new object. An edit of a message older than everything loaded has no
  * place yet; it waits until a page of history has its message.
+ *
+ * The newest HELD messages are kept, and beside them as many as there were after the last page of history. What was
+ * dropped is in the pages.
  */
 export class Timeline {
   epoch = null; // the history to which every seq here belongs
   lastSeq = null;
   isComplete = false; // whether the beginning of the chat is loaded
+  isLoading = false; // whether a page is on its way: what is after it must not be dropped before it is there
+  #limit = HELD;
   #placed = []; // by seq
   #unsent = []; // own messages that are not acknowledged, in the order of sending
   #byId = new Map();
@@ -73,15 +80,19 @@ export class Timeline {
       else if (known.seq === null) this.#place({ ...known, seq: data.seq });
     }
     if (page.length === 0 || page[0].seq === 1) this.isComplete = true;
+    this.#limit = this.#placed.length + HELD; // so that who reads it does not lose it to what comes next
+  }
+
+  /** Drops all but the newest HELD messages. */
+  shrink() {
+    this.#limit = HELD;
+    this.#keepLimit();
   }
 
   /** Everything before `firstSeq` was removed by the retention of the chat. */
   truncate(firstSeq) {
-    const removed = this.#placed.filter(({ seq }) => seq < firstSeq);
-    for (const { id } of removed) this.#byId.delete(id);
-    this.#placed.splice(0, removed.length);
+    this.#drop(this.#indexOf(firstSeq));
     this.isComplete = true;
-    this.#all = null;
   }
 
   /** Shows an own message that the gateway does not have, or changes how it is shown. */
@@ -125,13 +136,20 @@ export class Timeline {
 
   #isOfUnloadedPast(data) {
     if (this.isComplete || !(data.is_edited || data.is_deleted)) return false;
-    return this.#placed.length === 0 || data.timestamp < this.#placed[0].timestamp;
+    return this.#placed.length === 0 || data.id < this.#placed[0].id;
   }
 
   #add(data, isPlaced) {
     const message = { ...stateOf(data), seq: null };
     if (isPlaced) this.#place({ ...message, seq: data.seq });
-    else this.#byId.set(data.id, message);
+    else this.#wait(message);
+  }
+
+  #wait(message) {
+    this.#byId.set(message.id, message);
+    for (const [id, { seq }] of this.#byId) {
+      if (seq === null && this.#byId.size > this.#placed.length + HELD) this.#byId.delete(id); // the oldest
+    }
   }
 
   #countReply({ reply_to: quoted }) {
@@ -149,6 +167,19 @@ export class Timeline {
   #place(message) {
     this.#byId.set(message.id, message);
     this.#placed.splice(this.#indexOf(message.seq), 0, message);
+    this.#all = null;
+    this.#keepLimit();
+  }
+
+  #keepLimit() {
+    if (this.isLoading || this.#placed.length <= this.#limit) return;
+    this.#drop(this.#placed.length - this.#limit);
+    this.isComplete = false;
+  }
+
+  /** Drops the oldest `count` messages. */
+  #drop(count) {
+    for (const { id } of this.#placed.splice(0, count)) this.#byId.delete(id);
     this.#all = null;
   }
 

@@ -1,0 +1,102 @@
+/** Parts of the JavaScript client that need no server: what it holds of a chat, keeps for a user, and takes as a token. */
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { Outboxes } from "../../../clients/js/src/storage.js";
+import { Timeline } from "../../../clients/js/src/timeline.js";
+import { Tokens } from "../../../clients/js/src/tokens.js";
+
+const HELD = 1_000;
+const sender = { id: 1, username: "ann" };
+const message = (seq, more = {}) => ({ id: 5000 + seq, seq, text: `No ${seq}`, sender, timestamp: "2026-11-28T10:30:00Z", ...more });
+const pageBefore = (seq, length = 50) => Array.from({ length }, (_, index) => message(seq - length + index)).filter((one) => one.seq > 0);
+const seqs = ({ messages }) => messages.map(({ seq }) => seq);
+const range = (first, last) => Array.from({ length: last - first + 1 }, (_, index) => first + index);
+
+function received(last) {
+  const timeline = new Timeline();
+  for (const seq of range(1, last)) timeline.apply(message(seq), false);
+  return timeline;
+}
+
+test("an open chat keeps its newest messages, and pages bring back the others", () => {
+  const timeline = received(2_500);
+  assert.deepEqual(seqs(timeline), range(1_501, 2_500));
+  assert.equal(timeline.isComplete, false);
+
+  timeline.isLoading = true;
+  const page = pageBefore(timeline.firstSeq);
+  for (const seq of range(2_501, 2_520)) timeline.apply(message(seq), false); // while the page is on its way
+  timeline.prepend(page);
+  timeline.isLoading = false;
+  assert.deepEqual(seqs(timeline), range(1_451, 2_520));
+  for (const seq of range(2_521, 3_520)) timeline.apply(message(seq), false);
+  assert.deepEqual(seqs(timeline), range(1_451, 3_520)); // the page is still there for who reads it
+  for (const seq of range(3_521, 9_000)) timeline.apply(message(seq), false);
+  assert.deepEqual(seqs(timeline), range(9_001 - 2_070, 9_000));
+
+  timeline.shrink();
+  assert.deepEqual(seqs(timeline), range(8_001, 9_000));
+});
+
+test("what happens to a message that was dropped shows in its page only", () => {
+  const timeline = received(2_500);
+  assert.equal(timeline.apply(message(2_501, { id: 5_100, text: "edited", is_edited: true }), false), true);
+  timeline.react({ message_id: 5_101, key: "👍", removed: false, counts: { "👍": 1 }, seq: 2_502 }, false);
+  assert.deepEqual(seqs(timeline), range(1_501, 2_500));
+  while (timeline.firstSeq > 1) timeline.prepend(pageBefore(timeline.firstSeq));
+  assert.deepEqual(seqs(timeline), range(1, 2_500));
+  assert.equal(timeline.messages[99].text, "edited");
+});
+
+test("edits of messages that are not loaded are bounded, the latest remain", () => {
+  const timeline = received(HELD + 3_000);
+  for (const seq of range(1, 2_500)) {
+    timeline.apply(message(10_000 + seq, { id: 5_000 + seq, text: "edited", is_edited: true }), false);
+  }
+  assert.equal(timeline.messages.length, HELD);
+  assert.equal(range(1, 2_500).filter((seq) => timeline.get(5_000 + seq)).length, HELD);
+  assert.equal(timeline.get(5_000 + 2_500).text, "edited");
+});
+
+test("two users of one browser keep what they have not sent apart, under one client_msg_id too", async () => {
+  const kept = new Map();
+  const careless = {
+    all: async () => [...kept.values()], // of all users
+    put: async (item) => void kept.set(item.key, item),
+    delete: async (key) => void kept.delete(key),
+  };
+  const outboxOf = async (user) => {
+    const found = [];
+    const outboxes = new Outboxes(careless, undefined);
+    await outboxes.start(user, (items) => found.push(...items));
+    await new Promise(setImmediate);
+    return { outboxes, found };
+  };
+  const ann = await outboxOf("https://chat.example.com 1 ann");
+  const bob = await outboxOf("https://chat.example.com 2 bob");
+  const command = { type: "message", chat_id: 7, text: "I am Ann", client_msg_id: "draft" };
+  ann.outboxes.save(ann.outboxes.item(command, null));
+  const bobs = bob.outboxes.item({ ...command, text: "I am Bob" }, null);
+  bob.outboxes.save(bobs);
+  bob.outboxes.remove(bobs);
+
+  const textsOf = async (user) => (await outboxOf(user)).found.map(({ frame }) => frame.text);
+  assert.deepEqual(await textsOf("https://chat.example.com 2 bob"), []);
+  assert.deepEqual(await textsOf("https://other.example.com 1 ann"), []);
+  assert.deepEqual(await textsOf("https://chat.example.com 1 ann"), ["I am Ann"]);
+});
+
+test("a client takes no token of another user", async () => {
+  const tokenOf = (claims) => `e30.${Buffer.from(JSON.stringify(claims)).toString("base64url")}.c2lnbg`;
+  const given = [tokenOf({ iss: "shop", sub: "annÿ?" }), "not a token", tokenOf({ iss: "shop", sub: "annÿ?", exp: 2 })];
+  given.push(tokenOf({ iss: "shop", sub: "bob" }), tokenOf({ iss: "other", sub: "annÿ?" }), given[0]);
+  const tokens = new Tokens(() => given.shift());
+  for (const _ of range(1, 3)) await tokens.get("connect");
+  const { current } = tokens;
+  for (const _ of range(1, 2)) await assert.rejects(tokens.get("expiring"), { name: "Disconnected", code: 4401 });
+  assert.equal(tokens.current, current);
+  await tokens.get("rejected");
+  assert.notEqual(tokens.current, current);
+});
