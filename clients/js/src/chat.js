@@ -5,7 +5,6 @@ import { Timeline } from "./timeline.js";
 
 const PAGE = 50;
 const INFO_MS = 60_000; // after a shorter absence the members are taken to be the same
-const STALE = { code: "reset", message: "The chat was restored to an earlier state before this change was saved." };
 
 /**
  * One chat of a client. Fires `change` when its visible state has changed, `event` with the frame of each message and
@@ -38,11 +37,7 @@ export class Chat extends Emitter {
     this._outbox = new Outbox(client, this);
   }
 
-  /**
-   * The messages to show, in order; a new array after every change, in which only changed messages are new objects.
-   *
-   * While it is open: the newest 1,000, and beside them as many as there were after the last `loadOlder`.
-   */
+  /** The messages to show, in order; a new array after every change, in which only changed messages are new objects. */
   get messages() {
     return this.#timeline.messages;
   }
@@ -217,7 +212,7 @@ export class Chat extends Emitter {
     const timeline = this.#timeline;
     timeline.epoch ??= epoch;
     timeline.lastSeq ??= lastSeq;
-    this.#failStaleChanges(epoch);
+    this._outbox.failStale(epoch);
     this.#setState("live");
     if (timeline.firstSeq === undefined) this.loadOlder();
     this.#send("presence").then((reply) => reply?.type === "ack" && this.#takePresence(reply.result.members));
@@ -309,11 +304,6 @@ export class Chat extends Emitter {
     this._changed();
   }
 
-  /** Message ids belong to one history: an edit or deletion for an old one must not change a message of the new one. */
-  #failStaleChanges(epoch) {
-    this._outbox.fail(STALE, (item) => item.frame.type !== "message" && item.epoch !== null && item.epoch !== epoch);
-  }
-
   /** The reply to a command that stores nothing; null without a connection. */
   #send(type, fields = {}) {
     return this.#client._request({ type, chat_id: this.id, ...fields });
@@ -374,7 +364,7 @@ export class Chat extends Emitter {
     this.#timeline = this.#timeline.restarted(epoch, lastSeq);
     this.readSeqs = new Map();
     this.#readSent = 0;
-    this.#failStaleChanges(epoch);
+    this._outbox.failStale(epoch);
     this._emit("event", { type: "reset", chat_id: this.id, epoch, last_seq: lastSeq });
     this.loadOlder();
     this.#loadInfo();

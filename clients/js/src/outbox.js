@@ -6,6 +6,7 @@ const MAX_UNSENT = 100;
 export const RETRY_S = 1;
 /** Errors after which the same command is sent again. */
 export const TEMPORARY = new Set(["unavailable", "rate_limited", "slow_mode", "conflict"]);
+const STALE = { code: "reset", message: "The chat was restored to an earlier state before this change was saved." };
 
 /**
  * The commands of one user in one chat that are not stored yet, oldest first, and the rejected messages.
@@ -79,6 +80,11 @@ export class Outbox {
   /** Rejects every command that waits and for which `isMet(item)`. A message stays, with its error. */
   fail(error, isMet = () => true) {
     for (const item of this.items.filter((one) => !one.error && isMet(one))) this.#fail(item, error);
+  }
+
+  /** Message ids belong to one history: an edit or deletion for an old one must not change a message of the new one. */
+  failStale(epoch) {
+    this.fail(STALE, (item) => item.frame.type !== "message" && item.epoch !== null && item.epoch !== epoch);
   }
 
   /** Their calls reject; the commands stay in the storage. */
