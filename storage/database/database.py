@@ -10,7 +10,7 @@ import json
 import re
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import lru_cache
 from typing import Any, cast
 
@@ -26,7 +26,7 @@ from storage.errors import StorageUnavailable
 from storage.records import are_ids, is_id
 
 BOUND_S = 6.0  # for one use of `session` or `transaction`, waiting for its turn included
-READERS = 6  # uses of `session` and `transaction` at a time
+READERS = 6  # uses of `session` at a time, on PostgreSQL those of `transaction` among them
 COMMITTERS = 2  # connections that are left for commits; docs/message-log.md says why no more
 
 
@@ -41,8 +41,10 @@ class Database:
     def __init__(self, context: TortoiseContext, on_wait: Callable[[float], None]) -> None:
         self._context = context
         self._on_wait = on_wait
-        self._turns = asyncio.Semaphore(READERS)
         self._client: PostgresClient | LockedSqliteClient = cast(Any, context.db())  # serving_config's engines
+        self._turns = asyncio.Semaphore(READERS)
+        # SQLite has one writer at a time. The file lock alone has no order, and would starve one of several.
+        self._writing_turns = self._turns if self.postgres is not None else asyncio.Semaphore(1)
 
     @property
     def postgres(self) -> PostgresClient | None:
@@ -54,24 +56,27 @@ class Database:
         """The file, if this is SQLite."""
         return self._client.filename if isinstance(self._client, LockedSqliteClient) else None
 
-    @asynccontextmanager
-    async def session(self) -> AsyncIterator[BaseDBAsyncClient]:
+    def session(self) -> AbstractAsyncContextManager[BaseDBAsyncClient]:
         """Inside, models and the yielded client read from this database, one statement at a time.
 
         Raises: StorageUnavailable.
         """
+        return self._in_turn(self._turns)
+
+    @asynccontextmanager
+    async def _in_turn(self, turns: asyncio.Semaphore) -> AsyncIterator[BaseDBAsyncClient]:
         entered = _current_context.set(self._context)
         try:
             async with asyncio.timeout(BOUND_S):
                 started = time.perf_counter()
                 try:
-                    await self._turns.acquire()
+                    await turns.acquire()
                 finally:
                     self._on_wait(time.perf_counter() - started)
                 try:
                     yield self._client
                 finally:
-                    self._turns.release()
+                    turns.release()
         except Exception as error:
             if is_outage(error):
                 raise StorageUnavailable(str(error) or type(error).__name__) from error
@@ -85,7 +90,7 @@ class Database:
 
         Raises: StorageUnavailable, also when the outcome of the COMMIT is unknown.
         """
-        async with self.session(), self._client.transactional() as client:
+        async with self._in_turn(self._writing_turns), self._client.transactional() as client:
             chosen = self._context.connections.set(client.connection_name, client)
             try:
                 yield client

@@ -2,7 +2,7 @@
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -31,36 +31,24 @@ def write_lock(database_path: str) -> FileLock:
 
 
 class LockedSqliteClient(SqliteClient):
-    """One connection in its own thread, for reads and rare transactions; the log has a connection of its own."""
+    """Two connections, each in its own thread: for reads and migrations, and for transactions; the log has a third.
+
+    So no read waits for an fsync. A read sees everything that was committed before it began, by whichever connection.
+    """
 
     def __init__(self, file_path: str, **options: Any) -> None:
         super().__init__(file_path, **options)
         self._write_lock = write_lock(file_path)
+        self._writing: aiosqlite.Connection | None = None
 
     async def create_connection(self, with_db: bool) -> None:
-        """Open the file. After a failure or cancellation, aiosqlite's thread has ended when this returns.
+        """Open the connection for reads, if it is not open.
 
-        aiosqlite itself stops the thread without waiting for it, and the thread then calls a loop that is closed.
         Raises: StorageUnavailable, with the file that cannot be used and the reason.
         """
-        if self._connection is not None:
-            return
-        connection = aiosqlite.connect(self.filename, isolation_level=None)
-        try:
-            await connection
-            for name, value in self.pragmas.items():
-                async with connection.execute(f"PRAGMA {name}={value}"):
-                    pass
-        except BaseException as error:
-            if connection._connection is not None:
-                connection.stop()
-            connection._thread.join()
-            if isinstance(error, sqlite3.DatabaseError):
-                raise StorageUnavailable(f"{self.filename}: {error}") from error
-            raise
-        self._connection = connection
-        connection.row_factory = sqlite3.Row
-        await self._post_connect()
+        if self._connection is None:
+            self._connection = await _opened(self.filename, self.pragmas)
+            await self._post_connect()
 
     async def close(self) -> None:
         """Close under the file lock: if the last two connections close at once, SQLite keeps the `-wal` file."""
@@ -68,21 +56,57 @@ class LockedSqliteClient(SqliteClient):
             with suppress(TimeoutError, OSError):
                 async with asyncio.timeout(CLOSE_TURN_S):
                     await stack.enter_async_context(self._write_lock.held_in_task())
-            await super().close()
+            writing, self._writing = self._writing, None
+            try:
+                if writing is not None:
+                    await writing.close()
+            finally:
+                await super().close()
 
     @asynccontextmanager
     async def transactional(self) -> AsyncIterator[BaseDBAsyncClient]:
-        """A write transaction. (A plain BEGIN fails at its first write if another connection has written since.)"""
+        """A write transaction, one at a time.
+
+        A plain BEGIN fails at its first write if another connection has written since.
+        """
         # The connection executes in the order of the calls: a ROLLBACK runs after a BEGIN or COMMIT whose caller was
         # cancelled.
-        async with self._write_lock.held_in_task(), self.acquire_connection() as connection:
+        async with self._write_lock.held_in_task():
+            if self._writing is None:
+                self._writing = await _opened(self.filename, self.pragmas | {"query_only": "OFF"})
+            connection = self._writing
+            client = SqliteTransactionWrapper(self)
+            client._connection = connection
             try:
                 await connection.execute("BEGIN IMMEDIATE")
-                yield SqliteTransactionWrapper(self)
+                yield client
                 await connection.commit()
             except BaseException:
                 await connection.rollback()
                 raise
+
+
+async def _opened(path: str, pragmas: Mapping[str, Any]) -> aiosqlite.Connection:
+    """Open the file. After a failure or cancellation, aiosqlite's thread has ended when this returns.
+
+    aiosqlite itself stops the thread without waiting for it, and the thread then calls a loop that is closed.
+    Raises: StorageUnavailable.
+    """
+    connection = aiosqlite.connect(path, isolation_level=None)
+    try:
+        await connection
+        for name, value in pragmas.items():
+            async with connection.execute(f"PRAGMA {name}={value}"):
+                pass
+    except BaseException as error:
+        if connection._connection is not None:
+            connection.stop()
+        connection._thread.join()
+        if isinstance(error, sqlite3.DatabaseError):
+            raise StorageUnavailable(f"{path}: {error}") from error
+        raise
+    connection.row_factory = sqlite3.Row
+    return connection
 
 
 client_class = LockedSqliteClient  # Tortoise looks for this name in an engine's module

@@ -15,7 +15,7 @@ def serving_config(url: str, pool_size: int) -> dict[str, Any]:
     """
     parsed = parse(url)
     if isinstance(parsed, SqliteUrl):
-        return _config("sqlite", "storage.database.sqlite", {"file_path": parsed.path} | PRAGMAS)
+        return _config("sqlite", "storage.database.sqlite", {"file_path": parsed.path, "query_only": "ON"} | PRAGMAS)
     options = pool_options(pool_size, acquire_s(parsed.connect_timeout_s))
     connector = Connector(parsed, SESSION_SETTINGS)
     return _config(

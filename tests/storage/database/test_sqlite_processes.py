@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from storage.database import sqlite_writer
-from storage.database.database import open_database
+from storage.database.database import Database, open_database
 from storage.database.file_lock import FileLock
 from storage.database.migrate import migrate
 from storage.database.sqlite_writer import SqliteWriter
@@ -106,6 +106,28 @@ async def test_close_waits_for_bounded_time(tmp_path: Path, monkeypatch: pytest.
         async with asyncio.timeout(30):
             await writer.close()
     assert not (tmp_path / "x.db-wal").exists()
+
+
+async def test_reads_do_not_wait_for_a_transaction(sqlite_url: str) -> None:
+    await migrate(sqlite_url)
+
+    async def restores(database: Database) -> object:
+        return (await database.fetch("SELECT restores FROM store_identity"))[0]["restores"]
+
+    async with open_database(sqlite_url) as database:
+        waiting: list[asyncio.Task[Any]] = []
+        async with database.transaction() as transaction:
+            await transaction.execute_query("UPDATE store_identity SET restores = 7")
+            for number in range(8, 28):
+                writing = database.write("UPDATE store_identity SET restores = $1 RETURNING 1", number)
+                waiting.append(asyncio.create_task(writing))
+            assert [await restores(database) for _ in range(20)] == [0] * 20
+            assert not any(task.done() for task in waiting)
+        for number, task in enumerate(waiting, 8):
+            await task
+            assert await restores(database) >= number, "in the order of the calls"
+        with pytest.raises(StorageUnavailable, match="readonly"):
+            await database.fetch("UPDATE store_identity SET restores = 99 RETURNING 1")
 
 
 async def test_database_uses_wal_mode_and_foreign_keys(sqlite_url: str) -> None:
