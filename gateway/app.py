@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from functools import partial
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
@@ -59,6 +60,7 @@ from gateway.dialects.sse import SseDialect
 from gateway.endpoints.acceptor import Acceptor
 from gateway.endpoints.chat import ChatEndpoint
 from gateway.endpoints.connection_limits import ConnectionLimits, Limits, descriptor_limit
+from gateway.endpoints.direct_routes import DirectRoutes
 from gateway.endpoints.echo import EchoEndpoint
 from gateway.endpoints.native import NativeEndpoint
 from gateway.endpoints.public import PublicEndpoint
@@ -71,7 +73,7 @@ from gateway.http.problems import HANDLERS
 from gateway.interfaces.rooms import PublicChannel
 from gateway.interfaces.session import OpenSession
 from gateway.metrics import Metrics
-from gateway.middleware import ABOUT, REFUSALS, Edge
+from gateway.middleware import ABOUT, REFUSALS, Edge, node_header
 from gateway.node.direct_push import DirectPusher
 from gateway.node.leave_queue import LINGER_S
 from gateway.outlet import wanted_of
@@ -303,33 +305,34 @@ def build(
         *auth_routes,
     ]
     http = call_limits.over(http)
+    sockets = web_socket_routes(
+        connections,
+        chat=ChatEndpoint(identity, context, ChatDialect(max_length), settings.second_connection),
+        service=ServiceEndpoint(
+            identity, context, service, resuming, ChatKind.SERVICE, frozenset({Role.MASTER, Role.CLIENT})
+        ),
+        support=ServiceEndpoint(
+            identity, context, service, resuming, ChatKind.SUPPORT, frozenset({Role.SUPPORT, Role.CLIENT})
+        ),
+        echo=EchoEndpoint(identity, echo, settings.trusted_proxies),
+        room=RoomEndpoint(identity, context, opened.rooms),
+        public=PublicEndpoint(identity, context, PublicDialect(max_length), public_channel, opened.member_changes),
+        client=NativeEndpoint(identity, context, opened.tracing.dialect(NativeDialect(max_length))),
+        stream=EventStreams(
+            identity,
+            context,
+            SseDialect(max_length),
+            clients=sessions,
+            limits=limits,
+            trusted_proxies=settings.trusted_proxies,
+            drain=drain,
+        ),
+    )
+    security = partial(SecurityHeaders, public_url=settings.public_url, is_production=settings.is_production)
+    edge = partial(Edge, node_id=opened.node_id, origins=origins, logs_requests=logs_requests)
     app = Starlette(
         routes=[
-            *web_socket_routes(
-                connections,
-                chat=ChatEndpoint(identity, context, ChatDialect(max_length), settings.second_connection),
-                service=ServiceEndpoint(
-                    identity, context, service, resuming, ChatKind.SERVICE, frozenset({Role.MASTER, Role.CLIENT})
-                ),
-                support=ServiceEndpoint(
-                    identity, context, service, resuming, ChatKind.SUPPORT, frozenset({Role.SUPPORT, Role.CLIENT})
-                ),
-                echo=EchoEndpoint(identity, echo, settings.trusted_proxies),
-                room=RoomEndpoint(identity, context, opened.rooms),
-                public=PublicEndpoint(
-                    identity, context, PublicDialect(max_length), public_channel, opened.member_changes
-                ),
-                client=NativeEndpoint(identity, context, opened.tracing.dialect(NativeDialect(max_length))),
-                stream=EventStreams(
-                    identity,
-                    context,
-                    SseDialect(max_length),
-                    clients=sessions,
-                    limits=limits,
-                    trusted_proxies=settings.trusted_proxies,
-                    drain=drain,
-                ),
-            ),
+            *sockets,
             *http,
             *api_pages(http, site, title="chat-gateway", about=ABOUT, everywhere=REFUSALS),
             *web_socket_pages(
@@ -345,9 +348,15 @@ def build(
         exception_handlers=HANDLERS,
         middleware=[
             *_traced(opened.tracing),
-            Middleware(SecurityHeaders, public_url=settings.public_url, is_production=settings.is_production),
+            Middleware(
+                DirectRoutes,
+                routes=sockets,
+                headers=(node_header(opened.node_id),),
+                wrap=lambda response: security(edge(response)),
+            ),
+            Middleware(security),
             Middleware(Audit, recorder=audit, trusted_proxies=settings.trusted_proxies),
-            Middleware(Edge, node_id=opened.node_id, origins=origins, logs_requests=logs_requests),
+            Middleware(edge),
             Middleware(RelativeRedirects),
         ],
     )

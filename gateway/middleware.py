@@ -124,7 +124,7 @@ class Edge:
             raise
 
     async def _serve_websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
-        name = (b"x-gateway-node", self._node_id.encode())
+        name = node_header(self._node_id)
         is_undecided = True
 
         async def send_with_name(message: Message) -> None:
@@ -139,6 +139,11 @@ class Edge:
             await send(message)
 
         await self._app(scope, receive, send_with_name)
+
+
+def node_header(node_id: str) -> tuple[bytes, bytes]:
+    """The header that names the node."""
+    return b"x-gateway-node", node_id.encode()
 
 
 def _is_preflight(request: Request) -> bool:

@@ -1,15 +1,13 @@
 """Every WebSocket URL of a node."""
 
-from collections.abc import Awaitable, Callable
-
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Match, Route, WebSocketRoute
+from starlette.routing import BaseRoute, Match, Route
 from starlette.types import ASGIApp, Scope
-from starlette.websockets import WebSocket
 
 from gateway.endpoints.acceptor import Acceptor
 from gateway.endpoints.base import Endpoint
+from gateway.endpoints.direct_routes import FamilyRoute
 from gateway.http.parameters import ANY_TEXT
 from gateway.http.problems import upgrade_required
 
@@ -29,7 +27,7 @@ def web_socket_routes(
     """The routes of all URL families, and of event streams, each with and without a trailing slash."""
     native, events = f"/ws/{{client_id:{ANY_TEXT}}}", f"/sse/{{client_id:{ANY_TEXT}}}"
     return [
-        _OneSegment(native, _handle(client, connections)),
+        _OneSegment(native, client, connections),
         _OneSegmentOfHttp(native, _upgrade_needed, methods=["GET"], include_in_schema=False),
         _OneSegmentOfHttp(events, stream, methods=["GET"], include_in_schema=False),
         *_family("/ws/chat/{chat_id}", chat, connections),
@@ -42,22 +40,14 @@ def web_socket_routes(
 
 
 def _family(path: str, endpoint: Endpoint, connections: Acceptor) -> list[BaseRoute]:
-    handle = _handle(endpoint, connections)
     paths = (path, path + "/")
     return [
-        *(WebSocketRoute(each, handle) for each in paths),
+        *(FamilyRoute(each, endpoint, connections) for each in paths),
         *(Route(each, _upgrade_needed, methods=["GET"], include_in_schema=False) for each in paths),
     ]
 
 
-def _handle(endpoint: Endpoint, connections: Acceptor) -> Callable[[WebSocket], Awaitable[None]]:
-    async def handle(websocket: WebSocket) -> None:
-        await connections.serve(websocket, endpoint)
-
-    return handle
-
-
-class _OneSegment(WebSocketRoute):
+class _OneSegment(FamilyRoute):
     """A WebSocket URL that ends in one segment of any text; an encoded slash in it does not start another segment."""
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:

@@ -8,18 +8,15 @@ import asyncio
 import logging
 import time
 from collections.abc import Collection
-from contextlib import ExitStack
 from http import HTTPStatus
-
-from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from gateway.authentication.credentials import offered_bearer
 from gateway.endpoints.base import Endpoint, PendingSession
 from gateway.endpoints.connection_limits import TOO_MANY, ConnectionLimits, Place, user_of
 from gateway.endpoints.echo import QUOTA
+from gateway.endpoints.handshake import Handshake
 from gateway.errors import RedisUnavailable
 from gateway.http.problems import Problem, unavailable
-from gateway.interfaces.connection import CONNECTION, Connection
 from gateway.interfaces.session import OpenSession
 from gateway.metrics.clients import DRAINING, ClientMetrics
 from gateway.protocol.codes import Close, ErrorCode
@@ -72,33 +69,44 @@ class Acceptor:
         self._metrics = metrics
         self._audit = audit
 
-    async def serve(self, websocket: WebSocket, endpoint: Endpoint) -> None:
+    async def serve(self, handshake: Handshake, endpoint: Endpoint) -> None:
         """Handle one handshake: accept the socket and start its session, or reject it."""
         if self._drain.is_closing:
-            await self._reject(websocket, endpoint, unavailable(), DRAINING)
+            await self._reject(handshake, endpoint, unavailable(), DRAINING)
             return
-        with ExitStack() as held:
-            try:
-                place = self._limits.enter(websocket, client_address(websocket, self._trusted_proxies))
-                held.callback(place.release)
-                pending = await self._admit(websocket, endpoint)
-            except WebSocketDisconnect:
-                self._metrics.turned_away(endpoint.name, "gone")
-            except (StorageUnavailable, RedisUnavailable):
-                await self._reject(websocket, endpoint, unavailable())
-            except Problem as problem:
-                await self._reject(websocket, endpoint, await self._limits.first(problem, websocket))
-            else:
-                await self._run(websocket, endpoint, pending, place)
-                held.pop_all()  # the end of the session releases the place
+        try:
+            place = self._limits.enter(handshake, client_address(handshake, self._trusted_proxies))
+        except Problem as problem:
+            await self._reject(handshake, endpoint, await self._limits.first(problem, handshake))
+            return
+        is_open = False
+        try:
+            is_open = await self._serve_counted(handshake, endpoint, place)
+        finally:
+            if not is_open:  # the end of an open session releases the place
+                place.release()
 
-    async def _admit(self, websocket: WebSocket, endpoint: Endpoint) -> PendingSession:
-        """Run `endpoint.admit`, and cancel it if the client disconnects meanwhile.
+    async def _serve_counted(self, handshake: Handshake, endpoint: Endpoint, place: Place) -> bool:
+        """Handle a handshake within the limits of this node; whether its session is open."""
+        try:
+            pending = await self._admit(handshake, endpoint)
+        except (StorageUnavailable, RedisUnavailable):
+            await self._reject(handshake, endpoint, unavailable())
+        except Problem as problem:
+            await self._reject(handshake, endpoint, await self._limits.first(problem, handshake))
+        else:
+            if pending is not None:
+                await self._run(handshake, endpoint, pending, place)
+                return True
+            self._metrics.turned_away(endpoint.name, "gone")
+        return False
+
+    async def _admit(self, handshake: Handshake, endpoint: Endpoint) -> PendingSession | None:
+        """Run `endpoint.admit`, and cancel it if the client disconnects meanwhile: then the result is None.
 
         Otherwise an `admit` that continues after a slow database query would displace a newer socket of the same user.
-        Raises: what `admit` raises; WebSocketDisconnect.
+        Raises: what `admit` raises.
         """
-        connection: Connection = websocket.scope["extensions"][CONNECTION]
         # In the current task: no turn of the event loop may pass between taking a seat and registering its session.
         task: asyncio.Task[object] = asyncio.current_task()  # type: ignore[assignment]  # never None in a coroutine
         earlier_cancellations, is_gone = task.cancelling(), False
@@ -108,46 +116,45 @@ class Acceptor:
             is_gone = True
             task.cancel()
 
-        if not connection.when_closed(give_up):
-            raise WebSocketDisconnect(1006)
+        if not handshake.connection.when_closed(give_up):
+            return None
         try:
-            return await endpoint.admit(websocket)
+            return await endpoint.admit(handshake)
         except asyncio.CancelledError:
             if is_gone and task.uncancel() <= earlier_cancellations:  # no other cancellation is pending
-                raise WebSocketDisconnect(1006) from None
+                return None
             raise
         finally:
-            connection.when_closed(None)
+            handshake.connection.when_closed(None)
 
     async def _reject(
-        self, websocket: WebSocket, endpoint: Endpoint, problem: Problem, outcome: str | None = None
+        self, handshake: Handshake, endpoint: Endpoint, problem: Problem, outcome: str | None = None
     ) -> None:
         self._metrics.turned_away(endpoint.name, outcome or problem.code)
         logger.info("refused", extra={"fields": {"dialect": endpoint.name, "code": problem.code}})
         if outcome != DRAINING:
-            self._record(websocket, endpoint, problem)
-        if "origin" not in websocket.headers or problem.code == FORBIDDEN_ORIGIN:
-            await websocket.send_denial_response(problem.response())
+            self._record(handshake, endpoint, problem)
+        if "origin" not in handshake.headers or problem.code == FORBIDDEN_ORIGIN:
+            await handshake.reject(problem.response())
             return
         # A browser fails the handshake if it offered subprotocols and the response selects none.
-        await websocket.accept(offered_bearer(websocket))
+        await handshake.accept(offered_bearer(handshake))
         close = _CLOSES_OF_CODES.get(problem.code) or _CLOSES.get(problem.status, Close.FORBIDDEN)
-        await websocket.close(close, problem.detail)
+        await handshake.close(close, problem.detail)
 
-    def _record(self, websocket: WebSocket, endpoint: Endpoint, problem: Problem) -> None:
-        user, path_ids = user_of(websocket), websocket.scope.get("path_params", {})
+    def _record(self, handshake: Handshake, endpoint: Endpoint, problem: Problem) -> None:
+        user, path_ids = user_of(handshake), handshake.scope.get("path_params", {})
         self._audit.record(
             Event.CONNECTION_REFUSED,
             result_of(problem.status),
             ANONYMOUS if user is None else user,
-            operation=operation_of(websocket.scope),
-            address=lambda: client_address(websocket, self._trusted_proxies),
+            operation=operation_of(handshake.scope),
+            address=lambda: client_address(handshake, self._trusted_proxies),
             chat_id=id_in(str(path_ids.get("chat_id", ""))),
             facts={"dialect": endpoint.name, "code": problem.code, "status": problem.status.value},
         )
 
-    async def _run(self, websocket: WebSocket, endpoint: Endpoint, pending: PendingSession, place: Place) -> None:
-        connection: Connection = websocket.scope["extensions"][CONNECTION]
+    async def _run(self, handshake: Handshake, endpoint: Endpoint, pending: PendingSession, place: Place) -> None:
 
         def on_closed(client: OpenSession, code: int) -> None:
             place.release()
@@ -158,10 +165,10 @@ class Acceptor:
             logger.info("disconnected", extra={"fields": fields})
 
         # Registered before accept, so that a takeover or removal of this user from now on closes the socket.
-        client = pending.open(connection, on_closed)
+        client = pending.open(handshake.connection, on_closed)
         self._clients[client] = time.monotonic()
         try:
-            await websocket.accept(pending.subprotocol)
+            await handshake.accept(pending.subprotocol)
         except BaseException:
             client.abandon()
             del self._clients[client]

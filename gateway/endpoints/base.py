@@ -4,8 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from starlette.websockets import WebSocket
-
+from gateway.endpoints.handshake import Handshake
 from gateway.interfaces.connection import Connection
 from gateway.interfaces.session import OnClosed, OpenSession
 
@@ -22,9 +21,9 @@ class PendingSession:
     open: Callable[[Connection, OnClosed], OpenSession]
 
 
-def asks_for_warning(websocket: WebSocket) -> bool:
+def asks_for_warning(handshake: Handshake) -> bool:
     """Whether the client asks to be warned before its token expires (`?refresh=1`)."""
-    return websocket.query_params.get("refresh") == "1"
+    return handshake.query_params.get("refresh") == "1"
 
 
 class Endpoint(Protocol):
@@ -35,7 +34,7 @@ class Endpoint(Protocol):
         """A short constant: the label in metrics and logs."""
         ...
 
-    async def admit(self, websocket: WebSocket) -> PendingSession:
+    async def admit(self, handshake: Handshake) -> PendingSession:
         """Check the request, and reserve what the session needs.
 
         Raises: Problem (the response to the handshake), StorageUnavailable, RedisUnavailable.

@@ -5,13 +5,12 @@ from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
 
-from starlette.websockets import WebSocket
-
 from gateway.authentication.authenticator import Authenticator, Caller
 from gateway.config.choices import SecondConnection
 from gateway.delivery.subscription import PendingSubscription
 from gateway.dialects.base import Dialect
 from gateway.endpoints.base import PendingSession, asks_for_warning
+from gateway.endpoints.handshake import Handshake
 from gateway.http.problems import Problem
 from gateway.interfaces.membership import Memberships
 from gateway.interfaces.presence import Seat
@@ -35,12 +34,12 @@ class ChatEndpoint:
         """The name of the dialect."""
         return self.dialect.name
 
-    async def admit(self, websocket: WebSocket) -> PendingSession:
+    async def admit(self, handshake: Handshake) -> PendingSession:
         """Authenticate the caller, check the membership, and take the seat.
 
         Raises: Problem, StorageUnavailable.
         """
-        caller, admission = await admitted(websocket, self.identity, self.context.membership)
+        caller, admission = await admitted(handshake, self.identity, self.context.membership)
         person = caller.person
         seat = Seat(
             chat_id=admission.chat_id,
@@ -54,23 +53,23 @@ class ChatEndpoint:
         claim = await self.context.node.enter(seat, reject_second=reject_second)
         if claim is None:
             raise Problem(HTTPStatus.CONFLICT, "conflict", "You are connected to this chat already.")
-        since = websocket.query_params.get("since")
+        since = handshake.query_params.get("since")
         is_reader = admission.member.role is Role.READER
         pending = PendingSubscription(
             seat, claim, None if since is None else read_since(since), admission.epoch, is_reader
         )
-        peer = Peer(self.dialect, person, caller.credential, seat.connection_id, asks_for_warning(websocket))
+        peer = Peer(self.dialect, person, caller.credential, seat.connection_id, asks_for_warning(handshake))
         return PendingSession(caller.subprotocol, partial(ChatSession, self.context, peer, pending))
 
 
-async def admitted(websocket: WebSocket, identity: Authenticator, membership: Memberships) -> tuple[Caller, Admission]:
+async def admitted(handshake: Handshake, identity: Authenticator, membership: Memberships) -> tuple[Caller, Admission]:
     """Return the caller and their admission to the chat of the URL.
 
     Raises: Problem, StorageUnavailable.
     """
-    chat_id = id_in(websocket.path_params["chat_id"])
+    chat_id = id_in(handshake.path_params["chat_id"])
 
     async def admit(user_id: int) -> Admission | None:
         return None if chat_id is None else await membership.admit(chat_id, user_id)
 
-    return await identity.member(websocket, admit)
+    return await identity.member(handshake, admit)

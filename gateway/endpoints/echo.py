@@ -6,10 +6,9 @@ from functools import partial
 from http import HTTPStatus
 from typing import Final
 
-from starlette.websockets import WebSocket
-
 from gateway.authentication.authenticator import Authenticator
 from gateway.endpoints.base import PendingSession
+from gateway.endpoints.handshake import Handshake
 from gateway.sessions.echo import EchoService
 from httpapi.client_address import Network, client_address, networks_of
 from httpapi.errors import retry_later
@@ -31,13 +30,13 @@ class EchoEndpoint:
         """The label in metrics and logs."""
         return "echo"
 
-    async def admit(self, websocket: WebSocket) -> PendingSession:
+    async def admit(self, handshake: Handshake) -> PendingSession:
         """Authenticate the caller.
 
         Raises: Problem (also if the user or the address can store nothing), StorageUnavailable, RedisUnavailable.
         """
-        caller = await self.identity.caller(websocket)
-        address = networks_of(client_address(websocket, self.trusted_proxies))[0]
+        caller = await self.identity.caller(handshake)
+        address = networks_of(client_address(handshake, self.trusted_proxies))[0]
         exceeded = await self.echo.quota.exceeded(caller.person.id, address)
         if exceeded is not None:
             self.echo.metrics.quota_exceeded(exceeded.quota)

@@ -5,12 +5,11 @@ import uuid
 from dataclasses import dataclass
 from functools import partial
 
-from starlette.websockets import WebSocket
-
 from gateway.authentication.authenticator import Authenticator, Caller
 from gateway.dialects.base import Dialect
 from gateway.endpoints.base import PendingSession, asks_for_warning
 from gateway.endpoints.connection_limits import network_of
+from gateway.endpoints.handshake import Handshake
 from gateway.http.parameters import path_segment
 from gateway.sessions.context import Peer, SessionContext
 from gateway.sessions.native import NativeSession
@@ -31,18 +30,18 @@ class NativeEndpoint:
         """The name of the dialect."""
         return self.dialect.name
 
-    async def admit(self, websocket: WebSocket) -> PendingSession:
+    async def admit(self, handshake: Handshake) -> PendingSession:
         """Authenticate the caller, if the request has a token.
 
         Raises: what `Authenticator.anyone` raises, and Problem (404 for an invalid client_id).
         """
-        client_id = path_segment(websocket, "/ws/", "/")
-        caller = await self.identity.anyone(websocket)
+        client_id = path_segment(handshake, "/ws/", "/")
+        caller = await self.identity.anyone(handshake)
         person: Person | None = None
         credential = Credential(None, math.inf)
         if isinstance(caller, Caller):
             person, credential = caller.person, caller.credential
         peer = Peer(
-            self.dialect, person, credential, uuid.uuid4().hex, asks_for_warning(websocket), network_of(websocket)
+            self.dialect, person, credential, uuid.uuid4().hex, asks_for_warning(handshake), network_of(handshake)
         )
         return PendingSession(caller.subprotocol, partial(NativeSession, self.context, peer, client_id))

@@ -4,12 +4,11 @@ import uuid
 from dataclasses import dataclass
 from functools import partial
 
-from starlette.websockets import WebSocket
-
 from gateway.authentication.authenticator import Authenticator
 from gateway.delivery.subscription import PendingSubscription
 from gateway.dialects.base import Dialect
 from gateway.endpoints.base import PendingSession, asks_for_warning
+from gateway.endpoints.handshake import Handshake
 from gateway.interfaces.presence import Seat
 from gateway.interfaces.rooms import PublicChannel
 from gateway.node.member_changes import MemberChanges
@@ -34,12 +33,12 @@ class PublicEndpoint:
         """The name of the dialect."""
         return self.dialect.name
 
-    async def admit(self, websocket: WebSocket) -> PendingSession:
+    async def admit(self, handshake: Handshake) -> PendingSession:
         """Authenticate the caller, make them a member, and take a seat.
 
         Raises: Problem, StorageUnavailable.
         """
-        caller = await self.identity.caller(websocket)
+        caller = await self.identity.caller(handshake)
         person = caller.person
         admission, is_new = await self.channel.enter(person.id)
         if is_new:
@@ -48,9 +47,9 @@ class PublicEndpoint:
         seat = Seat(admission.chat_id, person.id, person.username, seat_id, display_name=person.shown_name)
         claim = await self.context.node.enter(seat)
         assert claim is not None, "only contested seats are refused"  # noqa: S101
-        since_text = websocket.query_params.get("since")
+        since_text = handshake.query_params.get("since")
         since = Since(0) if since_text is None else read_since(since_text)
         is_reader = admission.member.role is Role.READER
         pending = PendingSubscription(seat, claim, since, admission.epoch, is_reader)
-        peer = Peer(self.dialect, person, caller.credential, seat.connection_id, asks_for_warning(websocket))
+        peer = Peer(self.dialect, person, caller.credential, seat.connection_id, asks_for_warning(handshake))
         return PendingSession(caller.subprotocol, partial(ChatSession, self.context, peer, pending))

@@ -4,13 +4,12 @@ import uuid
 from dataclasses import dataclass
 from functools import partial
 
-from starlette.websockets import WebSocket
-
 from gateway.authentication.authenticator import Authenticator
 from gateway.delivery.subscription import PendingSubscription
 from gateway.dialects.base import Dialect
 from gateway.endpoints.base import PendingSession, asks_for_warning
 from gateway.endpoints.chat import admitted
+from gateway.endpoints.handshake import Handshake
 from gateway.http.problems import forbidden
 from gateway.interfaces.presence import Seat
 from gateway.protocol.ids import Since, read_since
@@ -35,15 +34,15 @@ class ServiceEndpoint:
         """The name of the chat kind."""
         return self.kind.value
 
-    async def admit(self, websocket: WebSocket) -> PendingSession:
+    async def admit(self, handshake: Handshake) -> PendingSession:
         """Authenticate the caller, check the membership, and take a seat.
 
         Raises: Problem, StorageUnavailable.
         """
-        caller, admission = await admitted(websocket, self.identity, self.context.membership)
+        caller, admission = await admitted(handshake, self.identity, self.context.membership)
         if admission.chat_kind is not self.kind or admission.member.role not in self.roles:
             raise forbidden(f"This is no {self.kind} chat of yours.")
-        person, since_text = caller.person, websocket.query_params.get("since")
+        person, since_text = caller.person, handshake.query_params.get("since")
         # No greeting tells the client when it is live, so it receives everything from now on, before accept.
         since = Since(admission.position.last_seq, admission.epoch) if since_text is None else read_since(since_text)
         seat_id = uuid.uuid4().hex
@@ -52,5 +51,5 @@ class ServiceEndpoint:
         assert claim is not None, "only contested seats are refused"  # noqa: S101
         pending = PendingSubscription(seat, claim, since, admission.epoch)
         dialect = self.dialect if since_text is None else self.resuming
-        peer = Peer(dialect, person, caller.credential, seat.connection_id, asks_for_warning(websocket))
+        peer = Peer(dialect, person, caller.credential, seat.connection_id, asks_for_warning(handshake))
         return PendingSession(caller.subprotocol, partial(ChatSession, self.context, peer, pending))

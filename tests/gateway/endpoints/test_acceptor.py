@@ -19,13 +19,14 @@ class Handshake:
     def __init__(self) -> None:
         self.headers = Headers()
         self.client = None
-        self.scope: dict[str, Any] = {"extensions": {"chat_gateway.lane": self}}
+        self.scope: dict[str, Any] = {}
+        self.connection = self
         self.status = 0
 
     def when_closed(self, call: object) -> bool:
         return True
 
-    async def send_denial_response(self, response: Response) -> None:
+    async def reject(self, response: Response) -> None:
         self.status = response.status_code
 
 
