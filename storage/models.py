@@ -65,6 +65,7 @@ class ChatRoom(models.Model):
     `created_by` is the user for whose quota it counts; NULL if a service created it, or a version without quotas.
     `data` is a JSON object, or empty; `version` grows with each change of what `storage.chat_records` has of it.
     Events before `first_seq` were removed by retention; the log is without holes from there to `last_seq`.
+    `changed_in` is the transaction that last changed members, details or `first_seq` (`storage.log.recent_changes`).
     A chat that `is_removed` does not exist for anybody; its rows are being deleted.
     `direct_key` ("low id:high id") makes the direct chat of two people the only one; it is NULL in other kinds.
     """
@@ -87,6 +88,7 @@ class ChatRoom(models.Model):
     data = fields.TextField(default="", db_default="")
     retention_days = fields.IntField(null=True)
     version = fields.IntField(default=1, db_default=1)
+    changed_in = fields.BigIntField(default=0, db_default=0)
     is_removed = fields.BooleanField(default=False, db_default=False)
     is_frozen = fields.BooleanField(default=False, db_default=False)
     slow_mode_s = fields.IntField(default=0, db_default=0)

@@ -68,6 +68,7 @@ class LocalChat:
         "chat_id",
         "epoch",
         "first_seq",
+        "members_version",
         "pending",
         "present_count",
         "reorder_buffer",
@@ -84,6 +85,8 @@ class LocalChat:
         """The seq of the first event that retention has left, as far as this node knows."""
         self.version = 0
         """The version of the chat's details that subscribers know: that of the opening, or of the last push."""
+        self.members_version = 0
+        """The version of its members that subscribers were compared with last; 0 before the first time."""
         self.change: ChatChanged | None = None
         """The last push of the chat's details."""
         self.audiences: dict[str, _Audience] = {}

@@ -4,6 +4,9 @@ A hole in the seqs that arrived from Redis and an interrupted subscription each 
 does a periodic check, since nothing else detects a lost *last* publication. Missing events are read from the store,
 never from Redis, which would share the fault.
 
+With many chats open the check asks what has moved in the store since the last one, not where each chat stands: it costs
+what has changed. Beside it, CHATS_A_QUERY chats are compared each time, so that all are in turn.
+
 Retention removes the beginning of a log: a hole that reaches down from there is not repaired but skipped.
 
 A position has no meaning in another epoch (delivery.md 8): when the store's epoch changes, every chat restarts.
@@ -17,6 +20,7 @@ from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from gateway.delivery.hub import Hub, LocalChat
 from gateway.interfaces.chat_log import ChatLog
 from gateway.tasks import Tasks
+from storage.chat_records import Changes, Look
 from storage.errors import StorageUnavailable
 from storage.records import ChatPosition, Positions
 
@@ -61,7 +65,12 @@ class Repair:
         self._on_checked = on_checked
         self._interval_s = interval_s
         self._repairing: set[int] = set()
-        self._members_versions: dict[int, int] = {}
+        self._look: Look | None = None
+        """Up to where this node knows what has moved in the store."""
+        self._in_doubt: set[LocalChat] = set()
+        """Chats that a check found behind, or whose repair failed, and that were not mended then."""
+        self._turns: list[LocalChat] = []
+        """Chats still to be compared in this round of all."""
         self._reads: dict[int, asyncio.Future[StorageUnavailable | None]] = {}
         """By chat: the outcome of a read that sessions wait for."""
         self._wake = asyncio.Event()
@@ -87,6 +96,7 @@ class Repair:
             if local.reorder_buffer.has_gap:
                 await self.mend(local)
         except StorageUnavailable:
+            self._in_doubt.add(local)
             logger.warning("repair_postponed", extra={"fields": {"chat_id": local.chat_id}})
         finally:
             self._repairing.discard(local.chat_id)
@@ -157,20 +167,61 @@ class Repair:
                 self._on_checked(True)
 
     async def check(self) -> None:
-        """Compare every local chat with the store once.
+        """Compare the local chats with the store: those that may differ, or all, if they are few.
 
         Raises: StorageUnavailable.
         """
         chats = [local for local in self._hub.chats() if local.reorder_buffer.is_started]
-        known = {local.chat_id for local in chats}
-        self._members_versions = {chat: version for chat, version in self._members_versions.items() if chat in known}
-        for batch in _batches(chats) or [[]]:  # without chats, an empty query still shows that the store answers
-            stored = await self._log.positions([local.chat_id for local in batch])
-            await self._follow_epoch(batch, stored)
-            self._trim(batch, stored.chats)
-            await self._mend_behind(batch, stored.chats, stored.epoch)
-            await self._compare_members(stored.chats)
-            self._compare_details(batch, stored.chats)
+        if len(chats) <= CHATS_A_QUERY:
+            self._look = None
+            await self._compare_all(chats)
+            return
+        changes = await self._log.changes(self._look, len(chats))  # more are as many rows as all chats
+        if changes.is_complete and changes.epoch == self.epoch:
+            await self._compare_moved(changes)
+            await self._compare_some(chats)
+        else:
+            await self._compare_all(chats)
+        self._look = changes.look
+
+    async def _compare_moved(self, changes: Changes) -> None:
+        positions: dict[int, ChatPosition] = {}
+        moved: list[LocalChat] = []
+        for chat_id in changes.last_seqs.keys() | changes.chats.keys():
+            local = self._hub.chat(chat_id)
+            if local is None or not local.reorder_buffer.is_started or local.epoch != changes.epoch:
+                continue
+            moved.append(local)
+            positions[chat_id] = changes.chats.get(chat_id) or ChatPosition(
+                changes.last_seqs[chat_id], local.members_version, local.version, local.first_seq
+            )
+        await self._compare(moved, positions, changes.epoch)
+
+    async def _compare_some(self, chats: Sequence[LocalChat]) -> None:
+        """Compare those of which changes do not tell, and the next ones in turn."""
+        turns = self._turns or list(chats)
+        due = {local for local in turns[:CHATS_A_QUERY] if self._hub.chat(local.chat_id) is local}
+        due |= {local for local in chats if not local.members_version or local.epoch != self.epoch}
+        due |= {local for local in self._in_doubt if self._hub.chat(local.chat_id) is local}
+        await self._compare_all(list(due))
+        self._turns = turns[CHATS_A_QUERY:]
+
+    async def _compare_all(self, chats: Sequence[LocalChat]) -> None:
+        in_doubt, self._in_doubt = self._in_doubt, set()
+        try:
+            for batch in _batches(chats) or [[]]:  # without chats, an empty query still shows that the store answers
+                stored = await self._log.positions([local.chat_id for local in batch])
+                await self._follow_epoch(batch, stored)
+                await self._compare(batch, stored.chats, stored.epoch)
+        except BaseException:
+            self._in_doubt |= in_doubt
+            raise
+
+    async def _compare(self, chats: Sequence[LocalChat], positions: Mapping[int, ChatPosition], epoch: str) -> None:
+        self._trim(chats, positions)
+        await self._mend_behind(chats, positions, epoch)
+        await self._compare_members(chats, positions)
+        self._compare_details(chats, positions)
 
     def _trim(self, chats: Sequence[LocalChat], positions: Mapping[int, ChatPosition]) -> None:
         for local in chats:
@@ -185,15 +236,24 @@ class Repair:
         for local, position in behind:
             if local.epoch == epoch and position.first_seq > local.reorder_buffer.next_seq:
                 self._hub.skip(local, position.first_seq)
-            if local.reorder_buffer.last_seq < position.last_seq and local.chat_id not in self._repairing:
+            if local.reorder_buffer.last_seq >= position.last_seq:
+                continue
+            if local.chat_id in self._repairing:  # which may end before this position
+                self._in_doubt.add(local)
+            else:
                 await self.mend(local)
 
-    async def _compare_members(self, positions: Mapping[int, ChatPosition]) -> None:
-        versions = {chat_id: position.members_version for chat_id, position in positions.items()}
-        moved = dict(versions.items() - self._members_versions.items())
+    async def _compare_members(self, chats: Sequence[LocalChat], positions: Mapping[int, ChatPosition]) -> None:
+        moved = {
+            local: position.members_version
+            for local in chats
+            if (position := positions.get(local.chat_id)) is not None
+            and position.members_version != local.members_version
+        }
         if moved:
-            await self._on_members_changed(moved)
-            self._members_versions |= moved
+            await self._on_members_changed({local.chat_id for local in moved})
+            for local, version in moved.items():
+                local.members_version = version
 
     def _compare_details(self, chats: Sequence[LocalChat], positions: Mapping[int, ChatPosition]) -> None:
         changed = [
@@ -227,7 +287,7 @@ class Repair:
         position = stored.chats.get(local.chat_id)
         local.first_seq = position.first_seq if position else 1
         self._hub.restart(local, position.last_seq if position else 0, stored.epoch)
-        self._members_versions.pop(local.chat_id, None)
+        local.members_version = 0
         if position is None:  # the chat does not exist in this epoch
             await self._on_members_changed([local.chat_id])
 
@@ -237,5 +297,5 @@ def _is_behind(local: LocalChat, positions: Mapping[int, ChatPosition]) -> bool:
     return position is not None and local.reorder_buffer.last_seq < position.last_seq
 
 
-def _batches(chats: list[LocalChat]) -> list[list[LocalChat]]:
+def _batches(chats: Sequence[LocalChat]) -> list[Sequence[LocalChat]]:
     return [chats[start : start + CHATS_A_QUERY] for start in range(0, len(chats), CHATS_A_QUERY)]

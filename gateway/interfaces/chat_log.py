@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Protocol
 
+from storage.chat_records import Changes, Look
 from storage.reaction_records import OwnReactions
 from storage.records import ChatEvent, NewEvent, OnOutcome, Positions
 
@@ -57,6 +58,14 @@ class ChatLog(Protocol):
     async def positions(self, chat_ids: Sequence[int]) -> Positions:
         """The current positions of these chats, and the epoch; unknown ids are omitted. At most 1,000 ids per call.
 
+        Raises: StorageUnavailable.
+        """
+        ...
+
+    async def changes(self, last: Look | None, most: int) -> Changes:
+        """What has moved since the last look, in all chats; incomplete if that are more than `most` events or chats.
+
+        The first two looks are incomplete too: they do not know yet from where to read.
         Raises: StorageUnavailable.
         """
         ...

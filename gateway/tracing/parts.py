@@ -53,6 +53,7 @@ class TracedLog:
         self.replies_before = log.replies_before
         self.own_reactions = log.own_reactions
         self.positions = log.positions
+        self.changes = log.changes
         self.epoch = log.epoch
 
     def submit(self, event: NewEvent, done: OnOutcome) -> None:

@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager
 
 from msgspec.structs import replace
 
+from storage.chat_records import Changes, Look
 from storage.database.coalescer import Coalescer
 from storage.database.database import Database, Row
 from storage.database.epoch import epoch_of
@@ -19,13 +20,13 @@ from storage.log.commit_postgres import PostgresCommit
 from storage.log.commit_sqlite import SqliteCommit
 from storage.log.event_rows import SELECT_EVENT, event_of
 from storage.log.pipeline import OnBatch, Pipeline
+from storage.log.recent_changes import RecentChanges, position_of
 from storage.log.references import targets_of
 from storage.outbox_records import NOTHING_WANTED, Wanted
 from storage.reaction_records import OwnReactions
 from storage.records import (
     BIGINT_MAX,
     ChatEvent,
-    ChatPosition,
     EventKind,
     NewEvent,
     OnOutcome,
@@ -93,6 +94,7 @@ class StoredChatLog:
         self._replies_before = f"{SELECT_EVENT} WHERE e.chat_id = $1 AND e.id {among_replies} ORDER BY e.seq DESC"
         self._epoch_sql = f"SELECT {database.epoch_sql} AS epoch FROM store_identity s"
         self._position = Coalescer(self._positions_of_each)
+        self._changes = RecentChanges(database)
 
     @property
     def waiting(self) -> int:
@@ -174,14 +176,14 @@ class StoredChatLog:
 
     async def _positions(self, chat_ids: Sequence[int]) -> Positions:
         rows = await self._database.fetch(self._positions_sql, self._database.ids(chat_ids))
-        chats = {row["id"]: _position(row) for row in rows if row["id"] is not None}
+        chats = {row["id"]: position_of(row) for row in rows if row["id"] is not None}
         return Positions(epoch_of(rows[0]["epoch"]), chats)
+
+    async def changes(self, last: Look | None, most: int) -> Changes:
+        """What has moved since the last look; incomplete if that are more than `most` events or chats."""
+        return await self._changes.since(last, most)
 
     async def epoch(self) -> str:
         """The identity of this history, which changes with a restore."""
         rows = await self._database.fetch(self._epoch_sql)
         return epoch_of(rows[0]["epoch"])
-
-
-def _position(row: Row) -> ChatPosition:
-    return ChatPosition(row["last_seq"], row["members_version"], row["version"], row["first_seq"])

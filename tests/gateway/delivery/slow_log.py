@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 from msgspec.structs import replace
 
+from storage.chat_records import Changes, Look
 from storage.errors import StorageUnavailable
 from storage.records import ChatEvent, EventKind, NewEvent, OnOutcome, Person, Positions
 
@@ -56,6 +57,10 @@ class SlowLog:
         raise NotImplementedError
 
     async def positions(self, chat_ids: Sequence[int]) -> Positions:
+        """Not asked for here."""
+        raise NotImplementedError
+
+    async def changes(self, last: Look | None, most: int) -> Changes:
         """Not asked for here."""
         raise NotImplementedError
 

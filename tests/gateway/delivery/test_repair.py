@@ -1,12 +1,16 @@
 """Repair of gaps, and the report of those that remain."""
 
 import asyncio
-from collections.abc import Collection, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
+
+import pytest
 
 from gateway.delivery.hub import Hub
 from gateway.delivery.repair import Repair
 from gateway.tasks import Tasks
+from storage.chat_records import Changes, Look
 from storage.errors import StorageUnavailable
 from storage.records import ChatEvent, ChatPosition, Positions
 from tests.support.used_metrics import event
@@ -52,14 +56,47 @@ async def test_gap_counts_as_unrepaired_only_without_running_repair() -> None:
 
 
 class CountingLog:
-    """Knows the positions of all chats, and how many it was asked for at a time, and when."""
+    """Knows the positions of all chats, and how many it was asked for at a time, and when.
+
+    What has moved since a look is what the test says, once.
+    """
 
     def __init__(self) -> None:
         self.asked: list[tuple[float, int]] = []
+        self.ids: list[int] = []
+        self.looks: list[Look | None] = []
+        self.epoch = "e1"
+        self.last_seqs: dict[int, int] = {}
+        self.chats: dict[int, ChatPosition] = {}
+        self.is_complete = True
+        self.is_away = False
+        self.may_read = asyncio.Event()
+        self.may_read.set()
 
     async def positions(self, chat_ids: Sequence[int]) -> Positions:
+        if self.is_away:
+            raise StorageUnavailable("away")
         self.asked.append((asyncio.get_running_loop().time(), len(chat_ids)))
-        return Positions("e1", {chat_id: ChatPosition(0, 1) for chat_id in chat_ids})
+        self.ids += chat_ids
+        return Positions(self.epoch, {chat_id: ChatPosition(0, 1) for chat_id in chat_ids})
+
+    async def changes(self, last: Look | None, most: int) -> Changes:
+        self.looks.append(last)
+        look = Look(self.epoch, len(self.looks), 0, 0, 0)
+        return Changes(self.epoch, look, last is not None and self.is_complete, self.last_seqs, self.chats)
+
+    async def events_after(self, chat_id: int, seq: int, limit: int) -> Sequence[ChatEvent]:
+        if self.is_away:
+            raise StorageUnavailable("away")
+        await self.may_read.wait()
+        return [event(chat_id, seq=known) for known in range(seq + 1, self.last_seqs.get(chat_id, 0) + 1)]
+
+    def asked_for(self) -> list[int]:
+        """The numbers of positions in each statement since the last call."""
+        counts = [count for _, count in self.asked]
+        self.asked.clear()
+        self.ids.clear()
+        return counts
 
 
 def repair_of(chats: int, log: CountingLog, tasks: Tasks, interval_s: float) -> Repair:
@@ -95,6 +132,113 @@ async def test_positions_are_checked_in_groups_of_1000() -> None:
     log = CountingLog()
     await repair_of(2500, log, Tasks(), 1).check()
     assert [count for _, count in log.asked] == [1000, 1000, 500]
+
+
+@dataclass
+class ManyChats:
+    """A node with 2,500 open chats, after its first two checks, which compare all."""
+
+    hub: Hub
+    log: CountingLog
+    repair: Repair
+    rechecked: list[int]
+    changed: list[int]
+
+    def last_seq(self, chat_id: int) -> int:
+        local = self.hub.chat(chat_id)
+        assert local is not None
+        return local.reorder_buffer.last_seq
+
+
+@pytest.fixture
+async def many() -> AsyncIterator[ManyChats]:
+    hub, log, tasks, rechecked, changed = Hub(), CountingLog(), Tasks(), list[int](), list[int]()
+    for chat_id in range(1, 2501):
+        local, _ = hub.open(chat_id)
+        local.version = 1
+        hub.start(local, 0, "e1")
+
+    async def recheck(chat_ids: Collection[int]) -> None:
+        rechecked.extend(chat_ids)
+
+    repair = Repair(hub, log, tasks, "e1", on_members_changed=recheck, on_chats_changed=changed.extend)  # type: ignore[arg-type]
+    await repair.check()
+    assert log.asked_for() == [1000, 1000, 500]
+    assert sorted(rechecked) == list(range(1, 2501))
+    rechecked.clear()
+    yield ManyChats(hub, log, repair, rechecked, changed)
+    await tasks.close()
+
+
+async def test_idle_chats_cost_two_statements_a_check(many: ManyChats) -> None:
+    """What has moved, and a thousand chats in turn: all of them in three checks."""
+    checked: set[int] = set()
+    for count in (1000, 1000, 500, 1000):
+        await many.repair.check()
+        checked |= set(many.log.ids)
+        assert many.log.asked_for() == [count]
+    assert checked == set(range(1, 2501))
+    assert len(many.log.looks) == 5
+    assert (many.rechecked, many.changed) == ([], [])
+
+
+async def test_moved_chats_are_repaired_and_compared(many: ManyChats) -> None:
+    many.log.last_seqs = {2000: 3, 2001: 1, 9999: 5}
+    many.log.chats = {2001: ChatPosition(1, 2), 2002: ChatPosition(0, 1, version=2), 9999: ChatPosition(5, 5)}
+    await many.repair.check()
+    assert [many.last_seq(chat_id) for chat_id in (1999, 2000, 2001, 2002)] == [0, 3, 1, 0]
+    assert (many.rechecked, many.changed) == ([2001], [2002])
+    await many.repair.check()
+    assert many.rechecked == [2001]
+
+
+async def test_new_chats_are_compared_at_the_next_check(many: ManyChats) -> None:
+    await many.repair.check()
+    many.log.asked_for()
+    for chat_id in (3000, 3001):
+        local, _ = many.hub.open(chat_id)
+        local.version = 1
+        many.hub.start(local, 0, "e1")
+    await many.repair.check()
+    assert {3000, 3001} <= set(many.log.ids)
+    assert many.rechecked == [3000, 3001]
+    many.log.asked_for()
+    await many.repair.check()
+    assert not {3000, 3001} & set(many.log.ids)
+
+
+async def test_incomplete_changes_make_a_check_compare_all(many: ManyChats) -> None:
+    many.log.is_complete = False
+    await many.repair.check()
+    assert many.log.asked_for() == [1000, 1000, 500]
+    many.log.is_complete, many.log.epoch = True, "e2"
+    await many.repair.check()
+    assert many.log.asked_for() == [1000, 1000, 500]
+    assert {local.epoch for local in many.hub.chats()} == {"e2"}
+
+
+async def test_failed_check_asks_for_the_same_changes_again(many: ManyChats) -> None:
+    many.log.last_seqs, many.log.is_away = {2000: 3}, True
+    for _ in range(2):
+        with pytest.raises(StorageUnavailable):
+            await many.repair.check()
+    many.log.is_away = False
+    await many.repair.check()
+    assert many.log.looks[-3] == many.log.looks[-2] == many.log.looks[-1]
+    assert many.last_seq(2000) == 3
+
+
+async def test_chat_behind_during_a_repair_is_compared_again(many: ManyChats) -> None:
+    """A repair may end at a hole that closed by itself, below an event of which nothing arrived."""
+    local = many.hub.chat(2400)
+    assert local is not None
+    many.hub.deliver(local, [event(2400, seq=2)])
+    many.log.may_read.clear()
+    many.repair.schedule(local)
+    many.log.last_seqs = {2400: 3}
+    await many.repair.check()
+    assert 2400 in many.log.ids
+    many.log.may_read.set()
 
 
 async def test_position_checks_have_random_intervals() -> None:
