@@ -8,6 +8,7 @@ import pytest
 
 from tests.support.browser import browser as browser
 from tests.support.browser import chromium as chromium
+from tests.support.database_pool import DatabasePool
 from tests.support.log_secrets import fail_on_secrets
 from tests.support.log_secrets import pytest_runtest_teardown as pytest_runtest_teardown
 from tests.support.pgbouncer import PgBouncer
@@ -69,7 +70,8 @@ def postgres_server() -> Iterator[PostgresServer]:
     """The session's PostgreSQL. A test that stops or pauses it must leave it running."""
     folder = temporary_folder()
     try:
-        server = PostgresServer(folder, fsync="off")  # hundreds of databases come and go, each with a checkpoint
+        # Hundreds of databases come and go, each with a checkpoint; no statistics of one test are left for the next.
+        server = PostgresServer(folder, fsync="off", autovacuum="off")
         try:
             server.start()
             yield server
@@ -80,12 +82,20 @@ def postgres_server() -> Iterator[PostgresServer]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+@pytest.fixture(scope="session")
+def database_pool(postgres_server: PostgresServer) -> Iterator[DatabasePool]:
+    """The databases of the session's PostgreSQL."""
+    pool = DatabasePool(postgres_server)
+    yield pool
+    pool.close()
+
+
 @pytest.fixture
-def postgres_url(postgres_server: PostgresServer) -> Iterator[str]:
+def postgres_url(database_pool: DatabasePool) -> Iterator[str]:
     """A fresh database in the session's PostgreSQL."""
-    url = postgres_server.create_database()
+    url = database_pool.take()
     yield url
-    postgres_server.drop_database(url)
+    database_pool.give_back(url)
 
 
 @pytest.fixture

@@ -21,6 +21,8 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from storage.database.database import open_database
 from storage.database.migrate import migrate
 from storage.database.store_identity import store_id
+from storage.repositories.auth.accounts import Accounts
+from tests.support.database_pool import DatabasePool
 from tests.support.forked import ProgramServer
 from tests.support.migrated import make_store
 from tests.support.servers import NginxServer, PostgresServer, RedisServer, wait_until
@@ -51,6 +53,54 @@ async def test_every_test_gets_an_empty_database(postgres_server: PostgresServer
         await connection.close()
     postgres_server.restart()
     assert postgres_server.query("postgres", "SELECT 1") == "1"
+
+
+async def oid_and_contents(url: str) -> tuple[int, list[Any]]:
+    """Which database it is, and what is in it but for the store's id."""
+    connection = await asyncpg.connect(url)
+    try:
+        tables = await connection.fetch("SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY 1")
+        rows = {
+            name: await connection.fetch(f"SELECT {'restores' if name == 'store_identity' else '*'} FROM {name}")
+            for (name,) in tables
+        }
+        sequences = await connection.fetch("SELECT sequencename, last_value FROM pg_sequences ORDER BY 1")
+        oid = await connection.fetchval("SELECT oid FROM pg_database WHERE datname = current_database()")
+        return oid, [rows, sequences]
+    finally:
+        await connection.close()
+
+
+async def test_database_of_earlier_test_is_as_new_or_dropped(database_pool: DatabasePool) -> None:
+    url = database_pool.take()
+    await make_store(url)
+    first, contents = await oid_and_contents(url)
+    async with open_database(url) as database:
+        ids = [await store_id(database)]
+        await Accounts(database).create("ann", "no password", "Ann", "Test")
+        await database.write("DELETE FROM tortoise_migrations")
+    forgotten = await asyncpg.connect(url)
+    database_pool.give_back(url)
+    with pytest.raises(asyncpg.PostgresConnectionError):
+        await forgotten.fetch("SELECT 1")
+    with pytest.raises(asyncpg.InvalidCatalogNameError):
+        await asyncpg.connect(url)
+    for change in ("CREATE INDEX one ON users (first_name)", "GRANT SELECT ON users TO PUBLIC"):
+        url = database_pool.take()
+        assert (await oid_and_contents(url))[1] == [{}, []]
+        await make_store(url)
+        assert await oid_and_contents(url) == (first, contents)
+        async with open_database(url) as database:
+            ids.append(await store_id(database))
+            await database.write(change)
+        database_pool.give_back(url)
+        url = database_pool.take()
+        await make_store(url)
+        dropped, (first, again) = first, await oid_and_contents(url)
+        assert again == contents
+        assert first != dropped
+        database_pool.give_back(url)
+    assert len(set(ids)) == len(ids)
 
 
 async def test_nginx_balances_over_its_upstreams(nginx: StartNginx) -> None:

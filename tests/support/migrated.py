@@ -3,7 +3,6 @@
 What migrations do is the matter of tests/storage/database/test_migrate.py, and of every test that starts the program.
 """
 
-import secrets
 import sqlite3
 import subprocess
 from contextlib import closing
@@ -14,6 +13,7 @@ from urllib.parse import urlsplit
 import asyncpg
 
 from storage.database.migrate import migrate
+from tests.support.database_pool import new_store_id, pool_of
 from tests.support.servers import find_binary
 
 _copies: Final[dict[str, bytes]] = {}
@@ -29,15 +29,17 @@ async def make_store(database_url: str) -> None:
     is_empty, read, write = _SQLITE if scheme == "sqlite" else _POSTGRES
     if not await is_empty(database_url):
         await migrate(database_url)
-    elif scheme in _copies:
+        return
+    pool = pool_of(database_url)
+    if pool is not None and pool.fill(database_url):
+        return
+    if scheme in _copies:
         await write(database_url, _copies[scheme])
     else:
         await migrate(database_url)
         _copies[scheme] = read(database_url)
-
-
-def _new_id() -> str:
-    return f"UPDATE store_identity SET store_id = '{secrets.token_hex(8)}'"
+    if pool is not None:
+        pool.has_migrated(database_url)
 
 
 async def _is_empty_sqlite(database_url: str) -> bool:
@@ -55,7 +57,7 @@ async def _write_sqlite(database_url: str, copy: bytes) -> None:
     path = _path(database_url)
     path.write_bytes(copy)
     with closing(sqlite3.connect(path)) as connection, connection:
-        connection.execute(_new_id())
+        connection.execute(new_store_id())
 
 
 def _path(database_url: str) -> Path:
@@ -79,7 +81,7 @@ def _read_postgres(database_url: str) -> bytes:
 async def _write_postgres(database_url: str, copy: bytes) -> None:
     connection = await asyncpg.connect(database_url)
     try:
-        await connection.execute(f"{copy.decode()}\nSET search_path TO public;\n{_new_id()}")
+        await connection.execute(f"{copy.decode()}\nSET search_path TO public;\n{new_store_id()}")
     finally:
         await connection.close()
 
