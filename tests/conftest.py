@@ -19,7 +19,7 @@ from tests.support.response_secrets import secrets_received, watch_responses
 from tests.support.servers import NginxServer, PostgresServer, RedisServer, temporary_folder
 from tests.support.shared_certificates import share_certificates
 
-SYSTEMS = [Path(__file__).parent / name for name in ("browsers", "deploy", "e2e", "faults", "loadtests", "up")]
+SYSTEMS = ("browsers", "deploy", "e2e", "faults", "loadtests", "up")
 
 
 watch_responses()
@@ -34,7 +34,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "chromium" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
-    items.sort(key=lambda item: not any(folder in item.path.parents for folder in SYSTEMS))
+    folders = tuple(f"tests/{name}/" for name in SYSTEMS)
+    items.sort(key=lambda item: not item.nodeid.startswith(folders))
 
 
 @pytest.fixture(autouse=True)

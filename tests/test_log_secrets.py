@@ -90,7 +90,7 @@ def test_silent(tmp_path): pass
             env={"PYTHONPATH": str(ROOT), "PATH": ""},
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=300,
         )
     assert "2 passed, 1 error" in ran.stdout, ran.stdout + ran.stderr
     assert "server.log: stopped with <a JWT>" in ran.stdout

@@ -91,6 +91,6 @@ def _debian(folder: Path) -> None:
         timeout=MINUTES_10,
     )
     assert log.returncode == 0, log.stdout[-2000:] + log.stderr
-    subprocess.run(["chroot", str(folder), "python3", "-m", "venv", "/usr/local"], check=True, timeout=60)
+    subprocess.run(["chroot", str(folder), "python3", "-m", "venv", "/usr/local"], check=True, timeout=300)
     for file in (Path("/etc/resolv.conf"), TLS):  # what lets pip out, here
         shutil.copy(file, folder / file.relative_to("/"))

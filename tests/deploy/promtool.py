@@ -27,7 +27,7 @@ def promtool(*arguments: str, folder: Path = ROOT) -> str:
     Raises: PromtoolRefused.
     """
     command = [find_debian("promtool"), *arguments]
-    ended = subprocess.run(command, capture_output=True, text=True, timeout=60, cwd=folder)
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=300, cwd=folder)
     if ended.returncode != 0:
         raise PromtoolRefused(ended.stdout + ended.stderr)
     return ended.stdout

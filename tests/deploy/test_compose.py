@@ -34,7 +34,7 @@ def services(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     (folder / "src").mkdir()
     shutil.copy(ROOT / "src/.env.example", folder / "src/.env")
     command = [find_debian("docker-compose"), "-f", "docker-compose.yml", "config"]
-    ended = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=60)
+    ended = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=300)
     assert ended.returncode == 0, ended.stderr
     found: dict[str, Any] = yaml.safe_load(ended.stdout)["services"]
     return found
@@ -163,7 +163,7 @@ def test_mounted_files_exist(services: dict[str, Any]) -> None:
 
 def test_prometheus_accepts_configuration_and_alerts() -> None:
     command = [find_debian("promtool"), "check", "config", "--lint-fatal", ROOT / "deploy/prometheus/prometheus.yml"]
-    ended = subprocess.run(command, capture_output=True, text=True, timeout=30)
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=300)
     assert ended.returncode == 0, ended.stdout + ended.stderr
     scrape, _ = yaml.safe_load((ROOT / "deploy/prometheus/prometheus.yml").read_text())["scrape_configs"]
     (discovery,) = scrape["dns_sd_configs"]

@@ -30,7 +30,7 @@ ENVIRON = {"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/")}
 def run(*command: str | Path, cwd: Path = ROOT, path: str = "") -> str:
     """What a command prints; raises with its errors."""
     environ = ENVIRON | {"PATH": f"{path}:{ENVIRON['PATH']}"}
-    done = subprocess.run(command, cwd=cwd, env=environ, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(command, cwd=cwd, env=environ, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr + done.stdout
     return done.stdout
 

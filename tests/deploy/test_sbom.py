@@ -34,7 +34,7 @@ def validator() -> Any:
 def printed(*words: str) -> str:
     """What scripts/sbom prints."""
     command = [str(ROOT / "scripts/sbom"), *words]
-    return subprocess.run(command, cwd="/", capture_output=True, text=True, timeout=60, check=True).stdout
+    return subprocess.run(command, cwd="/", capture_output=True, text=True, timeout=300, check=True).stdout
 
 
 @pytest.mark.parametrize("lock", LOCKS)

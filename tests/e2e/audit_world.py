@@ -73,7 +73,7 @@ class World:
     def command(self, *words: str) -> str:
         """The output of a command."""
         line = [sys.executable, "-m", "gateway.cli", *words]
-        done = subprocess.run(line, env=os.environ | self.environ, capture_output=True, text=True, timeout=60)
+        done = subprocess.run(line, env=os.environ | self.environ, capture_output=True, text=True, timeout=300)
         assert done.returncode == 0, done.stderr
         return done.stdout.strip()
 

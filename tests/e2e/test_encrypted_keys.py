@@ -31,7 +31,7 @@ def command(name: str, folder: Path, **settings: object) -> "subprocess.Complete
     words = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "APP_ENV": "development", "PYTHONWARNINGS": "default"}
     environ = words | {key: str(value) for key, value in settings.items()}
     line = [sys.executable, "-m", "gateway.cli", name]
-    return subprocess.run(line, cwd=folder, env=environ, capture_output=True, text=True, timeout=60)
+    return subprocess.run(line, cwd=folder, env=environ, capture_output=True, text=True, timeout=300)
 
 
 @contextmanager

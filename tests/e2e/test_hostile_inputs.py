@@ -12,13 +12,14 @@ import pytest
 
 from tests.e2e.system import System, run_system
 from tests.support.log_secrets import fail_on_secrets
+from tests.support.machine_speed import slowness
 
 KEY = "a service key of this test"
 SETTINGS = {"SERVICE_KEYS": KEY, "MESSAGES_PER_MINUTE": "0"}
 PASSWORD = "a long enough passphrase"
 SIZE = 60_000
 PROMPT_S = 0.5
-"""Of which an answer takes some milliseconds: the rest is for a busy machine."""
+"""Of which an answer takes some milliseconds: the rest is for a machine that others use too."""
 
 
 @pytest.fixture(scope="module")
@@ -76,8 +77,10 @@ def seconds(url: str, method: str, path: str, headers: Mapping[str, str | bytes]
 def is_prompt(
     bound_s: float, url: str, method: str, path: str, headers: Mapping[str, str | bytes], body: bytes = b""
 ) -> bool:
-    """Whether the request, or the same again, takes no longer than that."""
-    return any(seconds(url, method, path, headers, body) <= bound_s for _ in range(2))
+    """Whether the request, or the same again, takes no longer than that, or as much longer as the machine is slow."""
+    if any(seconds(url, method, path, headers, body) <= bound_s for _ in range(2)):
+        return True
+    return seconds(url, method, path, headers, body) <= bound_s * slowness()
 
 
 def example(content: dict[str, Any]) -> Any:

@@ -101,11 +101,12 @@ async def test_two_windows_of_one_user_show_the_same_chat(chromium: Browser, sys
     await second.page.goto(system.url)
     await log_in(second.page, alice.login)
     await second.open_chat_with(bob.login)
-    await alice.say("from the first")
-    await second.say("from the second")
-    await bob.say("to both")
+    texts = ["from the first", "from the second", "to both"]
+    for number, window in enumerate((alice, second, bob)):
+        await window.say(texts[number])
+        await expect(bob.messages.locator(".text")).to_have_text(texts[: number + 1])
     for window in (alice, second, bob):
-        await expect(window.messages.locator(".text")).to_have_text(["from the first", "from the second", "to both"])
+        await expect(window.messages.locator(".text")).to_have_text(texts)
     await expect(second.page.locator(".mine")).to_have_count(2)
 
 

@@ -136,8 +136,12 @@ async def test_message_sent_on_two_nodes_at_once_echoes_to_neither(cluster: Clus
     left, right = await enter_with_since(cluster, 0, chat, master), await enter_with_since(cluster, 1, chat, master)
     other = await enter(cluster, 0, chat, client)
     ids = [f"c{number}" for number in range(50)]
+    for node in cluster.nodes:
+        node.pause()  # each reads its copies before the other has published one
     for id_ in ids:
         await asyncio.gather(*(mine.send(type="message", content="a", client_msg_id=id_) for mine in (left, right)))
+    for node in cluster.nodes:
+        node.resume()
     for mine in (left, right):
         await mine.until(lambda _, mine=mine: len(mine.of_type("ack")) == len(ids))
     await other.send(type="message", content="end")

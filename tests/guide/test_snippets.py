@@ -143,7 +143,7 @@ def test_our_side_of_comparison_runs(page: str, world: World, tmp_path: Path) ->
     script = tmp_path / "ours.mjs"
     code = "".join(world.localized(each.code) for each in ours if each.language == "js")
     script.write_text(f"{PREAMBLE % {**parts, 'token': world.token('42')}}{code}\nprocess.exit();\n", encoding="utf-8")
-    ended = subprocess.run(["node", script], text=True, capture_output=True, timeout=120)
+    ended = subprocess.run(["node", script], text=True, capture_output=True, timeout=300)
     assert (ended.stderr, ended.returncode) == ("", 0)
 
 
@@ -172,7 +172,7 @@ def test_python_client_snippets_run(world: World) -> None:
         preamble = f"from chat_gateway_client import Server\ntoken, key = {world.token('42')!r}, {KEY!r}\n"
         command = [sys.executable, "-W", "error", "-c", preamble + code]
         environ = {"PYTHONPATH": str(ROOT / "clients/python"), "PATH": "/usr/bin:/bin"}
-        ended = subprocess.run(command, env=environ, text=True, capture_output=True, timeout=120)
+        ended = subprocess.run(command, env=environ, text=True, capture_output=True, timeout=300)
         assert (ended.stderr, ended.returncode) == ("", 0), str(each)
 
 

@@ -16,7 +16,7 @@ from tests.support.servers import free_port
 def _python(*words: str) -> subprocess.CompletedProcess[str]:
     """In a process of its own, which importing Locust patches."""
     environ = {**os.environ, "NO_PROXY": "*"}
-    return subprocess.run([sys.executable, *words], cwd=ROOT, env=environ, capture_output=True, text=True, timeout=60)
+    return subprocess.run([sys.executable, *words], cwd=ROOT, env=environ, capture_output=True, text=True, timeout=300)
 
 
 def _locust(url: str, *options: str) -> subprocess.CompletedProcess[str]:

@@ -33,6 +33,7 @@ class ChatClient:
         """Open the socket with the token as a header; raises InvalidStatus if the handshake is rejected."""
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         said = None if origin is None else Origin(origin)
+        options = {"open_timeout": TIMEOUT_S} | options
         return cls(await connect(url, additional_headers=headers, origin=said, proxy=None, **options))
 
     async def __aenter__(self) -> Self:

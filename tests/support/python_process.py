@@ -27,7 +27,7 @@ class PythonProcess:
         )
         assert process.stdout is not None
         try:
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(90):
                 assert await process.stdout.readline() == b"connected\n"
             yield cls(process)
         finally:
@@ -43,7 +43,7 @@ class PythonProcess:
     async def report(self) -> Any:
         """What it printed at its end."""
         assert self._process.stdout is not None
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(300):
             lines = (await self._process.stdout.read()).splitlines()
             assert await self._process.wait() == 0
         return json.loads(lines[-1])

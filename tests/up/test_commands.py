@@ -24,7 +24,7 @@ def _environ(**settings: object) -> dict[str, str]:
 
 def _run(folder: Path, *command: str, **settings: object) -> "subprocess.CompletedProcess[str]":
     line = [sys.executable, "-m", "gateway.cli", *command]
-    return subprocess.run(line, cwd=folder, env=_environ(**settings), capture_output=True, text=True, timeout=60)
+    return subprocess.run(line, cwd=folder, env=_environ(**settings), capture_output=True, text=True, timeout=300)
 
 
 def test_standalone_auth_runs_and_stops_cleanly(tmp_path: Path, redis_url: str, database_url: str) -> None:

@@ -42,7 +42,7 @@ def script(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Path:
 )
 def test_bash_completes_commands_options_and_choices(script: Path, typed: list[str], completed: list[str]) -> None:
     line = ["bash", "--norc", "-c", _ASK, "bash", str(script), "chat-gateway", *typed]
-    ended = subprocess.run(line, capture_output=True, text=True, check=False, timeout=60)
+    ended = subprocess.run(line, capture_output=True, text=True, check=False, timeout=300)
     assert sorted(ended.stdout.split()) == sorted(completed), ended.stderr
 
 
