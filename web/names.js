@@ -1,9 +1,8 @@
 /** How people, chats and times are shown. */
 
-import { language, t } from "./words.js";
+import { language, locale } from "./translator.js";
+import { t } from "./words.js";
 
-/** The browser's own variant of the page's language, such as en-GB. */
-const locale = (globalThis.navigator?.languages ?? []).find((tag) => tag.toLowerCase().startsWith(language));
 const timeFormat = new Intl.DateTimeFormat(locale, { hour: "2-digit", minute: "2-digit" });
 const dayFormat = new Intl.DateTimeFormat(locale, { weekday: "long", day: "numeric", month: "long" });
 const weekdayFormat = new Intl.DateTimeFormat(locale, { weekday: "short" });

@@ -9,7 +9,7 @@ import { Notifications } from "./notifications.js";
 import { Session } from "./session.js";
 import { Sidebar } from "./sidebar.js";
 import { Unsent } from "./unsent.js";
-import { language, t, translate } from "./words.js";
+import { t, translate } from "./words.js";
 
 const UNREACHABLE = "The server cannot be reached. Please check your connection and try again.";
 const LOGIN_FORMS = {
@@ -23,7 +23,6 @@ const LOGIN_FORMS = {
   },
 };
 
-document.documentElement.lang = language;
 translate(document);
 
 const at = (id) => document.getElementById(id);

@@ -1,9 +1,6 @@
-/**
- * The page's words in the language of the browser: English, and Russian from the table below.
- *
- * A sentence is its own key. `{name}` stands for a value; where the form depends on a number there are several, by
- * Intl.PluralRules. A sentence that the table lacks stays English, as do those that the server sends.
- */
+/** The sentences of the page in English and Russian: the English one is the key. */
+
+import { translator } from "./translator.js";
 
 const RUSSIAN = {
   "Welcome back": "С возвращением",
@@ -141,35 +138,4 @@ const RUSSIAN = {
 /** English forms for one, where they differ. */
 const SINGULAR = { "{count} members": "{count} member", "{names} are typing": "{names} is typing", "{names} are here": "{names} is here" };
 
-const ATTRIBUTES = ["aria-label", "placeholder", "title"];
-
-/** "en" or "ru", by the languages of the browser. */
-export const language = (globalThis.navigator?.languages ?? []).find((tag) => /^(en|ru)\b/i.test(tag))?.slice(0, 2).toLowerCase() ?? "en";
-
-const plurals = new Intl.PluralRules(language);
-
-/** The sentence in the language of the page; `count` chooses the form. */
-export function t(sentence, values = {}, count = values.count) {
-  const form = count === undefined ? "other" : plurals.select(count);
-  let text = form === "one" ? (SINGULAR[sentence] ?? sentence) : sentence;
-  if (language === "ru" && Object.hasOwn(RUSSIAN, sentence)) {
-    const found = RUSSIAN[sentence];
-    text = typeof found === "string" ? found : (found[form] ?? found.other);
-  }
-  return text.replace(/\{(\w+)\}/g, (_, name) => values[name]);
-}
-
-/** Translates the texts of a document or template as it is in `index.html`. */
-export function translate(root) {
-  if (language === "en") return;
-  const walker = document.createTreeWalker(root, NodeFilter.SHOW_TEXT);
-  while (walker.nextNode()) {
-    const { data } = walker.currentNode;
-    const words = data.trim().replace(/^· /, "").replace(/ ·$/, "");
-    if (words && Object.hasOwn(RUSSIAN, words)) walker.currentNode.data = data.replace(words, t(words));
-  }
-  for (const name of ATTRIBUTES) {
-    for (const element of root.querySelectorAll(`[${name}]`)) element.setAttribute(name, t(element.getAttribute(name)));
-  }
-  for (const template of root.querySelectorAll("template")) translate(template.content);
-}
+export const { t, translate } = translator(RUSSIAN, SINGULAR);

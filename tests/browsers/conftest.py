@@ -12,15 +12,23 @@ from tests.e2e.system import run_system
 from tests.faults.links import Link
 from tests.support.servers import NginxServer
 
+KEY = "key-of-the-operator-7Yq2mT"
+
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NginxServer]:
     """Two replicas behind a load balancer, which serves an application too."""
     folder = tmp_path_factory.mktemp("site")
-    with run_system(tmp_path_factory.mktemp("system")) as system:
+    with run_system(tmp_path_factory.mktemp("system"), {"SERVICE_KEYS": f"operator:{KEY}"}) as system:
         replicas = [int(url.rpartition(":")[2]) for url in system.replica_urls]
         with NginxServer(folder, replicas, location(folder)) as server:
             yield server
+
+
+@pytest.fixture
+def key() -> str:
+    """The service key with all scopes."""
+    return KEY
 
 
 @pytest.fixture

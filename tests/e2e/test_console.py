@@ -11,6 +11,7 @@ import pytest_asyncio
 from playwright.async_api import Browser, Page, expect
 
 from tests.e2e.axe import violations
+from tests.e2e.system import run_system
 from tests.up.run import Up
 
 PASSWORD = "a long enough passphrase"
@@ -128,3 +129,43 @@ async def _read_settings(page: Page, key: str) -> None:
     await expect(page.locator("#settings tbody td").nth(1)).to_have_text("shop (users) console (all scopes)")
     assert await violations(page) == []
     assert key not in await page.content()
+
+
+async def test_console_is_russian_for_who_reads_it(chromium: Browser, tmp_path: Path) -> None:
+    key = "key-of-the-operator-u9Yq2mTz7cKp"
+    with run_system(tmp_path, {"SERVICE_KEYS": f"operator:{key}"}) as system:
+        async with httpx.AsyncClient(base_url=system.url, headers={"X-Service-Key": key}) as http:
+            ann = (await http.post("/register", json={"login": "ann", "password": PASSWORD})).json()["id"]
+            chat = {"kind": "group", "title": "Заказ 7", "members": [{"user_id": ann}]}
+            chat_id = (await http.post("/api/v1/chats", json=chat)).json()["id"]
+            await http.post(f"/api/v1/chats/{chat_id}/messages", json={"text": "Заказ оплачен."})
+        page = await (await chromium.new_context(locale="ru-RU")).new_page()
+        await page.goto(f"{system.url}/console")
+        await page.get_by_label("Служебный ключ").fill(key)
+        await page.get_by_role("button", name="Открыть").click()
+        await expect(page.locator("#replicas-sum")).to_contain_text("2 реплики · ")
+        await expect(page.locator(".replica .chip")).to_have_text(["готова", "готова"])
+        assert await _english(page) == []
+        await page.get_by_role("link", name="Пользователи").click()
+        await page.get_by_role("textbox", name="Пользователь").fill("ann")
+        await page.get_by_role("button", name="Найти").click()
+        await page.locator("#user").get_by_role("button", name=str(chat_id)).click()
+        await expect(page.locator("#tail p")).to_have_text(["Заказ оплачен."])
+        assert await _english(page) == []
+        await page.get_by_role("link", name="Вебхуки").click()
+        await expect(page.locator("#webhooks")).to_have_text("Вебхуки не настроены.")
+        assert await _english(page) == []
+        await page.get_by_role("link", name="Настройки").click()
+        await expect(page.locator("#settings th").first).to_have_text("настройка")
+        assert await violations(page) == []
+        await page.get_by_role("button", name="Забыть ключ").click()
+        await expect(page.locator("#key")).to_be_visible()
+        assert await page.evaluate("document.documentElement.lang") == "ru"
+
+
+async def _english(page: Page) -> list[str]:
+    """Every shown text that is not translated, though it is neither an identifier nor a text of a user."""
+    texts = (await page.locator("body").inner_text()).splitlines()
+    replicas = await page.locator(".replica h3").all_inner_texts()
+    known = re.compile("|".join([*map(re.escape, replicas), r"\b(Redis|ann|id|group|seq|sub|key:order-7|operator)\b"]))
+    return [text for text in texts if re.search("[A-Za-z]{2}", known.sub("", text))]

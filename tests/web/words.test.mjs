@@ -1,37 +1,50 @@
-/** The Russian words of the page: every sentence of the modules and of index.html has one. */
+/** The Russian words of the page and of the operator's page: every sentence of their modules and HTML has one. */
 
 import assert from "node:assert/strict";
 import { readFileSync, readdirSync } from "node:fs";
 import { test } from "node:test";
 
 const web = new URL("../../web/", import.meta.url);
-const SAME = new Set(["Chat", "Enter", "Shift Enter", "↑", "·", "@"]);
+const NO_SENTENCE = /^(?:[a-z]+(?:[_-][a-z]+)+|live|\W+)$/;
+const SAME = new Set(["Enter", "Shift Enter", "↑", "·", "@", "id", "admin"]);
 
 Object.defineProperty(globalThis, "navigator", { configurable: true, value: { languages: ["de-DE", "ru-RU", "en"] } });
-const { language, t } = await import("../../web/words.js");
+const { language } = await import("../../web/translator.js");
+const page = await import("../../web/words.js");
+const operators = await import("../../web/console/words.js");
+const { t } = page;
+const PAGES = [["", page.t], ["console/", operators.t]];
 
 test("the first language that the page has is chosen", () => {
   assert.equal(language, "ru");
 });
 
-test("every sentence of the modules is in the table", () => {
-  const missing = [];
-  for (const name of readdirSync(web).filter((one) => one.endsWith(".js") && one !== "words.js")) {
-    const source = readFileSync(new URL(name, web), "utf8");
-    for (const call of source.matchAll(/\bt\(([^()]*(?:\([^()]*\)[^()]*)*)\)/g)) {
-      for (const [, sentence] of call[1].matchAll(/"((?:[^"\\]|\\.){2,})"/g)) {
-        if (!/^[a-z_-]+$/.test(sentence) && t(sentence) === sentence) missing.push([name, sentence]);
+for (const [folder, translated] of PAGES) {
+  test(`every sentence of the modules of ${folder || "the page"} is in the table`, () => {
+    const missing = [];
+    for (const name of readdirSync(new URL(folder || ".", web)).filter((one) => one.endsWith(".js") && one !== "words.js")) {
+      const source = readFileSync(new URL(folder + name, web), "utf8");
+      for (const call of source.matchAll(/\bt\(([^()]*(?:\([^()]*\)[^()]*)*)\)/g)) {
+        for (const [, sentence] of call[1].matchAll(/"((?:[^"\\]|\\.){2,})"/g)) {
+          if (!NO_SENTENCE.test(sentence) && !SAME.has(sentence) && translated(sentence) === sentence) missing.push([name, sentence]);
+        }
       }
     }
-  }
-  assert.deepEqual(missing, []);
-});
+    assert.deepEqual(missing, []);
+  });
 
-test("every text of the page's structure is in the table", () => {
-  const html = readFileSync(new URL("index.html", web), "utf8").replace(/<svg[^]*?<\/svg>|<title>.*?<\/title>|<script.*?<\/script>/g, "");
-  const texts = [...html.matchAll(/>([^<>]+)</g)].map(([, text]) => text.trim().replace(/^· /, "").replace(/ ·$/, "").trim());
-  const attributes = [...html.matchAll(/(?:aria-label|placeholder|title)="([^"]+)"/g)].map(([, text]) => text);
-  const missing = [...texts, ...attributes].filter((text) => text && !SAME.has(text) && t(text) === text);
+  test(`every text in the HTML of ${folder || "the page"} is in the table`, () => {
+    const html = readFileSync(new URL(`${folder}index.html`, web), "utf8").replace(/<svg[^]*?<\/svg>|<title>.*?<\/title>|<script.*?<\/script>/g, "");
+    const texts = [...html.matchAll(/>([^<>]+)</g)].map(([, text]) => text.trim().replace(/^· /, "").replace(/ ·$/, "").trim());
+    const attributes = [...html.matchAll(/(?:aria-label|placeholder|title)="([^"]+)"/g)].map(([, text]) => text);
+    const missing = [...texts, ...attributes].filter((text) => text && !SAME.has(text) && translated(text) === text);
+    assert.deepEqual(missing, []);
+  });
+}
+
+test("a node's states are in the table", () => {
+  const states = readFileSync(new URL("../gateway/server/health.py", web), "utf8").match(/class State[^]*?\n\n\n/)[0].matchAll(/ = "(\w+)"/g);
+  const missing = [...states].map(([, state]) => state).filter((state) => operators.t(state) === state);
   assert.deepEqual(missing, []);
 });
 

@@ -1,5 +1,7 @@
 /** The server as an operator sees it: HTTP calls with a service key. */
 
+import { t } from "./words.js";
+
 const TIMEOUT_MS = 10_000;
 
 /** An answer other than a success; `status` is 0 if there was none. */
@@ -53,7 +55,7 @@ export class Api {
     try {
       answer = await fetch(this.#base + path, { ...options, signal: AbortSignal.timeout(TIMEOUT_MS) });
     } catch {
-      throw new CallFailed(0, "unreachable", "The server does not answer.");
+      throw new CallFailed(0, "unreachable", t("The server does not answer."));
     }
     const text = await answer.text().catch(() => "");
     let value = null;
@@ -62,7 +64,7 @@ export class Api {
     } catch {
       // an answer without a body, or not from the gateway
     }
-    if (!answer.ok) throw new CallFailed(answer.status, value?.code ?? "", value?.detail ?? `The server answered with ${answer.status}.`);
+    if (!answer.ok) throw new CallFailed(answer.status, value?.code ?? "", value?.detail ?? t("The server answered with {status}.", { status: answer.status }));
     return value;
   }
 }

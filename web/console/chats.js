@@ -1,6 +1,7 @@
 /** Finding a chat by id or `key:`, and its messages as they come. */
 
-import { at, facts, make, onSubmit, time } from "./dom.js";
+import { at, duration, facts, make, onSubmit, time } from "./dom.js";
+import { t } from "./words.js";
 
 const EVERY_MS = 1_000;
 const PAGE = 50;
@@ -27,11 +28,11 @@ export class Chats {
     this.#path = `api/v1/chats/${encodeURIComponent(text)}`;
     const chat = await this.#api.get(this.#path);
     at("chat").replaceChildren(
-      make("h3", { textContent: chat.title || `Chat ${chat.id}`, dir: "auto" }),
+      make("h3", { textContent: chat.title || t("Chat {id}", { id: chat.id }), dir: "auto" }),
       facts([
-        ["id", String(chat.id)], ["kind", chat.kind], ["key", chat.key ?? "–"], ["members", String(chat.member_count)],
-        ["owner", chat.owner_id === null ? "–" : String(chat.owner_id)], ["messages and changes", String(chat.last_seq)],
-        ["frozen", chat.frozen ? "yes" : "no"], ["slow mode", chat.slow_mode_s ? `${chat.slow_mode_s} s` : "off"],
+        [t("id"), String(chat.id)], [t("kind"), chat.kind], [t("key"), chat.key ?? "–"], [t("members"), String(chat.member_count)],
+        [t("owner"), chat.owner_id === null ? "–" : String(chat.owner_id)], [t("messages and changes"), String(chat.last_seq)],
+        [t("frozen"), t(chat.frozen ? "yes" : "no")], [t("slow mode"), chat.slow_mode_s ? duration(chat.slow_mode_s) : t("off")],
       ]),
     );
     at("tail-panel").hidden = false;
@@ -77,9 +78,9 @@ export class Chats {
 }
 
 function row(message) {
-  const author = message.sender ? `${message.sender.username} (${message.sender.id})` : "system";
-  const words = message.is_deleted ? "deleted" : message.text || (message.data ? JSON.stringify(message.data) : "");
-  const mark = message.is_deleted || !message.is_edited ? "" : " · edited";
+  const author = message.sender ? `${message.sender.username} (${message.sender.id})` : t("system");
+  const words = message.is_deleted ? t("deleted") : message.text || (message.data ? JSON.stringify(message.data) : "");
+  const mark = message.is_deleted || !message.is_edited ? "" : ` · ${t("edited")}`;
   return make("article", {},
     make("span", { className: "muted" }, `${message.seq} · `, time(message.timestamp), ` · ${author}${mark}`),
     make("p", { textContent: words, dir: "auto", className: message.is_deleted ? "muted" : "" }),

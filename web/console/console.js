@@ -14,11 +14,14 @@ import { Replicas } from "./replicas.js";
 import { Settings } from "./settings.js";
 import { Users } from "./users.js";
 import { Webhooks } from "./webhooks.js";
+import { translate } from "./words.js";
 
 const KEY = "console-key";
 const base = new URL("../..", import.meta.url).href; // the URL of the server, possibly with a path prefix
 
 let leave = () => {};
+
+translate(document);
 
 function showLogin(sentence = "") {
   leave();
@@ -70,10 +73,8 @@ async function enter(key) {
 function showTab(tabs) {
   const name = location.hash.slice(1) in tabs ? location.hash.slice(1) : "replicas";
   for (const link of document.querySelectorAll(".tabs a")) {
-    if (link.hash === `#${name}`) {
-      link.setAttribute("aria-current", "page");
-      link.scrollIntoView({ block: "nearest", inline: "nearest" });
-    } else link.removeAttribute("aria-current");
+    if (link.hash === `#${name}`) link.setAttribute("aria-current", "page");
+    else link.removeAttribute("aria-current");
   }
   for (const section of document.querySelectorAll("section[data-tab]")) section.hidden = section.dataset.tab !== name;
   for (const [one, tab] of Object.entries(tabs)) {

@@ -1,5 +1,8 @@
 /** The few ways in which the operator's page builds its elements. Text is always text, never markup. */
 
+import { locale } from "../translator.js";
+import { t } from "./words.js";
+
 export const at = (id) => document.getElementById(id);
 
 /** An element: `make("p", { className: "muted" }, "text", child)`. */
@@ -50,7 +53,7 @@ export function table(columns, rows) {
   return make("div", { className: "scroll", tabIndex: 0 }, make("table", {}, make("thead", {}, head), make("tbody", {}, ...body)));
 }
 
-const TIME = new Intl.DateTimeFormat(undefined, { dateStyle: "short", timeStyle: "medium" });
+const TIME = new Intl.DateTimeFormat(locale, { dateStyle: "short", timeStyle: "medium" });
 
 /** A time of the API as the reader's clock shows it. */
 export function time(text) {
@@ -59,8 +62,8 @@ export function time(text) {
 
 /** "3 min", for a number of seconds. */
 export function duration(seconds) {
-  for (const [unit, size] of [["d", 86_400], ["h", 3_600], ["min", 60]]) {
-    if (seconds >= size) return `${Math.floor(seconds / size)} ${unit}`;
-  }
-  return `${Math.max(0, Math.floor(seconds))} s`;
+  if (seconds >= 86_400) return t("{count} d", { count: Math.floor(seconds / 86_400) });
+  if (seconds >= 3_600) return t("{count} h", { count: Math.floor(seconds / 3_600) });
+  if (seconds >= 60) return t("{count} min", { count: Math.floor(seconds / 60) });
+  return t("{count} s", { count: Math.max(0, Math.floor(seconds)) });
 }

@@ -4,6 +4,7 @@
  */
 
 import { at, busy, make } from "./dom.js";
+import { t } from "./words.js";
 
 const READERS = 4;
 const EVERY_MS = 100;
@@ -11,7 +12,7 @@ const PAUSE_MS = 500; // without a message: a delay that is worth a line
 const BURST_MS = 50; // within which what was missed arrives
 const RECONNECT_MS = 150; // plus as much again at random: clients of an application wait longer
 const KEY = "console-promise";
-const KINDS = ["chats", "messages"];
+const SCOPES = ["chats", "messages"];
 
 export class Promised {
   #api;
@@ -24,7 +25,7 @@ export class Promised {
     at("promised-start").addEventListener("click", () => busy(at("promised-start"), () => this.#toggle(), fail));
     at("promised-redis").addEventListener("click", () => busy(at("promised-redis"), async () => {
       await api.post("api/v1/up/redis/cut");
-      tell("Redis was cut for 5 s.");
+      tell(t("Redis was cut for 5 s."));
     }, fail));
   }
 
@@ -42,7 +43,7 @@ export class Promised {
       const chat = await this.#api.post("api/v1/chats", { kind: "public", key: KEY, title: "The promise" });
       this.#run = new Run(this.#api, chat);
     }
-    at("promised-start").textContent = this.#run ? "End" : "Start";
+    at("promised-start").textContent = t(this.#run ? "End" : "Start");
   }
 }
 
@@ -87,7 +88,7 @@ class Run {
           fail("");
           continue;
         } catch (error) {
-          if (error.status === 403) fail(`${error.message} It needs ${KINDS.join(" and ")}.`);
+          if (error.status === 403) fail(`${error.message} ${t("It needs {scopes}.", { scopes: SCOPES.join(", ") })}`);
         }
       }
       await new Promise((done) => setTimeout(done, EVERY_MS / 2));
@@ -97,8 +98,9 @@ class Run {
   #sum() {
     const wrong = this.#readers.reduce((total, reader) => total + reader.wrong, 0);
     const got = Math.min(...this.#readers.map((reader) => reader.got));
-    const verdict = wrong === 0 ? "none lost, none twice, all in order" : `${wrong} lost, repeated or out of order`;
-    at("promised-sum").textContent = `${this.stored ?? 0} messages stored · each of ${READERS} clients got ${got} · ${verdict}`;
+    const verdict = wrong === 0 ? t("none lost, none twice, all in order") : t("{count} lost, repeated or out of order", { count: wrong });
+    const sums = [t("{count} messages stored", { count: this.stored ?? 0 }), t("each of {readers} clients got {count}", { readers: READERS, count: got })];
+    at("promised-sum").textContent = [...sums, verdict].join(" · ");
     at("promised-sum").dataset.wrong = String(wrong);
   }
 }
@@ -109,7 +111,8 @@ class Reader {
   wrong = 0;
   #api;
   #chat;
-  #name;
+  #name; // as it is shown
+  #id;
   #position;
   #socket;
   #timer;
@@ -121,7 +124,8 @@ class Reader {
   constructor(api, chat, number) {
     this.#api = api;
     this.#chat = chat.id;
-    this.#name = `Client ${number}`;
+    this.#name = t("Client {number}", { number });
+    this.#id = `console-${number}`;
     this.#position = { epoch: null, seq: chat.last_seq };
     this.#connect();
   }
@@ -136,7 +140,7 @@ class Reader {
     const startedAt = performance.now();
     const { epoch, seq } = this.#position;
     let missed = 0;
-    this.#socket = new WebSocket(this.#api.socketUrl(`ws/${encodeURIComponent(`console-${this.#name}`)}`));
+    this.#socket = new WebSocket(this.#api.socketUrl(`ws/${this.#id}`));
     this.#socket.onopen = () => this.#socket.send(JSON.stringify({
       type: "subscribe", id: 1, chat_id: this.#chat, since: epoch === null ? seq : `${epoch}:${seq}`,
     }));
@@ -150,14 +154,15 @@ class Reader {
         else missed += 1;
       } else if (frame.type === "caught_up") {
         isLive = true;
-        if (this.#isCut) tell(`${this.#name}: ${missed} messages caught up in ${Math.round(performance.now() - startedAt)} ms`, "good");
+        const ms = Math.round(performance.now() - startedAt);
+        if (this.#isCut) tell(t("{client}: {count} messages caught up in {ms} ms", { client: this.#name, count: missed, ms }), "good");
         this.#isCut = false;
         this.#heardAt = performance.now();
       }
     };
     this.#socket.onclose = () => {
       if (this.#isOver) return;
-      if (!this.#isCut) tell(`${this.#name} was cut off.`);
+      if (!this.#isCut) tell(t("{client} was cut off.", { client: this.#name }));
       this.#isCut = true;
       this.#timer = setTimeout(() => this.#connect(), RECONNECT_MS * (1 + Math.random()));
     };
@@ -172,7 +177,8 @@ class Reader {
     const burst = this.#burst = { messages: 1 };
     setTimeout(() => {
       this.#burst = null;
-      if (burst.messages > 1) tell(`${this.#name}: ${burst.messages} messages caught up after ${Math.round(pauseMs)} ms`, "good");
+      const values = { client: this.#name, count: burst.messages, ms: Math.round(pauseMs) };
+      if (burst.messages > 1) tell(t("{client}: {count} messages caught up after {ms} ms", values), "good");
     }, BURST_MS);
   }
 

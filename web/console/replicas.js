@@ -1,18 +1,20 @@
 /** The replicas, once a second: a card each, with plots of the last minute. A replica that is gone stays as a grey card. */
 
 import { at, button, duration, make } from "./dom.js";
+import { locale } from "../translator.js";
 import { Plot } from "./plot.js";
+import { t } from "./words.js";
 
 const EVERY_MS = 1_000;
 const STALE_S = 3;
 const FORGET_MS = 60_000;
 const PLOTS = [
-  ["connections", "connections", whole],
-  ["stored_per_s", "messages/s stored", tenths],
-  ["delivered_per_s", "deliveries/s", tenths],
-  ["delivery_lag_ms", "delivery lag", milliseconds],
-  ["loop_lag_ms", "event loop lag", milliseconds],
-  ["repaired_events", "events repaired", whole],
+  ["connections", t("connections"), whole],
+  ["stored_per_s", t("messages/s stored"), tenths],
+  ["delivered_per_s", t("deliveries/s"), tenths],
+  ["delivery_lag_ms", t("delivery lag"), milliseconds],
+  ["loop_lag_ms", t("event loop lag"), milliseconds],
+  ["repaired_events", t("events repaired"), whole],
 ];
 
 export class Replicas {
@@ -69,9 +71,11 @@ export class Replicas {
       }
     }
     const sum = (field) => replicas.reduce((total, replica) => total + replica[field], 0);
-    at("replicas-sum").textContent =
-      `${replicas.length} ${replicas.length === 1 ? "replica" : "replicas"} · ${sum("connections")} connections · ` +
-      `${tenths(sum("stored_per_s"))} messages/s stored · ${tenths(sum("delivered_per_s"))} deliveries/s`;
+    at("replicas-sum").textContent = [
+      t("{count} replicas", { count: replicas.length }), t("{count} connections", { count: whole(sum("connections")) }, sum("connections")),
+      t("{count} messages/s stored", { count: tenths(sum("stored_per_s")) }, sum("stored_per_s")),
+      t("{count} deliveries/s", { count: tenths(sum("delivered_per_s")) }, sum("delivered_per_s")),
+    ].join(" · ");
   }
 }
 
@@ -85,8 +89,8 @@ class Card {
   constructor(replica, stop) {
     const head = make("header", {}, make("h3", { textContent: replica.id }), this.#state);
     if (stop) {
-      this.#stop = button("Stop", "plain", stop, (sentence) => { this.#problem.textContent = sentence; });
-      this.#stop.title = "End the process at once, as a crash would; it is started again.";
+      this.#stop = button(t("Stop"), "plain", stop, (sentence) => { this.#problem.textContent = sentence; });
+      this.#stop.title = t("End the process at once, as a crash would; it is started again.");
       head.append(this.#stop);
     }
     const plots = make("div", { className: "plots" }, ...[...this.#plots.values()].map((plot) => plot.element));
@@ -101,8 +105,9 @@ class Card {
     this.#set(isStale ? "silent" : replica.state);
     const age = duration((now - Date.parse(replica.started_at)) / 1000);
     const words = [
-      `version ${replica.version}`, `up ${age}`, `${replica.seats} seats`, `${replica.gaps} gaps found`,
-      ...(down.length ? [`${down.join(", ")} down`] : []), ...(isAnswering ? ["answers this page"] : []),
+      t("version {version}", { version: replica.version }), t("up {time}", { time: age }),
+      t("{count} seats", { count: whole(replica.seats) }, replica.seats), t("{count} gaps found", { count: whole(replica.gaps) }, replica.gaps),
+      ...(down.length ? [t("{parts} down", { parts: down.join(", ") })] : []), ...(isAnswering ? [t("answers this page")] : []),
     ];
     this.#detail.textContent = words.join(" · ");
     for (const [field, plot] of this.#plots) plot.add(isStale ? null : replica[field]);
@@ -110,25 +115,25 @@ class Card {
 
   gone(now) {
     this.#set("gone");
-    this.#detail.textContent = `last seen ${duration((now - this.seenAt) / 1000)} ago`;
+    this.#detail.textContent = t("last seen {time} ago", { time: duration((now - this.seenAt) / 1000) });
     for (const plot of this.#plots.values()) plot.add(null);
   }
 
   #set(state) {
-    this.#state.textContent = state;
+    this.#state.textContent = t(state);
     this.element.dataset.state = state;
     if (this.#stop) this.#stop.hidden = state === "gone";
   }
 }
 
 function whole(value) {
-  return value.toLocaleString();
+  return value.toLocaleString(locale);
 }
 
 function tenths(value) {
-  return value.toLocaleString(undefined, { maximumFractionDigits: 1 });
+  return value.toLocaleString(locale, { maximumFractionDigits: 1 });
 }
 
 function milliseconds(value) {
-  return `${value.toLocaleString(undefined, { maximumFractionDigits: value < 10 ? 1 : 0 })} ms`;
+  return t("{value} ms", { value: value.toLocaleString(locale, { maximumFractionDigits: value < 10 ? 1 : 0 }) });
 }

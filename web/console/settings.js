@@ -1,6 +1,7 @@
 /** The settings in effect on the replica that answers, filtered by a text. */
 
 import { at, make, table } from "./dom.js";
+import { t } from "./words.js";
 
 export class Settings {
   #api;
@@ -16,7 +17,7 @@ export class Settings {
     try {
       const { answered_by: node, settings } = await this.#api.get("api/v1/settings");
       this.#settings = settings;
-      at("settings-node").textContent = `of ${node}`;
+      at("settings-node").textContent = t("of {node}", { node });
       at("settings-problem").textContent = "";
       this.#show();
     } catch (error) {
@@ -28,7 +29,7 @@ export class Settings {
     const text = at("settings-filter").value.trim().toLowerCase();
     const shown = this.#settings.filter((one) =>
       (!at("settings-changed").checked || !one.is_default) && `${one.name} ${one.meaning}`.toLowerCase().includes(text));
-    at("settings").replaceChildren(table(["setting", "value", "meaning"], shown.map((one) => [
+    at("settings").replaceChildren(table([t("setting"), t("value"), t("meaning")], shown.map((one) => [
       make("code", { textContent: one.name }), value(one), make("span", {}, ...prose(one.meaning)),
     ])));
   }

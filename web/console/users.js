@@ -1,6 +1,7 @@
 /** Finding a user by id, username or `sub:`; their clients and chats; ending sessions, bans. */
 
 import { at, button, facts, make, onSubmit, table, time } from "./dom.js";
+import { t } from "./words.js";
 
 export class Users {
   #api;
@@ -17,7 +18,7 @@ export class Users {
   async find(text) {
     at("user").replaceChildren();
     const { users } = await this.#api.get(`api/v1/users?${query(text)}`);
-    if (users.length === 0) return fail("There is no such user.");
+    if (users.length === 0) return fail(t("There is no such user."));
     await this.#show(users[0]);
   }
 
@@ -31,12 +32,12 @@ export class Users {
     at("user").replaceChildren(
       make("header", {}, make("h3", { textContent: user.display_name || user.username, dir: "auto" }), banChip(ban)),
       facts([
-        ["id", String(id)], ["username", user.username], ["name", [user.first_name, user.last_name].filter(Boolean).join(" ") || "–"],
+        [t("id"), String(id)], [t("username"), user.username], [t("name"), [user.first_name, user.last_name].filter(Boolean).join(" ") || "–"],
         ...(user.sub ? [["sub", user.sub]] : []),
       ]),
       this.#actions(user, ban),
-      make("h4", { textContent: "Connected clients" }), clients.sentence ?? this.#clients(clients.value.clients),
-      make("h4", { textContent: "Chats" }), chats.sentence ?? this.#chats(chats.value.chats),
+      make("h4", { textContent: t("Connected clients") }), clients.sentence ?? this.#clients(clients.value.clients),
+      make("h4", { textContent: t("Chats") }), chats.sentence ?? this.#chats(chats.value.chats),
     );
   }
 
@@ -53,26 +54,26 @@ export class Users {
     const url = `api/v1/users/${user.user_id}`;
     const again = () => this.#show(user);
     const done = make("p", { className: "muted", role: "status" });
-    const disconnect = button("Disconnect", "plain", async () => {
+    const disconnect = button(t("Disconnect"), "plain", async () => {
       await this.#api.post(`${url}/disconnect`, { reconnect: false });
-      done.textContent = "All sockets of the user were closed.";
+      done.textContent = t("All sockets of the user were closed.");
     }, fail);
-    const reason = make("input", { placeholder: "reason, which the user never sees", maxLength: 500, ariaLabel: "Reason of the ban" });
+    const reason = make("input", { placeholder: t("reason, which the user never sees"), maxLength: 500, ariaLabel: t("Reason of the ban") });
     const act = ban
-      ? button("Lift the ban", "plain", async () => { await this.#api.delete(`${url}/ban`); await again(); }, fail)
-      : button("Ban", "danger", async () => { await this.#api.put(`${url}/ban`, { reason: reason.value }); await again(); }, fail);
+      ? button(t("Lift the ban"), "plain", async () => { await this.#api.delete(`${url}/ban`); await again(); }, fail)
+      : button(t("Ban"), "danger", async () => { await this.#api.put(`${url}/ban`, { reason: reason.value }); await again(); }, fail);
     return make("div", { className: "acts" }, disconnect, ...(ban ? [] : [reason]), act, done);
   }
 
   #clients(clients) {
-    if (clients.length === 0) return make("p", { className: "muted", textContent: "None." });
+    if (clients.length === 0) return make("p", { className: "muted", textContent: t("None.") });
     const columns = Object.keys(clients[0]);
     return table(columns.map((name) => name.replaceAll("_", " ")), clients.map((one) => columns.map((name) => String(one[name] ?? "–"))));
   }
 
   #chats(chats) {
-    if (chats.length === 0) return make("p", { className: "muted", textContent: "None." });
-    return table(["chat", "kind", "title", "last seq"], chats.map((chat) => [
+    if (chats.length === 0) return make("p", { className: "muted", textContent: t("None.") });
+    return table([t("chat"), t("kind"), t("title"), t("last seq")], chats.map((chat) => [
       button(String(chat.id), "link", () => this.#openChat(chat.id), fail), chat.kind, chat.title || "–", String(chat.last_seq),
     ]));
   }
@@ -86,7 +87,7 @@ function query(text) {
 
 function banChip(ban) {
   if (ban === undefined) return "";
-  const text = ban ? (ban.until ? make("span", {}, "banned until ", time(ban.until)) : "banned") : "not banned";
+  const text = ban ? (ban.until ? make("span", {}, `${t("banned until")} `, time(ban.until)) : t("banned")) : t("not banned");
   return make("span", { className: ban ? "chip bad" : "chip" }, text);
 }
 

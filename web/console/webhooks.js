@@ -1,6 +1,7 @@
 /** What waits for each webhook, and the dead letters, which can be delivered again. */
 
 import { at, button, duration, make, table, time } from "./dom.js";
+import { t } from "./words.js";
 
 const EVERY_MS = 5_000;
 
@@ -18,8 +19,8 @@ export class Webhooks {
       const [{ webhooks }, { dead_letters: letters, next }] = await Promise.all([
         this.#api.get("api/v1/webhooks"), this.#api.get("api/v1/webhooks/dead-letters"),
       ]);
-      at("webhooks").replaceChildren(webhooks.length ? this.#table(webhooks) : nothing("No webhooks are set up."));
-      at("dead-letters").replaceChildren(letters.length ? this.#letters(letters) : nothing("No dead letters."));
+      at("webhooks").replaceChildren(webhooks.length ? this.#table(webhooks) : nothing(t("No webhooks are set up.")));
+      at("dead-letters").replaceChildren(letters.length ? this.#letters(letters) : nothing(t("No dead letters.")));
       at("dead-letters-more").hidden = next === null;
       at("webhooks-problem").textContent = "";
     } catch (error) {
@@ -33,16 +34,16 @@ export class Webhooks {
   }
 
   #table(webhooks) {
-    return table(["name", "waiting events", "waiting chats", "failing chats", "lag", "dead letters", ""], webhooks.map((one) => [
+    return table([t("name"), t("waiting events"), t("waiting chats"), t("failing chats"), t("lag"), t("dead letters"), ""], webhooks.map((one) => [
       one.name, String(one.waiting_events), String(one.waiting_chats), String(one.failing_chats), duration(one.lag_s),
-      String(one.dead_letters), one.dead_letters ? this.#replay("Deliver again", { webhook: one.name }) : "",
+      String(one.dead_letters), one.dead_letters ? this.#replay(t("Deliver again"), { webhook: one.name }) : "",
     ]));
   }
 
   #letters(letters) {
-    return table(["id", "webhook", "event", "chat", "user", "given up", "error", ""], letters.map((one) => [
+    return table([t("id"), t("webhook"), t("event"), t("chat"), t("user"), t("given up"), t("error"), ""], letters.map((one) => [
       String(one.id), one.webhook, one.type, String(one.chat_id ?? "–"), String(one.user_id ?? "–"), time(one.given_up_at), one.error,
-      this.#replay("Again", { ids: [one.id] }),
+      this.#replay(t("Again"), { ids: [one.id] }),
     ]));
   }
 
