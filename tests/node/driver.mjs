@@ -1,22 +1,24 @@
 /**
- * Clients of `clients/js` in Node, driven over JSON lines: `{id, do, with: [...]}` gets `{id, result}` or `{id, error}`.
+ * Clients of `clients/js` in Node or Deno, driven over JSON lines: `{id, do, with: [...]}` gets `{id, result}` or `{id, error}`.
  *
  * A client has a name; a chat is that of a client. What happens is read with `chat`, `client` and `chats`.
+ *
+ * With the argument `ws` clients are given the WebSocket of that package, else they use that of the runtime.
  */
 
+import process from "node:process";
 import { createInterface } from "node:readline";
-
-import { WebSocket } from "ws";
 
 import { Client } from "../../clients/js/index.js";
 
+const WebSocket = process.argv[2] === "ws" ? (await import("ws")).WebSocket : undefined;
 const clients = new Map(); // name → {client, whys, events, opened, problems, pushes}
 
 /** Storage that outlives a client of this process. */
 const kept = new Map();
 const storage = {
-  all: async (user) => structuredClone([...kept.values()].filter((item) => item.user === user)),
-  put: async (item) => void kept.set(item.key, structuredClone(item)),
+  all: async (user) => [...kept.values()].map((text) => JSON.parse(text)).filter((item) => item.user === user),
+  put: async (item) => void kept.set(item.key, JSON.stringify(item)),
   delete: async (key) => void kept.delete(key),
 };
 

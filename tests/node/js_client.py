@@ -1,16 +1,18 @@
-"""Clients of `clients/js` in a Node process, driven from Python."""
+"""Clients of `clients/js` in a process of Node or Deno, driven from Python."""
 
 import asyncio
 import itertools
 from asyncio.subprocess import PIPE, Process
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import orjson
 
 DRIVER = Path(__file__).parent / "driver.mjs"
+NODE: Final = ("node", str(DRIVER), "ws")
+"""The Node of this machine, which may have no WebSocket of its own."""
 _LINE_LIMIT = 16 * 1024 * 1024
 _POLL_S = 0.05
 _LIMIT_S = 120.0
@@ -113,9 +115,11 @@ class JsClient:
 
 
 @asynccontextmanager
-async def node_process(on_event: Callable[[str, dict[str, Any]], None] = lambda *_: None) -> AsyncIterator[NodeProcess]:
-    """A process without clients."""
-    process = await asyncio.create_subprocess_exec("node", str(DRIVER), stdin=PIPE, stdout=PIPE, limit=_LINE_LIMIT)
+async def node_process(
+    on_event: Callable[[str, dict[str, Any]], None] = lambda *_: None, command: Sequence[str] = NODE
+) -> AsyncIterator[NodeProcess]:
+    """A process without clients; `command` runs the driver."""
+    process = await asyncio.create_subprocess_exec(*command, stdin=PIPE, stdout=PIPE, limit=_LINE_LIMIT)
     node = NodeProcess(process, on_event)
     reading = asyncio.create_task(node.read())
     try:

@@ -10,6 +10,7 @@ import pytest
 
 from auth.tokens.access_tokens import Issuer, TokenNames
 from httpapi.docs_pages import program_version
+from tests.clients.js.one_user import client_is_of_one_user
 from tests.node.js_client import JsClient, JsError, NodeProcess, node_process
 from tests.support.cluster import Cluster, run_cluster
 from tests.support.servers import NginxServer
@@ -267,23 +268,6 @@ async def tokens_are_renewed_and_rejected(cluster: Cluster, url: str, node: Node
         with pytest.raises(JsError) as ended:
             await client.do("use", "command", "history", {"chat_id": chat})
         assert (ended.value.name, ended.value.code) == ("Disconnected", 4401)
-
-
-async def client_is_of_one_user(cluster: Cluster, url: str, node: NodeProcess) -> None:
-    ann, bob = await cluster.user("ann"), await cluster.user("bob")
-    chat = await cluster.chat(ann, bob)
-    client = await node.client("shared", url, [ann.token, bob.token])
-    await client.when("client", lambda client: client["state"] == "live")
-    await client.do("use", "suspend")
-    sending = asyncio.ensure_future(client.act(chat, "send", "I am Ann"))
-    await client.do("use", "resume")
-    told = await client.when("client", lambda client: client["state"] == "closed" or client["me"]["id"] == bob.id)
-    assert (told["closeCode"], told["me"]["id"]) == (4401, ann.id)
-    await client.do("use", "close")
-    with pytest.raises(JsError):
-        await sending
-    async with httpx.AsyncClient(base_url=url, headers={"Authorization": f"Bearer {bob.token}"}) as http:
-        assert (await http.get(f"/api/v1/chats/{chat}/messages")).json()["messages"] == []
 
 
 async def event_stream_serves_where_sockets_are_blocked(cluster: Cluster, url: str, node: NodeProcess) -> None:
