@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import re
 import subprocess
 import sys
 import sysconfig
@@ -125,6 +126,84 @@ def test_installed_python_client_sends_and_receives(
 ) -> None:
     python = environment / "bin/python"
     assert run(python, "-c", _PYTHON_CLIENT, url, token, str(chat_id), cwd=tmp_path) == f"{environment} Hello\n"
+
+
+def test_installed_python_client_is_typed(environment: Path, tmp_path: Path) -> None:
+    """For an application that is checked strictly: what it may use passes, what it may not is an error in its line."""
+    (tmp_path / "right.py").write_text(_TYPED)
+    (tmp_path / "wrong.py").write_text(_MISTYPED)
+    options = ["--strict", "--python-executable", environment / "bin/python", "--cache-dir", tmp_path / "cache"]
+    mypy = [sys.executable, "-m", "mypy", *options]
+    assert run(*mypy, "right.py", cwd=tmp_path).startswith("Success")
+    checked = subprocess.run([*mypy, "wrong.py"], cwd=tmp_path, env=ENVIRON, text=True, capture_output=True)
+    wrong = [number for number, line in enumerate(_MISTYPED.splitlines(), 1) if line.endswith("# wrong")]
+    reported = re.findall(r"(?m)^wrong\.py:(\d+): error", checked.stdout)
+    assert sorted(set(map(int, reported))) == wrong, checked.stdout
+
+
+_TYPED = """
+from collections.abc import Mapping
+from datetime import datetime
+
+from chat_gateway_client import AsyncServer, CaughtUp, Client, Message, Other, Position, Reaction, Rejected, Reset
+from chat_gateway_client import Server, Stored, Truncated, is_signed
+
+
+async def token(why: str) -> str:
+    return why
+
+
+async def bot(url: str) -> Position | None:
+    async with Client(url, token, client_id="bot", max_events=10) as client:
+        me: int | None = client.user_id
+        await client.subscribe(1, since=Position.parse("e:1"))
+        stored: Stored = await client.send(1, "Hello", client_msg_id="1", data={"order": me})
+        await client.react(1, stored.message_id, "+", remove=stored.duplicate)
+        page: list[Message] = await client.history(1, before_seq=stored.seq)
+        async for event in client.events():
+            match event:
+                case Message(sent_at=datetime(), sender=sender):
+                    name: str = "" if sender is None else sender.display_name
+                    print(name, event.text, page)
+                case Reaction():
+                    counts: Mapping[str, int] = event.counts
+                    print(counts)
+                case Reset() | CaughtUp():
+                    return event.position
+                case Truncated():
+                    print(event.first_seq)
+                case Other():
+                    print(event.type, event.raw.get("chat_id"))
+        return client.position(1)
+
+
+async def backend(url: str, body: bytes) -> bool:
+    async with AsyncServer(url, "key") as server:
+        await server.create_chat(title="Order 7", members=[{"sub": "42"}])
+    with Server(url, "key", timeout_s=1) as blocking:
+        try:
+            blocking.send("key:order-7", "Paid.", on_behalf_of="sub:42")
+        except Rejected as error:
+            status: int | None = error.status
+            print(error.code.upper(), status)
+    return is_signed("t=1,v1=0", body, "secret", max_age_s=1)
+"""
+_MISTYPED = """
+from chat_gateway_client import Client, Message, Server
+
+
+async def bot(client: Client) -> None:
+    await client.send("2001", "Hello")  # wrong
+    await client.subscribe(2001, since="e:1")  # wrong
+    async for event in client.events():
+        print(event.text)  # wrong
+        if isinstance(event, Message):
+            event.text = "other"  # wrong
+
+
+Client("http://x", lambda: "token")  # wrong
+Server("http://x").send(1, "Hello")  # wrong
+"""
 
 
 _PYTHON_CLIENT = """

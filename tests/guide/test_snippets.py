@@ -163,16 +163,16 @@ def test_python_of_channels_page_runs(world: World) -> None:
     assert me["sub"] == "42"
 
 
-def test_python_client_snippets_run(world: World) -> None:
+def test_python_client_snippets_run(world: World, tmp_path: Path) -> None:
     found = [each for each in of("python") if re.search(r"\b(?:Server|AsyncServer|[^.]Client)\(", each.code)]
-    assert len(found) == 3
+    assert len(found) == 5
     for each in found:
         code = world.localized(each.code)
         code = re.sub(r"print\(event\..+\)", "return", code)  # the bot of the README runs for ever
         preamble = f"from chat_gateway_client import Server\ntoken, key = {world.token('42')!r}, {KEY!r}\n"
         command = [sys.executable, "-W", "error", "-c", preamble + code]
         environ = {"PYTHONPATH": str(ROOT / "clients/python"), "PATH": "/usr/bin:/bin"}
-        ended = subprocess.run(command, env=environ, text=True, capture_output=True, timeout=300)
+        ended = subprocess.run(command, env=environ, cwd=tmp_path, text=True, capture_output=True, timeout=300)
         assert (ended.stderr, ended.returncode) == ("", 0), str(each)
 
 

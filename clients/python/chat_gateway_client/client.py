@@ -41,14 +41,18 @@ MAX_FRAME: Final = 4 * 1024 * 1024
 """Bytes; a page of history has at most 512 KiB."""
 RETRY_S: Final = 1.0
 """Before a command is repeated whose error names no delay."""
-_RETRIED: Final = frozenset({"unavailable", "rate_limited", "conflict"})
+_RETRIED: Final = frozenset({"unavailable", "rate_limited", "slow_mode", "conflict"})
 
 
 class Client:
     """A connection that renews itself. Use it as a context manager, or call `close`.
 
     `url` is that of the gateway. `client_id` is a label of this device. At most `max_events` events wait to be read.
+    It is of one user: with the token of another it raises Unauthorized, as its commands are the first one's.
     """
+
+    user_id: int | None = None
+    """The user; None before the first connection."""
 
     def __init__(self, url: str, token: Token, *, client_id: str = "python", max_events: int = MAX_EVENTS) -> None:
         parts = urlsplit(url)
@@ -294,7 +298,7 @@ class Client:
         async with connect(self._url, additional_headers=headers, open_timeout=OPEN_S, max_size=MAX_FRAME) as socket:
             with suppress(ConnectionClosed):
                 if not await self._is_accepted(socket):
-                    return UNAUTHORIZED, "the token is not valid"
+                    return UNAUTHORIZED, "the token is not valid, or another user's"
                 await self._read(socket)
         return socket.close_code or 1006, socket.close_reason or ""
 
@@ -315,7 +319,9 @@ class Client:
             stable.cancel()
 
     async def _is_accepted(self, socket: ClientConnection) -> bool:
-        """Whether the gateway knows the user: with a token that is not valid, a client is anonymous and not rejected.
+        """Whether the gateway knows the user, and the same one as before.
+
+        With a token that is not valid, a client is anonymous and not rejected.
 
         Raises: ConnectionClosed, TimeoutError.
         """
@@ -323,7 +329,10 @@ class Client:
             await socket.send('{"type":"hello","id":0}')
             while (frame := json.loads(await socket.recv())).get("id") != 0:
                 self._take(frame)
-        return bool(frame["authenticated"])
+        if not frame["authenticated"]:
+            return False
+        self.user_id = self.user_id or frame["user_id"]
+        return bool(self.user_id == frame["user_id"])
 
     def _take(self, frame: Mapping[str, Any]) -> None:
         number, kind = frame.get("id"), frame["type"]

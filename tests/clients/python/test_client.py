@@ -77,6 +77,33 @@ async def test_message_edit_and_deletion_reach_the_other(cluster: Cluster, url: 
         await receiver.unsubscribe(chat)
 
 
+async def test_client_is_of_one_user_and_waits_for_slow_mode(cluster: Cluster, url: str) -> None:
+    ann, bob = await cluster.user("ann"), await cluster.user("bob")
+    chat = await cluster.chat(ann, bob)
+    users = [bob]
+    async with AsyncServer(url, KEY) as server:
+        await server.request("PATCH", f"/api/v1/chats/{chat}", {"slow_mode_s": 2})
+
+    async def token(_: str) -> str:
+        return users[-1].token
+
+    async with Client(url, token) as client:
+        assert client.user_id == bob.id
+        first, second = await client.send(chat, "one"), await client.send(chat, "two")
+        assert (first.seq, second.seq) == (1, 2)
+        users.append(ann)
+        for node in cluster.nodes:
+            await asyncio.to_thread(node.kill)
+        sending = asyncio.create_task(client.send(chat, "I am Bob"))
+        for node in cluster.nodes:
+            await asyncio.to_thread(node.start)
+        async with asyncio.timeout(LIMIT_S):
+            with pytest.raises(Unauthorized):
+                await sending
+    async with Client(url, bob.token) as client:
+        assert [message.text for message in await client.history(chat)] == ["one", "two"]
+
+
 async def test_nothing_is_lost_while_nodes_are_killed(cluster: Cluster, url: str) -> None:
     ann, bob = await cluster.user("ann"), await cluster.user("bob")
     chats = [await cluster.chat(ann, bob) for _ in range(2)]
