@@ -194,7 +194,12 @@ async def open_node(
         outbox, outlet = await add_outlet(stack, settings, database, node_id, redis, metrics, failures, tracing)
 
         log = await stack.enter_async_context(
-            open_chat_log(database, outlet.stirred_by(metrics.delivery.committed), outlet.wanted)
+            open_chat_log(
+                database,
+                outlet.stirred_by(metrics.delivery.committed),
+                outlet.wanted,
+                hold_s=settings.commit_hold_ms / 1000,
+            )
         )
         transcripts = await stack.enter_async_context(open_transcripts(database, metrics.delivery.transcribed))
         tasks = Tasks()

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from itertools import count
 from typing import Final
 
-from benchmarks.growth.filling import DIRECT_CHAT, GROUP, ISSUER, LARGE_CHAT, PEER, READER, TARGET
+from benchmarks.growth.filling import BUSY_READER, DIRECT_CHAT, GROUP, ISSUER, LARGE_CHAT, PEER, READER, TARGET
 from storage.audit_entry import AuditFilter
 from storage.database.database import Database, open_database
 from storage.list_records import Arrangement
@@ -239,6 +239,10 @@ CALLS: Final[Mapping[str, Call]] = {
     "unread chats": lambda s: s.lists.by_activity(READER, None, 50, unread=True),
     "archived chats": lambda s: s.lists.by_activity(READER, None, 50, archived=True),
     "unread totals": lambda s: s.lists.unread_totals(READER, _NOW),
+    "busy user's chats by id": lambda s: s.chats.chat_page(BUSY_READER, None, 50),
+    "busy user's chats by activity": lambda s: s.lists.by_activity(BUSY_READER, None, 50),
+    "busy user's unread chats": lambda s: s.lists.by_activity(BUSY_READER, None, 50, unread=True),
+    "busy user's unread totals": lambda s: s.lists.unread_totals(BUSY_READER, _NOW),
     "unread mentions": lambda s: s.mentions.unread(READER, [LARGE_CHAT, GROUP]),
     "one chat": lambda s: s.chats.chat(GROUP, READER),
     "the large chat": lambda s: s.chats.chat(LARGE_CHAT, READER),

@@ -1,7 +1,8 @@
 """Fills an empty PostgreSQL store with rows whose numbers have the proportions of a real one, with all constraints.
 
-What a reader sees stays the same at every size: READER is in READER_CHATS chats. Everything else grows with the log:
-users, chats, and one chat of everybody (LARGE_CHAT), which has a fifth of all messages.
+What a reader sees stays the same at every size: READER is in READER_CHATS chats, BUSY_READER in many more, spread over
+all. Everything else grows with the log: users, chats, and one chat of everybody (LARGE_CHAT), which has a fifth of all
+messages.
 """
 
 from typing import Final
@@ -12,6 +13,8 @@ READER: Final = 1
 """The user whose requests are measured."""
 PEER: Final = 2
 """The other member of DIRECT_CHAT."""
+BUSY_READER: Final = 11
+"""The user of the most chats."""
 LARGE_CHAT: Final = 1
 DIRECT_CHAT: Final = 2
 GROUP: Final = 3
@@ -43,7 +46,12 @@ UNION ALL
 SELECT i, 1 + (i - 1 + k * 7) % {{users}}, 'member', 0, now()
 FROM generate_series(3, {{chats}}, 2) i, generate_series(0, {_MEMBERS - 1}) k
 UNION ALL
-SELECT {LARGE_CHAT}, u, 'member', 0, now() FROM generate_series(1, {{users}}) u;
+SELECT {LARGE_CHAT}, u, 'member', 0, now() FROM generate_series(1, {{users}}) u
+UNION ALL
+SELECT 4 + k * ({{chats}} - 3)::bigint / {{busy_chats}}, {BUSY_READER}, 'member', 0, now()
+FROM generate_series(0, {{busy_chats}} - 1) k
+ORDER BY 1
+ON CONFLICT DO NOTHING;
 
 INSERT INTO memberships (chat_id, user_id, role, read_seq, joined_at)
 SELECT 3 + 2 * (k * ({{chats}} / 2 - 2) / {READER_CHATS}), {READER}, 'member', 0, now()
@@ -136,9 +144,12 @@ SELECT setval('users_id_seq', {{users}}), setval('chats_id_seq', {{chats}}), set
 """
 
 
-async def fill(database_url: str, rows: int) -> None:
-    """Fill the migrated, empty database with this number of stored messages, at least 10,000."""
-    script = _SCRIPT.format(rows=rows, users=rows // _USERS_SHARE, chats=rows // _CHATS_SHARE)
+async def fill(database_url: str, rows: int, busy_chats: int) -> None:
+    """Fill the migrated, empty database with this number of stored messages, at least 10,000.
+
+    `busy_chats`: of BUSY_READER, less than the chats, of which there is one for 100 messages.
+    """
+    script = _SCRIPT.format(rows=rows, users=rows // _USERS_SHARE, chats=rows // _CHATS_SHARE, busy_chats=busy_chats)
     connection = await asyncpg.connect(database_url)
     try:
         await connection.execute(f"BEGIN; {script} COMMIT")

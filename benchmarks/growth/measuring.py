@@ -42,13 +42,15 @@ Costs = Mapping[tuple[str, str], Cost]
 """By the name of the call and the statement."""
 
 
-async def measure(database_url: str, server_log: Path, rows: int, settings: Mapping[str, str]) -> Costs:
+async def measure(
+    database_url: str, server_log: Path, rows: int, busy_chats: int, settings: Mapping[str, str]
+) -> Costs:
     """Fill the migrated, empty database with this number of messages, and run CALLS.
 
-    `server_log` is the log of the PostgreSQL server, on which nothing else may write plans meanwhile. `settings` are
-    PostgreSQL's for the connections.
+    `busy_chats` is the number of chats of the user of the most. `server_log` is the log of the PostgreSQL server, on
+    which nothing else may write plans meanwhile. `settings` are PostgreSQL's for the connections.
     """
-    await fill(database_url, rows)
+    await fill(database_url, rows, busy_chats)
     await record_plans(database_url, settings)
     costs: dict[tuple[str, str], Cost] = {}
     async with open_store(database_url) as store:

@@ -17,6 +17,8 @@ from tests.support.servers import PostgresServer, temporary_folder
 SIZES = (1_000_000, 5_000_000, 16_000_000)
 QUICK_SIZES = (20_000, 80_000, 320_000)
 MEMORY = {"shared_buffers": "512MB", "maintenance_work_mem": "256MB", "max_wal_size": "8GB"}
+BUSY_CHATS = 10_000
+QUICK_BUSY_CHATS = 100
 SHOWN = 90
 """Characters of a statement in the table."""
 
@@ -29,30 +31,32 @@ def count_steps(quick: bool) -> int:
 def run(folder: Path, quick: bool, progress: Progress) -> Section:
     """Measure at each size."""
     sizes = QUICK_SIZES if quick else SIZES
-    settings = SMALL_STORE if quick else {}
+    busy_chats, settings = (QUICK_BUSY_CHATS, SMALL_STORE) if quick else (BUSY_CHATS, {})
     server_folder = temporary_folder()  # accessible to the user of PostgreSQL
     try:
         postgres = PostgresServer(server_folder, fsync="off", **MEMORY)
         try:
             postgres.start()
-            measured = [_measure(postgres, rows, settings, progress) for rows in sizes]
+            measured = [_measure(postgres, rows, busy_chats, settings, progress) for rows in sizes]
         finally:
             postgres.stop()
     finally:
         shutil.rmtree(server_folder, ignore_errors=True)
-    return Section("growth", [table_of(sizes, measured)])
+    return Section("growth", [table_of(sizes, busy_chats, measured)])
 
 
-def _measure(postgres: PostgresServer, rows: int, settings: Mapping[str, str], progress: Progress) -> Costs:
+def _measure(
+    postgres: PostgresServer, rows: int, busy_chats: int, settings: Mapping[str, str], progress: Progress
+) -> Costs:
     progress.next(f"a store of {rows:,} messages")
     url = postgres.create_database()
     asyncio.run(migrate(url))
-    costs = asyncio.run(measure(url, postgres.folder / "server.log", rows, settings))
+    costs = asyncio.run(measure(url, postgres.folder / "server.log", rows, busy_chats, settings))
     postgres.drop_database(url)
     return costs
 
 
-def table_of(sizes: Sequence[int], measured: Sequence[Costs]) -> Table:
+def table_of(sizes: Sequence[int], busy_chats: int, measured: Sequence[Costs]) -> Table:
     """A row for each statement of each call."""
     statements = dict.fromkeys(key for costs in measured for key in costs)
     rows = []
@@ -70,6 +74,7 @@ def table_of(sizes: Sequence[int], measured: Sequence[Costs]) -> Table:
     notes = [
         "Sizes are stored messages; the store has a user for 20 of them, a chat for 100, and one chat with all users "
         "and a fifth of the messages.",
+        f"The busy user has {busy_chats:,} chats at every size (but at most all).",
         "A buffer is a page of 8 KiB of a table or an index. The cheapest of three calls counts.",
         "The last column has the tables that a statement reads from beginning to end, with the rows, at the last size.",
         *(f"Grows: `{line}`" for line in grow),

@@ -126,6 +126,9 @@ class Settings:
     postgres_password: str = _setting(
         values.text, "postgres", "the user's password; the default is for development only", secret=True
     )
+    commit_hold_ms: int = _setting(
+        values.whole(0, 10), 0, "the ms that an idle log holds a message for others (docs/benchmarks/profiles.md)"
+    )
     data_dir: Path = _setting(
         values.path, Path(".data"), "the folder of the SQLite file and of `keys.secret`", shown="`.data`"
     )

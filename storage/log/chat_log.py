@@ -50,12 +50,16 @@ _AMONG_REPLIES_IN_SQLITE = f"IN ({_REPLIES})"
 
 @asynccontextmanager
 async def open_chat_log(
-    database: Database, on_batch: OnBatch = lambda size, seconds: None, wanted: Wanted = NOTHING_WANTED
+    database: Database,
+    on_batch: OnBatch = lambda size, seconds: None,
+    wanted: Wanted = NOTHING_WANTED,
+    hold_s: float = 0.0,
 ) -> AsyncIterator["StoredChatLog"]:
     """The log in `database`. On exit, submitted events are committed first, for at most FLUSH_S.
 
     `on_batch` is called for every commit with the number of events and the seconds that it took.
-    `wanted` is what the commits write to the outbox.
+    `wanted` is what the commits write to the outbox. `hold_s` is how long the first event of an idle log waits for
+    others.
     Raises: StorageUnavailable.
     """
     commit: Commit = (
@@ -63,7 +67,7 @@ async def open_chat_log(
         if database.postgres
         else SqliteCommit(database.sqlite_path or "", wanted)
     )
-    pipelines = [Pipeline(commit, on_batch) for _ in range(commit.pipelines)]
+    pipelines = [Pipeline(commit, on_batch, hold_s) for _ in range(commit.pipelines)]
     tasks = [asyncio.create_task(pipeline.run(), name="chat-log-pipeline") for pipeline in pipelines]
     try:
         yield StoredChatLog(database, pipelines)

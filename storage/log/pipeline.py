@@ -1,5 +1,7 @@
 """Group commit: events that arrive during a commit form the next batch; an idle pipeline commits at once.
 
+With a hold, an idle pipeline waits so long for others first.
+
 Invariants: `done` is called exactly once for each submission, in the event loop, in submission order; a submission is
 never dropped because its caller disconnected; the queue is bounded; no failure ends the pipeline.
 """
@@ -26,9 +28,11 @@ _log = logging.getLogger(__name__)
 class Pipeline:
     """Commits the events of its chats, in order, one batch at a time. `run` is its task."""
 
-    def __init__(self, commit: Commit, on_batch: OnBatch) -> None:
+    def __init__(self, commit: Commit, on_batch: OnBatch, hold_s: float = 0.0) -> None:
+        """`hold_s`: how long the first event of an idle pipeline waits for others."""
         self._commit = commit
         self._on_batch = on_batch
+        self._hold_s = hold_s
         self._waiting: deque[tuple[NewEvent, OnOutcome]] = deque()
         self._under_way: list[tuple[OnOutcome, NewEvent, int]] = []
         self._stirred = asyncio.Event()
@@ -56,8 +60,11 @@ class Pipeline:
         """Commit until closed. If it is cancelled, the remaining events get UNAVAILABLE."""
         try:
             while True:
+                was_idle = not self._stirred.is_set()
                 await self._stirred.wait()
                 if self._waiting:
+                    if was_idle and self._hold_s:
+                        await asyncio.sleep(self._hold_s)
                     await self._commit_next()
                 elif self._closing:
                     return

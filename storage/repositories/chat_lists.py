@@ -32,26 +32,31 @@ _TOP: Final = ListPlace(is_pinned=True, activity=BIGINT_MAX, chat_id=BIGINT_MAX)
 # Where the row does not have it: the time of the chat's last event, or of its creation.
 _LAST_TIME: Final = """
 COALESCE((SELECT e.created_at FROM chat_log e WHERE e.chat_id = c.id AND e.seq = c.last_seq), c.created_at)"""
-# OFFSET 0, so that PostgreSQL does not read all chats for a user of many.
-_CHAT_IN_POSTGRES: Final = f"""
-CROSS JOIN LATERAL (SELECT c.last_seq, CASE WHEN c.last_activity > 0 THEN c.last_activity
-    ELSE (extract(epoch FROM {_LAST_TIME}) * 1000000)::bigint END AS activity
-    FROM chats c WHERE c.id = m.chat_id OFFSET 0) c"""
-_CHAT_IN_SQLITE: Final = f"""
-JOIN (SELECT c.id, c.last_seq, CASE WHEN c.last_activity > 0 THEN c.last_activity
-    ELSE CAST(round((julianday({_LAST_TIME}) - 2440587.5) * 86400000000.0) AS INTEGER) END AS activity
-    FROM chats c) c ON c.id = m.chat_id"""
+# Both sides have the same chats: it is FULL for PostgreSQL to choose a hash join. From an array it expects a handful of
+# rows, and would compare each with each. For that no condition may refuse NULL, and OFFSET keeps the others outside.
+_JOIN_IN_POSTGRES: Final = f"""
+FULL JOIN (
+    SELECT c.id, c.last_seq, CASE WHEN c.last_activity > 0 THEN c.last_activity
+        ELSE (extract(epoch FROM {_LAST_TIME}) * 1000000)::bigint END AS activity
+    FROM chats c WHERE c.id = ANY (ARRAY(SELECT chat_id FROM mine))) c ON c.id = m.chat_id
+{{condition}} OFFSET 0"""
+_JOIN_IN_SQLITE: Final = f"""
+JOIN (
+    SELECT c.id, c.last_seq, CASE WHEN c.last_activity > 0 THEN c.last_activity
+        ELSE CAST(round((julianday({_LAST_TIME}) - 2440587.5) * 86400000000.0) AS INTEGER) END AS activity
+    FROM chats c) c ON c.id = m.chat_id
+{{condition}}"""
+_UNREAD_ONLY: Final = "WHERE (c.last_seq > m.read_seq) IS NOT FALSE"
 # What the row does not say is searched for among the chat's last events only, which bounds the cost.
 _LAST_MESSAGE: Final = f"""
 COALESCE(c.last_message_id, (SELECT e.id FROM chat_log e
     WHERE e.chat_id = c.id AND e.seq > c.last_seq - {READ_AHEAD} AND e.kind = 'message' ORDER BY e.seq DESC LIMIT 1))"""
 _PAGE: Final = """
-WITH page AS (
+WITH mine AS MATERIALIZED (
+    SELECT chat_id, is_pinned {{column}} FROM memberships WHERE user_id = $1 AND is_archived = $2),
+page AS (
     SELECT * FROM (
-        SELECT m.id AS place, m.chat_id, m.user_id, m.role, m.read_seq, m.muted_until, m.is_archived, m.silenced_until,
-            CASE WHEN m.is_pinned THEN 1 ELSE 0 END AS pin, c.activity
-        FROM memberships m {chat}
-        WHERE m.user_id = $1 AND m.is_archived = $2 {condition}) AS own
+        SELECT m.chat_id, CASE WHEN m.is_pinned THEN 1 ELSE 0 END AS pin, c.activity FROM mine m {join}) AS own
     WHERE (own.pin, own.activity, own.chat_id) < ($3, $4, $5)
     ORDER BY own.pin DESC, own.activity DESC, own.chat_id DESC LIMIT $6)
 """
@@ -59,9 +64,10 @@ _DETAILS: Final = f"""
 SELECT {CHAT}, CASE WHEN $6 > {MAX_WITH_DATA} THEN '' ELSE c.data END AS data, {UNREAD},
     {UNREAD_MENTIONS} AS mentions,
     {_LAST_MESSAGE} AS last_message,
-    m.place, m.role, m.read_seq, m.muted_until, m.pin, m.activity, m.is_archived, m.silenced_until, {PERSON}
-FROM page m JOIN chats c ON c.id = m.chat_id AND NOT c.is_removed JOIN users u ON u.id = m.user_id
-ORDER BY m.pin DESC, m.activity DESC, m.chat_id DESC
+    m.id AS place, m.role, m.read_seq, m.muted_until, m.is_archived, m.silenced_until, page.pin, page.activity, {PERSON}
+FROM page JOIN memberships m ON m.chat_id = page.chat_id AND m.user_id = $1
+    JOIN chats c ON c.id = m.chat_id AND NOT c.is_removed JOIN users u ON u.id = m.user_id
+ORDER BY page.pin DESC, page.activity DESC, page.chat_id DESC
 """
 # CAST, since PostgreSQL infers no type for a parameter that is NULL.
 _ARRANGE: Final = """
@@ -102,9 +108,9 @@ class StoredChatLists:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._pages = ChatPages(database)
-        chat = _CHAT_IN_SQLITE if database.postgres is None else _CHAT_IN_POSTGRES
-        self._page = _PAGE.format(chat=chat, condition="") + _DETAILS
-        self._unread_page = _PAGE.format(chat=chat, condition="AND c.last_seq > m.read_seq") + _DETAILS
+        page = _PAGE.format(join=_JOIN_IN_SQLITE if database.postgres is None else _JOIN_IN_POSTGRES)
+        self._page = page.format(column="", condition="") + _DETAILS
+        self._unread_page = page.format(column=", read_seq", condition=_UNREAD_ONLY) + _DETAILS
         self._totals = _TOTALS.format(join=_MESSAGES_IN_SQLITE if database.postgres is None else _MESSAGES_IN_POSTGRES)
         self._messages = f"{SELECT_EVENT} WHERE e.id {database.among('$1')}"
 

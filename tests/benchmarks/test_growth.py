@@ -18,6 +18,7 @@ from tests.support.servers import PostgresServer
 
 ROWS = 30_000
 TIMES = 4
+BUSY_CHATS = 100
 NOT_FOR_CLIENTS = {
     "AuditRecords.add",
     "AuditRecords.purge",
@@ -72,7 +73,7 @@ def measured(server: PostgresServer, rows: int) -> Costs:
     url = server.create_database()
     try:
         asyncio.run(make_store(url))
-        return asyncio.run(measure(url, server.folder / "server.log", rows, SMALL_STORE))
+        return asyncio.run(measure(url, server.folder / "server.log", rows, BUSY_CHATS, SMALL_STORE))
     finally:
         server.drop_database(url)
 

@@ -55,9 +55,9 @@ def meets_the_seam(commit: HeldCommit) -> Commit:
 class Desk:
     """A running pipeline."""
 
-    def __init__(self) -> None:
+    def __init__(self, hold_s: float = 0) -> None:
         self.commit = HeldCommit()
-        self.pipeline = Pipeline(self.commit, lambda size, seconds: None)
+        self.pipeline = Pipeline(self.commit, lambda size, seconds: None, hold_s)
         self.task = asyncio.create_task(self.pipeline.run())
 
     def submit(self, *texts: str) -> "list[asyncio.Future[Outcome]]":
@@ -90,6 +90,24 @@ async def test_events_during_a_commit_form_the_next_batch(desk: Desk) -> None:
     desk.commit.go.set()
     await outcomes(futures)
     assert desk.commit.batches == [["first"], ["a", "b", "c"]]
+
+
+async def test_hold_of_an_idle_pipeline_collects_events() -> None:
+    desk = Desk(hold_s=1)
+    await asyncio.sleep(0)  # the pipeline waits
+    futures = desk.submit("a")
+    for _ in range(5):
+        await asyncio.sleep(0)
+    futures += desk.submit("b")
+    desk.commit.go.clear()
+    while desk.pipeline.waiting:
+        await asyncio.sleep(0.01)
+    futures += desk.submit("c", "d")
+    desk.commit.go.set()
+    await outcomes(futures)
+    assert desk.commit.batches == [["a", "b"], ["c", "d"]]
+    desk.pipeline.close()
+    await desk.task
 
 
 async def test_batch_size_is_limited(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
