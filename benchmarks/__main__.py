@@ -12,7 +12,7 @@ from benchmarks import machine, report
 from benchmarks.measured import keep_off_the_server_core
 from benchmarks.progress import Progress
 from benchmarks.result import Section, Table
-from benchmarks.workloads import growth, model, steps, w1, w2, w3, w6
+from benchmarks.workloads import growth, hooks, model, steps, w1, w2, w3, w6
 
 Workload = Callable[[Path, bool, Progress], Section]
 
@@ -20,6 +20,7 @@ WORKLOADS: dict[str, tuple[Workload, Callable[[bool], int]]] = {
     "w1": (w1.run, w1.count_steps),
     "w2": (w2.run, w2.count_steps),  # and W5
     "w3": (w3.run, w3.count_steps),  # and W4
+    "hooks": (hooks.run, hooks.count_steps),  # W7
     "w6": (w6.run, w6.count_steps),
     "steps": (steps.run, steps.count_steps),
 }

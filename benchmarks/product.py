@@ -4,7 +4,7 @@ import asyncio
 import itertools
 import secrets
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +15,7 @@ from benchmarks.load import Load, Socket, handshake, masked_frame
 from benchmarks.measured import Measured
 from storage.database.database import open_database
 from storage.database.migrate import migrate
+from storage.outbox.queue import Outbox
 from storage.records import ChatKind, NewMember, Person
 from storage.repositories.auth.accounts import Accounts
 from storage.repositories.auth.keys import SigningKeys
@@ -58,6 +59,18 @@ class Product:
     redis: Sequence[RedisServer]
     postgres: PostgresServer
     nodes: Sequence[Node]
+    options: Mapping[str, object]
+    """The settings of the nodes."""
+
+    @contextmanager
+    def another(self, folder: Path, **settings: object) -> Iterator[Node]:
+        """One more node, with these settings beside those of the others."""
+        node = Node(folder, **{**self.options, **settings})
+        try:
+            node.start()
+            yield node
+        finally:
+            node.stop()
 
     def chats(self, sizes: Sequence[int]) -> list[list[Member]]:
         """Create chats of this number of new users each."""
@@ -82,6 +95,10 @@ class Product:
         name = self.database_url.rpartition("/")[2]
         for words in ("VACUUM ANALYZE", "CHECKPOINT"):
             self.postgres.query(name, words)
+
+    def waiting_events(self, endpoint: str) -> int:
+        """Events that wait for the endpoint of a webhook."""
+        return asyncio.run(_waiting_events(self.database_url, endpoint))
 
     def log_lookups(self) -> int:
         """Index scans of the stored messages so far, counted by PostgreSQL with the delay of `statements`."""
@@ -120,7 +137,7 @@ def running(folder: Path, *, nodes: int = 1, shards: int = 1, **settings: object
             server.start()
         url = postgres.create_database()
         asyncio.run(migrate(url))
-        options = {
+        options: dict[str, object] = {
             "DATABASE_URL": url,
             "REDIS_URL": ",".join(one.url for one in redis),
             "MESSAGES_PER_MINUTE": 0,
@@ -138,7 +155,12 @@ def running(folder: Path, *, nodes: int = 1, shards: int = 1, **settings: object
             running.append(Node(folder / f"node-{number}", **options))
             stack.callback(running[-1].stop)
             running[-1].start()
-        yield Product(url, redis, postgres, running)
+        yield Product(url, redis, postgres, running, options)
+
+
+async def _waiting_events(database_url: str, endpoint: str) -> int:
+    async with open_database(database_url) as database:
+        return (await Outbox(database).backlog(endpoint)).events
 
 
 async def _chats(database_url: str, sizes: Sequence[int]) -> list[list[Member]]:

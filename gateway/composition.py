@@ -14,6 +14,7 @@ from gateway.authentication.represented_users import RepresentedUsers
 from gateway.config.settings import Settings
 from gateway.delivery.history import History
 from gateway.delivery.hub import Hub
+from gateway.delivery.open_chats import OpenChats
 from gateway.delivery.repair import INTERVAL_S, Repair
 from gateway.delivery.replay_cache import ReplayCache
 from gateway.delivery.subscription import SubscriptionRegistry
@@ -286,7 +287,7 @@ async def open_node(
         redis.start(tracing.listener(broker_handler), broker_handler)
         vital = Tasks(on_failure=lambda name, _: failures.append(name))
         stack.push_async_callback(vital.close)
-        outlet.start(vital)
+        outlet.start(vital, OpenChats(hub, pages))
         member_changes = MemberChanges(feed, evictions, redis.broker)
 
         def on_left(chat_id: int, user_id: int) -> None:

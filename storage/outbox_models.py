@@ -7,6 +7,25 @@ from tortoise import fields, models
 from tortoise.indexes import Index
 
 
+class OutboxCommit(models.Model):
+    """What a group commit has stored for an endpoint, until it is folded into the rows of `outbox`.
+
+    One row, however many chats a commit is of. `seqs` is a list of chat, seq, chat, seq … by comma, of `events` events.
+    """
+
+    id = fields.BigIntField(primary_key=True)
+    endpoint = fields.CharField(max_length=40)
+    seqs = fields.TextField()
+    events = fields.IntField()
+    created_at = fields.BigIntField()
+
+    class Meta:
+        """Where it lives."""
+
+        table = "outbox_commits"
+        indexes = (Index(fields=("endpoint", "id")),)
+
+
 class OutboxHead(models.Model):
     """That events of a stream wait for an endpoint, until all are delivered.
 

@@ -123,6 +123,12 @@ class _Page:
         start = max(0, seq + 1 - self._events[0].seq) if self._events else 0
         return self._events[start:]
 
+    def between(self, first: int, last: int) -> list[ChatEvent]:
+        """The events from `first`, which the page reaches, to `last` or the end of the page."""
+        self._settle()
+        start = self._events[0].seq
+        return self._events[first - start : last + 1 - start]
+
 
 class _Reading:
     """A running read of the store; its page is not kept if the chat is forgotten meanwhile (`is_stale`)."""
@@ -178,6 +184,18 @@ class ReplayCache:
         events = page.beyond(seq)
         self._update_size(key, page, before)
         return events
+
+    def held(self, chat_id: int, first: int, last: int) -> Sequence[ChatEvent]:
+        """The events from `first` to `last`, if all of them are in memory; otherwise none."""
+        found: list[ChatEvent] = []
+        seq = first
+        while seq <= last:
+            page = self._pages.get((chat_id, (seq - 1) // PAGE))
+            if page is None or not page.reaches(seq):
+                return []
+            found += page.between(seq, last)
+            seq = found[-1].seq + 1
+        return found
 
     def _update_size(self, key: _Key, page: _Page, before: int) -> None:
         if self._pages.get(key) is page:

@@ -6,6 +6,7 @@ from typing import Protocol
 from msgspec import Struct
 
 from storage.outbox_records import Backlog, DeadLetter, ExtraEvent, Head, LoggedEvent
+from storage.records import Positions
 
 
 class OutsideEvent(Struct, frozen=True, gc=False):
@@ -33,6 +34,10 @@ class EventSender(Protocol):
 
 class OutboxQueue(Protocol):
     """Implemented by `storage.outbox.queue`, whose text has the guarantees. Every method raises StorageUnavailable."""
+
+    async def is_due(self, endpoint: str, *, late: bool) -> bool:
+        """Whether there is anything to claim, but for what others have just committed; costs less than a claim."""
+        ...
 
     async def claim(self, endpoint: str, limit: int, *, late: bool) -> list[Head]:
         """Lease rows that nobody has tried, or `late`, those whose delay or lease has ended."""
@@ -80,6 +85,6 @@ class LogRanges(Protocol):
         """The first `limit` events of each (chat, first seq, last seq), in their present state, by chat."""
         ...
 
-    async def epoch(self) -> str:
-        """The identity of this history."""
+    async def positions(self, chat_ids: Sequence[int]) -> Positions:
+        """Where these chats stand, and the identity of this history."""
         ...

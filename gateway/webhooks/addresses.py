@@ -9,7 +9,6 @@ import socket
 import time
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 from typing import Final
-from urllib.parse import urlsplit, urlunsplit
 
 from gateway.errors import SendFailed
 
@@ -41,30 +40,23 @@ def _embedded(ip: IPv6Address) -> IPv4Address | None:
 
 
 class Target:
-    """A URL with its host resolved and checked."""
+    """A host, resolved and checked."""
 
-    def __init__(self, url: str, *, allows_private: bool) -> None:
-        parts = urlsplit(url)
-        self._parts = parts
+    def __init__(self, host: str, port: int, *, allows_private: bool) -> None:
+        self._host = host
+        self._port = port
         self._allows_private = allows_private
-        self._host = parts.hostname or ""
-        self._port = parts.port or (443 if parts.scheme == "https" else 80)
-        self.host = parts.netloc.rpartition("@")[2]
-        """The `Host` of requests."""
         self._resolved: tuple[float, str] | None = None
 
-    async def url(self) -> str:
-        """The URL with an address in place of the host's name.
+    async def address(self) -> str:
+        """The IP address to connect to.
 
         Raises: SendFailed.
         """
         now = time.monotonic()
         if self._resolved is None or now - self._resolved[0] > KEPT_S:
             self._resolved = now, await self._resolve()
-        address = self._resolved[1]
-        bracketed = f"[{address}]" if ":" in address else address
-        user, at, _ = self._parts.netloc.rpartition("@")
-        return urlunsplit(self._parts._replace(netloc=f"{user}{at}{bracketed}:{self._port}", fragment=""))
+        return self._resolved[1]
 
     def forget(self) -> None:
         """Resolve the name again next time: the address does not answer."""

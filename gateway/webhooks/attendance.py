@@ -6,12 +6,13 @@ the commit: a member who has connected since then was absent.
 
 import asyncio
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Final, Protocol
 
 from msgspec import Struct
 
+from gateway.delivery.open_chats import OpenChats
 from gateway.errors import RedisUnavailable
 from gateway.interfaces.client_registry import ClientRegistry
 from gateway.interfaces.presence import Presence
@@ -20,6 +21,8 @@ MAX_MEMBERS: Final = 1_000
 """Members of a chat who are looked at, in the order of their ids."""
 KEPT_S: Final = 1.0
 MAX_KEPT: Final = 10_000
+MAX_KEPT_IDS: Final = 200_000
+"""Of members, over all chats; beyond it all are read anew."""
 READ_S: Final = 1.0
 PAUSE_S: Final = 5.0
 """Without Redis nothing is asked for so long, so that its outage does not slow deliveries."""
@@ -55,34 +58,65 @@ class Attendance(Struct, frozen=True):
 
 
 class AttendanceReader:
-    """Reads the attendance of chats, each at most once in KEPT_S."""
+    """Reads the attendance of chats, each at most once in KEPT_S.
+
+    Of a chat whose members are all connected to this node, Redis is not asked. Members are read again when they change.
+    """
 
     def __init__(self, members: Members, presence: Presence, clients: ClientRegistry) -> None:
         self._members = members
         self._presence = presence
         self._clients = clients
         self._kept: dict[int, tuple[float, Attendance]] = {}
+        self._kept_members: dict[int, tuple[int, Sequence[int]]] = {}
+        """By chat: the version of its members, and their ids."""
+        self._kept_ids = 0
         self._not_before = 0.0
 
-    async def read(self, chat_ids: Collection[int]) -> dict[int, Attendance]:
-        """The attendance of these chats; none of them if Redis does not respond.
+    async def read(self, chats: Mapping[int, int], open_chats: OpenChats | None) -> dict[int, Attendance]:
+        """The attendance of these chats, each with the version of its members; not of all if Redis does not respond.
 
         Raises: StorageUnavailable.
         """
+        members = await self._members_of(chats)
+        found: dict[int, Attendance] = {}
+        elsewhere = []
+        for chat_id, ids in members.items():
+            connected = open_chats.connected(chat_id) if open_chats is not None and len(ids) <= MAX_MEMBERS else {}
+            if connected.keys() >= set(ids):
+                found[chat_id] = Attendance(tuple(ids), False, connected)
+            else:
+                elsewhere.append(chat_id)
+        return {**found, **await self._read(elsewhere, members)} if elsewhere else found
+
+    async def _members_of(self, chats: Mapping[int, int]) -> dict[int, Sequence[int]]:
+        kept = self._kept_members
+        missing = [chat for chat, version in chats.items() if chat not in kept or kept[chat][0] != version]
+        if missing:
+            members = await self._members.first(missing, MAX_MEMBERS + 1)
+            if self._kept_ids + sum(map(len, members.values())) > MAX_KEPT_IDS:
+                kept.clear()
+                self._kept_ids = 0
+                members = await self._members.first(list(chats), MAX_MEMBERS + 1)
+            for chat_id, ids in members.items():
+                self._kept_ids += len(ids) - len(kept[chat_id][1] if chat_id in kept else ())
+                kept[chat_id] = chats[chat_id], ids
+        return {chat_id: kept[chat_id][1] for chat_id in chats}
+
+    async def _read(self, chat_ids: Sequence[int], members: Mapping[int, Sequence[int]]) -> dict[int, Attendance]:
         now = time.monotonic()
         self._kept = {chat: kept for chat, kept in self._kept.items() if now - kept[0] < KEPT_S}
         missing = [chat_id for chat_id in chat_ids if chat_id not in self._kept]
         if missing and now >= self._not_before:
-            members = await self._members.first(missing, MAX_MEMBERS + 1)
             try:
                 async with asyncio.timeout(READ_S):
-                    found = await asyncio.gather(*(self._attendance(chat, ids) for chat, ids in members.items()))
+                    found = await asyncio.gather(*(self._attendance(chat, members[chat]) for chat in missing))
             except (RedisUnavailable, TimeoutError):
                 self._not_before = time.monotonic() + PAUSE_S
                 return {}
             if len(self._kept) + len(found) > MAX_KEPT:
                 self._kept.clear()
-            self._kept.update({chat: (now, one) for chat, one in zip(members, found, strict=True)})
+            self._kept.update({chat: (now, one) for chat, one in zip(missing, found, strict=True)})
         return {chat_id: self._kept[chat_id][1] for chat_id in chat_ids if chat_id in self._kept}
 
     async def _attendance(self, chat_id: int, members: Sequence[int]) -> Attendance:

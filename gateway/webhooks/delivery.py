@@ -16,16 +16,15 @@ from contextlib import suppress
 from typing import Final, Protocol
 
 from gateway.errors import SendFailed
-from gateway.interfaces.outbox import EventSender, LogRanges, OutboxQueue
+from gateway.interfaces.outbox import EventSender, OutboxQueue
 from gateway.tasks import full_jitter
-from gateway.webhooks.attendance import AttendanceReader
 from gateway.webhooks.loads import MAX_EVENTS, Load, Loader
 from storage.errors import StorageUnavailable
 from storage.outbox_records import Head
 
 logger = logging.getLogger("gateway.webhooks")
 
-HEADS: Final = 500
+HEADS: Final = 1_000
 """Chats that are claimed at a time."""
 AT_ONCE: Final = 4
 """Deliveries of chats that have not failed."""
@@ -43,6 +42,8 @@ FIRST_DELAY: Final = 3
 """The exponent of the first delay: below 0.4 s."""
 SEND_S: Final = 15.0
 """The most that a sender may take; each has a shorter limit of its own."""
+ROUND_S: Final = 10.0
+"""After a claim, nothing that is left of it is begun: with SEND_S and a finish it ends within the lease."""
 
 
 class DeliveryEvents(Protocol):
@@ -71,19 +72,17 @@ class EndpointDelivery:
     def __init__(
         self,
         endpoint: str,
-        types: frozenset[str],
         sender: EventSender,
         outbox: OutboxQueue,
-        log: LogRanges,
+        loader: Loader,
         events: DeliveryEvents,
         *,
         give_up_s: float | None = None,
-        attendance: AttendanceReader | None = None,
     ) -> None:
         self._endpoint = endpoint
         self._sender = sender
         self._outbox = outbox
-        self._loader = Loader(endpoint, types, outbox, log, attendance)
+        self._loader = loader
         self._events = events
         self._give_up_s = give_up_s
         self._stirred = asyncio.Event()
@@ -96,8 +95,9 @@ class EndpointDelivery:
     async def run_fresh(self) -> None:
         """Deliver what nobody has tried, until cancelled."""
         while True:
+            is_stirred = self._stirred.is_set()
             self._stirred.clear()
-            claimed = await self._round(HEADS, late=False)
+            claimed = await self._round(HEADS, late=False, is_stirred=is_stirred)
             if claimed < HEADS:
                 await asyncio.sleep(PAUSE_S if claimed < BUSY_HEADS else BUSY_PAUSE_S)
                 with suppress(TimeoutError):
@@ -110,33 +110,40 @@ class EndpointDelivery:
             if not await self._round(LATE_AT_ONCE, late=True):
                 await asyncio.sleep(POLL_S / 2)
 
-    async def _round(self, limit: int, *, late: bool) -> int:
-        """Claim and deliver; the number of claimed chats."""
+    async def _round(self, limit: int, *, late: bool, is_stirred: bool = False) -> int:
+        """Claim and deliver, if this node is stirred or anything is due; the number of claimed chats."""
         try:
+            if not is_stirred and not await self._outbox.is_due(self._endpoint, late=late):
+                return 0
+            until = asyncio.get_running_loop().time() + ROUND_S
             heads = await self._outbox.claim(self._endpoint, limit, late=late)
             loads = await self._loader.read(heads) if heads else []
             turns = asyncio.Semaphore(LATE_AT_ONCE if late else AT_ONCE)
             batches = [[load] for load in loads] if late else list(_packed(loads))
             async with asyncio.TaskGroup() as group:
                 for batch in batches:
-                    group.create_task(self._deliver(batch, turns))
+                    group.create_task(self._deliver(batch, turns, until))
         except StorageUnavailable as error:  # leases end by themselves
             logger.warning("outbox_unread", extra={"fields": {"endpoint": self._endpoint, "error": str(error)}})
             await asyncio.sleep(POLL_S)
             return 0
         return len(heads)
 
-    async def _deliver(self, loads: Sequence[Load], turns: asyncio.Semaphore) -> None:
+    async def _deliver(self, loads: Sequence[Load], turns: asyncio.Semaphore, until: float) -> None:
         try:
-            await self._send(loads, turns)
+            async with turns:
+                if asyncio.get_running_loop().time() < until:
+                    await self._send(loads)
+                else:
+                    await self._outbox.finish([(load.head, load.head.from_seq - 1, False) for load in loads], [])
         except StorageUnavailable as error:  # the lease ends by itself
             logger.warning("outbox_unwritten", extra={"fields": {"endpoint": self._endpoint, "error": str(error)}})
 
-    async def _send(self, loads: Sequence[Load], turns: asyncio.Semaphore) -> None:
+    async def _send(self, loads: Sequence[Load]) -> None:
         events = [event for load in loads for event in load.events]
         if events:
             try:
-                async with turns, asyncio.timeout(SEND_S):
+                async with asyncio.timeout(SEND_S):
                     await self._sender.send(events)
             except (SendFailed, TimeoutError) as error:
                 await self._put_off(loads, str(error) or "timeout")

@@ -5,11 +5,12 @@ from typing import Final
 
 from msgspec import Struct
 
+from gateway.delivery.open_chats import OpenChats
 from gateway.interfaces.outbox import LogRanges, OutboxQueue, OutsideEvent
 from gateway.webhooks import events
 from gateway.webhooks.attendance import Attendance, AttendanceReader
 from storage.outbox_records import EventType, ExtraEvent, Head, LoggedEvent
-from storage.records import EventKind
+from storage.records import ChatEvent, EventKind, Positions
 
 MAX_EVENTS: Final = 100
 """Events of a delivery."""
@@ -30,7 +31,10 @@ class Load(Struct, frozen=True):
 
 
 class Loader:
-    """Reads the loads of an endpoint's heads: two queries for any number of heads."""
+    """Reads the loads of an endpoint's heads: a few queries for any number of heads.
+
+    New messages of chats that are open on this node are in memory, most of them.
+    """
 
     def __init__(
         self,
@@ -39,8 +43,10 @@ class Loader:
         outbox: OutboxQueue,
         log: LogRanges,
         attendance: AttendanceReader | None = None,
+        open_chats: OpenChats | None = None,
     ) -> None:
         self._endpoint = endpoint
+        self._open_chats = open_chats
         self._attendance = attendance if EventType.MESSAGE_CREATED in types else None
         self._types = types
         self._outbox = outbox
@@ -48,10 +54,10 @@ class Loader:
 
     async def read(self, heads: Sequence[Head]) -> list[Load]:
         """Raises: StorageUnavailable."""
-        epoch = await self._log.epoch()
-        ranges = [(head.stream, head.from_seq, head.to_seq) for head in heads if head.from_seq <= head.to_seq]
-        logged = await self._log.read(ranges, MAX_EVENTS) if ranges else {}
-        present = await self._attendances(logged)
+        positions = await self._log.positions([head.stream for head in heads])
+        epoch = positions.epoch
+        logged = await self._logged(heads, positions)
+        present = await self._attendances(logged, positions)
         extras: dict[int, list[ExtraEvent]] = {head.stream: [] for head in heads}
         limits = {head.stream: head.extra_to for head in heads if head.extra_to}
         for extra in await self._outbox.extras(self._endpoint, list(limits)) if limits else []:
@@ -64,10 +70,39 @@ class Loader:
             for head in heads
         ]
 
-    async def _attendances(self, logged: Mapping[int, Sequence[LoggedEvent]]) -> dict[int, Attendance]:
+    async def _logged(self, heads: Sequence[Head], positions: Positions) -> dict[int, Sequence[LoggedEvent]]:
+        """The first MAX_EVENTS events of the log of each head, by chat."""
+        found: dict[int, Sequence[LoggedEvent]] = {}
+        ranges = []
+        for head in heads:
+            if head.from_seq <= head.to_seq:
+                events: Sequence[ChatEvent] = ()
+                position = positions.chats.get(head.stream)
+                if self._open_chats is not None and position is not None and position.first_seq <= head.from_seq:
+                    events = self._open_chats.new_messages(
+                        head.stream, head.from_seq, position.last_seq, positions.epoch
+                    )
+                if events:
+                    waiting = events[: min(MAX_EVENTS, head.to_seq + 1 - head.from_seq)]
+                    found[head.stream] = [LoggedEvent(event, event.created_at) for event in waiting]
+                else:
+                    ranges.append((head.stream, head.from_seq, head.to_seq))
+        return {**found, **await self._log.read(ranges, MAX_EVENTS)} if ranges else found
+
+    async def _attendances(
+        self, logged: Mapping[int, Sequence[LoggedEvent]], positions: Positions
+    ) -> dict[int, Attendance]:
         """Of the chats with new messages."""
-        chats = [chat for chat, entries in logged.items() if any(e.event.kind == EventKind.MESSAGE for e in entries)]
-        return await self._attendance.read(chats) if self._attendance is not None and chats else {}
+        if self._attendance is None:
+            return {}
+        return await self._attendance.read(
+            {
+                chat: positions.chats[chat].members_version
+                for chat, entries in logged.items()
+                if chat in positions.chats and any(entry.event.kind == EventKind.MESSAGE for entry in entries)
+            },
+            self._open_chats,
+        )
 
     async def _load(
         self,

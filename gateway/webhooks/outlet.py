@@ -5,14 +5,17 @@ import logging
 import random
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
+from dataclasses import dataclass
 from typing import Final
 
 from gateway.config.webhooks import Webhook
+from gateway.delivery.open_chats import OpenChats
 from gateway.interfaces.outbox import EventSender, LogRanges, OutboxQueue
 from gateway.metrics.webhooks import EndpointMetrics, WebhookMetrics
 from gateway.tasks import Tasks
 from gateway.webhooks.attendance import AttendanceReader
 from gateway.webhooks.delivery import EndpointDelivery
+from gateway.webhooks.loads import Loader
 from gateway.webhooks.webhook import WebhookSender
 from storage.errors import StorageUnavailable
 from storage.outbox_records import Wanted
@@ -23,6 +26,13 @@ EXCHANGE: Final = "exchange"
 """The name of the endpoint that is the exchange of RabbitMQ; no webhook has it."""
 MEASURE_S: Final = 15.0
 """Between two measurements of what waits."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Endpoint:
+    sender: EventSender
+    metrics: EndpointMetrics
+    give_up_s: float | None
 
 
 class Outlet:
@@ -42,8 +52,8 @@ class Outlet:
         self._outbox = outbox
         self._log = log
         self._metrics = metrics
+        self._endpoints: dict[str, _Endpoint] = {}
         self._deliveries: list[EndpointDelivery] = []
-        self._endpoints: dict[str, EndpointMetrics] = {}
         self.types: dict[str, frozenset[str]] = {}
         """The types of events that each endpoint gets, by its name."""
 
@@ -54,20 +64,8 @@ class Outlet:
 
     def add(self, name: str, types: frozenset[str], sender: EventSender, *, give_up_s: float | None = None) -> None:
         """Add an endpoint before `start`."""
-        metrics = self._endpoints[name] = self._metrics.of(name)
+        self._endpoints[name] = _Endpoint(self._around(sender, name), self._metrics.of(name), give_up_s)
         self.types[name] = types
-        self._deliveries.append(
-            EndpointDelivery(
-                name,
-                types,
-                self._around(sender, name),
-                self._outbox,
-                self._log,
-                metrics,
-                give_up_s=give_up_s,
-                attendance=self._attendance,
-            )
-        )
 
     async def add_webhooks(
         self,
@@ -84,9 +82,14 @@ class Outlet:
             give_up_s = None if webhook.give_up_h is None else webhook.give_up_h * 3600
             self.add(webhook.name, frozenset(webhook.events), sender, give_up_s=give_up_s)
 
-    def start(self, tasks: Tasks) -> None:
-        """Deliver until the tasks are closed."""
-        for delivery in self._deliveries:
+    def start(self, tasks: Tasks, open_chats: OpenChats | None = None) -> None:
+        """Deliver until the tasks are closed. Without `open_chats` everything is read from the store and from Redis."""
+        for name, endpoint in self._endpoints.items():
+            loader = Loader(name, self.types[name], self._outbox, self._log, self._attendance, open_chats)
+            delivery = EndpointDelivery(
+                name, endpoint.sender, self._outbox, loader, endpoint.metrics, give_up_s=endpoint.give_up_s
+            )
+            self._deliveries.append(delivery)
             tasks.spawn(delivery.run_fresh(), "webhooks")
             tasks.spawn(delivery.run_late(), "webhooks again")
         if self._deliveries:
@@ -109,8 +112,8 @@ class Outlet:
     async def _measure(self) -> None:
         while True:
             try:
-                for name, metrics in self._endpoints.items():
-                    metrics.waits(await self._outbox.backlog(name))
+                for name, endpoint in self._endpoints.items():
+                    endpoint.metrics.waits(await self._outbox.backlog(name))
                 await self._outbox.purge()
             except StorageUnavailable:
                 logger.warning("outbox_unmeasured")

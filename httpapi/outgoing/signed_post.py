@@ -7,7 +7,6 @@ The body and the secret never reach an error's text; neither does the URL.
 import asyncio
 import hmac
 import time
-from collections.abc import Mapping
 from typing import Final
 
 import httpx
@@ -20,27 +19,23 @@ SIGNATURE: Final = "X-Chat-Signature"
 class SignedPoster:
     """Posts JSON with one connection pool. `secret` may be empty: then nothing is signed."""
 
-    def __init__(self, secret: str, timeout_s: float, *, uses_proxy: bool = True) -> None:
-        """`uses_proxy`: whether the environment's HTTPS_PROXY and the like apply."""
+    def __init__(self, secret: str, timeout_s: float) -> None:
         self._secret = secret
         self._timeout_s = timeout_s
-        self._http = httpx.AsyncClient(timeout=timeout_s, trust_env=uses_proxy, follow_redirects=False)
+        self._http = httpx.AsyncClient(timeout=timeout_s, follow_redirects=False)
 
-    async def post(self, url: str, body: bytes, headers: Mapping[str, str] = {}, *, host: str = "") -> None:
-        """Post the body; `host` is the name in the certificate and the request, if the URL has an address instead.
+    async def post(self, url: str, body: bytes) -> None:
+        """Post the body.
 
         Raises: PostFailed, unless the response is a 2xx within the timeout.
         """
-        sent = {"Content-Type": "application/json", **headers}
+        sent = {"Content-Type": "application/json"}
         if self._secret:
             sent[SIGNATURE] = signature(self._secret, int(time.time()), body)
-        extensions = {"sni_hostname": host.partition(":")[0]} if host else {}
-        if host:
-            sent["Host"] = host
         try:
             async with (
                 asyncio.timeout(self._timeout_s),
-                self._http.stream("POST", url, content=body, headers=sent, extensions=extensions) as answer,
+                self._http.stream("POST", url, content=body, headers=sent) as answer,
             ):
                 status = answer.status_code
         except (httpx.HTTPError, TimeoutError) as error:  # their texts may contain the URL

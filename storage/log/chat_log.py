@@ -20,7 +20,8 @@ from storage.log.commit_postgres import PostgresCommit
 from storage.log.commit_sqlite import SqliteCommit
 from storage.log.event_rows import SELECT_EVENT, event_of
 from storage.log.pipeline import OnBatch, Pipeline
-from storage.log.recent_changes import RecentChanges, position_of
+from storage.log.positions import PositionReader
+from storage.log.recent_changes import RecentChanges
 from storage.log.references import targets_of
 from storage.outbox_records import NOTHING_WANTED, Wanted
 from storage.reaction_records import OwnReactions
@@ -87,10 +88,7 @@ class StoredChatLog:
     def __init__(self, database: Database, pipelines: Sequence[Pipeline]) -> None:
         self._database = database
         self._pipelines = pipelines
-        self._positions_sql = f"""
-            WITH history AS MATERIALIZED (SELECT {database.epoch_sql} AS epoch FROM store_identity s)
-            SELECT epoch, id, last_seq, members_version, version, first_seq
-            FROM history LEFT JOIN chats ON id {database.among("$1")}"""
+        self._positions = PositionReader(database)
         self._own_reactions_sql = f"""
             SELECT r.message_id, r.key FROM reactions r
             WHERE r.message_id {database.among("$2")} AND r.user_id = $1 ORDER BY r.id"""
@@ -171,17 +169,12 @@ class StoredChatLog:
         """
         if len(chat_ids) == 1 and (found := await self._position.ask(chat_ids[0])) is not None:
             return found
-        return await self._positions(chat_ids)
+        return await self._positions.read(chat_ids)
 
     async def _positions_of_each(self, chat_ids: Sequence[int]) -> dict[int, Positions]:
-        found = await self._positions(chat_ids)
+        found = await self._positions.read(chat_ids)
         alone = {chat_id: Positions(found.epoch, {chat_id: position}) for chat_id, position in found.chats.items()}
         return {chat_id: alone.get(chat_id) or Positions(found.epoch, {}) for chat_id in chat_ids}
-
-    async def _positions(self, chat_ids: Sequence[int]) -> Positions:
-        rows = await self._database.fetch(self._positions_sql, self._database.ids(chat_ids))
-        chats = {row["id"]: position_of(row) for row in rows if row["id"] is not None}
-        return Positions(epoch_of(rows[0]["epoch"]), chats)
 
     async def changes(self, last: Look | None, most: int) -> Changes:
         """What has moved since the last look; incomplete if that are more than `most` events or chats."""

@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 
 from storage.database.database import Database, Row
-from storage.database.epoch import epoch_of
 from storage.log.event_rows import SELECT_EVENT, event_of, moment_of
+from storage.log.positions import PositionReader
 from storage.log.references import targets_of
 from storage.outbox_records import LoggedEvent
+from storage.records import Positions
 
 _SELECT = f"SELECT e.created_at AS stored_at, {SELECT_EVENT.strip().removeprefix('SELECT ')}"
 _RANGE = "WHERE e.chat_id = {chat} AND e.seq >= {first} AND e.seq <= {last} ORDER BY e.seq LIMIT {limit}"
@@ -22,7 +23,7 @@ class EventRanges:
             SELECT x.* FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) AS r (chat_id, first, last)
             CROSS JOIN LATERAL ({_SELECT} {one}) AS x ORDER BY x.chat_id, x.seq"""
         self._one = f"{_SELECT} {_RANGE.format(chat='$1', first='$2', last='$3', limit='$4')}"
-        self._epoch = f"SELECT {database.epoch_sql} AS epoch FROM store_identity s"
+        self._positions = PositionReader(database)
 
     async def read(self, ranges: Sequence[tuple[int, int, int]], limit: int) -> dict[int, list[LoggedEvent]]:
         """The first `limit` events of each (chat, first seq, last seq), in their present state, by chat."""
@@ -44,6 +45,6 @@ class EventRanges:
         targets = await targets_of(self._database, rows)
         return [(row["chat_id"], LoggedEvent(event_of(row, targets), moment_of(row["stored_at"]))) for row in rows]
 
-    async def epoch(self) -> str:
-        """The identity of this history."""
-        return epoch_of((await self._database.fetch(self._epoch))[0]["epoch"])
+    async def positions(self, chat_ids: Sequence[int]) -> Positions:
+        """Where these chats stand, and the identity of this history."""
+        return await self._positions.read(chat_ids)

@@ -20,7 +20,8 @@ from typing import Final
 from storage.chat_records import Changes, Look
 from storage.database.database import Database, Row
 from storage.database.epoch import epoch_of
-from storage.records import BIGINT_MAX, ChatPosition
+from storage.log.positions import position_of
+from storage.records import BIGINT_MAX
 
 _OLDEST_OPEN: Final = "pg_snapshot_xmin(pg_current_snapshot())::text::bigint"
 _BELOW: Final = "changed_in < pg_snapshot_xmax(pg_current_snapshot())::text::bigint"
@@ -81,8 +82,3 @@ def _next_look(row: Row, epoch: str, last: Look | None) -> Look:
     if last.ended > row["oldest_open"]:
         return Look(epoch, last.event_id, row["change"], last.top, last.ended)
     return Look(epoch, last.top, row["change"], max(top, last.top), row["own"])
-
-
-def position_of(row: Row) -> ChatPosition:
-    """The position of a chat, from its row."""
-    return ChatPosition(row["last_seq"], row["members_version"], row["version"], row["first_seq"])

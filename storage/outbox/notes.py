@@ -1,6 +1,9 @@
 """What a transaction adds to the outbox, beside its own changes: that log events wait, or an event that is not logged.
 
-Invariant: rows are locked in the order (endpoint, stream), as in `storage.outbox.queue`, so that no two wait for each
+A commit adds one row an endpoint, of all its chats, which `storage.outbox.commits` folds into the rows of chats later.
+
+Invariants: such a row is inserted under the locks of its chats, so that the rows of a chat have ids in the order of its
+seqs. Other rows are locked in the order (endpoint, stream), as in `storage.outbox.queue`, so that no two wait for each
 other. `version` moves with every addition: only a row that nobody has added to since it was read is deleted.
 """
 
@@ -16,10 +19,8 @@ from storage.outbox_records import NOTHING_WANTED, EventType, Wanted
 POSTGRES_NOW_MS: Final = "(extract(epoch FROM clock_timestamp()) * 1000)::bigint"
 SQLITE_NOW_MS: Final = "CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)"
 
-_COLUMNS: Final = "endpoint, stream, from_seq, to_seq, has_extras, version, due_at, attempts, error, created_at"
-_ADD_RANGE: Final = """
-    ON CONFLICT (endpoint, stream) DO UPDATE SET version = outbox.version + 1, to_seq = excluded.to_seq,
-        from_seq = CASE WHEN outbox.from_seq > outbox.to_seq THEN excluded.from_seq ELSE outbox.from_seq END"""
+HEAD_COLUMNS: Final = "endpoint, stream, from_seq, to_seq, has_extras, version, due_at, attempts, error, created_at"
+_ADD_COMMIT: Final = "INSERT INTO outbox_commits (endpoint, seqs, events, created_at)"
 
 
 def committing_sql(call: str, arguments: int) -> str:
@@ -30,36 +31,32 @@ def committing_sql(call: str, arguments: int) -> str:
     """
     return f"""
         WITH done AS MATERIALIZED ({call}), noted AS (
-            INSERT INTO outbox ({_COLUMNS})
-            SELECT w.endpoint, c.chat_id, min(d.seq), max(d.seq), false, 1, 0, 0, '', {POSTGRES_NOW_MS}
-            FROM done d JOIN unnest($1::bigint[]) WITH ORDINALITY AS c (chat_id, place) ON c.place = d.place
-            JOIN unnest(${arguments + 1}::text[], ${arguments + 2}::text[]) AS w (endpoint, kind) ON w.kind = d.kind
-            WHERE d.verdict = 'created' GROUP BY w.endpoint, c.chat_id ORDER BY w.endpoint, c.chat_id {_ADD_RANGE}
+            {_ADD_COMMIT}
+            SELECT w.endpoint, string_agg(($1::bigint[])[d.place] || ',' || d.seq, ','), count(*), {POSTGRES_NOW_MS}
+            FROM done d JOIN unnest(${arguments + 1}::text[], ${arguments + 2}::text[]) AS w (endpoint, kind)
+                ON w.kind = d.kind
+            WHERE d.verdict = 'created' GROUP BY w.endpoint
         ) SELECT * FROM done ORDER BY place"""
 
 
-_NOTE_SQLITE: Final = f"""
-    INSERT INTO outbox ({_COLUMNS}) VALUES (?, ?, ?, ?, 0, 1, 0, 0, '', {SQLITE_NOW_MS}) {_ADD_RANGE}"""
+_NOTE_SQLITE: Final = f"{_ADD_COMMIT} VALUES (?, ?, ?, {SQLITE_NOW_MS})"
 
 
 def note_logged(connection: sqlite3.Connection, wanted: Wanted, events: Sequence[tuple[int, int, str]]) -> None:
-    """Note stored events, each (chat, seq, kind) in seq order, in the transaction of SQLite's commit."""
-    ranges: dict[tuple[str, int], tuple[int, int]] = {}
+    """Note stored events, each (chat, seq, kind), in the transaction of SQLite's commit."""
+    found: dict[str, list[str]] = {}
     for endpoint, kind in wanted.kinds():
-        for chat_id, seq, its_kind in events:
-            if its_kind == kind:
-                first, last = ranges.get((endpoint, chat_id), (seq, seq))
-                ranges[endpoint, chat_id] = min(first, seq), max(last, seq)
-    connection.executemany(_NOTE_SQLITE, [(*key, *range_) for key, range_ in ranges.items()])
+        found.setdefault(endpoint, []).extend(f"{chat},{seq}" for chat, seq, its_kind in events if its_kind == kind)
+    rows = [(endpoint, ",".join(pairs), len(pairs)) for endpoint, pairs in found.items() if pairs]
+    connection.executemany(_NOTE_SQLITE, rows)
 
 
-_NOTE: Final = f"""
-    INSERT INTO outbox ({_COLUMNS}) VALUES ($1, $2, $3, $4, {{false}}, 1, 0, 0, '', {{now}}) {_ADD_RANGE}"""
+_NOTE: Final = f"{_ADD_COMMIT} VALUES ($1, $2, $3, {{now}})"
 ADD_EVENT: Final = """
     INSERT INTO outbox_events (endpoint, stream, after_seq, type, data, created_at, error)
     VALUES ($1, $2, $3, $4, $5, {now}, '')"""
 TOUCH: Final = f"""
-    INSERT INTO outbox ({_COLUMNS}) VALUES ($1, $2, 1, 0, {{true}}, 1, 0, 0, '', {{now}})
+    INSERT INTO outbox ({HEAD_COLUMNS}) VALUES ($1, $2, 1, 0, {{true}}, 1, 0, 0, '', {{now}})
     ON CONFLICT (endpoint, stream) DO UPDATE SET version = outbox.version + 1, has_extras = {{true}}"""
 
 
@@ -84,7 +81,9 @@ class OutboxNotes:
         """Note events of this kind, which the transaction of `client` has logged at these seqs beside the commits."""
         for endpoint, its_kind in self._wanted.kinds():
             if its_kind == kind:
-                await client.execute_query(self._note, [endpoint, chat_id, first, last])
+                seqs = range(first, last + 1)
+                pairs = ",".join(f"{chat_id},{seq}" for seq in seqs)
+                await client.execute_query(self._note, [endpoint, pairs, len(seqs)])
 
     async def add(self, client: BaseDBAsyncClient, type_: EventType, stream: int, after_seq: int, data: bytes) -> None:
         """Add an event in the transaction of `client`, which holds the lock of the stream's chat.

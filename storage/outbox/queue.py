@@ -1,4 +1,6 @@
-"""What waits in the outbox: claimed by lease, finished or put off. Any number of processes may do so at once.
+"""What waits in the outbox: folded from the notes of commits, claimed by lease, finished or put off.
+
+Any number of processes may do so at once.
 
 Invariants: a claimed row is nobody else's for LEASE_S, and everybody's again after it; a row is deleted only if nothing
 was added to it since the claim; `from_seq` moves forward only. So what is delivered twice after a crash or a stall is
@@ -9,11 +11,14 @@ from collections.abc import Sequence
 from typing import Final
 
 from storage.database.database import Database
+from storage.outbox.commits import NotedCommits
 from storage.outbox.notes import POSTGRES_NOW_MS, SQLITE_NOW_MS, TOUCH
 from storage.outbox_records import Backlog, DeadLetter, ExtraEvent, Head
 
 LEASE_S: Final = 30.0
 """Longer than a claim, a read, a delivery and a finish take together."""
+LEFT_S: Final = 2.0
+"""What another process has committed is left to it for so long: it has the events in memory."""
 DEAD_KEPT_S: Final = 30 * 24 * 3600
 PURGED: Final = 1000
 """Dead letters that one call deletes at most."""
@@ -48,6 +53,14 @@ class Outbox:
             RETURNING {_HEAD}"""
         self._claim_fresh = claim.format(which="due_at = 0 ORDER BY id")
         self._claim_late = claim.format(which=f"due_at > 0 AND due_at <= {self._now} ORDER BY due_at")
+        self._commits = NotedCommits(database, LEASE_S)
+        self._is_fresh_due = f"""
+            SELECT EXISTS (SELECT 1 FROM outbox WHERE endpoint = $1 AND due_at = 0) OR coalesce(
+                (SELECT created_at FROM outbox_commits WHERE endpoint = $1 ORDER BY id LIMIT 1)
+                    < {self._now} - {round(LEFT_S * 1000)}, {"false" if is_postgres else "0"}) AS is_due"""
+        self._is_late_due = f"""
+            SELECT EXISTS (
+                SELECT 1 FROM outbox WHERE endpoint = $1 AND due_at > 0 AND due_at <= {self._now}) AS is_due"""
         self._delete = f"""
             WITH held AS MATERIALIZED (
                 SELECT o.id FROM {database.pairs_table()} JOIN outbox o ON o.id = p.a AND o.version = p.b
@@ -67,10 +80,23 @@ class Outbox:
         if not is_postgres:  # its pairs are one value
             self._put_off = self._put_off.replace("$3", "$2")
 
+    async def is_due(self, endpoint: str, *, late: bool) -> bool:
+        """Whether there is anything to claim, but for what others have just committed; costs less than a claim."""
+        (row,) = await self._database.fetch(self._is_late_due if late else self._is_fresh_due, endpoint)
+        return bool(row["is_due"])
+
     async def claim(self, endpoint: str, limit: int, *, late: bool) -> list[Head]:
         """Lease up to `limit` rows: those that nobody has tried, or `late`, those whose delay or lease has ended."""
-        rows = await self._database.write(self._claim_late if late else self._claim_fresh, endpoint, limit)
-        return [Head(**row) for row in sorted(rows, key=lambda row: row["id"])]
+        statement = self._database.dialect(self._claim_late if late else self._claim_fresh)
+        async with self._database.transaction() as client:
+            rows = await client.execute_query_dict(statement, [endpoint, limit])
+            heads = [Head(**row) for row in rows]
+            # After the claim: what the log has before a claimed event of another kind is in the row of its chat then.
+            if not late:
+                heads = await self._commits.fold(client, endpoint, heads, limit)
+            elif any(head.extra_to for head in heads):
+                heads = await self._commits.fold(client, endpoint, heads, 0)
+        return sorted(heads, key=lambda head: head.id)
 
     async def extras(self, endpoint: str, streams: Sequence[int]) -> list[ExtraEvent]:
         """The first EXTRAS_READ extra events of each of these streams, in their order."""
@@ -154,13 +180,16 @@ class Outbox:
         sql = f"""
             SELECT count(*) AS streams, coalesce(sum(CASE WHEN attempts > 0 THEN 1 ELSE 0 END), 0) AS failing,
                 coalesce(sum(CASE WHEN to_seq < from_seq THEN 0 ELSE to_seq - from_seq + 1 END), 0) AS logged,
-                coalesce({self._now} - min(created_at), 0) AS lag_ms,
+                min(created_at) AS since, {self._now} AS now,
+                (SELECT coalesce(sum(events), 0) FROM outbox_commits WHERE endpoint = $1) AS noted,
+                (SELECT min(created_at) FROM outbox_commits WHERE endpoint = $1) AS noted_since,
                 (SELECT count(*) FROM outbox_events WHERE endpoint = $1 AND dead_at IS NULL) AS extras,
                 (SELECT count(*) FROM outbox_events WHERE endpoint = $1 AND dead_at IS NOT NULL) AS dead
             FROM outbox WHERE endpoint = $1"""
         (row,) = await self._database.fetch(sql, endpoint)
-        events = int(row["logged"]) + row["extras"]
-        return Backlog(events, row["streams"], int(row["failing"]), row["dead"], max(0, row["lag_ms"]) / 1000)
+        events = int(row["logged"]) + int(row["noted"]) + row["extras"]
+        since = min((at for at in (row["since"], row["noted_since"]) if at is not None), default=row["now"])
+        return Backlog(events, row["streams"], int(row["failing"]), row["dead"], max(0, row["now"] - since) / 1000)
 
     def _streams(self, streams: Sequence[int]) -> object:
         """As `Database.ids`, which knows positive numbers only."""

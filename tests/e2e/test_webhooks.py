@@ -126,11 +126,16 @@ async def test_message_names_the_absent_members(
         (event,) = await receiver.count(1)
         assert event["data"]["absent"] == [cat.id]
         assert "absent_truncated" not in event["data"]
+        alone = await cluster.chat(ann)
+        own = await cluster.enter(0, alone, ann)
         redis_server.stop()
         await asyncio.sleep(1.2)  # what was read before counts for a second
         await socket.say("hello again")
         event = (await receiver.count(2))[-1]
         assert event["data"]["absent"] is None
+        await own.say("nobody else is here")
+        event = (await receiver.count(3))[-1]
+        assert event["data"]["absent"] == [], "all members are on this node, which knows so without Redis"
 
 
 async def test_reactions_are_events_too(tmp_path: Path, redis_url: str, database_url: str, receiver: Receiver) -> None:

@@ -9,10 +9,12 @@ import pytest
 from storage.database.database import open_database
 from storage.log.chat_log import open_chat_log
 from storage.log.event_ranges import EventRanges
+from storage.outbox.notes import OutboxNotes
 from storage.outbox.queue import Outbox
 from storage.outbox_records import EventType, Head, Wanted
 from storage.records import Person
 from tests.storage.nodes import Node, deletion, edit, message, node_over, outcomes
+from tests.support.migrated import make_store
 
 MESSAGES = frozenset({EventType.MESSAGE_CREATED, EventType.MESSAGE_EDITED, EventType.MESSAGE_DELETED})
 WANTED = Wanted({"one": MESSAGES})
@@ -43,7 +45,7 @@ def spans(heads: list[Head]) -> list[tuple[int, int, int]]:
 async def test_nothing_is_written_without_endpoints(node: Node) -> None:
     ann, chat = await ann_and_chat(node)
     await node.say(message(chat, ann))
-    assert await node.database.fetch("SELECT * FROM outbox") == []
+    assert await node.database.fetch("SELECT * FROM outbox_commits") == []
 
 
 async def test_commits_note_ranges_of_each_chat(noting: tuple[Node, Outbox]) -> None:
@@ -59,6 +61,84 @@ async def test_commits_note_ranges_of_each_chat(noting: tuple[Node, Outbox]) -> 
     assert spans(heads) == [(chat, 1, 6), (other, 1, 3)]
     assert await outbox.claim("one", 10, late=False) == []
     assert await outbox.claim("two", 10, late=False) == []
+
+
+async def test_commit_of_many_chats_is_one_row(noting: tuple[Node, Outbox]) -> None:
+    node, outbox = noting
+    ann = await node.person("ann")
+    chats = [await node.group(ann) for _ in range(20)]
+    first = await node.say(message(chats[0], ann))
+    await outcomes([node.submit(message(chat, ann)) for _ in range(3) for chat in chats])
+    notes = await node.database.fetch("SELECT endpoint, events FROM outbox_commits ORDER BY id")
+    assert sum(note["events"] for note in notes) == 61
+    assert len(notes) < 10
+    waits = await outbox.backlog("one")
+    assert (waits.events, waits.streams, waits.lag_s > 0) == (61, 0, True)
+    heads = await outbox.claim("one", 15, late=False)
+    assert len(heads) == 15
+    assert await node.database.fetch("SELECT * FROM outbox_commits") == []
+    heads += await outbox.claim("one", 15, late=False)
+    assert sorted(spans(heads)) == [(chats[0], 1, 4), *((chat, 1, 3) for chat in chats[1:])]
+    await node.say(edit(first, "better"))
+    assert (await outbox.backlog("one")).events == 62
+    assert await outbox.claim("one", 15, late=False) == []
+
+
+async def test_idle_process_leaves_new_commits_to_others(noting: tuple[Node, Outbox]) -> None:
+    node, outbox = noting
+    ann, chat = await ann_and_chat(node)
+    assert not await outbox.is_due("one", late=False)
+    await node.say(message(chat, ann))
+    assert not await outbox.is_due("one", late=False)
+    await node.database.write("UPDATE outbox_commits SET created_at = created_at - 2500 RETURNING id")
+    assert await outbox.is_due("one", late=False)
+    (head,) = await outbox.claim("one", 10, late=False)
+    assert not await outbox.is_due("one", late=False)
+    assert not await outbox.is_due("one", late=True)
+    await node.say(message(chat, ann))
+    await outbox.claim("one", 10, late=False)
+    await outbox.finish([(head, 1, True)], [])
+    assert await outbox.is_due("one", late=False)
+
+
+async def test_event_outside_the_log_never_overtakes_the_log(noting: tuple[Node, Outbox]) -> None:
+    """Whenever an event of a chat is claimed, all that the log had before is claimed with it."""
+    node, outbox = noting
+    ann, chat = await ann_and_chat(node)
+    notes = OutboxNotes(node.database, Wanted({"one": frozenset(EventType)}))
+
+    async def tell(after_seq: int) -> None:
+        async with node.database.transaction() as client:
+            await notes.add(client, EventType.CHAT_CHANGED, chat, after_seq, b"{}")
+
+    for late in (False, True):
+        seq = 1 + 2 * late
+        await node.say(message(chat, ann))
+        await tell(seq)
+        await node.say(message(chat, ann))
+        (head,) = await outbox.claim("one", 10, late=late)
+        assert (head.from_seq, head.to_seq, head.extra_to > 0) == (1, seq + 1, True)
+        await outbox.put_off([(head, 0)], "500")
+        await asyncio.sleep(0.05)
+
+
+async def test_note_before_a_claimed_range_is_not_lost(postgres_url: str) -> None:
+    """A node of release 0.1.0 beside this one writes later seqs to the chat's row first."""
+    await make_store(postgres_url)
+    async with open_noting(postgres_url) as (node, outbox):
+        ann, chat = await ann_and_chat(node)
+        await node.say(message(chat, ann))
+        (head,) = await outbox.claim("one", 10, late=False)
+        await node.database.write("UPDATE outbox SET from_seq = 2, to_seq = 2, version = 2")
+        await outbox.finish([(head, 0, False)], [])
+        (old,) = await outbox.claim("one", 10, late=False)
+        assert (old.from_seq, old.to_seq) == (2, 2)
+        note = "INSERT INTO outbox_commits (endpoint, seqs, events, created_at) VALUES ('one', $1, 1, 1)"
+        await node.database.write(note, f"{chat},1")
+        assert await outbox.claim("one", 10, late=False) == []
+        await outbox.finish([(old, 2, True)], [])
+        await node.database.write("UPDATE outbox SET due_at = due_at - 31000")
+        assert spans(await outbox.claim("one", 10, late=True)) == [(chat, 1, 2)]
 
 
 async def test_endpoint_gets_only_wanted_kinds(store_url: str) -> None:
@@ -214,4 +294,4 @@ async def test_ranges_read_present_states(noting: tuple[Node, Outbox]) -> None:
     assert [(one.event.seq, one.event.text) for one in read[chat]] == [(1, "better"), (2, "better")]
     assert [one.event.seq for one in read[other]] == [2, 3, 4]
     assert read[chat][1].stored_at > read[chat][0].stored_at
-    assert await EventRanges(node.database).epoch() == await node.log.epoch()
+    assert await EventRanges(node.database).positions([]) == await node.log.positions([])

@@ -240,8 +240,8 @@ async def test_deletions_are_noted_in_the_outbox(world: World, node: Node) -> No
     for _ in range(2):
         await node.say(message(chat_id, ann))
     await world.erase(ann, wanted=Wanted({"hook": frozenset({"message.deleted"})}))
-    (row,) = await node.database.fetch("SELECT endpoint, stream, from_seq, to_seq FROM outbox")
-    assert list(row.values()) == ["hook", chat_id, 3, 4]
+    (row,) = await node.database.fetch("SELECT endpoint, seqs, events FROM outbox_commits")
+    assert list(row.values()) == ["hook", f"{chat_id},3,{chat_id},4", 2]
 
 
 async def test_newer_token_of_erased_identity_is_a_new_user(world: World, node: Node) -> None:
