@@ -1,4 +1,7 @@
-"""One WebSocket to one chat with websocket-client: blocking calls, which Locust's gevent makes cooperative."""
+"""One WebSocket to one chat with websocket-client: blocking calls, which Locust's gevent makes cooperative.
+
+Not the Python client: a user must be able to cut its connection, and a delivery must cost the measuring process little.
+"""
 
 import socket
 from contextlib import suppress

@@ -13,6 +13,8 @@ from locust.env import Environment
 from locust.exception import StopUser
 from locust.runners import Runner
 
+from loadtests.app_member import AppMember
+from loadtests.event_loop import EventLoop
 from loadtests.measure import WS, Measure, Name
 from loadtests.member import Member
 from loadtests.participants import Kind, Seat
@@ -27,7 +29,8 @@ class Crowd:
 
     def __init__(self, environment: Environment, runner: Runner) -> None:
         self.measure = Measure(environment.events.request)
-        self.members: set[Member] = set()
+        self.members: set[Member | AppMember] = set()
+        self.loop = EventLoop()
         self.is_settling = False
         self._runner = runner
         self._acked: dict[int, dict[int, str]] = defaultdict(dict)
@@ -95,7 +98,7 @@ class Crowd:
             threading.Thread(target=member.close, daemon=True).start()
         self._runner.send_message("ended")
 
-    def _while_any(self, is_waiting: Callable[[Member], bool]) -> list[Member]:
+    def _while_any(self, is_waiting: Callable[[Member | AppMember], bool]) -> list[Member | AppMember]:
         """Wait while any member satisfies the condition, at most SETTLE_S; the members that still do."""
         deadline = time.monotonic() + SETTLE_S
         while found := [member for member in list(self.members) if is_waiting(member)]:

@@ -10,6 +10,8 @@ if TYPE_CHECKING:  # importing Locust patches the process, which the tests of `M
 logger = logging.getLogger("loadtests")
 
 WS: Final = "WS"
+APP: Final = "APP"
+"""Of an application on the Python client, which hides reconnects: the time until a call returns or an event comes."""
 HTTP: Final = "HTTP"
 CLOCK_ERROR_S: Final = 0.005
 

@@ -8,6 +8,7 @@ from typing import ClassVar, Final
 from locust import FastHttpUser, User, task
 
 from loadtests.accounts import log_in
+from loadtests.app_member import AppMember
 from loadtests.crowd import SETTLE_S, Crowd
 from loadtests.member import Member
 from loadtests.participants import Kind, Seat
@@ -57,20 +58,13 @@ class Connected(Seated):
     """A user with a WebSocket; measures every delivery."""
 
     abstract = True
-    member: Member | None = None
+    member: Member | AppMember | None = None
 
     def on_start(self) -> None:
         """Connect."""
         super().on_start()
-        seat = self.seat
-        assert seat is not None
-        self.member = Member(
-            seat,
-            self.host or "",
-            self.crowd.measure,
-            lambda seq, stamp: self.crowd.acked(seat.chat_id, seq, stamp),
-            self.renew,
-        )
+        assert self.seat is not None
+        self.member = self.made(self.seat)
         self.crowd.members.add(self.member)
         self.member.enter()
         time.sleep(random.uniform(0, self.wait_time()))
@@ -84,6 +78,15 @@ class Connected(Seated):
             self.member.finish(SETTLE_S)
             self.crowd.members.discard(self.member)
         super().on_stop()
+
+    def made(self, seat: Seat) -> Member | AppMember:
+        """Its member, not connected yet."""
+        return Member(seat, self.host or "", self.crowd.measure, self.acked, self.renew)
+
+    def acked(self, seq: int, stamp: str) -> None:
+        """Record an acknowledged message."""
+        assert self.seat is not None
+        self.crowd.acked(self.seat.chat_id, seq, stamp)
 
     def say(self) -> None:
         """Write a message, unless the run is about to end."""
@@ -107,12 +110,20 @@ class RoomTalker(Connected):
     """A writer in a room."""
 
     kind = Kind.ROOM
-    weight = 2
+    weight = 1
 
     @task
     def talk(self) -> None:
         """Write a message to the room."""
         self.say()
+
+
+class AppTalker(RoomTalker):
+    """A writer in a room on the public Python client, which reconnects and resends by itself."""
+
+    def made(self, seat: Seat) -> AppMember:
+        """Its member, not connected yet."""
+        return AppMember(seat, self.host or "", self.crowd.measure, self.acked, self.renew, self.crowd.loop)
 
 
 class Lurker(Connected):
@@ -137,7 +148,7 @@ class Reconnector(Connected):
     def talk_and_vanish(self) -> None:
         """Write a message and be disconnected for a while."""
         self.say()
-        if self.member is None or self.crowd.is_settling:
+        if not isinstance(self.member, Member) or self.crowd.is_settling:
             return
         if random.random() < CUT_SHARE:
             self.member.drop()

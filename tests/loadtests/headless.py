@@ -11,7 +11,7 @@ from tests.support.servers import free_port
 
 ROOT = Path(__file__).parents[2]
 LOCUSTFILE = ROOT / "loadtests/locustfile.py"
-BROKEN = (("WS", "gap"), ("WS", "duplicate"), ("WS", "unacked"), ("HTTP", "lost"))
+BROKEN = (*((kind, name) for kind in ("WS", "APP") for name in ("gap", "duplicate", "unacked")), ("HTTP", "lost"))
 """The lines of broken promises."""
 SETUP_S = 600
 """Far more than accounts take; what hangs ends here."""
@@ -53,11 +53,10 @@ def start_locust(
     if "--processes" in options:
         port = str(free_port())
         command += ["--master-bind-port", port, "--master-port", port]
+    environ = {**os.environ, "NO_PROXY": "*", "PYTHONPATH": f"{ROOT}:{ROOT / 'clients/python'}"}  # as scripts/load does
     log = (folder / "locust.log").open("w")
     with log:
-        return subprocess.Popen(
-            command, cwd=ROOT, stdout=log, stderr=subprocess.STDOUT, text=True, env={**os.environ, "NO_PROXY": "*"}
-        )
+        return subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=subprocess.STDOUT, text=True, env=environ)
 
 
 def outcome(folder: Path, process: subprocess.Popen[str]) -> Outcome:

@@ -1,4 +1,8 @@
-"""A client of the native protocol for tests: it numbers its commands and finds the one response to each."""
+"""A client of the native protocol for tests: it numbers its commands and finds the one response to each.
+
+It shows every frame, in the order of arrival, and never reconnects, retries or drops what it has had: tests that use
+it are about these frames. A test that only needs a member who talks takes `chat_gateway_client.Client`.
+"""
 
 import itertools
 from collections.abc import Iterator
