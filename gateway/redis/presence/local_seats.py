@@ -111,9 +111,13 @@ class LocalSeats:
             if local.is_taken:
                 self.doubt(local)
 
-    def doubtful(self, most: int) -> list[LocalSeat]:
-        """Some of the seats to assert; each stays doubtful until `trust`."""
-        return list(islice(self._doubtful.values(), most))
+    def doubtful(self) -> list[LocalSeat]:
+        """The seats to assert; each stays doubtful until `trust`."""
+        return list(self._doubtful.values())
+
+    def is_doubtful(self, local: LocalSeat) -> bool:
+        """Whether the seat is still to be asserted."""
+        return self._doubtful.get((local.seat.chat_id, local.seat.connection_id)) is local
 
     def trust(self, local: LocalSeat) -> None:
         """Unmark a seat, because Redis has it in its current state."""

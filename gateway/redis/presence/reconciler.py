@@ -8,6 +8,7 @@ repairs what a failover lost, and detects seats with precedence whose notificati
 import asyncio
 import logging
 import random
+from collections.abc import Iterator
 from dataclasses import replace
 
 from gateway.errors import RedisUnavailable
@@ -21,7 +22,10 @@ from gateway.redis.presence.table import KeptAway, SeatTable
 
 ROUND_S = 600.0
 """Every seat is asserted once in this time, even without a failure."""
-BATCH = 200
+BATCH = 100
+"""Seats that one turn of the event loop asserts or gives back, 40 µs each."""
+BATCHES = 3
+"""Batches of assertions that are under way: Redis works on one while this node prepares the next."""
 
 logger = logging.getLogger("gateway.redis")
 
@@ -116,8 +120,14 @@ class Reconciler:
             self._link.send("SREM", chats_key(self._lease.name), chat_id)
 
     async def _assert(self, listener: PresenceListener) -> None:
-        while doubtful := self._seats.doubtful(BATCH):
-            await asyncio.gather(*(self._assert_one(local, listener) for local in doubtful))
+        while doubtful := self._seats.doubtful():
+            batches = (doubtful[start : start + BATCH] for start in range(0, len(doubtful), BATCH))
+            try:
+                async with asyncio.TaskGroup() as group:
+                    for _ in range(BATCHES):
+                        group.create_task(self._assert_batches(batches, listener))
+            except* RedisUnavailable:
+                raise RedisUnavailable from None
         if not self._lease.lost:
             return
         # Only after all assertions: a sweep that begins later finds no seats of this node under the lost name.
@@ -125,13 +135,22 @@ class Reconciler:
         swept = await asyncio.gather(*(self._link.call("GETDEL", swept_key(name)) for name in lost))
         self._lease.lost.difference_update(lost)
         returned, self._returned = self._returned, []
-        for local, entered in returned:
-            if any(swept) and self._seats.holds(local):
+        for place, (local, entered) in enumerate(returned if any(swept) else ()):
+            if place % BATCH == 0:
+                await asyncio.sleep(0)
+            if self._seats.holds(local):
                 listener.on_entered(local.seat, entered)
 
-    async def _assert_one(self, local: LocalSeat, listener: PresenceListener) -> None:
+    async def _assert_batches(self, batches: Iterator[list[LocalSeat]], listener: PresenceListener) -> None:
+        for batch in batches:
+            lease = self._claimant.list_chats([local.seat for local in batch])
+            await asyncio.gather(*(self._assert_one(local, lease, listener) for local in batch))
+
+    async def _assert_one(self, local: LocalSeat, lease: str, listener: PresenceListener) -> None:
         seat = local.seat
-        entered, is_current = await self._claimant.take(seat, claim=local.claim_or_age())
+        if not self._seats.is_doubtful(local):
+            return  # it was given back while others were asserted
+        entered, is_current = await self._claimant.take(seat, claim=local.claim_or_age(), listed_by=lease)
         if not self._seats.holds(local):
             self.owe(seat)  # it was given back during the call
             return

@@ -10,7 +10,8 @@ import redis.asyncio
 
 from gateway.errors import RedisUnavailable
 from gateway.redis.presence import local_seats
-from gateway.redis.presence.lease import NODES, lease_key
+from gateway.redis.presence.lease import NODES, chats_key, lease_key
+from gateway.redis.presence.reconciler import BATCH
 from tests.gateway.redis.nodes import open_node
 from tests.gateway.redis.presence.seats import enter, has_count, is_empty, scripts_refused, seat, sees, users
 from tests.support.servers import RedisServer
@@ -51,6 +52,21 @@ async def test_node_does_not_sweep_its_own_lost_lease(redis_server: RedisServer)
             assert await has_count(node, 1500)
     assert node.ear.gone == []
     assert node.ear.entered == []
+
+
+async def test_lost_seats_are_asserted_in_batches(redis_server: RedisServer) -> None:
+    """Each lists its chats for the sweepers by one command."""
+    async with open_node(redis_server.url, lease_s=60) as node:
+        await asyncio.gather(*(enter(node, seat(number, "c", chat_id=number)) for number in range(5 * BATCH)))
+        with redis.Redis(port=redis_server.port) as client:
+            client.execute_command("CONFIG", "RESETSTAT")
+            client.flushall()
+            await eventually(lambda: "lease_lost" in node.happened and not node.presence._seats.doubtful())
+            counts = {name: stats["calls"] for name, stats in client.info("commandstats").items()}
+            assert len(client.keys("presence:*")) == 5 * BATCH
+            assert client.scard(chats_key(node.lease.name)) == 5 * BATCH
+    assert counts["cmdstat_evalsha"] >= 5 * BATCH
+    assert counts["cmdstat_sadd"] < 3 * 5, "one a batch, and those of the lease"
 
 
 async def is_forgotten(server: RedisServer, name: str) -> bool:
