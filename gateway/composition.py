@@ -206,7 +206,12 @@ async def open_node(
         tasks = Tasks()
         stack.push_async_callback(tasks.close)
         pages = ReplayCache(log, tasks, on_page=metrics.delivery.page)
-        hub = Hub(tracing.on_flush(metrics.delivery.broadcast), on_event=pages.add, on_forget=pages.forget)
+        hub = Hub(
+            tracing.on_flush(metrics.delivery.broadcast),
+            on_event=pages.add,
+            on_forget=pages.forget,
+            on_behind=metrics.delivery.broadcasts_behind.inc,
+        )
         local_clients = LocalClients(redis.clients, metrics.clients.notices)
         feed = UserFeed(node_id, local_clients, membership, redis.broker)
         chat_setup = ChatDetailsRepository(database, wanted)

@@ -83,8 +83,9 @@ ROWS: dict[str, list[Panel]] = {
             {
                 "pushes": _rate("chat_gateway_broadcast_pushes_total"),
                 "deliveries": _rate("chat_gateway_broadcast_deliveries_total"),
+                "chats behind": _rate("chat_gateway_broadcasts_behind_total"),
             },
-            "A delivery is a push to one socket.",
+            "A delivery is a push to one socket. A chat is behind if 1 MiB waits for its sockets.",
         ),
         Panel(
             "Handshakes",

@@ -1,19 +1,29 @@
 """Fan-out inside this process: chat → local subscribers.
 
 Keeps invariants 2 and 3: `broadcast` is synchronous and never awaits a client; a push is encoded once per dialect and
-framed once, and all pushes of one chat in one turn of the event loop leave in one write per socket.
+framed once, and all pushes of one chat in one turn of the event loop leave in one write per socket. A chat with more
+than `sweep.STEP` subscribers is written in slices of SLICE_S; what is broadcast meanwhile follows in the next sweep, so
+that its order on every socket is that of the broadcasts.
 """
 
 import asyncio
 import logging
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Protocol
+from typing import Final, Protocol
 
 from gateway.delivery.reorder_buffer import ReorderBuffer
+from gateway.delivery.sweep import STEP, CallSweep, FrameSweep, Sweep
 from gateway.dialects.base import Dialect, EchoPolicy
 from gateway.protocol.frames import FrameSink, text_frame, write_to_all
 from gateway.protocol.pushes import ChatChanged, Push
+from gateway.turns import Turns
 from storage.records import ChatEvent
+
+SLICE_S: Final = 0.005
+"""How long the sweeps of all chats together may take in a turn of the event loop."""
+MAX_BEHIND: Final = 1024 * 1024
+"""Bytes of a chat that may wait for its sweeps; beyond them it is written at once, however many subscribers it has."""
 
 logger = logging.getLogger("gateway.hub")
 
@@ -52,11 +62,13 @@ class HubMember(Protocol):
 class _Audience:
     """A chat's live subscribers of one dialect, in the order of joining, each with its outlet."""
 
-    __slots__ = ("dialect", "outlets")
+    __slots__ = ("dialect", "joins", "outlets")
 
     def __init__(self, dialect: Dialect) -> None:
         self.dialect = dialect
         self.outlets: dict[HubMember, FrameSink] = {}
+        self.joins = 0
+        """How many have joined so far."""
 
 
 class LocalChat:
@@ -72,6 +84,7 @@ class LocalChat:
         "pending",
         "present_count",
         "reorder_buffer",
+        "sweeps",
         "version",
         "waiting",
     )
@@ -97,6 +110,8 @@ class LocalChat:
         """Users connected on all nodes, according to the last presence push."""
         self.pending: list[tuple[Push, int | None]] = []
         """Pushes of this turn of the event loop, each with the user to skip."""
+        self.sweeps: deque[Sweep] = deque()
+        """What is still to be written, in this order."""
 
     @property
     def live(self) -> list[HubMember]:
@@ -114,7 +129,7 @@ class Hub:
 
     `on_flush(pushes, deliveries, size)` is called after each flush of a chat (for metrics), with the size in bytes.
     `on_event` is called with each stored event on delivery, in seq order per chat; `on_forget` with the id of a chat
-    whose cached events must be dropped.
+    whose cached events must be dropped; `on_behind` when a chat has reached MAX_BEHIND.
     """
 
     def __init__(
@@ -123,12 +138,15 @@ class Hub:
         *,
         on_event: Callable[[ChatEvent], None] = lambda _: None,
         on_forget: Callable[[int], None] = lambda _: None,
+        on_behind: Callable[[], None] = lambda: None,
     ) -> None:
         self._chats: dict[int, LocalChat] = {}
         self._dirty: list[LocalChat] = []
         self._on_flush = on_flush
         self._on_event = on_event
         self._on_forget = on_forget
+        self._on_behind = on_behind
+        self._turns: Turns[LocalChat] = Turns(self._continue, SLICE_S)
 
     def chat(self, chat_id: int) -> LocalChat | None:
         """The chat, or None if it has no local subscription."""
@@ -159,6 +177,7 @@ class Hub:
         if audience is None:
             audience = local.audiences[dialect.name] = _Audience(dialect)
         audience.outlets[subscriber] = subscriber.outlet
+        audience.joins += 1
 
     def give_up(self, local: LocalChat) -> bool:
         """Undo an `open` without a `join`; True if it was the last local subscription, and the chat is forgotten."""
@@ -170,7 +189,10 @@ class Hub:
         name = subscriber.dialect.name
         audience = local.audiences.get(name)
         if audience is not None:
-            audience.outlets.pop(subscriber, None)
+            outlet = audience.outlets.pop(subscriber, None)
+            if outlet is not None:
+                for sweep in local.sweeps:
+                    sweep.leave_out(outlet)
             if not audience.outlets:
                 del local.audiences[name]
         return self._forget_if_unneeded(local)
@@ -197,8 +219,7 @@ class Hub:
         local.reorder_buffer.restart(last_seq)
         self._on_forget(local.chat_id)
         self._flush_chat(local)
-        for subscriber in local.live:
-            subscriber.reset(last_seq, epoch)
+        self._call_all(local, lambda subscriber: subscriber.reset(last_seq, epoch))
 
     def trim(self, local: LocalChat, first_seq: int) -> None:
         """Retention has removed the events below `first_seq`: drop what is cached of the chat."""
@@ -211,8 +232,7 @@ class Hub:
         """Continue with the event of `first_seq`: retention has removed those before it, which were not delivered."""
         due = local.reorder_buffer.start(first_seq - 1)
         self._flush_chat(local)
-        for subscriber in local.live:
-            subscriber.truncate(first_seq)
+        self._call_all(local, lambda subscriber: subscriber.truncate(first_seq))
         self._broadcast_all(local, due)
 
     def _broadcast_all(self, local: LocalChat, events: Iterable[ChatEvent]) -> None:
@@ -243,13 +263,64 @@ class Hub:
         pending, local.pending = local.pending, []
         if not pending or not local.audiences:
             return
+        pushes = [push for push, _ in pending]
         deliveries = size = 0
         for audience in list(local.audiences.values()):
             batch = _FlushBatch(audience.dialect, pending)
+            if not batch.all:
+                continue
+            if local.sweeps or len(audience.outlets) > STEP:
+                self._sweep(local, batch.sweep_of(audience, pushes))
+                pushes = []  # reported at the end of this sweep
+                continue
             subscriber_count, byte_count = batch.push_to(audience)
             deliveries += subscriber_count * len(pending)
             size += byte_count
-        self._on_flush([push for push, _ in pending], deliveries, size)
+        if pushes or deliveries:
+            self._on_flush(pushes, deliveries, size)
+
+    def _call_all(self, local: LocalChat, call: Callable[[HubMember], None]) -> None:
+        """Call this with every live subscriber, after what it is still to be sent."""
+        if local.audiences:
+            self._sweep(local, CallSweep({subscriber.outlet: subscriber for subscriber in local.live}, call))
+
+    def _sweep(self, local: LocalChat, sweep: Sweep) -> None:
+        """Begin a sweep at once, and continue it while this turn has time; the rest, or all, follows in later turns."""
+        sweeps = local.sweeps
+        if sweeps:
+            last = sweeps[-1]
+            if not (isinstance(sweep, FrameSweep) and isinstance(last, FrameSweep) and last.absorb(sweep)):
+                sweeps.append(sweep)
+            if sum(sweep.waiting_bytes for sweep in sweeps) > MAX_BEHIND:
+                self._on_behind()
+                while sweeps:
+                    self._step(local)
+            return
+        sweeps.append(sweep)
+        self._step(local)
+        while sweeps and self._turns.has_time():
+            self._step(local)
+        if sweeps:
+            self._turns.add(local)
+
+    def _continue(self, local: LocalChat) -> None:
+        if local.sweeps:
+            self._step(local)
+        if local.sweeps:
+            self._turns.add(local)
+
+    def _step(self, local: LocalChat) -> None:
+        sweep = local.sweeps[0]
+        try:
+            has_ended = sweep.step()
+        except Exception:
+            # It must not stop the chat: the sweep goes on with the next step.
+            logger.exception("broadcast_failed", extra={"fields": {"chat_id": local.chat_id}})
+            return
+        if has_ended:
+            local.sweeps.popleft()
+            if isinstance(sweep, FrameSweep):
+                self._on_flush(sweep.pushes, sweep.reached * sweep.total, sweep.size)
 
 
 class _FlushBatch:
@@ -271,11 +342,10 @@ class _FlushBatch:
     def push_to(self, audience: _Audience) -> tuple[int, int]:
         """Write the frames to all subscribers, without those an author skips; return how many subscribers and bytes."""
         frames, authors = self.all, self.authors
-        written = size = 0
         if not authors:
-            if frames:
-                written = write_to_all(list(audience.outlets.values()), frames)
+            written = write_to_all(list(audience.outlets.values()), frames)
             return written, written * len(frames)
+        written = size = 0
         others: list[FrameSink] = []
         for subscriber, outlet in list(audience.outlets.items()):
             if subscriber.user_id not in authors:
@@ -283,10 +353,21 @@ class _FlushBatch:
             elif (own := self._without_skipped(subscriber)) and write_to_all((outlet,), own):
                 written += 1
                 size += len(own)
-        if frames:
-            reached = write_to_all(others, frames)
-            written, size = written + reached, size + reached * len(frames)
-        return written, size
+        reached = write_to_all(others, frames)
+        return written + reached, size + reached * len(frames)
+
+    def sweep_of(self, audience: _Audience, pushes: Sequence[Push]) -> FrameSweep:
+        """The sweep that writes the frames; `pushes` are those to report at its end.
+
+        What authors skip is decided now: their sessions know their own events for this turn only.
+        """
+        own = {
+            outlet: self._without_skipped(subscriber)
+            for subscriber, outlet in (audience.outlets.items() if self.authors else ())
+            if subscriber.user_id in self.authors
+        }
+        outlets, total = list(audience.outlets.values()), len(self._frames)
+        return FrameSweep(outlets, self.all, own, pushes, total=total, joins=audience.joins)
 
     def _without_skipped(self, subscriber: HubMember) -> bytes:
         user_id = subscriber.user_id

@@ -75,6 +75,11 @@ class DeliveryMetrics:
         self._bytes = counter(
             "chat_gateway_broadcast_bytes_total", "Bytes of frames passed to send queues.", registry=registry
         )
+        self.broadcasts_behind = counter(
+            "chat_gateway_broadcasts_behind_total",
+            "Times 1 MiB waited to be written to the sockets of one chat, and was then written at once.",
+            registry=registry,
+        )
         self._lag = histogram(
             "chat_gateway_delivery_lag_seconds",
             "Time from a message's timestamp in the store to this node's send queues, by the clocks of both hosts.",

@@ -21,8 +21,8 @@ from gateway.errors import BadHost
 from gateway.interfaces.connection import HTTP_SOCKET
 from gateway.transport.fast_handshake import plain_handshake
 from gateway.transport.server_queues import Continued, queues_of
-from gateway.transport.turns import Turns
 from gateway.transport.websocket_protocol import WebSocketProtocol
+from gateway.turns import Turns
 from httpapi.security_headers import HEADERS
 
 HEAD_S: Final = 10.0

@@ -12,7 +12,7 @@ from uvicorn.server import ServerState
 
 from gateway.transport.keepalive import Keepalive
 from gateway.transport.timeout_queue import TimeoutQueue
-from gateway.transport.turns import SLICE_S, Turns
+from gateway.turns import SLICE_S, Turns
 
 HANDSHAKE_S: Final = 10.0
 """From a complete request to accept or rejection (docs/transport.md); `http_protocol` bounds the time before."""

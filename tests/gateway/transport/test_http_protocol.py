@@ -12,8 +12,8 @@ from uvicorn.server import ServerState
 from gateway.transport import http_protocol
 from gateway.transport.http_protocol import BODY_S, HEAD_S, MAX_HEAD_BYTES, MAX_UNREAD_BYTES, STALL_S, HttpProtocol
 from gateway.transport.server_queues import REQUESTS_A_TURN, queues_of
-from gateway.transport.turns import Turns
 from gateway.transport.websocket_protocol import WebSocketProtocol
+from gateway.turns import Turns
 from httpapi.security_headers import HEADERS
 from tests.gateway.transport.wire import handshake
 from tests.support.recorded_transport import Transport, settle

@@ -1,8 +1,8 @@
-"""A queue of sockets with unhandled input, which continue in later turns of the event loop, one after the other.
+"""A queue of long work that continues in later turns of the event loop, in portions: input of sockets, broadcasts.
 
-Keeps: however many they are, all of them together take at most one slice of a turn plus the excess of one call; then
-everything else is served. The one that has waited longest is next. A socket that continues without waiting, since no
-other waits (`has_time`), takes from the same slice.
+Keeps: however many items it has, all of them together take at most one slice of a turn plus the excess of one call;
+then everything else is served. The one that has waited longest is next. An item that continues without waiting, as
+no other waits (`has_time`), takes from the same slice.
 """
 
 import asyncio
@@ -75,8 +75,8 @@ class Turns(Generic[_One]):
             del self._waiting[one]
             try:
                 self._call(one)
-            except Exception as error:  # an exception for one socket must not stop the others
-                context = {"message": "continuing a socket's input failed", "exception": error}
+            except Exception as error:  # an exception in one must not stop the others
+                context = {"message": "continuing long work failed", "exception": error}
                 asyncio.get_running_loop().call_exception_handler(context)
             if perf_counter() >= end:
                 break

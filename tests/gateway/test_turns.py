@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from gateway.transport import turns
-from gateway.transport.turns import SLICE_S, Turns
+from gateway import turns
+from gateway.turns import SLICE_S, Turns
 
 
 async def test_turns_each_item_called_once_in_order() -> None:
@@ -113,5 +113,5 @@ async def test_turns_failing_call_is_reported_and_skipped() -> None:
     await asyncio.sleep(0)
     assert called == ["good"]
     ((message, error),) = (context.values() for context in reported)
-    assert (message, str(error)) == ("continuing a socket's input failed", "bad")
+    assert (message, str(error)) == ("continuing long work failed", "bad")
     assert list(reported[0]) == ["message", "exception"]
