@@ -133,7 +133,7 @@ class Load:
         return Written(acked, delivered, errors, ns / 1e9, ack, delivery)
 
     def shut(self) -> None:
-        """Close every socket."""
+        """Close every socket; `open` connects them again."""
         self._ask("shut", "shut")
 
 

@@ -18,7 +18,7 @@
  *   send WRITER COUNT          sent COUNT          (COUNT frames in one write)
  *   write MS WRITERS RATE      wrote ACKED DELIVERED ERRORS NS BUSY ack P50 P99 MAX delivery P50 P99 MAX (µs)
  *                              RATE 0: each writer sends after its acknowledgement; else messages per second in total
- *   shut                       shut COUNT          (close every socket)
+ *   shut                       shut COUNT          (close every socket; they may be opened again)
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -130,7 +130,8 @@ static void begin(struct client *c)
     if (bind(c->fd, (struct sockaddr *)&from, sizeof from) < 0)
         die("bind");
     c->state = CONNECTING;
-    c->head_have = 0;
+    c->head_have = c->peek_have = 0;
+    c->left = 0;
     memset(c->tail, 0, sizeof c->tail);
     refused -= c->is_refused;
     c->is_refused = 0;
@@ -426,9 +427,12 @@ static void obey(char *line)
     } else if (sscanf(line, "write %ld %ld %ld", &a, &b, &c) == 3) {
         write_for(a, (int)b, c);
     } else if (strncmp(line, "shut", 4) == 0) {
-        for (int i = 0; i < count; i++)
+        for (int i = 0; i < count; i++) {
             if (clients[i].state != CLOSED)
                 end(&clients[i]);
+            clients[i].is_refused = 0;
+        }
+        next_to_open = opened = failed = refused = 0; /* they may be opened again */
         printf("shut %d\n", count);
     } else {
         printf("unknown\n");

@@ -15,7 +15,8 @@ from gateway.interfaces.presence import Left, Presence, Seat
 LINGER_S = 5.0
 """How long a user stays present after an abnormal close, so that a reconnect causes no presence pushes."""
 MAX_WAITING = 50_000
-BATCH = 200
+BATCH = 100
+"""Seats in one round trip to Redis: more would hold the event loop for longer than 5 ms."""
 
 
 class LeaveQueue:

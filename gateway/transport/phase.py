@@ -17,10 +17,10 @@ was sent, or the transport is closing. The other flags:
 | `read_paused` (uvicorn's) | from OPEN on, not while a listener is attached and the socket is OPEN |
 | `is_paused` (the session's, in `incoming`) | from OPEN on, not with `disconnected` while CLOSING |
 | `is_held` (`incoming`'s) | while OPEN; while CLOSING without `disconnected` |
-| close reported (`direct_connection`) | while CLOSING or CLOSED; always once CLOSED with a listener |
+| close reported (`direct_connection`) | while CLOSING or CLOSED; CLOSED with a listener: always, or in `losses` |
 
 A part that is not needed any more is released: the handshake when the socket opens, the writer's way to the kernel when
-it is CLOSED. A socket that is CLOSED waits in no queue. The tests of this folder check this after every step.
+it is CLOSED. A socket that is CLOSED waits in no other queue. The tests of this folder check this after every step.
 """
 
 from enum import IntEnum

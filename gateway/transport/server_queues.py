@@ -53,6 +53,14 @@ class Continued(Protocol):
         ...
 
 
+class Lost(Protocol):
+    """A connection that was lost."""
+
+    def report_lost(self) -> None:
+        """End its session."""
+        ...
+
+
 class Slowed(Protocol):
     """The input of a socket without an allowance."""
 
@@ -75,6 +83,8 @@ class ServerQueues:
     """Sockets with a request or a part of one, handshakes included, if there are too many in one turn of the loop."""
     probes: Turns[Continued]
     """Likewise with a probe, one a turn: these wait for each other only."""
+    losses: Turns[Lost]
+    """Connections that are lost, until their sessions are told."""
     slowed: TimeoutQueue[Slowed]
     """Sockets until their next allowance."""
     limits: InputLimits
@@ -93,6 +103,7 @@ def queues_of(server: ServerState, config: Config, limits: InputLimits | None = 
             Turns(methodcaller("proceed"), SLICE_S),
             Turns(methodcaller("proceed"), inf, REQUESTS_A_TURN),
             Turns(methodcaller("proceed"), inf, 1),
+            Turns(methodcaller("report_lost"), SLICE_S),
             TimeoutQueue(SLOW_S, methodcaller("refill")),
             limits or InputLimits(),
         )

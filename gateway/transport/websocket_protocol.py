@@ -114,7 +114,7 @@ class WebSocketProtocol(UvicornSocket):
         self._take_over(transport)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Notify the listener."""
+        """Notify the listener: now, or in its turn if many connections are lost together."""
         self._handshake = None
         self._connection.drop_held()
         self._incoming.drop_unread()
@@ -122,7 +122,10 @@ class WebSocketProtocol(UvicornSocket):
         self.writer.release()
         super().connection_lost(exc)
         self._is_lost = True
-        self._connection.report_lost()
+        if self._connection.listener is None or self._queues.losses.has_time():
+            self._connection.report_lost()
+        else:
+            self._queues.losses.add(self._connection)
 
     def data_received(self, data: bytes) -> None:
         """Handle received bytes; discard them if the connection has ended."""
@@ -142,7 +145,8 @@ class WebSocketProtocol(UvicornSocket):
 
     def eof_received(self) -> None:
         """Bound the close: the peer has ended its side, and asyncio closes the transport once its buffer is written."""
-        self._abort_later()
+        if self._transport.get_write_buffer_size() > 0 or self._transport.get_extra_info("ssl_object") is not None:
+            self._abort_later()  # else the transport is closed at once
 
     def shutdown(self) -> None:
         """Close with 1012 when uvicorn stops. An unfinished handshake gets 503: a balancer then tries another node."""

@@ -56,7 +56,8 @@ def check(socket: Any) -> None:
         assert socket.handshake_complete and socket.disconnected and not incoming.is_held
         assert not any(is_waiting) and not pinged and socket.close_timer is None
         assert socket._handshake is None and socket.writer._to_kernel is None and socket.writer._outlet is None
-        assert socket._connection._is_close_reported or not has_listener
+        is_reported = socket._connection._is_close_reported or socket._connection in queues.losses._waiting
+        assert is_reported or not has_listener
     assert phase >= Phase.CLOSING or not socket._connection._is_close_reported
     assert is_waiting[1] == (incoming.is_held and incoming.allowance > 0 and not any(pauses))
     assert is_waiting[2] == (incoming.is_held and incoming.allowance <= 0)

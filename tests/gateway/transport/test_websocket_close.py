@@ -6,6 +6,7 @@ from collections.abc import Callable
 import pytest
 from uvicorn.protocols.utils import ClientDisconnected
 
+from gateway.transport import server_queues
 from gateway.transport.phase import Phase
 from gateway.transport.websocket_protocol import ABORT_S
 from tests.gateway.transport.wire import PING, PONG, TEXT, close, frame, handshake
@@ -165,6 +166,26 @@ async def test_eof_bounds_the_close(peer: Peer) -> None:
     peer.socket.connection_lost(None)
     peer.socket.eof_received()
     assert peer.socket.close_timer is None
+
+
+async def test_eof_needs_no_bound_if_nothing_is_buffered(peer: Peer) -> None:
+    await peer.open()
+    peer.transport.get_extra_info = lambda _: None  # no TLS, which has a handshake at its end
+    peer.socket.eof_received()
+    assert peer.socket.close_timer is None
+    peer.transport.get_write_buffer_size = lambda: 1
+    peer.socket.eof_received()
+    assert peer.abort_s == ABORT_S
+
+
+async def test_connections_lost_together_are_reported_in_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server_queues, "SLICE_S", -1.0)
+    peer = Peer()
+    await peer.open()
+    peer.socket.connection_lost(None)
+    assert (peer.socket.phase, peer.listener.closes, len(peer.queues.losses)) == (Phase.CLOSED, [], 1)
+    await asyncio.sleep(0)
+    assert (peer.listener.closes, len(peer.queues.losses)) == ([1006], 0)
 
 
 async def test_abort_ends_transport_in_time(peer: Peer, monkeypatch: pytest.MonkeyPatch) -> None:
