@@ -100,6 +100,11 @@ class SocketWriter(asyncio.Transport):
         """Bytes written here that the kernel has not taken yet."""
         return int(self._transport.get_write_buffer_size())
 
+    @property
+    def is_drained(self) -> bool:
+        """Whether a close is complete at once: nothing is buffered, and there is no TLS, which ends by a handshake."""
+        return self._to_kernel is not None and self._transport.get_write_buffer_size() == 0
+
     def pause_reading(self) -> None:
         """Read nothing from the kernel until `resume_reading`."""
         self._transport.pause_reading()

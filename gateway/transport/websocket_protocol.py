@@ -74,8 +74,7 @@ class WebSocketProtocol(UvicornSocket):
         self._reads = FrameReader(config.ws_max_size)
         self._fragments = Fragments(config.ws_max_size)
         self._our_code: int | None = None
-        self._is_lost = False
-        self._unread_pongs = 0
+        self._is_lost, self._unread_pongs = False, 0
 
     @property
     def phase(self) -> Phase:
@@ -122,10 +121,7 @@ class WebSocketProtocol(UvicornSocket):
         self.writer.release()
         super().connection_lost(exc)
         self._is_lost = True
-        if self._connection.listener is None or self._queues.losses.has_time():
-            self._connection.report_lost()
-        else:
-            self._queues.losses.add(self._connection)
+        self._queues.report_lost(self._connection)
 
     def data_received(self, data: bytes) -> None:
         """Handle received bytes; discard them if the connection has ended."""
@@ -143,10 +139,11 @@ class WebSocketProtocol(UvicornSocket):
         else:
             self._incoming.handle(data, 0)
 
-    def eof_received(self) -> None:
-        """Bound the close: the peer has ended its side, and asyncio closes the transport once its buffer is written."""
-        if self._transport.get_write_buffer_size() > 0 or self._transport.get_extra_info("ssl_object") is not None:
-            self._abort_later()  # else the transport is closed at once
+    def eof_received(self) -> bool:  # type: ignore[override]  # asyncio's, where uvicorn's has no result
+        """Bound the close: the peer has ended its side, and asyncio closes the transport unless this returns True."""
+        if not self.writer.is_drained:
+            self._abort_later()
+        return self._queues.closes_later(self.writer)
 
     def shutdown(self) -> None:
         """Close with 1012 when uvicorn stops. An unfinished handshake gets 503: a balancer then tries another node."""

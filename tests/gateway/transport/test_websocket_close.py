@@ -158,7 +158,7 @@ async def test_missing_pong_while_closing_writes_nothing(peer: Peer) -> None:
 
 async def test_eof_bounds_the_close(peer: Peer) -> None:
     await peer.open()
-    assert peer.socket.eof_received() is None
+    assert not peer.socket.eof_received()
     assert (peer.transport.ends, peer.abort_s) == ([], ABORT_S)
     first = peer.socket.close_timer
     peer.socket.eof_received()
@@ -170,12 +170,25 @@ async def test_eof_bounds_the_close(peer: Peer) -> None:
 
 async def test_eof_needs_no_bound_if_nothing_is_buffered(peer: Peer) -> None:
     await peer.open()
-    peer.transport.get_extra_info = lambda _: None  # no TLS, which has a handshake at its end
+    peer.socket.writer._to_kernel = len  # as without TLS
     peer.socket.eof_received()
     assert peer.socket.close_timer is None
     peer.transport.get_write_buffer_size = lambda: 1
     peer.socket.eof_received()
     assert peer.abort_s == ABORT_S
+
+
+async def test_sockets_that_end_together_are_closed_in_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server_queues, "ENDS_A_TURN", 1)
+    peer = Peer()
+    await peer.open()
+    peer.socket.writer._to_kernel = len
+    assert not peer.socket.eof_received()  # asyncio closes it
+    assert peer.socket.eof_received()
+    assert (peer.transport.ends, len(peer.queues.ends)) == ([], 1)
+    await asyncio.sleep(0)  # the turn in which the first has used up the slice
+    await asyncio.sleep(0)
+    assert (peer.transport.ends, len(peer.queues.ends)) == (["close"], 0)
 
 
 async def test_connections_lost_together_are_reported_in_turn(monkeypatch: pytest.MonkeyPatch) -> None:
