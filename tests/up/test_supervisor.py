@@ -63,7 +63,7 @@ def test_replicas_serve_own_ports_and_share_the_public_one(up: Up) -> None:
         public.add(up.replica()["pid"])
         return public == own
 
-    wait_until(all_seen, "the kernel has spread connections over all replicas", 10)
+    wait_until(all_seen, "the kernel has spread connections over all replicas")
     assert up.replica()["open"]
 
 
@@ -116,9 +116,10 @@ def test_replica_killed_during_startup_is_restarted(make_up: MakeUp, tmp_path: P
 
 def test_replica_that_does_not_listen_in_time_is_restarted(make_up: MakeUp, tmp_path: Path) -> None:
     first, late_file = free_port(), tmp_path / "go"
-    late = {"STUB_LATE_PORT": str(first), "STUB_LATE_FILE": str(late_file), "STUB_START_S": "1.5"}
+    start_s = 1.5 * min(slowness(), 10)
+    late = {"STUB_LATE_PORT": str(first), "STUB_LATE_FILE": str(late_file), "STUB_START_S": str(start_s)}
     up = make_up("--replica-ports", str(first), environ=late).start(until_ready=False)
-    wait_until(lambda: 'start_overdue process="replica 1"' in up.output(), "the first is given up", 10)
+    wait_until(lambda: 'start_overdue process="replica 1"' in up.output(), "the first is given up")
     late_file.touch()
     wait_until(lambda: "is up" in up.output(), "all are up")
 
