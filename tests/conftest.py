@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests.support.browser import browser as browser
 from tests.support.browser import chromium as chromium
@@ -24,6 +25,8 @@ SYSTEMS = ("browsers", "deploy", "e2e", "faults", "loadtests", "up")
 
 watch_responses()
 share_certificates()
+settings.register_profile("tests", deadline=None)  # a deadline of an example would assert a speed of the machine
+settings.load_profile("tests")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -283,7 +283,7 @@ async def test_party_that_a_caller_was_before_does_not_count(node: Node) -> None
         else:
             assert await node.obeys(name, case) is is_allowed, (party, name)
 
-    @settings(max_examples=100, deadline=None, derandomize=True, database=None)
+    @settings(max_examples=100, derandomize=True, database=None)
     @given(changes, uses)
     def walk(steps: list[str], use: tuple[str, str, Rule]) -> None:
         asyncio.run_coroutine_threadsafe(check(steps, use), loop).result(60)
@@ -308,7 +308,7 @@ async def test_service_key_opens_exactly_its_scopes(node: Node) -> None:
         is_refused = status in REFUSALS and (name not in MAY_MISS or status == 403)
         assert is_open if rule.scope in KEYS[number] else is_refused, (name, KEYS[number], status)
 
-    @settings(max_examples=200, deadline=None, derandomize=True, database=None)
+    @settings(max_examples=200, derandomize=True, database=None)
     @given(st.sampled_from(sorted(HTTP_HERE)), st.integers(0, len(KEYS) - 1))
     def walk(name: str, number: int) -> None:
         asyncio.run_coroutine_threadsafe(check(name, number), loop).result(60)

@@ -45,7 +45,7 @@ def identity(*people: Person | None) -> Authenticator:
     async def keys() -> dict[str, object]:
         return public(KEY)
 
-    return identity_of(CredentialResolver(Verifier(keys), Few(*people), TICKETS, NoRevocations()))
+    return identity_of(CredentialResolver(Verifier(keys, now=lambda: NOW), Few(*people), TICKETS, NoRevocations()))
 
 
 def token(user: Person = ANN, lifetime_s: int = 7200) -> str:
