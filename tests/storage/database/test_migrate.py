@@ -1,7 +1,9 @@
 """Migrations: once, repeated, concurrent, and consistent with the models."""
 
 import asyncio
+import importlib
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -24,6 +26,14 @@ async def applied(url: str) -> list[str]:
 def on_disk() -> list[str]:
     folder = Path(__file__).parents[3] / "storage" / "migrations"
     return sorted(path.stem for path in folder.glob("[0-9]*.py"))
+
+
+def test_migrations_are_one_chain() -> None:
+    names = on_disk()
+    assert [name[:4] for name in names] == [f"{number:04}" for number in range(1, len(names) + 1)]
+    for before, name in pairwise(names):
+        migration = importlib.import_module(f"storage.migrations.{name}").Migration
+        assert migration.dependencies == [("storage", before)], name
 
 
 async def test_second_run_changes_nothing(database_url: str) -> None:

@@ -24,7 +24,7 @@ async def vacuum_seldom(apps: StateApps, editor: BaseSchemaEditor) -> None:
 
 
 class Migration(migrations.Migration):
-    dependencies = [("storage", "0039_changed_chats")]
+    dependencies = [("storage", "0040_outbox_commits")]
 
     operations = [
         ops.AddIndex(model_name="Membership", index=Index(fields=("user_id", "chat_id", "is_archived", "is_pinned"))),
