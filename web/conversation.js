@@ -1,5 +1,6 @@
 /** The open conversation on the page: header, messages, receipts and composer of one chat of the client. */
 
+import { Announcer } from "./announcer.js";
 import { Composer } from "./composer.js";
 import { mentionsIn } from "./mentions.js";
 import { MessageList } from "./message_list.js";
@@ -32,6 +33,7 @@ export class Conversation {
   #release = () => {};
   #off = [];
   #list = new MessageList(at("log"), at("messages"));
+  #announcer = new Announcer(at("news"));
   #composer = new Composer({
     send: (text, replyTo) => this.#send(text, replyTo),
     edit: (message, text) => settled(this.#chat.edit(message.id, text)),
@@ -112,6 +114,7 @@ export class Conversation {
     this.#release();
     this.#composer.close();
     this.#list.clear();
+    this.#announcer.clear();
     this.#say("");
     at("talk").hidden = true;
     at("room-empty").hidden = false;
@@ -222,15 +225,17 @@ export class Conversation {
     this.#composer.follow(messages);
     this.#findUnread(messages);
     const wasAtEnd = this.#list.isAtEnd;
+    const nameOfSender = (sender) => this.#nameOf(sender.id, nameOf(sender));
     this.#list.paint(messages, {
       myId: this.#me.id,
-      nameOfSender: (sender) => this.#nameOf(sender.id, nameOf(sender)),
+      nameOfSender,
       tickOf: (message) => this.#tickOf(message),
       unreadSeq: this.#unreadSeq,
     });
     at("log-start").hidden = hasOlder || !this.#list.isAtStart;
     say("log-start", t(messages.length === 0 ? "Nothing here yet. Say hello." : "This is where it began."));
     if (lastSeq > this.#lastSeq && !wasAtEnd) this.#unseen += 1;
+    if (lastSeq > this.#lastSeq && this.#lastSeq !== null) this.#announcer.announce(messages, this.#lastSeq, this.#me.id, nameOfSender);
     if (this.#list.isAtEnd) this.#unseen = 0;
     this.#lastSeq = lastSeq;
     at("jump").hidden = this.#unseen === 0;

@@ -227,6 +227,7 @@ function paintRow(row, message, { previous, isMine, name, symbol, words, isUnrea
   const pieces = message.is_deleted ? [{ text: t("This message was deleted.") }] : piecesOf(message.text);
   part(".text").replaceChildren(...pieces.map(nodeOf));
   paintImages(part(".images"), pieces);
+  row.setAttribute("aria-label", spoken({ isMine, name, text: part(".text").textContent, time: clockOf(at), words: message.is_deleted ? "" : words }));
   part(".edited").hidden = !message.is_edited || message.is_deleted;
   part("time").textContent = clockOf(at);
   part("time").dateTime = message.timestamp;
@@ -241,6 +242,12 @@ function paintRow(row, message, { previous, isMine, name, symbol, words, isUnrea
   paintReactions(part(".reactions"), message);
   part(".act-delete").textContent = t(isFailed ? "Discard" : "Delete");
   part(".failure").textContent = isFailed ? t("Not sent. {why}", { why: message.error?.message ?? "" }) : "";
+}
+
+/** What a screen reader says of a row that has the focus. */
+function spoken({ isMine, name, text, time, words }) {
+  const sentence = isMine ? t("You: {text}", { text }) : name ? `${name}: ${text}` : text;
+  return [sentence, time, words].filter(Boolean).join(", ");
 }
 
 function paintQuote(quote, parent, nameOfSender) {

@@ -91,6 +91,7 @@ const RUSSIAN = {
   "The image {name} cannot be shown": "Изображение {name} нельзя показать",
   "You: {text}": "Вы: {text}",
   online: "в сети",
+  "{count} new messages": { one: "{count} новое сообщение", few: "{count} новых сообщения", other: "{count} новых сообщений" },
   "{count} unread": { one: "{count} непрочитанное", few: "{count} непрочитанных", other: "{count} непрочитанных" },
   "Your session has ended. Please log in again.": "Сеанс завершён. Войдите снова.",
   "This account has been blocked.": "Эта учётная запись заблокирована.",

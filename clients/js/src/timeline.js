@@ -202,10 +202,14 @@ export class Timeline {
   }
 }
 
-/** The state of a message in an event or a page; pushes have neither the user's own reactions nor the number of replies. */
+/**
+ * The state of a message in an event or a page. Pushes have neither the user's own reactions nor the number of replies;
+ * the `client_msg_id` of an edit or a deletion is that of the command, so a known message keeps its own.
+ */
 function stateOf(data, known) {
   const { seq, reaction: _, ...state } = data;
   const reactions = data.reactions ?? {};
   const own = (data.own_reactions ?? known?.own_reactions ?? []).filter((key) => Object.hasOwn(reactions, key));
-  return { ...state, reactions, own_reactions: own, version: seq, status: "stored", error: null };
+  const id = known ? { client_msg_id: known.client_msg_id } : {};
+  return { ...state, ...id, reactions, own_reactions: own, version: seq, status: "stored", error: null };
 }

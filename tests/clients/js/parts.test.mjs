@@ -100,3 +100,10 @@ test("a client takes no token of another user", async () => {
   await tokens.get("rejected");
   assert.notEqual(tokens.current, current);
 });
+
+test("a message keeps its client_msg_id when an edit or a deletion brings that of the command", () => {
+  const timeline = new Timeline();
+  timeline.apply(message(1, { client_msg_id: "of the message" }), false);
+  timeline.apply(message(2, { id: 5_001, text: "edited", is_edited: true, client_msg_id: "of the edit" }), false);
+  assert.deepEqual(timeline.messages.map((one) => [one.text, one.client_msg_id]), [["edited", "of the message"]]);
+});
