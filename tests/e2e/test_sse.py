@@ -38,8 +38,8 @@ async def test_stream_delivers_pushes_of_its_chats(cluster: Cluster) -> None:
         assert headers["content-type"] == "text/event-stream; charset=utf-8"
         assert (headers["cache-control"], headers["x-accel-buffering"]) == ("no-cache, no-transform", "no")
         assert {(await stream.next("ack"))["chat_id"] for _ in range(2)} == {one, other}
-        writer = await native(cluster, 1, bob)
-        await writer.ack("subscribe", chat_id=one)
+        writer = await cluster.client(1, bob)
+        await writer.subscribe(one)
         assert await stream.next("presence") == {
             "type": "presence",
             "chat_id": one,
@@ -48,10 +48,10 @@ async def test_stream_delivers_pushes_of_its_chats(cluster: Cluster) -> None:
             "display_name": bob.person.shown_name,
             "status": "join",
         }
-        present = (await writer.ack("presence", chat_id=one))["result"]["members"]
+        present = (await writer.command("presence", chat_id=one))["result"]["members"]
         assert {user["user_id"] for user in present} == {ann.id, bob.id}
         for chat in (one, other, unnamed):
-            await writer.ack("message", chat_id=chat, text=f"in {chat}")
+            await writer.send(chat, f"in {chat}")
         assert {(await stream.next("message"))["data"]["text"] for _ in range(2)} == {f"in {one}", f"in {other}"}
         assert await stream.next("chat_activity") == {"type": "chat_activity", "chat_id": unnamed, "last_seq": 1}
 
@@ -59,12 +59,12 @@ async def test_stream_delivers_pushes_of_its_chats(cluster: Cluster) -> None:
 async def test_stream_resumes_on_another_node_without_gap(cluster: Cluster) -> None:
     ann, bob = await cluster.user("ann"), await cluster.user("bob")
     one, other = await cluster.chat(ann, bob), await cluster.chat(ann, bob)
-    writer = await native(cluster, 1, bob)
+    writer = await cluster.client(1, bob)
 
     async def write(*texts: str) -> None:
         for text in texts:
             for chat in (one, other):
-                await writer.ack("message", chat_id=chat, text=f"{chat} {text}")
+                await writer.send(chat, f"{chat} {text}")
 
     await write("before")
     async with stream_of(cluster, 0, ann, one, other) as stream:
@@ -104,8 +104,8 @@ async def test_stream_starts_at_positions_of_its_url(cluster: Cluster) -> None:
 async def test_position_of_another_epoch_gets_reset(cluster: Cluster) -> None:
     ann = await cluster.user("ann")
     chat, other = await cluster.chat(ann), await cluster.chat(ann)
-    writer = await native(cluster, 0, ann)
-    await writer.ack("message", chat_id=chat, text="hello")
+    writer = await cluster.client(0, ann)
+    await writer.send(chat, "hello")
     for last_id in (f"another:{chat:x}-1.{other:x}-0", "nonsense", "x" * 9000, ":" + "1-1." * 300, f"e:{chat:x}-"):
         async with stream_of(cluster, 1, ann, chat, last_id=last_id) as stream:
             reset = await stream.next("reset")

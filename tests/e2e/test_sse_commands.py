@@ -12,7 +12,6 @@ from gateway.dialects.native import KEYS
 from tests.support.cluster import Cluster, User, run_cluster
 from tests.support.documented import is_documented
 from tests.support.event_stream import event_stream
-from tests.support.native_client import native
 
 KEY = {"X-Service-Key": "u9Yq2mTz7cKp4vXw8bNr"}
 COMMANDS = "/api/v1/commands"
@@ -109,9 +108,9 @@ async def test_rejections_are_problems_with_the_codes_of_errors(cluster: Cluster
 async def test_limit_a_minute_counts_commands_of_sockets_and_http(cluster: Cluster) -> None:
     ann = await cluster.user("ann")
     chat = await cluster.chat(ann)
-    socket = await native(cluster, 0, ann)
+    client = await cluster.client(0, ann)
     for number in range(2):
-        await socket.ack("message", chat_id=chat, text="by socket")
+        await client.send(chat, "by socket")
         await tell(cluster, number, ann.headers, type="message", chat_id=chat, text="over HTTP")
     async with httpx.AsyncClient(base_url=cluster.nodes[1].url) as http:
         command = {"type": "message", "chat_id": chat, "text": "one more"}

@@ -12,7 +12,6 @@ import httpx
 import pytest
 
 from tests.support.cluster import run_cluster
-from tests.support.native_client import native
 from tests.support.receiver import SECRET, Receiver, run_receiver
 from tests.support.servers import RedisServer
 
@@ -119,7 +118,7 @@ async def test_message_names_the_absent_members(
         ann, bob, cat, dan = [await cluster.user(name) for name in ("ann", "bob", "cat", "dan")]
         chat = await cluster.chat(ann, bob, cat, dan)
         await cluster.enter(1, chat, bob)
-        await native(cluster, 1, dan)  # with a multi-chat socket that is not in the chat
+        await cluster.client(1, dan)  # with a multi-chat socket that is not in the chat
         socket = await cluster.enter(0, chat, ann)
         await asyncio.sleep(1)  # dan's client is registered soon
         await socket.say("hello")

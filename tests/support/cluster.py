@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
+from chat_gateway_client import Client
+
 from auth.tokens.access_tokens import GuestIssuer, Issuer, TokenNames
 from auth.tokens.key_ring import KeyRing
 from storage.database.database import open_database
@@ -100,6 +102,10 @@ class Cluster:
         members = [NewMember(user_id=user.id) for user in users[1:]]
         chat, _ = await self.chats.create_chat(users[0].id, kind, "test", members)
         return chat.id
+
+    async def client(self, node: int, user: User) -> Client:
+        """The Python client of the user, connected to one of the nodes; closed at the end of the test."""
+        return await self.sockets.enter_async_context(Client(self.nodes[node].url, user.token))
 
     async def connect(self, node: int, chat_id: int, user: User, **query: object) -> ChatClient:
         """The user's socket in the chat on one of the nodes; closed at the end of the test."""
