@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from gateway.cli import command_line
-from storage.database.migrate import migrate
 from tests.deploy.programs import ROOT
 from tests.deploy.promtool import promtool
+from tests.support.migrated import make_store
 from tests.support.servers import PostgresServer, RedisServer, find_binary
 from tests.support.used_metrics import used
 
@@ -33,7 +33,7 @@ def _starting(*beginnings: str) -> list[str]:
 
 
 async def test_postgresql_accepts_every_statement(postgres_url: str, postgres_server: PostgresServer) -> None:
-    await migrate(postgres_url)
+    await make_store(postgres_url)
     statements = _starting("SELECT ", "DELETE ", "ANALYZE")
     assert len(statements) >= 4
     for statement in statements:

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import httpx
 
-from storage.database.migrate import migrate
 from tests.e2e.auth_process import AuthProcess
+from tests.support.migrated import make_store
 
 ANN = {"login": "ann", "password": "correct horse", "refresh": "cookie"}
 OWN, SIBLING = "https://chat.example", "https://wiki.chat.example"
@@ -13,7 +13,7 @@ REFRESH, LOGOUT = "/api/v1/login/refresh", "/api/v1/logout"
 
 
 async def test_auth_process_compares_origins_with_its_settings(tmp_path: Path, redis_url: str, sqlite_url: str) -> None:
-    await migrate(sqlite_url)
+    await make_store(sqlite_url)
     settings = {"APP_ENV": "production", "REDIS_URL": redis_url, "DATABASE_URL": sqlite_url, "ALLOWED_ORIGINS": OWN}
     with AuthProcess(tmp_path / "auth", **settings) as auth:
         async with httpx.AsyncClient(base_url=auth.url, trust_env=False) as http:

@@ -6,8 +6,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from storage.database.migrate import migrate
 from tests.support.cluster import Cluster, run_cluster
+from tests.support.migrated import make_store
 from tests.support.pgbouncer import TOLERANT, PgBouncer
 
 
@@ -33,9 +33,9 @@ async def talk(cluster: Cluster, name: str) -> None:
 
 @pytest.mark.parametrize("pgbouncer", ["", TOLERANT], ids=["rejects settings", "ignores settings"], indirect=True)
 async def test_nodes_recover_after_restarts_of_nodes_and_pgbouncer(
-    tmp_path: Path, redis_url: str, pooled_url: str, pgbouncer: PgBouncer
+    tmp_path: Path, redis_url: str, postgres_url: str, pooled_url: str, pgbouncer: PgBouncer
 ) -> None:
-    await migrate(pooled_url)
+    await make_store(postgres_url)
     for start in ("first", "second"):
         async with run_cluster(tmp_path / start, redis_url, pooled_url) as cluster:
             await talk(cluster, start)

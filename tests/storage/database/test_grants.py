@@ -1,9 +1,10 @@
 """The rights of the roles `chat_gateway` and `chat_auth`, on a PostgreSQL where an operator has created them."""
 
+import asyncio
 import os
 import shutil
 import subprocess
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -68,19 +69,23 @@ def server() -> Iterator[PostgresServer]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-@pytest.fixture
-async def url_of(server: PostgresServer) -> AsyncIterator[Callable[[str], str]]:
-    """The URL of a migrated database for a role."""
+@pytest.fixture(scope="module")
+def migrated(server: PostgresServer) -> str:
+    """The name of a database that its owner has migrated twice; the tests have copies of it."""
     url = server.create_database()
     name = urlsplit(url).path[1:]
     server.query("postgres", f"ALTER DATABASE {name} OWNER TO chat_owner")
+    for _ in range(2):
+        asyncio.run(migrate(url.replace("postgres@", "chat_owner@")))
+    return name
 
-    def for_role(role: str) -> str:
-        return url.replace("postgres@", f"{role}@")
 
-    await migrate(for_role("chat_owner"))
-    await migrate(for_role("chat_owner"))
-    yield for_role
+@pytest.fixture
+def url_of(server: PostgresServer, migrated: str) -> Iterator[Callable[[str], str]]:
+    """The URL of a migrated database for a role."""
+    server.query("postgres", f"CREATE DATABASE copy TEMPLATE {migrated} OWNER chat_owner")
+    url = f"postgres://postgres@127.0.0.1:{server.port}/copy"
+    yield lambda role: url.replace("postgres@", f"{role}@")
     server.drop_database(url)
 
 

@@ -20,8 +20,7 @@ BOUND = (
 
 
 @pytest.fixture
-async def pooled(pooled_url: str) -> AsyncIterator[Node]:
-    await migrate(pooled_url)
+async def pooled(pooled_url: str, postgres_store_url: str) -> AsyncIterator[Node]:
     async with open_node(pooled_url) as node:
         yield node
 

@@ -14,10 +14,10 @@ import pytest
 from storage.database import sqlite_writer
 from storage.database.database import Database, open_database
 from storage.database.file_lock import FileLock
-from storage.database.migrate import migrate
 from storage.database.sqlite_writer import SqliteWriter
 from storage.errors import StorageUnavailable
 from tests.storage.nodes import message, open_node
+from tests.support.migrated import make_store
 
 COUNT = 100
 
@@ -30,7 +30,7 @@ async def start_writer(url: str, chat: int, user_id: int, name: str, count: int 
 
 
 async def test_processes_write_in_turns(sqlite_url: str) -> None:
-    await migrate(sqlite_url)
+    await make_store(sqlite_url)
     async with open_node(sqlite_url) as node:
         ann = await node.person("ann")
         chat = await node.group(ann)
@@ -43,7 +43,7 @@ async def test_processes_write_in_turns(sqlite_url: str) -> None:
 
 
 async def test_killed_process_leaves_no_lock_and_no_gap(sqlite_url: str) -> None:
-    await migrate(sqlite_url)
+    await make_store(sqlite_url)
     async with open_node(sqlite_url) as node:
         ann = await node.person("ann")
         chat = await node.group(ann)
@@ -83,7 +83,7 @@ async def _stays_open_while_locked(path: Path, close: Coroutine[Any, Any, None])
 
 
 async def test_database_close_waits_for_the_lock(sqlite_url: str, tmp_path: Path) -> None:
-    await migrate(sqlite_url)
+    await make_store(sqlite_url)
     stack = AsyncExitStack()
     database = await stack.enter_async_context(open_database(sqlite_url))
     await database.write("UPDATE store_identity SET restores = restores")
@@ -109,7 +109,7 @@ async def test_close_waits_for_bounded_time(tmp_path: Path, monkeypatch: pytest.
 
 
 async def test_reads_do_not_wait_for_a_transaction(sqlite_url: str) -> None:
-    await migrate(sqlite_url)
+    await make_store(sqlite_url)
 
     async def restores(database: Database) -> object:
         return (await database.fetch("SELECT restores FROM store_identity"))[0]["restores"]
@@ -131,7 +131,7 @@ async def test_reads_do_not_wait_for_a_transaction(sqlite_url: str) -> None:
 
 
 async def test_database_uses_wal_mode_and_foreign_keys(sqlite_url: str) -> None:
-    await migrate(sqlite_url)
+    await make_store(sqlite_url)
     async with open_node(sqlite_url) as node:
 
         async def pragma(name: str) -> object:
@@ -145,7 +145,7 @@ async def test_database_uses_wal_mode_and_foreign_keys(sqlite_url: str) -> None:
 def test_failed_or_cancelled_open_leaves_no_thread(
     sqlite_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asyncio.run(migrate(sqlite_url))
+    asyncio.run(make_store(sqlite_url))
     failures: list[object] = []
     monkeypatch.setattr(threading, "excepthook", failures.append)
     before = set(threading.enumerate())

@@ -5,16 +5,16 @@ from collections.abc import AsyncIterator
 import pytest
 from msgspec.structs import replace
 
-from storage.database.migrate import migrate
 from storage.log.commit import digest_of
 from storage.log.commit_sqlite import SqliteCommit
 from storage.records import ChatEvent, Committed, EventKind, NewEvent, Outcome, Person
 from tests.storage.nodes import Node, deletion, edit, message, open_node
+from tests.support.migrated import make_store
 
 
 @pytest.fixture
 async def node(sqlite_url: str) -> AsyncIterator[Node]:
-    await migrate(sqlite_url)
+    await make_store(sqlite_url)
     async with open_node(sqlite_url) as node:
         yield node
 
