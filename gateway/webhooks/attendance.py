@@ -50,11 +50,9 @@ class Attendance(Struct, frozen=True):
     def absent(self, at: datetime, sender_id: int) -> list[int]:
         """The members without a socket at this time, except the sender."""
         moment = int(at.timestamp())
-        return [
-            user_id
-            for user_id in self.members
-            if user_id != sender_id and self.connected.get(user_id, moment + 1) > moment
-        ]
+        connected = self.connected.get
+        later = moment + 1
+        return [id_ for id_ in self.members if connected(id_, later) > moment and id_ != sender_id]
 
 
 class AttendanceReader:

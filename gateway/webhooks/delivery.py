@@ -108,7 +108,7 @@ class EndpointDelivery:
         """Deliver again what has failed, or what a dead node had claimed, until cancelled."""
         while True:
             if not await self._round(LATE_AT_ONCE, late=True):
-                await asyncio.sleep(POLL_S / 2)
+                await asyncio.sleep(POLL_S / 2 if self._is_failing else POLL_S)
 
     async def _round(self, limit: int, *, late: bool, is_stirred: bool = False) -> int:
         """Claim and deliver, if this node is stirred or anything is due; the number of claimed chats."""

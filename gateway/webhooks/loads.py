@@ -63,12 +63,21 @@ class Loader:
         for extra in await self._outbox.extras(self._endpoint, list(limits)) if limits else []:
             if extra.id <= limits[extra.stream]:
                 extras[extra.stream].append(extra)
+        again = await self._logged_again([extra for of_stream in extras.values() for extra in of_stream])
         return [
-            await self._load(
-                epoch, head, logged.get(head.stream, []), extras[head.stream], limits, present.get(head.stream)
-            )
+            self._load(epoch, head, logged.get(head.stream, []), extras[head.stream], again, present.get(head.stream))
             for head in heads
         ]
+
+    async def _logged_again(self, extras: Sequence[ExtraEvent]) -> dict[int, LoggedEvent]:
+        """The events of the log that are sent once more, by the id of the extra event, unless they were removed."""
+        found = {}
+        for extra in extras:
+            if extra.log_seq is not None:
+                read = await self._log.read([(extra.stream, extra.log_seq, extra.log_seq)], 1)
+                if read.get(extra.stream):
+                    found[extra.id] = read[extra.stream][0]
+        return found
 
     async def _logged(self, heads: Sequence[Head], positions: Positions) -> dict[int, Sequence[LoggedEvent]]:
         """The first MAX_EVENTS events of the log of each head, by chat."""
@@ -104,60 +113,56 @@ class Loader:
             self._open_chats,
         )
 
-    async def _load(
+    def _load(
         self,
         epoch: str,
         head: Head,
         logged: Sequence[LoggedEvent],
         extras: Sequence[ExtraEvent],
-        limits: dict[int, int],
+        again: Mapping[int, LoggedEvent],
         attendance: Attendance | None,
     ) -> Load:
         is_whole = len(logged) < MAX_EVENTS or logged[-1].event.seq >= head.to_seq
         if not is_whole:  # what comes after events that were not read waits with them
             extras = [extra for extra in extras if extra.after_seq <= logged[-1].event.seq]
-        entries: list[LoggedEvent | ExtraEvent] = sorted([*logged, *extras], key=_place)
+        entries: Sequence[LoggedEvent | ExtraEvent] = sorted([*logged, *extras], key=_place) if extras else logged
         taken = entries[:MAX_EVENTS]
         is_all = is_whole and len(taken) == len(entries)
         if is_all and extras:
-            is_all = extras[-1].id == limits[head.stream]
-        seqs = [entry.event.seq for entry in taken if isinstance(entry, LoggedEvent)]
-        is_whole = is_whole and len(seqs) == len(logged)
+            is_all = extras[-1].id == head.extra_to
         sent: list[OutsideEvent] = []
         of_log: list[tuple[int, str]] = []
+        seqs = 0
+        last_seq = head.from_seq - 1
         for entry in taken:
-            event = await self._event(epoch, entry, attendance)
-            if event is None:
-                continue
-            sent.append(event)
+            event: OutsideEvent | None
             if isinstance(entry, LoggedEvent):
-                of_log.append((entry.event.seq, event.type))
-        seq = head.to_seq if is_whole else seqs[-1] if seqs else head.from_seq - 1
+                seqs, last_seq = seqs + 1, entry.event.seq
+                if (event := self._event(epoch, entry, attendance)) is not None:
+                    of_log.append((last_seq, event.type))
+            elif entry.log_seq is None:
+                event = events.extra_event(epoch, entry) if entry.type in self._types else None
+            else:
+                event = self._event(epoch, again[entry.id], attendance) if entry.id in again else None
+            if event is not None:
+                sent.append(event)
+        seq = head.to_seq if is_whole and seqs == len(logged) else last_seq
         return Load(
             head,
             tuple(sent),
             seq,
             is_all,
-            tuple(entry.id for entry in taken if isinstance(entry, ExtraEvent)),
+            tuple(entry.id for entry in taken if isinstance(entry, ExtraEvent)) if extras else (),
             tuple(of_log),
-            max(0, seq + 1 - head.from_seq) - len(seqs),  # the log has no other holes
+            max(0, seq + 1 - head.from_seq) - seqs,  # the log has no other holes
         )
 
-    async def _event(
-        self, epoch: str, entry: LoggedEvent | ExtraEvent, attendance: Attendance | None
-    ) -> OutsideEvent | None:
-        """The event as it leaves, unless the endpoint does not want it or it is no longer in the log."""
-        if isinstance(entry, ExtraEvent):
-            if entry.log_seq is None:
-                return events.extra_event(epoch, entry) if entry.type in self._types else None
-            found = await self._log.read([(entry.stream, entry.log_seq, entry.log_seq)], 1)
-            if not found.get(entry.stream):
-                return None
-            entry = found[entry.stream][0]
-        type_: EventType | None = events.type_of(entry.event)
-        return (
-            events.logged_event(epoch, entry, type_, attendance) if type_ is not None and type_ in self._types else None
-        )
+    def _event(self, epoch: str, entry: LoggedEvent, attendance: Attendance | None) -> OutsideEvent | None:
+        """The event as it leaves, unless the endpoint does not want it."""
+        type_ = events.type_of(entry.event)
+        if type_ is None or type_ not in self._types:
+            return None
+        return events.logged_event(epoch, entry, type_, attendance)
 
 
 def _place(entry: LoggedEvent | ExtraEvent) -> tuple[int, int, int]:

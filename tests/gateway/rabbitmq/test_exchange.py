@@ -113,6 +113,46 @@ async def test_exchange_of_another_kind_is_an_outage(rabbitmq_server: RabbitServ
             await other.delete()
 
 
+async def is_there(connection: aio_pika.abc.AbstractConnection) -> bool:
+    """Whether the exchange exists; asked on a channel of its own, which the broker closes otherwise."""
+    try:
+        async with connection.channel() as channel:
+            await channel.declare_exchange(NAME, passive=True)
+    except aio_pika.exceptions.ChannelNotFoundEntity:
+        return False
+    return True
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("times", [2, pytest.param(20, marks=pytest.mark.full)])
+async def test_deleted_exchange_is_declared_again_and_loses_nothing(
+    rabbitmq_server: RabbitServer, received: list[AbstractIncomingMessage], times: int
+) -> None:
+    async with (
+        exchange_at(rabbitmq_server.url) as exchange,
+        await aio_pika.connect(rabbitmq_server.url) as connection,
+        connection.channel() as channel,
+    ):
+        await exchange.connected.wait()
+        queue = await channel.get_queue("application")
+        for number in range(times):
+            await channel.exchange_delete(NAME)
+            with pytest.raises(SendFailed, match="unconfirmed"):
+                await exchange.send([event(number)])
+            async with asyncio.timeout(30):
+                while not await is_there(connection):
+                    await asyncio.sleep(0.05)
+            await queue.bind(NAME, "message.#")  # as an application must: its bindings went with the exchange
+            while True:
+                try:
+                    await exchange.send([event(number)])
+                    break
+                except SendFailed:
+                    await asyncio.sleep(0.05)
+        await until(times, received)
+    assert [one.message_id for one in received] == [event(number).id for number in range(times)]
+
+
 async def test_events_around_a_broker_restart_arrive_in_order(
     sqlite_url: str, rabbitmq_server: RabbitServer, received: list[AbstractIncomingMessage]
 ) -> None:
