@@ -21,13 +21,16 @@ class Turns(Generic[_One]):
     """Calls `call` once with each item, in a later turn than that of its `add`. Belongs to one event loop.
 
     A slice is `slice_s` seconds and `most` calls, whichever ends first: a number is for calls whose work mostly follows
-    in tasks of their own, where the time of the call says little.
+    in tasks of their own, where the time of the call says little. `pause` turns are left to everything else after each
+    slice: a command of another client takes several, and would else wait for as many slices.
     """
 
-    __slots__ = ("_call", "_is_scheduled", "_most", "_slice_end", "_slice_s", "_used", "_waiting")
+    __slots__ = ("_call", "_is_scheduled", "_most", "_pause", "_slice_end", "_slice_s", "_used", "_waiting")
 
-    def __init__(self, call: Callable[[_One], None], slice_s: float = SLICE_S, most: float = inf) -> None:
-        self._call, self._slice_s, self._most = call, slice_s, most
+    def __init__(
+        self, call: Callable[[_One], None], slice_s: float = SLICE_S, most: float = inf, pause: int = 0
+    ) -> None:
+        self._call, self._slice_s, self._most, self._pause = call, slice_s, most, pause
         self._used = 0
         """How many have continued in this turn of the loop."""
         self._waiting: dict[_One, None] = {}
@@ -82,4 +85,11 @@ class Turns(Generic[_One]):
                 break
         self._is_scheduled = bool(self._waiting)
         if self._is_scheduled:
-            asyncio.get_running_loop().call_soon(self._run)
+            self._rest(self._pause)
+
+    def _rest(self, turns: int) -> None:
+        loop = asyncio.get_running_loop()
+        if turns:
+            loop.call_soon(self._rest, turns - 1)
+        else:
+            loop.call_soon(self._run)

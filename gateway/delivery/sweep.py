@@ -12,8 +12,8 @@ from typing import Final, Generic, TypeVar
 from gateway.protocol.frames import FrameSink, write_to_all
 from gateway.protocol.pushes import Push
 
-STEP: Final = 200
-"""Sockets a step: some 2 ms."""
+STEP: Final = 100
+"""Sockets a step: some 1 ms."""
 
 logger = logging.getLogger("gateway.hub")
 

@@ -21,9 +21,11 @@ HANDSHAKE_S: Final = 10.0
 REQUESTS_A_TURN: Final = 4
 """How many reads of requests one turn of the loop handles. A request costs up to 1 ms in all the turns until its
 response, a handshake twice that: so a herd of them leaves other sockets their pong within some 10 ms."""
-ENDS_A_TURN: Final = 64
+ENDS_A_TURN: Final = 32
 """How many sockets whose peer has gone are closed in one turn of the loop: with the end of its session each takes some
 50 µs, in the turns that follow."""
+PAUSE: Final = 4
+"""Turns of the loop that are left to everything else after each slice of closed sockets."""
 SLOW_S: Final = 0.1
 """How long a socket that has used up its allowance is not read (gateway.transport.incoming)."""
 
@@ -127,8 +129,8 @@ def queues_of(server: ServerState, config: Config, limits: InputLimits | None = 
             Turns(methodcaller("proceed"), SLICE_S),
             Turns(methodcaller("proceed"), inf, REQUESTS_A_TURN),
             Turns(methodcaller("proceed"), inf, 1),
-            Turns(methodcaller("close"), inf, ENDS_A_TURN),
-            Turns(methodcaller("report_lost"), SLICE_S),
+            Turns(methodcaller("close"), inf, ENDS_A_TURN, PAUSE),
+            Turns(methodcaller("report_lost"), SLICE_S, pause=PAUSE),
             TimeoutQueue(SLOW_S, methodcaller("refill")),
             limits or InputLimits(),
         )

@@ -115,3 +115,15 @@ async def test_turns_failing_call_is_reported_and_skipped() -> None:
     ((message, error),) = (context.values() for context in reported)
     assert (message, str(error)) == ("continuing long work failed", "bad")
     assert list(reported[0]) == ["message", "exception"]
+
+
+async def test_turns_pause_leaves_turns_to_others() -> None:
+    called: list[int] = []
+    waiting: Turns[int] = Turns(called.append, most=1, pause=2)
+    waiting.add(1)
+    waiting.add(2)
+    counts = []
+    for _ in range(5):
+        await asyncio.sleep(0)
+        counts.append(len(called))
+    assert counts == [1, 1, 1, 2, 2]
