@@ -318,6 +318,8 @@ CALLS: Final[Mapping[str, Call]] = {
     "audit log of an event": lambda s: s.audit_records.page(AuditFilter(event="login"), None, 100),
 }
 
+OF_BUSY_USER: Final = frozenset(name for name in CALLS if name.startswith("busy user's"))
+
 
 @asynccontextmanager
 async def open_store(database_url: str) -> AsyncIterator[OpenStore]:

@@ -34,28 +34,29 @@ SELECT i, 'user' || i, 'user' || i, 'hash', 'First', 'Last', i, now() FROM gener
 INSERT INTO identities (issuer, subject, user_id)
 SELECT '{ISSUER}', 'subject' || i, i FROM generate_series(1, {{users}}, 2) i;
 
-INSERT INTO chats (id, kind, title, creator_id, created_by, last_seq, members_version, direct_key, last_activity,
-    created_at)
-SELECT i, CASE WHEN i > 1 AND i % 2 = 0 THEN 'direct' ELSE 'group' END, 'chat ' || i, i, i, 0, 1,
-    CASE WHEN i > 1 AND i % 2 = 0 THEN (i - 1) || ':' || i END, i, now()
-FROM generate_series(1, {{chats}}) i;
+INSERT INTO chats (id, kind, title, creator_id, created_by, last_seq, last_message_id, members_version, direct_key,
+    last_activity, created_at)
+SELECT {LARGE_CHAT}, 'group', 'everybody', 1, 1, {{rows}} / 5, {{rows}} / 5, 1, NULL, 1, now()
+UNION ALL
+SELECT i, CASE WHEN i % 2 = 0 THEN 'direct' ELSE 'group' END, 'chat ' || i, i, i, 1 + n,
+    {{rows}} / 5 + i - 1 + n * ({{chats}} - 1), 1, CASE WHEN i % 2 = 0 THEN (i - 1) || ':' || i END, i, now()
+FROM generate_series(2, {{chats}}) i, LATERAL (SELECT ({{rows}} - {{rows}} / 5 + 1 - i) / ({{chats}} - 1) AS n) earlier;
 
 INSERT INTO memberships (chat_id, user_id, role, read_seq, joined_at)
-SELECT i, u, 'member', 0, now() FROM generate_series(2, {{chats}}, 2) i, unnest(ARRAY[i - 1, i]) u
-UNION ALL
-SELECT i, 1 + (i - 1 + k * 7) % {{users}}, 'member', 0, now()
-FROM generate_series(3, {{chats}}, 2) i, generate_series(0, {_MEMBERS - 1}) k
-UNION ALL
-SELECT {LARGE_CHAT}, u, 'member', 0, now() FROM generate_series(1, {{users}}) u
-UNION ALL
-SELECT 4 + k * ({{chats}} - 3)::bigint / {{busy_chats}}, {BUSY_READER}, 'member', 0, now()
-FROM generate_series(0, {{busy_chats}} - 1) k
-ORDER BY 1
-ON CONFLICT DO NOTHING;
-
-INSERT INTO memberships (chat_id, user_id, role, read_seq, joined_at)
-SELECT 3 + 2 * (k * ({{chats}} / 2 - 2) / {READER_CHATS}), {READER}, 'member', 0, now()
-FROM generate_series(0, {READER_CHATS} - 3) k
+SELECT c.id, p.user_id, 'member', CASE WHEN c.id = {LARGE_CHAT} THEN 0 ELSE c.last_seq - 3 END, now() FROM (
+    SELECT i AS chat_id, u AS user_id FROM generate_series(2, {{chats}}, 2) i, unnest(ARRAY[i - 1, i]) u
+    UNION ALL
+    SELECT i, 1 + (i - 1 + k * 7) % {{users}}
+    FROM generate_series(3, {{chats}}, 2) i, generate_series(0, {_MEMBERS - 1}) k
+    UNION ALL
+    SELECT {LARGE_CHAT}, u FROM generate_series(1, {{users}}) u
+    UNION ALL
+    SELECT 3 + 2 * (k * ({{chats}} / 2 - 2) / {READER_CHATS}), {READER} FROM generate_series(0, {READER_CHATS} - 3) k
+    UNION ALL
+    SELECT 4 + k * ({{chats}} - 3)::bigint / {{busy_chats}}, {BUSY_READER}
+    FROM generate_series(0, {{busy_chats}} - 1) k) p
+JOIN chats c ON c.id = p.chat_id
+ORDER BY c.id
 ON CONFLICT DO NOTHING;
 
 INSERT INTO rooms (name, chat_id)
@@ -75,12 +76,6 @@ INSERT INTO chat_log (id, chat_id, seq, kind, message_id, sender_id, client_msg_
 SELECT {{rows}} / 5 + 1 + i, 2 + i % ({{chats}} - 1), 1 + i / ({{chats}} - 1), 'message', {{rows}} / 5 + 1 + i,
     2 + i % ({{chats}} - 1), 'id' || i, '\\x00', repeat('x', 60), false, false, now()
 FROM generate_series(0, {{rows}} - {{rows}} / 5 - 1) i;
-
-UPDATE chats SET last_seq = last.seq, last_message_id = last.id
-FROM (SELECT DISTINCT ON (chat_id) chat_id, seq, id FROM chat_log ORDER BY chat_id, seq DESC) last
-WHERE last.chat_id = chats.id;
-
-UPDATE memberships SET read_seq = c.last_seq - 3 FROM chats c WHERE c.id = chat_id AND c.id <> {LARGE_CHAT};
 
 INSERT INTO replies (message_id, target_id, seq)
 SELECT id, reply_to, seq FROM chat_log WHERE reply_to IS NOT NULL;
