@@ -14,7 +14,8 @@ from gateway.interfaces.presence import Left, Presence, Seat
 
 LINGER_S = 5.0
 """How long a user stays present after an abnormal close, so that a reconnect causes no presence pushes."""
-MAX_WAITING = 50_000
+MAX_WAITING = 200_000
+"""More than the seats of a node whose sockets all close; those beyond it may cost the node its lease (`reconciler`)."""
 BATCH = 100
 """Seats in one round trip to Redis: more would hold the event loop for longer than 5 ms."""
 
@@ -77,7 +78,7 @@ class LeaveQueue:
 
     def _queue_expired(self) -> None:
         now = asyncio.get_running_loop().time()
-        while self._lingering and self._lingering[0][0] <= now:
+        while len(self._due) < BATCH and self._lingering and self._lingering[0][0] <= now:
             self._due.append((self._lingering.popleft()[1], True))
 
     async def _settle(self, seat: Seat, must_release: bool) -> None:
