@@ -12,7 +12,7 @@ from benchmarks import machine, report
 from benchmarks.measured import keep_off_the_server_core
 from benchmarks.progress import Progress
 from benchmarks.result import Section, Table
-from benchmarks.workloads import growth, hooks, model, rooms, steps, w1, w2, w3, w6
+from benchmarks.workloads import growth, hooks, idle, model, rooms, steps, w1, w2, w3, w6
 
 Workload = Callable[[Path, bool, Progress], Section]
 
@@ -27,6 +27,7 @@ WORKLOADS: dict[str, tuple[Workload, Callable[[bool], int]]] = {
 LONG: dict[str, tuple[Workload, Callable[[bool], int]]] = {
     "growth": (growth.run, growth.count_steps),
     "rooms": (rooms.run, rooms.count_steps),
+    "idle": (idle.run, idle.count_steps),
 }
 """Workloads that run only if they are named."""
 
@@ -34,7 +35,9 @@ LONG: dict[str, tuple[Workload, Callable[[bool], int]]] = {
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the selected workloads; exit code 1 if a required bound is missed."""
     parser = argparse.ArgumentParser(prog="scripts/benchmarks")
-    parser.add_argument("workloads", nargs="*", choices=[*WORKLOADS, *LONG, []], help="default: all but growth, rooms")
+    parser.add_argument(
+        "workloads", nargs="*", choices=[*WORKLOADS, *LONG, []], help="default: all but growth, idle and rooms"
+    )
     parser.add_argument("--quick", action="store_true", help="fewer and shorter runs, and no peers")
     parser.add_argument("--report", type=Path, metavar="FOLDER", help="write results.md and its pictures there")
     options = parser.parse_args(arguments)

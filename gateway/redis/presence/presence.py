@@ -47,6 +47,11 @@ class RedisPresence:
         """How many seats this node holds."""
         return len(self._seats)
 
+    @property
+    def doubtful(self) -> int:
+        """How many of them are to be asserted again."""
+        return len(self._seats.doubtful())
+
     async def enter(self, seat: Seat, *, reject_second: bool = False) -> Entered | None:
         """Implement `Presence.enter`. The seat is added before the first await, so that a cancellation can free it."""
         local = self._seats.add(seat)

@@ -75,8 +75,8 @@ async def test_clean_leave_frees_seat_at_once() -> None:
         assert len(world.leave_queue) == 0
 
 
-@pytest.mark.usefixtures("short_linger")
-async def test_lingering_seats_share_one_task_and_leave_in_order() -> None:
+async def test_lingering_seats_share_one_task_and_leave_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(leave_queue, "LINGER_S", 1.0)
     async with running() as world:
         tasks = len(asyncio.all_tasks())
         names = [str(number) for number in range(1000)]

@@ -61,7 +61,7 @@ async def test_lost_seats_are_asserted_in_batches(redis_server: RedisServer) -> 
         with redis.Redis(port=redis_server.port) as client:
             client.execute_command("CONFIG", "RESETSTAT")
             client.flushall()
-            await eventually(lambda: "lease_lost" in node.happened and not node.presence._seats.doubtful())
+            await eventually(lambda: "lease_lost" in node.happened and not node.presence.doubtful)
             counts = {name: stats["calls"] for name, stats in client.info("commandstats").items()}
             assert len(client.keys("presence:*")) == 5 * BATCH
             assert client.scard(chats_key(node.lease.name)) == 5 * BATCH
