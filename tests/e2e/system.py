@@ -16,10 +16,14 @@ from tests.up.run import Up
 
 @dataclass(frozen=True)
 class System:
-    """A running system. `url` is the balancer's, `replica_urls` are the replicas' own."""
+    """A running system. `url` is the balancer's, `replica_urls` are the replicas' own.
+
+    `replicas` are the nodes, for a test that kills them and starts them again, unless `up` runs them.
+    """
 
     url: str
     replica_urls: tuple[str, ...]
+    replicas: tuple[GatewayNode, ...] = ()
 
 
 class _Replica(GatewayNode):
@@ -45,7 +49,7 @@ def run_system(folder: Path, environ: Mapping[str, str] | None = None) -> Iterat
         replicas = [servers.enter_context(_Replica(folder / f"replica-{number}", **settings)) for number in (1, 2)]
         balancer = NginxServer(folder / "nginx", [replica.port for replica in replicas])
         with balancer:
-            yield System(balancer.url, tuple(replica.url for replica in replicas))
+            yield System(balancer.url, tuple(replica.url for replica in replicas), tuple(replicas))
         for replica in replicas:
             replica.terminate()
         for replica in replicas:
