@@ -20,7 +20,7 @@ from storage.records import ChatKind, NewMember, Person
 from storage.repositories.auth.accounts import Accounts
 from storage.repositories.auth.keys import SigningKeys
 from storage.repositories.chats import Chats
-from tests.support.cluster import GatewayNode
+from tests.support.gateway_node import GatewayNode
 from tests.support.servers import PostgresServer, RedisServer, temporary_folder
 
 SETTINGS = """everything on: tokens, membership, presence, limits, PostgreSQL with fsync, Redis, metrics, JSON logs. \
