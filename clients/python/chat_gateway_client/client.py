@@ -26,7 +26,7 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidSta
 
 from chat_gateway_client.chats import MAX_EVENTS, Inbox, Subscription
 from chat_gateway_client.errors import Disconnected, Rejected, Unauthorized
-from chat_gateway_client.events import Event, Message, Position, Stored, event_in, message_in
+from chat_gateway_client.events import Event, Message, Position, Stored, event_in, message_in, stored_in
 from chat_gateway_client.reconnect import STABLE_S, UNAUTHORIZED, Delays, hint_in, may_reconnect, rejection
 from chat_gateway_client.tokens import NoToken, Token, TokenSource
 
@@ -150,20 +150,26 @@ class Client:
         Waits through outages and limits: give it a bound with `asyncio.timeout`, and repeat it with the same
         `client_msg_id` if the bound is reached. Raises: Rejected, Disconnected.
         """
-        return await self._store("message", chat_id, client_msg_id, text=text, **more)
+        return stored_in(await self._in_order("message", chat_id, client_msg_id, text=text, **more))
 
-    async def edit(self, chat_id: int, message_id: int, text: str, **more: Any) -> Stored:
+    async def edit(
+        self, chat_id: int, message_id: int, text: str, *, client_msg_id: str | None = None, **more: Any
+    ) -> Stored:
         """Edit a message of one's own; otherwise as `send`."""
-        return await self._store("edit_message", chat_id, None, message_id=message_id, text=text, **more)
+        fields = {"message_id": message_id, "text": text, **more}
+        return stored_in(await self._in_order("edit_message", chat_id, client_msg_id, **fields))
 
-    async def delete(self, chat_id: int, message_id: int) -> Stored:
+    async def delete(self, chat_id: int, message_id: int, *, client_msg_id: str | None = None) -> Stored:
         """Delete a message; otherwise as `send`."""
-        return await self._store("delete_message", chat_id, None, message_id=message_id)
+        return stored_in(await self._in_order("delete_message", chat_id, client_msg_id, message_id=message_id))
 
-    async def react(self, chat_id: int, message_id: int, key: str, *, remove: bool = False) -> None:
-        """Add a reaction to a message, or remove one's own; otherwise as `send`."""
+    async def react(
+        self, chat_id: int, message_id: int, key: str, *, remove: bool = False, client_msg_id: str | None = None
+    ) -> Stored | None:
+        """Add a reaction to a message, or remove one's own; None if that changed nothing. Otherwise as `send`."""
         removal = {"remove": True} if remove else {}
-        await self._in_order("react", chat_id, None, message_id=message_id, key=key, **removal)
+        reply = await self._in_order("react", chat_id, client_msg_id, message_id=message_id, key=key, **removal)
+        return stored_in(reply) if "seq" in reply else None
 
     async def read(self, chat_id: int, seq: int) -> None:
         """Everything up to `seq` is read.
@@ -184,9 +190,7 @@ class Client:
     ) -> list[Message]:
         """A page of messages in ascending order: the last ones, or those before or after a seq.
 
-        Only an empty page is the end.
-
-        Raises: Rejected, Disconnected.
+        Only an empty page is the end. Raises: Rejected, Disconnected.
         """
         bounds = {"before_seq": before_seq, "after_seq": after_seq}
         given = {name: bound for name, bound in bounds.items() if bound is not None}
@@ -209,10 +213,6 @@ class Client:
                 if reply["code"] not in _RETRIED:
                     raise Rejected(reply["code"], reply["message"])
                 await asyncio.sleep(reply.get("retry_after_s", RETRY_S))
-
-    async def _store(self, kind: str, chat_id: int, client_msg_id: str | None, **fields: Any) -> Stored:
-        reply = await self._in_order(kind, chat_id, client_msg_id, **fields)
-        return Stored(reply["message_id"], reply["seq"], bool(reply.get("duplicate")))
 
     async def _in_order(self, kind: str, chat_id: int, client_msg_id: str | None, **fields: Any) -> Mapping[str, Any]:
         """The reply to a command that stores something: one at a time, in the order of the calls."""
@@ -240,11 +240,13 @@ class Client:
                 return await reply
         except TimeoutError:
             await socket.close(1001)
-            return None
         except (ConnectionClosed, _Lost):
-            return None
+            pass
         finally:
             self._replies.pop(number, None)
+        if self._socket is socket:  # its reader has not seen the end: a retry would fail again, without end
+            self._lose()
+        return None
 
     async def _subscribe(self, chat_id: int) -> bool:
         """Subscribe, or start a subscription again after what the application has; False if the connection was lost.
@@ -329,10 +331,8 @@ class Client:
             await socket.send('{"type":"hello","id":0}')
             while (frame := json.loads(await socket.recv())).get("id") != 0:
                 self._take(frame)
-        if not frame["authenticated"]:
-            return False
         self.user_id = self.user_id or frame["user_id"]
-        return bool(self.user_id == frame["user_id"])
+        return bool(frame["authenticated"] and self.user_id == frame["user_id"])
 
     def _take(self, frame: Mapping[str, Any]) -> None:
         number, kind = frame.get("id"), frame["type"]

@@ -138,6 +138,11 @@ def event_in(frame: Frame) -> Event:
     return Other(str(frame["type"]), chat_id, frame)
 
 
+def stored_in(reply: Frame) -> Stored:
+    """What the acknowledgement of a command says."""
+    return Stored(reply["message_id"], reply["seq"], bool(reply.get("duplicate")))
+
+
 def message_in(chat_id: int, data: Frame) -> Message:
     """A message object, as pushes, pages of history and HTTP responses have it."""
     sender = data.get("sender")
