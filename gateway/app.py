@@ -43,7 +43,6 @@ from gateway.api.users.people import PeopleRoutes
 from gateway.api.users.presence import UserPresenceRoutes
 from gateway.api.users.sessions import UserSessionRoutes
 from gateway.api.users.users import UserRoutes
-from gateway.asyncapi.document import document
 from gateway.asyncapi.routes import web_socket_pages
 from gateway.audit import audit_records
 from gateway.authentication.authenticator import Authenticator
@@ -336,11 +335,9 @@ def build(
             *http,
             *api_pages(http, site, title="chat-gateway", about=ABOUT, everywhere=REFUSALS),
             *web_socket_pages(
-                document(
-                    version=program_version(),
-                    public_url=settings.public_url,
-                    max_text_length=settings.max_text_length,
-                )
+                version=program_version(),
+                public_url=settings.public_url,
+                max_text_length=settings.max_text_length,
             ),
             *client_routes(program_version()),
             *page_routes(settings.static_path, settings.page_image_sources),

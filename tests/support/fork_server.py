@@ -27,6 +27,7 @@ _libc: Final = ctypes.CDLL(None)
 def main() -> None:
     """Serve until standard input ends; in a child, run its program."""
     load()
+    prepare()
     assert len(list(Path("/proc/self/task").iterdir())) == 1, "a process with threads cannot be forked safely"
     gc.freeze()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that gives the orders
@@ -57,6 +58,14 @@ def load() -> list[str]:
     for name in names:
         importlib.import_module(name)
     return names
+
+
+def prepare() -> None:
+    """Make what every gateway makes at its start from the default settings."""
+    settings = importlib.import_module("gateway.config.settings").Settings
+    default = {name: settings.__dataclass_fields__[name].default for name in ("public_url", "max_text_length")}
+    version = importlib.import_module("httpapi.docs_pages").program_version()
+    importlib.import_module("gateway.asyncapi.routes").web_socket_pages(version=version, **default)
 
 
 def _become(order: dict[str, Any]) -> None:
