@@ -11,7 +11,7 @@ from tests.faults.rig import make_folder
 from tests.faults.run import DEFAULT_CALM, Calm, Load, Outcome, run
 from tests.faults.schedule import Kind, Planned
 
-LOAD: Final = Load(chats=4, members=4, writers=2, posters=1, rate=30)
+LOAD: Final = Load(chats=4, members=4, writers=2, python=0, posters=1, rate=30)
 _CRASHES_AT = (1.0, 3.0, 5.0)
 _PATIENCE_S = 3.0
 """What is broken by a mutation need not be waited for."""

@@ -20,6 +20,7 @@ from tests.faults.js_member import JsMember, JsMembers
 from tests.faults.mutations import Mutation
 from tests.faults.observer import Note, Observer, Struck
 from tests.faults.people import Member, Poster, read_history
+from tests.faults.python_member import PythonMember
 from tests.faults.rig import Rig, User, run_rig
 from tests.faults.rooms import Feeder, Listener, read_room
 from tests.faults.schedule import Planned
@@ -40,9 +41,11 @@ class Load:
     chats: int = 12
     members: int = 6
     """A chat's, all connected by WebSocket but the posters."""
-    writers: int = 2
+    writers: int = 3
     js: int = 1
     """So many of the writers use the JavaScript client."""
+    python: int = 1
+    """So many of the writers use the Python client."""
     posters: int = 1
     rooms: int = 2
     """Each with two guests, and two who feed it: one by AMQP, one over HTTP."""
@@ -147,6 +150,8 @@ def _cast(
                 posters.append(Poster(world, chat, user, http))
             elif number < load.posters + load.js:
                 members.append(JsMember(world, chat, user, clients, by_stream=chat % 2 == 0))
+            elif number < load.posters + load.js + load.python:
+                members.append(PythonMember(world, chat, user))
             else:
                 members.append(Member(world, chat, user, writes=number < load.posters + load.writers))
     return members, posters
