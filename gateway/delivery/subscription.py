@@ -30,6 +30,8 @@ class PendingSubscription:
     """The epoch in which the chat was entered."""
     is_reader: bool = False
     """Whether the member may only read."""
+    local: LocalChat | None = None
+    """The chat, if it was opened for the subscription already."""
 
 
 class Subscription:

@@ -5,19 +5,19 @@ from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
 
-from gateway.authentication.authenticator import Authenticator, Caller
+from gateway.authentication.authenticator import Authenticator
 from gateway.config.choices import SecondConnection
 from gateway.delivery.subscription import PendingSubscription
 from gateway.dialects.base import Dialect
 from gateway.endpoints.base import PendingSession, asks_for_warning
+from gateway.endpoints.entrance import Entrance
 from gateway.endpoints.handshake import Handshake
 from gateway.http.problems import Problem
-from gateway.interfaces.membership import Memberships
 from gateway.interfaces.presence import Seat
-from gateway.protocol.ids import id_in, read_since
+from gateway.protocol.ids import read_since
 from gateway.sessions.context import Peer, SessionContext
 from gateway.sessions.single_chat import ChatSession
-from storage.records import Admission, Role
+from storage.records import Role
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,11 @@ class ChatEndpoint:
 
         Raises: Problem, StorageUnavailable.
         """
-        caller, admission = await admitted(handshake, self.identity, self.context.membership)
+        with Entrance(handshake, self.context) as entrance:
+            return await self._admit(handshake, entrance)
+
+    async def _admit(self, handshake: Handshake, entrance: Entrance) -> PendingSession:
+        caller, admission = await self.identity.member(handshake, entrance.admit)
         person = caller.person
         seat = Seat(
             chat_id=admission.chat_id,
@@ -53,23 +57,9 @@ class ChatEndpoint:
         claim = await self.context.node.enter(seat, reject_second=reject_second)
         if claim is None:
             raise Problem(HTTPStatus.CONFLICT, "conflict", "You are connected to this chat already.")
-        since = handshake.query_params.get("since")
+        text = handshake.query_params.get("since")
         is_reader = admission.member.role is Role.READER
-        pending = PendingSubscription(
-            seat, claim, None if since is None else read_since(since), admission.epoch, is_reader
-        )
+        since = None if text is None else read_since(text)
+        pending = PendingSubscription(seat, claim, since, admission.epoch, is_reader, entrance.local)
         peer = Peer(self.dialect, person, caller.credential, seat.connection_id, asks_for_warning(handshake))
         return PendingSession(caller.subprotocol, partial(ChatSession, self.context, peer, pending))
-
-
-async def admitted(handshake: Handshake, identity: Authenticator, membership: Memberships) -> tuple[Caller, Admission]:
-    """Return the caller and their admission to the chat of the URL.
-
-    Raises: Problem, StorageUnavailable.
-    """
-    chat_id = id_in(handshake.path_params["chat_id"])
-
-    async def admit(user_id: int) -> Admission | None:
-        return None if chat_id is None else await membership.admit(chat_id, user_id)
-
-    return await identity.member(handshake, admit)

@@ -8,7 +8,7 @@ from gateway.authentication.authenticator import Authenticator
 from gateway.delivery.subscription import PendingSubscription
 from gateway.dialects.base import Dialect
 from gateway.endpoints.base import PendingSession, asks_for_warning
-from gateway.endpoints.chat import admitted
+from gateway.endpoints.entrance import Entrance
 from gateway.endpoints.handshake import Handshake
 from gateway.http.problems import forbidden
 from gateway.interfaces.presence import Seat
@@ -39,7 +39,11 @@ class ServiceEndpoint:
 
         Raises: Problem, StorageUnavailable.
         """
-        caller, admission = await admitted(handshake, self.identity, self.context.membership)
+        with Entrance(handshake, self.context) as entrance:
+            return await self._admit(handshake, entrance)
+
+    async def _admit(self, handshake: Handshake, entrance: Entrance) -> PendingSession:
+        caller, admission = await self.identity.member(handshake, entrance.admit)
         if admission.chat_kind is not self.kind or admission.member.role not in self.roles:
             raise forbidden(f"This is no {self.kind} chat of yours.")
         person, since_text = caller.person, handshake.query_params.get("since")
@@ -49,7 +53,7 @@ class ServiceEndpoint:
         seat = Seat(admission.chat_id, person.id, person.username, seat_id, display_name=person.shown_name)
         claim = await self.context.node.enter(seat)
         assert claim is not None, "only contested seats are refused"  # noqa: S101
-        pending = PendingSubscription(seat, claim, since, admission.epoch)
+        pending = PendingSubscription(seat, claim, since, admission.epoch, local=entrance.local)
         dialect = self.dialect if since_text is None else self.resuming
         peer = Peer(dialect, person, caller.credential, seat.connection_id, asks_for_warning(handshake))
         return PendingSession(caller.subprotocol, partial(ChatSession, self.context, peer, pending))

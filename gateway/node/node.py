@@ -35,7 +35,7 @@ from gateway.protocol.pushes import MessagesRead, Typing
 from gateway.protocol.validation import may_be_retry
 from gateway.tasks import Tasks, settle
 from storage.errors import StorageUnavailable
-from storage.records import ChatEvent, Committed, EventKind, NewEvent, OnOutcome, Outcome, Person, Refusal
+from storage.records import ChatEvent, ChatPosition, Committed, EventKind, NewEvent, OnOutcome, Outcome, Person, Refusal
 
 logger = logging.getLogger("gateway.node")
 
@@ -119,9 +119,46 @@ class Node:
             self._presence_publisher.entered(seat, entered, is_takeover=bool(entered.displaced))
         return claim
 
-    def register(self, session: Recipient, seat: Seat, claim: Claim, *, is_reader: bool = False) -> Subscription:
-        """Subscribe the session: from here on it can be displaced or removed. The caller must call `leave`."""
-        subscription = Subscription(session, self._local(seat.chat_id), seat, claim)
+    async def approach(self, chat_id: int) -> LocalChat:
+        """Open the chat for a user who is about to enter; returns once Redis has confirmed the subscription.
+
+        It may be late (`Broker.subscribe`). What is read of the chat from now on may `start` it; `register` or
+        `retreat` must follow.
+        """
+        local, _ = self._hub.open(chat_id)
+        if not local.reorder_buffer.is_started:
+            try:
+                await self._broker.subscribe(chat_id)
+            except BaseException:
+                self.retreat(local)
+                raise
+        return local
+
+    def start(self, local: LocalChat, position: ChatPosition | None, epoch: str) -> None:
+        """Set the position of a chat that has none yet; it was read after the subscription to the chat.
+
+        The reorder buffer holds what is published in between (delivery.md 5).
+        """
+        if local.reorder_buffer.is_started:
+            return
+        local.version = position.version if position else 0
+        local.first_seq = position.first_seq if position else 1
+        self._hub.start(local, position.last_seq if position else 0, epoch)
+        self._repair.schedule(local)
+
+    def retreat(self, local: LocalChat) -> None:
+        """Undo an `approach`: the user does not enter."""
+        if self._hub.give_up(local):
+            self._broker.unsubscribe(local.chat_id)
+
+    def register(
+        self, session: Recipient, seat: Seat, claim: Claim, *, local: LocalChat | None = None, is_reader: bool = False
+    ) -> Subscription:
+        """Subscribe the session: from here on it can be displaced or removed. The caller must call `leave`.
+
+        `local` is the chat that was approached, if it was.
+        """
+        subscription = Subscription(session, local or self._local(seat.chat_id), seat, claim)
         subscription.is_reader = is_reader
         self._subscriptions.add(subscription)
         return subscription
@@ -139,15 +176,11 @@ class Node:
         return local
 
     async def _open(self, local: LocalChat) -> None:
-        """Subscribe, then read the position: the reorder buffer holds what is published in between (delivery.md 5)."""
+        """Subscribe, then read the position."""
         try:
             await self._broker.subscribe(local.chat_id)
             positions = await self._log.positions([local.chat_id])
-            position = positions.chats.get(local.chat_id)
-            local.version = position.version if position else 0
-            local.first_seq = position.first_seq if position else 1
-            self._hub.start(local, position.last_seq if position else 0, positions.epoch)
-            self._repair.schedule(local)
+            self.start(local, positions.chats.get(local.chat_id), positions.epoch)
         except StorageUnavailable:
             logger.warning("open_failed", extra={"fields": {"chat_id": local.chat_id}})
         finally:

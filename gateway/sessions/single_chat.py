@@ -39,7 +39,9 @@ class SingleChatSession(Session):
     ) -> None:
         super().__init__(context, peer, connection, on_closed)
         self._pending = pending
-        self._subscription = context.node.register(self, pending.seat, pending.claim, is_reader=pending.is_reader)
+        self._subscription = context.node.register(
+            self, pending.seat, pending.claim, local=pending.local, is_reader=pending.is_reader
+        )
 
     @property
     def log_fields(self) -> dict[str, object]:

@@ -69,7 +69,8 @@ class Chats:
         self._keys = ChatKeys(database, self._pages)
         self._read_marks = ReadMarks(database)
         self._admit = f"""
-            SELECT m.chat_id, c.kind, c.last_seq, c.members_version, m.role, m.read_seq, m.muted_until,
+            SELECT m.chat_id, c.kind, c.last_seq, c.members_version, c.version, c.first_seq,
+                m.role, m.read_seq, m.muted_until,
                 u.id AS user_id, u.login, u.first_name, u.last_name, u.display_name, u.avatar_url,
                 {database.epoch_sql} AS epoch
             FROM {database.pairs_table()} JOIN memberships m ON m.chat_id = p.a AND m.user_id = p.b
@@ -97,7 +98,7 @@ class Chats:
     async def _admit_all(self, pairs: Sequence[tuple[int, int]]) -> dict[tuple[int, int], Admission]:
         admissions = {}
         for row in await self._database.fetch(self._admit, *self._database.pairs(pairs)):
-            position = ChatPosition(row["last_seq"], row["members_version"])
+            position = ChatPosition(row["last_seq"], row["members_version"], row["version"], row["first_seq"])
             admissions[row["chat_id"], row["user_id"]] = Admission(
                 row["chat_id"], ChatKind(row["kind"]), member_of(row), position, epoch_of(row["epoch"])
             )

@@ -115,7 +115,7 @@ class Node:
             raise self.error
         return []
 
-    def register(self, session: Any, seat: Seat, claim: Claim, *, is_reader: bool = False) -> Subscription:
+    def register(self, session: Any, seat: Seat, claim: Claim, *, is_reader: bool = False, **_: object) -> Subscription:
         local = LocalChat(seat.chat_id)
         local.reorder_buffer.start(9)
         self.asked.append(("register", seat, claim))
