@@ -25,6 +25,21 @@ class Resume:
         self._pages = pages
         self._repair = repair
 
+    def begin(self, subscription: Subscription, since: Since | None, epoch: str, node_id: str) -> bool:
+        """Greet and join at once, if nothing was missed and the chat is in this epoch; False: `run` must do it."""
+        local = subscription.local
+        if subscription.has_left():
+            return True
+        if since is not None or local.epoch != epoch or not local.reorder_buffer.is_started:
+            return False
+        self._greet(subscription, epoch, node_id)
+        self._join(subscription)
+        return True
+
+    def _greet(self, subscription: Subscription, epoch: str, node_id: str) -> None:
+        last_seq = subscription.local.reorder_buffer.last_seq
+        subscription.session.tell(Established(subscription.chat_id, node_id, last_seq, epoch))
+
     async def run(self, subscription: Subscription, since: Since | None, epoch: str, node_id: str) -> None:
         """Greet, replay the events after `since` (None: nothing), send `caught_up`, and join.
 
@@ -41,7 +56,7 @@ class Resume:
             if subscription.has_left():
                 return
         last_seq = reorder_buffer.last_seq
-        session.tell(Established(subscription.chat_id, node_id, last_seq, epoch))
+        self._greet(subscription, epoch, node_id)
         is_foreign = since is not None and (since.seq > last_seq or since.epoch not in (None, epoch))
         if is_foreign:
             session.tell(Reset(subscription.chat_id, last_seq, epoch))

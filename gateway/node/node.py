@@ -187,6 +187,10 @@ class Node:
             if self._opening.get(local.chat_id) is asyncio.current_task():
                 del self._opening[local.chat_id]
 
+    def begin(self, subscription: Subscription, since: Since | None, epoch: str) -> bool:
+        """Greet the session and make it live, if nothing must be read for it; False: `go_live` must follow."""
+        return self._resume.begin(subscription, since, epoch, self.node_id)
+
     async def go_live(self, subscription: Subscription, since: Since | None, epoch: str) -> None:
         """Greet the session, replay the events it missed, and make it live, without a gap or a duplicate.
 

@@ -58,6 +58,9 @@ class SingleChatSession(Session):
         super().attach()
 
     def _begin(self) -> None:
+        pending = self._pending
+        if self._closing is None and self._node.begin(self._subscription, pending.since, pending.epoch):
+            return
         self._context.tasks.spawn(self._go_live(), "go live")
 
     async def _go_live(self) -> None:

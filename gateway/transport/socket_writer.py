@@ -1,7 +1,7 @@
 """The output of one socket: prepared frames go directly to the kernel, past uvloop's buffer where that is empty.
 
 Keeps: bytes are sent in the order in which they were passed, by any caller; nothing is written once the socket is
-closing, nor to a file descriptor that may have been reused.
+closing, nor to a file descriptor that may have been reused; what is held leaves in the same turn of the event loop.
 """
 
 import asyncio
@@ -17,7 +17,7 @@ from gateway.protocol.frames import FrameSink
 class SocketWriter(asyncio.Transport):
     """The transport that uvicorn's class uses: whatever writes or closes does so here, where the order is kept."""
 
-    __slots__ = ("_outlet", "_to_kernel", "_transport")
+    __slots__ = ("_held", "_outlet", "_to_kernel", "_transport")
 
     def __init__(self, transport: Any) -> None:
         # asyncio's own __init__ is not called: it would create a dict for each socket.
@@ -27,8 +27,22 @@ class SocketWriter(asyncio.Transport):
         if transport.get_extra_info("ssl_object") is None:
             self._to_kernel = partial(write_to_kernel, transport.get_extra_info("socket").fileno())
         self._outlet: FrameSink | None = None
+        self._held = b""
+        """What leaves with the next frames, or at the end of this turn."""
 
     # --- for frames
+
+    def hold(self, data: bytes) -> None:
+        """Send this in one write with the frames that follow in this turn of the event loop, if any do.
+
+        The greeting follows the response to a handshake: a write, and a packet, for both.
+        """
+        self._held += data
+        asyncio.get_running_loop().call_soon(self._flush_held)
+
+    def _flush_held(self) -> None:
+        if self._held:
+            self.send(b"")
 
     def serve(self, outlet: FrameSink) -> None:
         """Keep `write` of this outlet set to the fastest way that is allowed at the moment."""
@@ -46,6 +60,8 @@ class SocketWriter(asyncio.Transport):
         buffered = transport.get_write_buffer_size()
         if buffered + len(frames) > limit:
             return False
+        if self._held:
+            frames, self._held = self._held + frames, b""
         if buffered == 0 and self._to_kernel is not None:
             try:
                 written = self._to_kernel(frames)
@@ -61,7 +77,7 @@ class SocketWriter(asyncio.Transport):
 
     def release(self) -> None:
         """Stop writing to the file descriptor, as the connection is lost: it will be reused."""
-        self._to_kernel = None
+        self._to_kernel, self._held = None, b""
         if self._outlet is not None:
             self._outlet.write = discard
             self._outlet = None
@@ -71,20 +87,24 @@ class SocketWriter(asyncio.Transport):
     def write(self, data: Any) -> None:
         """Write after everything that is buffered."""
         self._queue_frames()
-        self._transport.write(data)
+        held, self._held = self._held, b""
+        self._transport.write(held + data if held else data)
 
     def write_eof(self) -> None:
         """End our side once everything is written."""
+        self._flush_held()
         self._queue_frames()
         self._transport.write_eof()
 
     def close(self) -> None:
         """Close once everything is written."""
+        self._flush_held()
         self._queue_frames()
         self._transport.close()
 
     def abort(self) -> None:
         """Close at once, and drop what is buffered."""
+        self._held = b""
         self._queue_frames()
         self._transport.abort()
 
@@ -98,7 +118,7 @@ class SocketWriter(asyncio.Transport):
 
     def get_write_buffer_size(self) -> int:
         """Bytes written here that the kernel has not taken yet."""
-        return int(self._transport.get_write_buffer_size())
+        return int(self._transport.get_write_buffer_size()) + len(self._held)
 
     @property
     def is_drained(self) -> bool:

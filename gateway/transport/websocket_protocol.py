@@ -273,7 +273,7 @@ class WebSocketProtocol(UvicornSocket):
         self.handshake_complete = True
         if self.conn is not None:
             self.conn.state = State.OPEN
-        self.writer.send(response_to(handshake, message, self.default_headers))
+        self.writer.hold(response_to(handshake, message, self.default_headers))
         self.start_keepalive()
 
     async def run_asgi(self) -> None:

@@ -9,7 +9,7 @@ from gateway.delivery.resume import WRITE_BYTES, Resume
 from gateway.delivery.subscription import Subscription
 from gateway.dialects.chat import ChatDialect
 from gateway.protocol.ids import Since
-from gateway.protocol.replies import Reply
+from gateway.protocol.replies import Established, Reply
 from gateway.tasks import Tasks
 from tests.gateway.delivery.slow_log import CHAT, SlowLog, deletion, message
 
@@ -40,6 +40,26 @@ async def test_session_that_left_during_open_does_not_join() -> None:
     resume: Any = Resume(hub, None, Unmoved())  # type: ignore[arg-type]
     await resume.run(subscription, None, "e1", "node")
     assert (local.waiting, len(local.live)) == (1, 0)
+
+
+async def test_session_that_missed_nothing_joins_at_once() -> None:
+    hub, reader = Hub(), SlowReader()
+    local, _ = hub.open(CHAT)
+    resume: Any = Resume(hub, None, Unmoved())  # type: ignore[arg-type]
+    session: Any = reader
+    subscription = Subscription(session, local, None, None)
+    assert not resume.begin(subscription, None, "e1", "node"), "the chat has no position yet"
+    hub.start(local, 3, "e1")
+    assert not resume.begin(subscription, Since(3), "e1", "node")
+    assert not resume.begin(subscription, None, "e2", "node")
+    assert (reader.told, subscription.is_live) == ([], False)
+    assert resume.begin(subscription, None, "e1", "node")
+    assert (reader.told, subscription.is_live) == ([Established(CHAT, "node", 3, "e1")], True)
+    gone: Any = Gone()
+    late = Subscription(gone, local, None, None)
+    late.end()
+    assert resume.begin(late, None, "e1", "node")
+    assert not late.is_live
 
 
 class SlowReader:

@@ -124,6 +124,9 @@ class Node:
     def leave(self, subscription: Subscription, *, at_once: bool) -> None:
         self.asked.append(("leave", subscription, at_once))
 
+    def begin(self, *_: object) -> bool:
+        return False
+
     async def go_live(self, subscription: Subscription, since: Since | None, epoch: str) -> None:
         await self._read("go live", subscription, since, epoch)
 

@@ -115,6 +115,9 @@ class Node:
         if subscription.end():
             self.log.append(("leave", subscription))
 
+    def begin(self, *_: object) -> bool:
+        return False
+
     async def go_live(self, subscription: Subscription, since: Since | None, epoch: str) -> None:
         self.live += 1
         self.log.append(("live at once", self.live))

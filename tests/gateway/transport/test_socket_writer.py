@@ -1,5 +1,6 @@
 """The order of what is written directly and through the transport, with a transport that records."""
 
+import asyncio
 from collections.abc import Callable
 from typing import Any
 
@@ -88,6 +89,35 @@ def test_send_full_kernel_buffers_the_rest(kernel: Kernel, room: int | None, dir
     assert writer.send(b"next")
     assert (kernel.direct, kernel.calls) == (direct, [rest, b"next"])
     assert outlet.write == outlet.queue
+
+
+async def test_what_is_held_leaves_with_the_next_frames_of_the_turn(kernel: Kernel) -> None:
+    writer = SocketWriter(kernel)
+    outlet = Outlet(writer)
+    writer.hold(b"head")
+    assert (kernel.direct, writer.get_write_buffer_size()) == ([], 4)
+    assert outlet.write(b"1") == 1
+    assert outlet.write(b"2") == 1
+    await asyncio.sleep(0)
+    assert (kernel.direct, kernel.calls) == ([b"head1", b"2"], [])
+    writer.hold(b"alone")
+    await asyncio.sleep(0)
+    assert kernel.direct == [b"head1", b"2", b"alone"]
+
+
+async def test_what_is_held_leaves_before_other_writes_and_the_close(kernel: Kernel) -> None:
+    writer = SocketWriter(kernel)
+    writer.hold(b"head")
+    writer.write(b"more")
+    writer.hold(b"last")
+    writer.close()
+    assert (kernel.direct, kernel.calls) == ([], [b"headmore", b"last", "close"])
+    writer.hold(b"lost")
+    writer.abort()
+    writer.hold(b"lost")
+    writer.release()
+    await asyncio.sleep(0)
+    assert (kernel.direct, kernel.calls) == ([], [b"headmore", b"last", "close", "abort"])
 
 
 def test_send_beyond_limit_writes_nothing(kernel: Kernel) -> None:
