@@ -1,6 +1,7 @@
 """The address of a request's client; forwarding headers are used only if a trusted proxy sent them."""
 
 from collections.abc import Iterable
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Final
 
@@ -9,6 +10,10 @@ from starlette.requests import HTTPConnection
 Network = IPv4Network | IPv6Network
 UNKNOWN: Final = "unknown"
 _IPV6_PREFIXES: Final = (64, 56, 48)
+MAX_KNOWN: Final = 1024
+"""Addresses that are not parsed again, each a few hundred bytes."""
+MAX_TEXT: Final = 64
+"""The longest text of an IPv6 address with its interface has 61 characters."""
 
 
 def client_address(connection: HTTPConnection, trusted: Iterable[Network]) -> str:
@@ -33,7 +38,8 @@ def is_trusted_peer(connection: HTTPConnection, trusted: Iterable[Network]) -> b
     return address is not None and _is_in(address, trusted)
 
 
-def networks_of(address: str) -> list[str]:
+@lru_cache(MAX_KNOWN)
+def networks_of(address: str) -> tuple[str, ...]:
     """The networks that one client may have to itself, narrowest first.
 
     An IPv4 client has an address. An IPv6 client has at least a /64; many providers assign a /56 or a /48 (RFC 6177).
@@ -41,10 +47,10 @@ def networks_of(address: str) -> list[str]:
     try:
         ip = ip_address(address)
     except ValueError:
-        return [UNKNOWN]
+        return (UNKNOWN,)
     if ip.version == 4:
-        return [str(ip)]
-    return [str(ip_network((ip, prefix), strict=False)) for prefix in _IPV6_PREFIXES]
+        return (str(ip),)
+    return tuple(str(ip_network((ip, prefix), strict=False)) for prefix in _IPV6_PREFIXES)
 
 
 def _peer(connection: HTTPConnection) -> IPv4Address | IPv6Address | None:
@@ -52,6 +58,11 @@ def _peer(connection: HTTPConnection) -> IPv4Address | IPv6Address | None:
 
 
 def _parse(text: str) -> IPv4Address | IPv6Address | None:
+    return _parsed(text) if len(text) <= MAX_TEXT else None
+
+
+@lru_cache(MAX_KNOWN)
+def _parsed(text: str) -> IPv4Address | IPv6Address | None:
     try:
         address = ip_address(text.strip())
     except ValueError:

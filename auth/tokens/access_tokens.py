@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from joserfc import jwt
 from joserfc.jwk import ECKey
+from msgspec import Struct
 
 from auth.errors import InvalidToken, InvalidTokenReason, KeysUnavailable
 from auth.tokens.jws import ES256, KnownSignatures, Required, SignedToken, TrustedKey, good_until, moment_in
@@ -64,8 +65,7 @@ class TokenNames:
         return f"{self.audience}:devices"
 
 
-@dataclass(frozen=True, slots=True)
-class Claims:
+class Claims(Struct, frozen=True, gc=False):
     """The claims of a valid token. `expires_at` is in Unix seconds, with the leeway (`auth.tokens.jws.good_until`)."""
 
     user_id: int

@@ -6,6 +6,7 @@ from functools import partial
 from http import HTTPStatus
 from typing import TypeVar
 
+from msgspec import Struct
 from starlette.requests import HTTPConnection
 
 from gateway.authentication.credential_resolver import CredentialResolver
@@ -30,8 +31,7 @@ async def _no_more(_: HTTPConnection, __: int | None) -> None:
     """Accepts every caller."""
 
 
-@dataclass(frozen=True, slots=True)
-class Caller:
+class Caller(Struct, frozen=True, gc=False):
     """A user with a valid credential."""
 
     person: Person

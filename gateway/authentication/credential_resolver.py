@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Final, Protocol, TypeVar
 
+from msgspec import Struct
+
 from auth.tokens.access_tokens import Claims, GuestClaims, InvalidToken, KeysUnavailable, Verifier
 from auth.tokens.external_issuer import ExternalIssuerVerifier, OutsideClaims
 from gateway.http.problems import Problem, banned, unauthorized, unavailable
@@ -55,8 +57,7 @@ class ExternalIssuer:
     identities: IdentityStore
 
 
-@dataclass(frozen=True, slots=True)
-class VerifiedCredential:
+class VerifiedCredential(Struct, frozen=True, gc=False):
     """A valid credential and its user."""
 
     user_id: int
@@ -65,8 +66,7 @@ class VerifiedCredential:
     """The user, if resolving the credential loaded it; None does not say whether the user still exists."""
 
 
-@dataclass(frozen=True, slots=True)
-class Principal:
+class Principal(Struct, frozen=True, gc=False):
     """An existing user, and its credential."""
 
     person: Person

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+from msgspec import Struct
 from starlette.requests import HTTPConnection
 
 from httpapi.operation import TOKEN_PARAMETER
@@ -20,8 +21,7 @@ class Source(StrEnum):
     COOKIE = "cookie"
 
 
-@dataclass(frozen=True, slots=True)
-class Credentials:
+class Credentials(Struct, frozen=True, gc=False):
     """A token. With the pair `bearer, <token>` in the offered subprotocols, the response selects `bearer` only.
 
     It must be one of those that the client offered (RFC 6455 §4.1), so it keeps the client's letter case.

@@ -2,7 +2,8 @@
 
 import asyncio
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from gateway.delivery.hub import LocalChat
 from gateway.dialects.base import Dialect, EchoPolicy
@@ -19,8 +20,7 @@ NO_USER = 0
 """The user id of an anonymous subscriber."""
 
 
-@dataclass(frozen=True, slots=True)
-class PendingSubscription:
+class PendingSubscription(Struct, frozen=True):
     """A seat that is held for a subscription that starts after `since` (None: with the next event)."""
 
     seat: Seat

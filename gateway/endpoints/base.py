@@ -1,16 +1,16 @@
 """What an endpoint, one per URL family, gives to the acceptor."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Protocol
+
+from msgspec import Struct
 
 from gateway.endpoints.handshake import Handshake
 from gateway.interfaces.connection import Connection
 from gateway.interfaces.session import OnClosed, OpenSession
 
 
-@dataclass(frozen=True, slots=True)
-class PendingSession:
+class PendingSession(Struct, frozen=True, gc=False):
     """A request that passed all checks; the resources of its session are reserved.
 
     `subprotocol` is the one that the handshake selects, if any. `open` creates the session: it is called exactly once,

@@ -1,8 +1,9 @@
 """The users connected to each chat, across all nodes. Implemented by `gateway.redis.presence.presence`."""
 
 import hashlib
-from dataclasses import dataclass
 from typing import Protocol
+
+from msgspec import Struct
 
 from gateway.protocol.claim import Claim
 from gateway.protocol.replies import Present as Present
@@ -22,8 +23,7 @@ def is_guest(user_id: int) -> bool:
     return user_id < 0
 
 
-@dataclass(frozen=True, slots=True)
-class Seat:
+class Seat(Struct, frozen=True, gc=False):
     """One connection's place in one chat.
 
     An `exclusive` seat is the only exclusive one of its user in that chat across all nodes (seed 004).
@@ -46,8 +46,7 @@ class Seat:
         return self.exclusive or self.capacity > 0
 
 
-@dataclass(frozen=True, slots=True)
-class Entered:
+class Entered(Struct, frozen=True, gc=False):
     """The seat is taken. `first`: the user was not present before. `count`: users present now.
 
     Of two exclusive seats of a user the one with the higher (claim, connection_id) wins. `displaced` are the connection
@@ -62,8 +61,7 @@ class Entered:
     crowded_out: tuple[tuple[int, Claim], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Left:
+class Left(Struct, frozen=True, gc=False):
     """The seat is released. `last`: it was the user's last seat in the chat. `count`: users present now."""
 
     last: bool

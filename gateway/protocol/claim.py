@@ -1,12 +1,12 @@
 """When a seat was taken: decides which of several seats stays."""
 
 import time
-from dataclasses import dataclass
 from typing import Self
 
+from msgspec import Struct
 
-@dataclass(frozen=True, slots=True, order=True)
-class Claim:
+
+class Claim(Struct, frozen=True, gc=False, order=True):
     """When a seat was taken; the later of two claims is higher.
 
     A settled claim is a time on Redis' clock, in µs. An unsettled one, on this node's own clock, belongs to a seat that

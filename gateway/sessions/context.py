@@ -4,6 +4,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+from msgspec import Struct
+
 from gateway.delivery.history import History
 from gateway.dialects.base import Dialect, Request
 from gateway.interfaces.membership import Memberships
@@ -58,8 +60,7 @@ class SessionContext:
     """None where tracing is off."""
 
 
-@dataclass(frozen=True, slots=True)
-class Peer:
+class Peer(Struct, frozen=True, gc=False):
     """The other end of a socket, as its handshake established it.
 
     `person` is the authenticated user, and `credential` what its token says. Without a valid token `person` is None,

@@ -9,9 +9,10 @@ Keeps: websockets would accept every request that is accepted here, with the sam
 import re
 from base64 import b64encode
 from collections.abc import Sequence
-from dataclasses import dataclass
 from hashlib import sha1
 from typing import Final
+
+from msgspec import Struct
 
 MAX_LINE_BYTES: Final = 8000
 """The longest request line or header; websockets rejects those over 8 KiB."""
@@ -34,8 +35,7 @@ _ONCE: Final = frozenset(
 _NEVER: Final = frozenset({b"content-length", b"transfer-encoding"})
 
 
-@dataclass(frozen=True, slots=True)
-class FastHandshake:
+class FastHandshake(Struct, frozen=True, gc=False):
     """The parts of the request that the application and the response need."""
 
     headers: list[tuple[bytes, bytes]]

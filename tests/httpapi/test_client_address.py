@@ -52,4 +52,4 @@ def test_forwarded_address_is_used_only_from_trusted_proxies(
     ],
 )
 def test_networks_of_an_address_are_narrowest_first(address: str, expected: list[str]) -> None:
-    assert networks_of(address) == expected
+    assert [*networks_of(address)] == expected

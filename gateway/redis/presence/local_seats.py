@@ -2,8 +2,9 @@
 
 import time
 from collections import Counter, OrderedDict
-from dataclasses import replace
 from itertools import islice
+
+from msgspec.structs import replace
 
 from gateway.interfaces.presence import Seat
 from gateway.protocol.claim import Claim

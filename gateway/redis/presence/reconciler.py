@@ -9,7 +9,8 @@ import asyncio
 import logging
 import random
 from collections.abc import Iterator
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from gateway.errors import RedisUnavailable
 from gateway.interfaces.presence import Entered, PresenceListener, Seat

@@ -4,7 +4,6 @@ import base64
 import hmac
 import json
 import random
-from dataclasses import FrozenInstanceError
 from typing import Any
 
 import pytest
@@ -28,7 +27,7 @@ async def test_issued_token_has_user_and_expiry(world: World) -> None:
     assert claims == Claims(
         user_id=42, username="ann", expires_at=1_750_001_800 + LEEWAY_S, jti=claims.jti, issued_at=1_750_000_000
     )
-    with pytest.raises(FrozenInstanceError):
+    with pytest.raises(AttributeError):
         claims.user_id = 1  # type: ignore[misc]
 
 
