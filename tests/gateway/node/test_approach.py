@@ -56,7 +56,7 @@ async def parts() -> Any:
     await made.tasks.close()
 
 
-async def test_approach_waits_for_confirmation_and_asks_for_no_position(parts: Parts) -> None:
+async def test_approach_waits_for_confirmation_and_reads_no_position(parts: Parts) -> None:
     approach = asyncio.create_task(parts.node.approach(CHAT))
     await asyncio.sleep(0)
     assert parts.broker.wanted == [CHAT]
@@ -88,7 +88,7 @@ async def test_cancelled_approach_closes_the_chat(parts: Parts) -> None:
     assert parts.broker.wanted == []
 
 
-async def test_read_of_another_subscriber_does_not_move_a_started_chat_back(parts: Parts) -> None:
+async def test_late_read_does_not_move_a_started_chat_back(parts: Parts) -> None:
     parts.log.may_answer.clear()
     parts.broker.confirmed.set()
     parts.node.visit(Visitor(), CHAT)  # type: ignore[arg-type]  # not told anything

@@ -99,9 +99,7 @@ class Node:
         await self.seats.wait()
         return Claim.settled(1)
 
-    def register(
-        self, session: Recipient, seat: Seat, claim: Claim, *, is_reader: bool = False, **_: object
-    ) -> Subscription:
+    def register(self, session: Recipient, seat: Seat, claim: Claim, **_: object) -> Subscription:
         subscription = Subscription(session, LocalChat(seat.chat_id), seat, claim)
         self.log.append(("register", subscription))
         return subscription
