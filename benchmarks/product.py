@@ -5,7 +5,7 @@ import itertools
 import secrets
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -113,7 +113,11 @@ class Product:
         """CPU time of all running PostgreSQL processes."""
         pid = self.postgres.pid
         backends = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-        return sum(Measured(process).cpu_s for process in (pid, *map(int, backends)))
+        spent = 0.0
+        for process in (pid, *map(int, backends)):
+            with suppress(FileNotFoundError, ProcessLookupError):  # a backend that has ended meanwhile
+                spent += Measured(process).cpu_s
+        return spent
 
     def statements(self) -> int:
         """Transactions that PostgreSQL has committed for the nodes; an idle backend reports within ten seconds."""
