@@ -28,7 +28,8 @@ def _our_files() -> list[Path]:
 
 def _modules(package: str) -> Iterator[tuple[Path, ast.Module]]:
     for path in sorted((ROOT / package).rglob("*.py")):
-        yield path, ast.parse(path.read_text(encoding="utf-8"))
+        if "node_modules" not in path.parts:
+            yield path, ast.parse(path.read_text(encoding="utf-8"))
 
 
 def _imports(tree: ast.Module) -> Iterator[str]:

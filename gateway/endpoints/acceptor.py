@@ -16,7 +16,7 @@ from gateway.endpoints.connection_limits import TOO_MANY, ConnectionLimits, Plac
 from gateway.endpoints.echo import QUOTA
 from gateway.endpoints.handshake import Handshake
 from gateway.errors import RedisUnavailable
-from gateway.http.problems import Problem, unavailable
+from gateway.http.problems import Problem, expected, unavailable
 from gateway.interfaces.session import OpenSession
 from gateway.metrics.clients import DRAINING, ClientMetrics
 from gateway.protocol.codes import Close, ErrorCode
@@ -92,7 +92,10 @@ class Acceptor:
             pending = await self._admit(handshake, endpoint)
         except (StorageUnavailable, RedisUnavailable):
             await self._reject(handshake, endpoint, unavailable())
-        except Problem as problem:
+        except Exception as error:
+            problem = expected(error)
+            if problem is None:
+                raise
             await self._reject(handshake, endpoint, await self._limits.first(problem, handshake))
         else:
             if pending is not None:

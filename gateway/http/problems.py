@@ -210,6 +210,14 @@ PROBLEMS: Final[Mapping[type[Exception], Callable[[Any], Problem]]] = {
 """The response to each exception; an endpoint catches only those to which its own response differs."""
 
 
+def expected(error: Exception) -> Problem | None:
+    """The response to an exception that is not a defect of ours; None for others."""
+    if isinstance(error, Problem):
+        return error
+    type_ = next(each for each in type(error).__mro__ if each in PROBLEMS)
+    return None if type_ is Exception else PROBLEMS[type_](error)
+
+
 def _handler(problem_of: Callable[[Any], Problem]) -> ExceptionHandler:
     async def handle(request: Request, error: Exception) -> Response:
         return await _on_problem(request, problem_of(error))

@@ -142,7 +142,10 @@ class Lua:
         assert left.count == len(await self._seats.users(chat))
 
     async def _clear(self, chat: int, node: str) -> None:
-        count, _ = await self._seats.clear(chat, node)
+        cursor, count = "", 0
+        while cursor != "0":
+            cleared = await self._seats.clear_some(chat, node, cursor or "0", 10)
+            cursor, count = cleared.cursor, cleared.count
         users = await self._seats.users(chat)
         assert count == len(users)
         assert not [one for one in users if node in [at for at, _ in one.seats]], "a seat of the dead node is left"

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import pytest
 from starlette.datastructures import Headers
 from starlette.responses import Response
 
@@ -10,7 +11,7 @@ from gateway.endpoints.connection_limits import ConnectionLimits, Limits
 from gateway.metrics import Metrics
 from gateway.server.drain import Drain
 from httpapi.audit.recorder import Recorder
-from storage.errors import StorageUnavailable
+from storage.errors import Barred, QuotaExceeded, StorageUnavailable
 
 
 class Handshake:
@@ -30,13 +31,34 @@ class Handshake:
         self.status = response.status_code
 
 
-class NoStore:
-    """An entrance whose store is away."""
+class Refusing:
+    """An entrance that raises this."""
 
     name = "chat"
 
-    async def admit(self, websocket: object) -> None:
-        raise StorageUnavailable("away")
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+
+    async def admit(self, handshake: object) -> None:
+        raise self.error
+
+
+@pytest.mark.parametrize(("error", "status"), [(Barred(), 403), (QuotaExceeded("members", 5), 409)])
+async def test_refusal_of_store_is_response_not_defect(error: Exception, status: int) -> None:
+    drain = Drain([], delay_s=0, drain_s=0)
+    connections = Acceptor(
+        clients={},
+        limits=ConnectionLimits(Limits()),
+        trusted_proxies=(),
+        drain=drain,
+        metrics=Metrics().clients,
+        audit=Recorder(None, "n"),
+    )
+    handshake = Handshake()
+    await connections.serve(handshake, Refusing(error))  # type: ignore[arg-type]
+    assert handshake.status == status
+    with pytest.raises(ZeroDivisionError):
+        await connections.serve(handshake, Refusing(ZeroDivisionError()))  # type: ignore[arg-type]
 
 
 async def test_rejection_while_draining_is_counted_as_draining() -> None:
@@ -49,7 +71,7 @@ async def test_rejection_while_draining_is_counted_as_draining() -> None:
 
     async def refused(outcome: str) -> float | None:
         handshake = Handshake()
-        await connections.serve(handshake, NoStore())  # type: ignore[arg-type]
+        await connections.serve(handshake, Refusing(StorageUnavailable("away")))  # type: ignore[arg-type]
         assert handshake.status == 503
         labels = {"dialect": "chat", "outcome": outcome}
         return metrics.registry.get_sample_value("chat_gateway_handshakes_total", labels)
