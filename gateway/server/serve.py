@@ -33,6 +33,9 @@ DRAIN_MARGIN_S: Final = 5.0
 SHUTDOWN_S: Final = 3
 """The time for requests that are still in progress when the drain has ended."""
 BACKLOG: Final = 2048
+ACCEPTS_A_TURN: Final = 8
+"""uvloop accepts one connection of a listener in one turn of the event loop: behind a herd of 400 clients a probe would
+wait for 400 turns. So each listener is opened so many times."""
 COLLECTIONS: Final = (5_000, 20, 20)
 """The thresholds of `gc.set_threshold`: new objects before a collection of the youngest generation, and collections of
 each generation before one of the next."""
@@ -117,9 +120,11 @@ class Server(uvicorn.Server):
 
         Raises: CannotListen. Without this check uvloop would drop the error, and the node would run without its port.
         """
-        for bound in sockets or ():
+        listeners = list(sockets or ())
+        for bound in listeners:
             _listen(bound)
-        await super().startup(sockets)
+        again = [bound.dup() for bound in listeners for _ in range(ACCEPTS_A_TURN - 1)]
+        await super().startup([*listeners, *again])  # closes them all
         _tune_gc()
         self._gate.listening()
 

@@ -6,7 +6,7 @@ import os
 import signal
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +20,9 @@ from starlette.routing import Route
 from gateway.config.sources import load
 from gateway.errors import CannotListen
 from gateway.server import serve as serving
-from gateway.server.serve import bind, run, serve
+from gateway.server.serve import ACCEPTS_A_TURN, bind, run, serve
 from gateway.server.startup import NoBarrier
+from gateway.transport.http_protocol import HttpProtocol
 
 Get = Callable[[], Awaitable[str]]
 
@@ -84,6 +85,37 @@ async def test_requests_are_served_during_drain() -> None:
         await work
         with pytest.raises(httpx.ConnectError):
             await get()
+
+
+def test_waiting_connections_are_accepted_several_a_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    turns: list[int] = []
+    turn = 0
+
+    def accepted(self: HttpProtocol, transport: asyncio.Transport) -> None:
+        turns.append(turn)
+        original(self, transport)
+
+    original = HttpProtocol.connection_made
+    monkeypatch.setattr(HttpProtocol, "connection_made", accepted)
+
+    async def herd() -> None:
+        nonlocal turn
+        bound, gate = bind("127.0.0.1", 0), NoBarrier()
+        settings = load(environ={"DRAIN_DELAY_S": "0", "DRAIN_S": "0"}, folder=Path("/nowhere"))
+        work = asyncio.create_task(serve(Starlette(), settings, [bound], gate, websockets="none"))
+        while not gate.is_open:  # the gate is the condition
+            await asyncio.sleep(0.01)
+        with ExitStack() as clients:
+            for _ in range(5 * ACCEPTS_A_TURN):
+                clients.enter_context(socket.create_connection(bound.getsockname()))
+            while len(turns) < 5 * ACCEPTS_A_TURN:
+                turn += 1
+                await asyncio.sleep(0)
+        _signal()
+        await work
+
+    run(asyncio.wait_for(herd(), 30))
+    assert turns[-1] - turns[0] < 10
 
 
 async def test_second_signal_hurries_the_drain() -> None:
