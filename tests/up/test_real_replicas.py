@@ -91,7 +91,7 @@ def test_up_on_ipv6_address_serves_the_printed_urls(tmp_path: Path) -> None:
         assert urls
         assert all(url.startswith("http://[::1]:") for url in urls)
         for url in urls:
-            assert httpx.get(f"{url}/readyz", timeout=5).status_code == 200
+            assert httpx.get(f"{url}/livez", timeout=30).status_code == 200
         login = {"login": "ann", "password": "correct horse"}
         httpx.post(f"{urls[0]}/register", json=login).raise_for_status()
         token = httpx.post(f"{urls[0]}/login", json=login).json()["access_token"]
