@@ -383,7 +383,7 @@ class Settings:
         values.image_sources,
         (),
         "comma list of the https origins whose images the page shows below the message that links to them; `https:` ="
-        " any, which tells each reader's address to whoever a sender chooses (docs/security.md)",
+        " any, so that a sender can make readers tell any server their addresses (docs/security.md)",
         shown="none: links only",
     )
     debug: bool = _setting(values.flag, False, "log more; rejected in production")

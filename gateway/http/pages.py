@@ -1,7 +1,7 @@
 """The page, the operator's page and the JavaScript client: files, compressed for clients that ask for it.
 
-Caches ask before they use a file again, so that nobody has the modules of two versions; only the client's files under
-its version are kept for ever.
+Caches ask before they use a file again, so that no page mixes modules of two versions; only the client's files under
+its version never change, and are kept for a year.
 """
 
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ from gateway.config.settings import CLIENT_FOLDER, PAGE_FOLDER
 from httpapi.security_headers import HEADERS
 
 _ASK: Final = "no-cache"
-_FOR_EVER: Final = "public, max-age=31536000, immutable"
+_A_YEAR: Final = "public, max-age=31536000, immutable"
 _NO_IMAGE_SOURCES: Final = '<meta name="image-sources" content="">'
 """What the page has without PAGE_IMAGE_SOURCES."""
 _COMPRESSED: Final = [Middleware(GZipMiddleware, minimum_size=1024, compresslevel=6)]
@@ -41,9 +41,9 @@ class _Files(StaticFiles):
 
 
 def client_routes(version: str) -> Sequence[BaseRoute]:
-    """The JavaScript client: under its version for ever, and under `current` whatever this node has."""
+    """The JavaScript client: under its version, where it never changes, and under `current`: this node's."""
     return [
-        Mount(f"/static/client/{version}", _Files(CLIENT_FOLDER, _FOR_EVER), middleware=_COMPRESSED),
+        Mount(f"/static/client/{version}", _Files(CLIENT_FOLDER, _A_YEAR), middleware=_COMPRESSED),
         Mount("/static/client/current", _Files(CLIENT_FOLDER), middleware=_COMPRESSED),
     ]
 

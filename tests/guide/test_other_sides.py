@@ -3,19 +3,16 @@
 import asyncio
 import re
 import sys
-from asyncio.subprocess import PIPE, STDOUT
 from pathlib import Path
 
 import pytest
 
 from gateway.up.ports import free_port
 from tests.guide.snippets import snippets
-from tests.node.tools import MODULES, run
+from tests.node.tools import MODULES, output, run
 from tests.support.servers import answers, wait_until
 
 pytestmark = pytest.mark.full
-LIMIT_S = 120
-"""Ends a hang."""
 CHANNELS = Path(__file__).with_name("channels_app.py")
 GET = b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
 
@@ -25,20 +22,6 @@ def theirs(page: str, language: str) -> list[str]:
     found = [each.code for each in snippets(f"docs/coming-from/{page}.md") if each.language == language]
     ours = re.compile(r"https://chat\.example\.com|await chat\.\w|\(chat\.\w|@login_required")
     return [code for code in found if not ours.search(code)]
-
-
-async def output(*command: object) -> str:
-    """What a program prints; it must succeed."""
-    process = await asyncio.create_subprocess_exec(*map(str, command), stdout=PIPE, stderr=STDOUT)
-    try:
-        async with asyncio.timeout(LIMIT_S):
-            text, _ = await process.communicate()
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
-    assert process.returncode == 0, text.decode()
-    return text.decode()
 
 
 async def test_socketio_code_runs(tmp_path: Path) -> None:
@@ -69,7 +52,7 @@ await told;
 socket.disconnect();
 server.close();
 """)
-    assert await output("node", tmp_path / "client.mjs") == "Order 7 was paid.\ntrue\n"
+    assert await output("node", tmp_path / "client.mjs") == b"Order 7 was paid.\ntrue\n"
 
 
 async def test_channels_code_runs(tmp_path: Path) -> None:
@@ -91,7 +74,7 @@ await fetch(`http://${{location.host}}/publish`);
 await new Promise((resolve) => socket.addEventListener("message", resolve));
 socket.close();
 """)
-        assert await output("node", tmp_path / "page.mjs") == "Hello\nOrder 7 was paid.\n"
+        assert await output("node", tmp_path / "page.mjs") == b"Hello\nOrder 7 was paid.\n"
     finally:
         server.kill()
         await server.wait()

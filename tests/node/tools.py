@@ -6,30 +6,32 @@ from pathlib import Path
 from typing import Final
 
 MODULES: Final = Path(__file__).parent / "node_modules"
+_LIMIT_S: Final = 120
 _TESTS_LIMIT_S: Final = 60
-"""Ends a hang."""
+"""Both end a hang."""
+
+
+async def output(*command: object, limit_s: float = _LIMIT_S) -> bytes:
+    """What a program prints; it must succeed."""
+    process = await asyncio.create_subprocess_exec(*map(str, command), stdout=PIPE, stderr=STDOUT)
+    try:
+        async with asyncio.timeout(limit_s):
+            printed, _ = await process.communicate()
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    assert process.returncode == 0, printed.decode()
+    return printed
 
 
 async def run(program: str, *arguments: object) -> bytes:
-    """What a program prints; it must succeed."""
-    process = await asyncio.create_subprocess_exec(
-        MODULES / ".bin" / program, *map(str, arguments), stdout=PIPE, stderr=STDOUT
-    )
-    output, _ = await process.communicate()
-    assert process.returncode == 0, output.decode()
-    return output
+    """What a program of the packages prints; it must succeed."""
+    return await output(MODULES / ".bin" / program, *arguments)
 
 
 async def run_test_files(folder: Path) -> None:
     """Run every `*.test.mjs` of a folder with Node's test runner; all must pass."""
     files = sorted(folder.glob("*.test.mjs"))
     assert files
-    process = await asyncio.create_subprocess_exec("node", "--test", *files, stdout=PIPE, stderr=STDOUT)
-    try:
-        async with asyncio.timeout(_TESTS_LIMIT_S):
-            output, _ = await process.communicate()
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
-    assert process.returncode == 0, output.decode()
+    await output("node", "--test", *files, limit_s=_TESTS_LIMIT_S)
