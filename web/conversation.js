@@ -54,7 +54,7 @@ export class Conversation {
   #problemTimer;
   #bannerTimer;
 
-  /** `onClosed()` is called when the chat is closed to the user, or nothing of it is unsent any more. */
+  /** `onClosed(chat)` is called when the shown chat is closed to the user and nothing of it is unsent. */
   constructor(onClosed) {
     this.#onClosed = onClosed;
     at("log").addEventListener("scroll", () => this.#scrolled(), { passive: true });
@@ -147,7 +147,7 @@ export class Conversation {
   }
 
   #paint() {
-    if (this.#chat.state === "closed" && !this.hasUnsent) return this.#onClosed();
+    if (this.#chat.state === "closed" && !this.hasUnsent) return this.#onClosed(this.#chat);
     this.#paintHead();
     this.#paintBanner();
     this.#paintLog();

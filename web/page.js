@@ -30,7 +30,7 @@ const base = new URL("..", import.meta.url).href; // the URL of the server, poss
 const api = new Api(base);
 const unsent = new Unsent();
 const session = new Session(api, end);
-const conversation = new Conversation(() => location.replace("#"));
+const conversation = new Conversation(leave);
 const chatInfo = new ChatInfo((day) => conversation.goTo(day));
 const notifications = new Notifications(at("notify"));
 const sidebar = new Sidebar(() => conversation.chat?.id ?? null);
@@ -138,9 +138,18 @@ function logOut() {
 
 // --- open chat
 
+function chosenId() {
+  return Number(location.hash.slice(1));
+}
+
+/** Shows no chat in place of a closed one, unless another has been chosen whose `hashchange` is still to come. */
+function leave(chat) {
+  if (chosenId() === chat.id) location.replace("#");
+}
+
 function route() {
   if (!client?.chats.isLoaded) return;
-  const id = Number(location.hash.slice(1));
+  const id = chosenId();
   const isChat = Number.isInteger(id) && id > 0;
   document.body.dataset.view = isChat ? "chat" : "list"; // first, as hidden elements have no size
   if (!isChat) conversation.hide();

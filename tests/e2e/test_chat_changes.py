@@ -46,8 +46,8 @@ async def test_change_reaches_sockets_of_both_nodes_within_a_second(cluster: Clu
     for client in (*clients, *phones, subscribed):
         assert expected == await client.next("chat_changed", lambda f: f["chat_id"] == chat)
     assert time.monotonic() - started < 5
-    for phone in phones:
-        await phone.next("chat_changed", lambda frame: frame["chat_id"] == service)
+    for client in (*phones, subscribed):
+        await client.next("chat_changed", lambda frame: frame["chat_id"] == service)
     assert silent.frames == []
     assert len(subscribed.of_type("chat_changed")) == 2, "one of each chat"
 
