@@ -55,7 +55,7 @@ class Tasks:
 
 
 def settle(future: asyncio.Future[_T], value: _T) -> None:
-    """Set the result of a future, unless it is done: whoever awaits it may be cancelled."""
+    """Set the result of a future, unless it is done: its waiter may have been cancelled."""
     if not future.done():
         future.set_result(value)
 

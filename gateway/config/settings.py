@@ -326,7 +326,7 @@ class Settings:
     retention_days: int = _setting(
         values.whole(0, 36_500),
         0,
-        "for how many days messages are kept; `retention_days` of a chat comes first; 0 = for ever",
+        "for how many days messages are kept; `retention_days` of a chat comes first; 0 = without end",
     )
     audit_retention_days: int = _setting(
         values.whole(0, 3650),

@@ -19,7 +19,7 @@ class Quotas:
     async def check_chats(self, user_id: int) -> None:
         """Check that the user may create one more chat; call it in the transaction that creates it.
 
-        Chats count for the user who created them, whoever owns them: ownership moves without the new owner's consent.
+        Chats count for the user who created them, not for their owner: ownership moves without the new owner's consent.
         Raises: QuotaExceeded.
         """
         if not self.chats_of_user:

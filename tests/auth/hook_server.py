@@ -10,7 +10,7 @@ OK = b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n"
 
 
 class HookServer:
-    """`responses` are sent in their order, the last one for ever; None hangs. `calls` has the headers and bodies."""
+    """`responses` are sent in their order, the last one repeatedly; None hangs. `calls` has the headers and bodies."""
 
     def __init__(self) -> None:
         self.responses: list[bytes | None] = [OK]

@@ -74,7 +74,7 @@ async def test_streams_have_the_limits_of_sockets(tmp_path: Path, redis_url: str
         async with event_stream(url, ann.token), event_stream(url, ann.token):
             answer = httpx.get(url, headers=ann.headers)
             assert (answer.status_code, answer.json()["code"]) == (429, "too_many_connections")
-            async with event_stream(url, ann.token) as stream:  # as a browser: any other status would be for ever
+            async with event_stream(url, ann.token) as stream:  # as a browser: any other status would end it
                 assert await stream.end() == {"code": 4003, "reason": '{"retry_after_ms":10000}'}
                 assert stream.retry_ms == 10_000 and stream.events == []
         await until(cluster, 'chat_gateway_connections{dialect="sse"}', 0)

@@ -1,6 +1,6 @@
 """Stores who comes and goes on this node, under a lease, where events tell it (`docs/webhooks.md`).
 
-Invariant: whoever is present here is stored under the present lease, or waits for it. When the lease has ended, as in a
+Invariant: who is present here is stored under the present lease, or waits for it. When the lease has ended, as in a
 long outage of the database, all are stored under a new one; the rows of the old one are removed by any node.
 """
 

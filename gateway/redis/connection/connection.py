@@ -1,7 +1,7 @@
 """One connection to Redis as a stream of replies.
 
 redis-py connects (authentication, TLS, database, Unix sockets). After that this class takes the place of asyncio's
-stream: all available data goes through one hiredis reader to whoever serves the connection, without a task in between.
+stream: all available data goes through one hiredis reader to what serves the connection, without a task in between.
 That costs a tenth of redis-py's reading (docs/fan-out.md). This is the only file that uses private attributes of
 redis-py: `_reader` and `_writer`, the asyncio streams of a connection.
 """

@@ -84,7 +84,7 @@ class ChatRetention:
         on_overdue: Callable[[float], None] = lambda _: None,
         now: Callable[[], float] = time.time,
     ) -> None:
-        """Chats without `retention_days` of their own keep events for `days`, 0 for ever.
+        """Chats without `retention_days` of their own keep events for `days`, 0 without end.
 
         `on_removed` gets the number of events of each batch, `on_lag` the seconds by which the oldest event of the
         chat at work was due before now, and 0 after a pass. `on_overdue` gets the seconds since a pass of any node was

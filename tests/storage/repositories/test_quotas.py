@@ -39,7 +39,7 @@ async def test_concurrent_calls_create_no_chat_beyond_quota(node: Node, other_no
     await chats[0].create_chat(None, ChatKind.GROUP, "a service's", [NewMember(user_id=ann.id)])
 
 
-async def test_chat_counts_for_its_creator_whoever_owns_it(node: Node) -> None:
+async def test_chat_counts_for_its_creator_and_not_its_owner(node: Node) -> None:
     ann, bob = await node.person("ann"), await node.person("bob")
     chats = Chats(node.database, Quotas(1))
     chat, _ = await chats.create_chat(ann.id, ChatKind.GROUP, "", [NewMember(user_id=bob.id)])
