@@ -1,6 +1,6 @@
 import pytest
 
-from gateway.protocol.frames import REFUSED, binary_frame, text_frame, write_to_all
+from gateway.protocol.frames import REFUSED, binary_frame, payloads_in, text_frame, write_to_all
 
 
 class _Sink:
@@ -39,6 +39,12 @@ def test_frame_has_the_shortest_length_field(size: int, header: bytes) -> None:
     payload = b"x" * size
     assert text_frame(payload) == b"\x81" + header + payload
     assert binary_frame(payload) == b"\x82" + header + payload
+
+
+def test_payloads_are_read_from_frames_of_any_size() -> None:
+    payloads = [b"x" * size for size in (0, 1, 125, 126, 65535, 65536)]
+    assert list(payloads_in(b"".join(map(text_frame, payloads)))) == payloads
+    assert list(payloads_in(b"")) == []
 
 
 def test_write_counts_sinks_that_accept_everything() -> None:

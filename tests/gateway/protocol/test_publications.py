@@ -7,7 +7,7 @@ from msgspec.structs import replace
 from gateway.protocol import publications
 from gateway.protocol.claim import Claim
 from gateway.protocol.publications import CrowdedOut, MemberRemoved, Takeover
-from gateway.protocol.pushes import MessagesRead, PresenceChange, Typing
+from gateway.protocol.pushes import MemberChanged, MessagesRead, PresenceChange, Typing
 from storage.reaction_records import Reaction
 from storage.records import ChatEvent, EventKind, Person, RepliedTo
 
@@ -46,6 +46,7 @@ MESSAGE = ChatEvent(
         PresenceChange(7, 1, "ann", "leave", 4, "Ann"),
         Takeover(7, 1, Claim.settled(1700000000000000), "abc"),
         CrowdedOut(7, -(2**63), Claim.settled(1700000000000000)),
+        MemberChanged(7, 1, "reader", 1700000000),
         MemberRemoved(7, 1),
     ],
     ids=lambda publication: getattr(publication, "kind", type(publication).__name__),
@@ -60,6 +61,24 @@ def test_plain_message_is_encoded_as_before():
 
 def test_presence_of_earlier_version_has_no_display_name():
     assert publications.decode(b'["presence",7,1,"ann","join",4]') == PresenceChange(7, 1, "ann", "join", 4)
+
+
+@pytest.mark.parametrize("count", range(11, 16))
+def test_message_of_earlier_version_lacks_the_last_fields(count: int) -> None:
+    whole = replace(
+        MESSAGE,
+        data="{}",
+        by=Person(2, "bob", "", ""),
+        reactions='{"x": 2}',
+        reaction=Reaction(2, "x", False, counts='{"x": 1}'),
+        reply_to=RepliedTo(10, ANN, "Hi"),
+        mentions=(1, 2),
+    )
+    fields = orjson.loads(publications.encode(whole))
+    assert len(fields) == 16
+    defaults = {"by": None, "reactions": None, "reaction": None, "reply_to": None, "mentions": ()}
+    missing = dict(list(defaults.items())[count - 11 :])
+    assert publications.decode(orjson.dumps(fields[:count])) == replace(whole, **missing)
 
 
 def test_kind_of_later_version_is_skipped():

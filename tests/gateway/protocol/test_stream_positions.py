@@ -16,6 +16,11 @@ def test_position_is_read_as_it_was_written() -> None:
     assert read_positions(positions.id) == {2: Since(9, "e1"), 1: Since(4, "e1"), 255: Since(16, "e1")}
 
 
+def test_stream_without_chats_has_no_position() -> None:
+    position = StreamPositions({}).id
+    assert (position, read_positions(position)) == (":", None)
+
+
 def test_position_of_unknown_history_takes_that_of_stream() -> None:
     positions = StreamPositions({1: Since(3)})
     positions.start(1, 7, "e1")

@@ -1,7 +1,6 @@
 """Events in a topic exchange of a real broker."""
 
 import asyncio
-import gc
 import json
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -9,7 +8,7 @@ from typing import Any
 
 import aio_pika
 import pytest
-from aio_pika.abc import AbstractIncomingMessage
+from aio_pika.abc import AbstractIncomingMessage, TimeoutType
 
 from gateway.errors import SendFailed
 from gateway.interfaces.outbox import OutsideEvent
@@ -89,13 +88,18 @@ async def test_exchange_without_broker_fails_at_once() -> None:
 
 
 async def test_connection_that_failed_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
-    closed = []
-    monkeypatch.setattr(aio_pika.Connection, "__del__", lambda connection: closed.append(connection.is_closed))
+    made: list[aio_pika.Connection] = []
+    connect = aio_pika.Connection.connect
+
+    async def noted(connection: aio_pika.Connection, timeout: TimeoutType = None) -> None:
+        made.append(connection)
+        await connect(connection, timeout)
+
+    monkeypatch.setattr(aio_pika.Connection, "connect", noted)
     async with exchange_at("amqp://guest:guest@127.0.0.1:1/"), asyncio.timeout(20):
-        while not closed:
-            gc.collect()
+        while len(made) < 2:
             await asyncio.sleep(0.05)
-    assert all(closed)
+    assert all(connection.is_closed for connection in made)
 
 
 async def test_exchange_of_another_kind_is_an_outage(rabbitmq_server: RabbitServer) -> None:
