@@ -2,7 +2,7 @@
 
 Only the API's responses use this class, and none of them has a token of more than MIN_BYTES beside content of others:
 what an attacker can add to a compressed response and measure (BREACH) is next to messages, never next to a credential.
-Responses of the auth service and streams are never compressed; the files of the pages are by `gateway.http.pages`.
+Responses of the auth service and streams are never compressed; the files of the pages are by `gateway.http.kept_files`.
 """
 
 import asyncio

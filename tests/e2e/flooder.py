@@ -53,6 +53,10 @@ KINDS: Final[dict[str, tuple[str, bytes]]] = {
     "echo-control-ping": (ECHO, frame(PING)),
     "pipelined-http": ("", b"GET /livez HTTP/1.1\r\nHost: node\r\n\r\n"),
     "pipelined-files": ("", b"GET / HTTP/1.1\r\nHost: node\r\n\r\n"),
+    "pipelined-compressed-files": (
+        "",
+        b"GET /static/style.css HTTP/1.1\r\nHost: node\r\nAccept-Encoding: gzip\r\n\r\n",
+    ),
     "pipelined-nonsense": ("", b"GET /x HTTP/1.1\r\n\r\n"),
     "close": (NATIVE, close(1000)),
 }
