@@ -10,14 +10,14 @@ import secrets
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from joserfc import jwt
 from joserfc.jwk import ECKey
 from msgspec import Struct
 
 from auth.errors import InvalidToken, InvalidTokenReason, KeysUnavailable
-from auth.tokens.jws import ES256, KnownSignatures, Required, SignedToken, TrustedKey, good_until, moment_in
+from auth.tokens.jws import ES256, KnownTokens, Required, SignedToken, TrustedKey, good_until, moment_in
 from auth.tokens.key_cache import KeyCache, PublicKeys
 
 __all__ = [
@@ -42,6 +42,8 @@ GUEST_LIFETIME_S: Final = 3600  # seed 002
 DEVICE_TYPE: Final = "device+jwt"
 DEVICE_LIFETIME_S: Final = 90 * 24 * 3600
 """At most: a device token ends with the key that signed it."""
+
+T = TypeVar("T")
 
 _SUBJECT: Final = re.compile(r"[1-9][0-9]{0,18}")  # a positive BIGINT in its one decimal form
 _MAX_USER_ID: Final = 2**63 - 1
@@ -186,7 +188,8 @@ class Verifier:
         names = names or TokenNames()
         self._issuer = names.issuer
         self._keys = KeyCache(read_keys, _trusted, monotonic)
-        self._known = KnownSignatures()
+        self._known = KnownTokens[Claims](now)
+        self._known_guests = KnownTokens[GuestClaims](now)
         times = ("exp", "iat", "jti")
         self._access = Required(now, *times, "sub", "username", iss=names.issuer, aud=names.audience)
         self._guest = Required(now, *times, "username", "email", "room_id", iss=names.issuer, aud=names.guest_audience)
@@ -204,7 +207,9 @@ class Verifier:
 
         Raises: InvalidToken (its `reason`), KeysUnavailable (after at most about 2 s; the caller may try again).
         """
-        claims = await self._claims(token, TYPE, self._access)
+        if (known := await self._found(self._known, token)) is not None:
+            return known
+        signed, key, claims = await self._claims(token, TYPE, self._access)
         subject = claims["sub"]
         if not _SUBJECT.fullmatch(subject) or int(subject) > _MAX_USER_ID:
             raise InvalidToken(InvalidTokenReason.BAD_SUBJECT)
@@ -213,35 +218,54 @@ class Verifier:
         if not isinstance(session_id, str):
             raise InvalidToken(InvalidTokenReason.INVALID_CLAIM)
         times = good_until(claims), jti, int(claims["iat"])
-        return Claims(int(subject), username, *times, session_id, moment_in(claims, "auth_time"))
+        found = Claims(int(subject), username, *times, session_id, moment_in(claims, "auth_time"))
+        self._known.add(signed, key, claims, found)
+        return found
 
     async def verify_guest(self, token: str) -> GuestClaims:
         """The claims of a valid guest token.
 
         Raises: as `verify`.
         """
-        claims = await self._claims(token, GUEST_TYPE, self._guest)
+        if (known := await self._found(self._known_guests, token)) is not None:
+            return known
+        signed, key, claims = await self._claims(token, GUEST_TYPE, self._guest)
         username, email, room_id = (_text(claims, name) for name in ("username", "email", "room_id"))
-        return GuestClaims(username, email, room_id, good_until(claims))
+        found = GuestClaims(username, email, room_id, good_until(claims))
+        self._known_guests.add(signed, key, claims, found)
+        return found
 
     async def verify_device(self, token: str) -> DeviceClaims:
         """The claims of a valid device token.
 
         Raises: as `verify`.
         """
-        claims = await self._claims(token, DEVICE_TYPE, self._device)
+        _, _, claims = await self._claims(token, DEVICE_TYPE, self._device)
         return DeviceClaims(_text(claims, "device"), _text(claims, "sub"))
 
-    async def _claims(self, token: str, kind: str, required: Required) -> dict[str, Any]:
-        compact = SignedToken(token)
-        kid = compact.kid
-        if compact.header.get("alg") != ALGORITHM:
+    async def _found(self, known_tokens: KnownTokens[T], token: str) -> T | None:
+        """The claims of a token that was verified before, if its key is still trusted.
+
+        Raises: InvalidToken (UNKNOWN_KEY), KeysUnavailable.
+        """
+        known = known_tokens.get(token)
+        if known is None or (await self._keys.get(known.kid)).thumbprint != known.thumbprint:
+            return None
+        return known.claims
+
+    async def _claims(
+        self, token: str, kind: str, required: Required
+    ) -> tuple[SignedToken, TrustedKey, dict[str, Any]]:
+        signed = SignedToken(token)
+        kid = signed.kid
+        if signed.header.get("alg") != ALGORITHM:
             raise InvalidToken(InvalidTokenReason.WRONG_ALGORITHM)
-        if compact.header.get("typ") != kind:
+        if signed.header.get("typ") != kind:
             raise InvalidToken(InvalidTokenReason.WRONG_TYPE)
-        claims = compact.signed_by(await self._keys.get(kid), ALGORITHM, self._known)
+        key = await self._keys.get(kid)
+        claims = signed.signed_by(key, ALGORITHM)
         required.check(claims)
-        return claims
+        return signed, key, claims
 
 
 def _text(claims: Mapping[str, Any], name: str) -> str:

@@ -16,7 +16,7 @@ from typing import Any, Final
 from joserfc.jwk import ECKey, Key, OctKey, OKPKey, RSAKey
 
 from auth.errors import InvalidToken, InvalidTokenReason
-from auth.tokens.jws import KnownSignatures, Required, SignedToken, TrustedKey, good_until, moment_in
+from auth.tokens.jws import KnownToken, KnownTokens, Required, SignedToken, TrustedKey, good_until, moment_in
 from auth.tokens.key_cache import KeyCache, PublicKeys
 from storage.blank import is_blank
 from storage.profile_records import NOTHING_CLAIMED, ClaimedProfile
@@ -95,7 +95,7 @@ class ExternalIssuerVerifier:
         shared = TrustedKey(OctKey.import_key(secret.encode())) if secret else None
         self._secret = None if shared is None else _Pinned(shared, (_SECRETS_ALGORITHM,))
         self._keys = KeyCache(read_keys, _trusted, monotonic) if read_keys is not None else None
-        self._known = KnownSignatures()
+        self._known = KnownTokens[OutsideClaims](now)
         values = {name: value for name, value in (("iss", issuer), ("aud", audience)) if value}
         self._required = Required(now, "exp", "sub", **values)
 
@@ -104,6 +104,9 @@ class ExternalIssuerVerifier:
 
         Raises: InvalidToken (its `reason`), KeysUnavailable (after at most about 2 s; the caller may try again).
         """
+        known = self._known.get(token)
+        if known is not None and (await self._key(known, known.algorithm)).key.thumbprint == known.thumbprint:
+            return known.claims
         compact = SignedToken(token)
         algorithm, kind = compact.header.get("alg"), compact.header.get("typ", "JWT")
         if not isinstance(kind, str) or kind.lower() not in _TYPES:
@@ -111,7 +114,7 @@ class ExternalIssuerVerifier:
         pinned = await self._key(compact, algorithm)
         if not isinstance(algorithm, str) or algorithm not in pinned.algorithms:
             raise InvalidToken(InvalidTokenReason.WRONG_ALGORITHM)
-        claims = compact.signed_by(pinned.key, algorithm, self._known)
+        claims = compact.signed_by(pinned.key, algorithm)
         self._required.check(claims)
         if any(_is_no_access(value) for name, value in claims.items() if _folded(name) in _KINDS):
             raise InvalidToken(InvalidTokenReason.WRONG_TYPE)
@@ -122,7 +125,7 @@ class ExternalIssuerVerifier:
             raise InvalidToken(InvalidTokenReason.WRONG_ISSUER)
         names = (name for name in map(claims.get, _NAMES) if isinstance(name, str) and not is_blank(name))
         jti, issued_at = claims.get("jti"), int(claims.get("iat", 0))
-        return OutsideClaims(
+        found = OutsideClaims(
             issuer,
             subject,
             next(names, subject),
@@ -132,14 +135,16 @@ class ExternalIssuerVerifier:
             _profile(claims, issued_at),
             moment_in(claims, "auth_time") or issued_at,
         )
+        self._known.add(compact, pinned.key, claims, found)
+        return found
 
-    async def _key(self, compact: SignedToken, algorithm: object) -> _Pinned:
+    async def _key(self, token: SignedToken | KnownToken[OutsideClaims], algorithm: object) -> _Pinned:
         """The one key that may have signed this; `algorithm` only selects between the secret and the public keys."""
         if algorithm == _SECRETS_ALGORITHM:
             if self._secret is not None:
                 return self._secret
         elif self._keys is not None:
-            return await self._keys.get(compact.kid)
+            return await self._keys.get(token.kid)
         raise InvalidToken(InvalidTokenReason.WRONG_ALGORITHM)
 
 

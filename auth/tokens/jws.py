@@ -9,7 +9,7 @@ Invariants (RFC 8725):
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from hashlib import sha256
-from typing import Any, Final
+from typing import Any, Final, Generic, TypeVar
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ec import ECDSA, EllipticCurvePublicKey
@@ -27,6 +27,7 @@ from joserfc.errors import (
 from joserfc.jwa import JWSAlgModel
 from joserfc.jwk import ECKey, Key
 from joserfc.util import urlsafe_b64decode
+from msgspec import Struct
 
 from auth.errors import InvalidToken, InvalidTokenReason
 from httpapi.bounded_json import read_json
@@ -45,6 +46,8 @@ _ECDSA: Final = ECDSA(SHA256())
 _PLAIN: Final = frozenset({"alg", "typ", "kid"})
 """The parameters of a header that is read without joserfc, which has rules for the others."""
 
+C = TypeVar("C")
+
 
 class _Registry(jws.JWSRegistry):
     """joserfc's rules, for at most one algorithm; unknown header parameters are ignored (RFC 7515 §4)."""
@@ -61,30 +64,51 @@ class _Registry(jws.JWSRegistry):
         return self.algorithms[name]
 
 
-class KnownSignatures:
-    """Remembers which tokens were found to be signed by which key, so that the next calls with a token cost less.
+class KnownToken(Struct, Generic[C], frozen=True, gc=False):
+    """A token that was found valid, from `since` until before `until` (Unix seconds)."""
 
-    Only that: each call still finds the key among those that are trusted now, and checks every claim. Tokens are kept
-    as hashes; beyond `most` (4 MB), the ones that came longest ago are forgotten.
+    kid: str
+    """Empty without one."""
+    algorithm: str
+    thumbprint: str
+    """Of the key that signed it."""
+    since: float
+    until: int
+    claims: C
+
+
+class KnownTokens(Generic[C]):
+    """Remembers valid tokens, so that the next calls with one of them cost a tenth of the first.
+
+    Only that: the caller finds the key among those that are trusted now, and whether the token is revoked is decided
+    elsewhere. Tokens are kept as hashes; beyond `most` (12 MB), the ones that came longest ago are forgotten.
     """
 
-    def __init__(self, most: int = MAX_KNOWN) -> None:
+    def __init__(self, now: Callable[[], float], most: int = MAX_KNOWN) -> None:
+        self._now = now
         self._most = most
-        self._known: OrderedDict[bytes, None] = OrderedDict()
+        self._known: OrderedDict[bytes, KnownToken[C]] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self._known)
 
-    def has(self, entry: bytes) -> bool:
-        """Whether this was added, and is not forgotten."""
-        if entry not in self._known:
-            return False
+    def get(self, token: str) -> KnownToken[C] | None:
+        """What was found of this token, if it is known and within its time."""
+        entry = sha256(token.encode(errors="surrogatepass")).digest() if len(token) <= MAX_TOKEN_BYTES else b""
+        known = self._known.get(entry)
+        if known is None:
+            return None
+        if not known.since <= int(self._now()) < known.until:
+            del self._known[entry]
+            return None
         self._known.move_to_end(entry)
-        return True
+        return known
 
-    def add(self, entry: bytes) -> None:
-        """Remember this."""
-        self._known[entry] = None
+    def add(self, token: "SignedToken", key: "TrustedKey", claims: Mapping[str, Any], found: C) -> None:
+        """Remember a token whose signature by this key, and all claims, were verified; `found` is their result."""
+        since = max(claims.get("nbf", 0), claims.get("iat", 0)) - LEEWAY_S
+        kid, algorithm = token.header.get("kid", ""), token.header["alg"]
+        self._known[token.hash] = KnownToken(kid, algorithm, key.thumbprint, since, good_until(claims), found)
         if len(self._known) > self._most:
             self._known.popitem(last=False)
 
@@ -185,22 +209,24 @@ class SignedToken:
             raise InvalidToken(InvalidTokenReason.MALFORMED)
         return kid
 
-    def signed_by(self, key: TrustedKey, algorithm: str, known: KnownSignatures) -> dict[str, Any]:
+    @property
+    def hash(self) -> bytes:
+        """What a token is remembered by."""
+        return sha256(self._raw).digest()
+
+    def signed_by(self, key: TrustedKey, algorithm: str) -> dict[str, Any]:
         """The claims, if this key signed them with this algorithm; their values are not checked.
 
         The caller takes the algorithm from the key, never from the token.
 
         Raises: InvalidToken (BAD_SIGNATURE, MALFORMED).
         """
-        entry = sha256(f"{key.thumbprint} {algorithm} ".encode() + self._raw).digest()
-        if not known.has(entry):
-            try:
-                is_signed = key.verifies(self, algorithm)
-            except JoseError:
-                raise InvalidToken(InvalidTokenReason.MALFORMED) from None
-            if not is_signed:
-                raise InvalidToken(InvalidTokenReason.BAD_SIGNATURE)
-            known.add(entry)
+        try:
+            is_signed = key.verifies(self, algorithm)
+        except JoseError:
+            raise InvalidToken(InvalidTokenReason.MALFORMED) from None
+        if not is_signed:
+            raise InvalidToken(InvalidTokenReason.BAD_SIGNATURE)
         return self.unverified_claims()
 
     def unverified_claims(self) -> dict[str, Any]:

@@ -10,26 +10,24 @@ Keeps: no client holds a socket for longer than these bounds by sending or readi
 import asyncio
 import socket
 import sys
-from typing import Final
+from typing import Any, Final
 
 from httptools import HttpParserUpgrade, HttpRequestParser
 from uvicorn._types import ASGI3Application
+from uvicorn.config import Config
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.server import ServerState
 
 from gateway.errors import BadHost
 from gateway.interfaces.connection import HTTP_SOCKET
 from gateway.transport.fast_handshake import plain_handshake
-from gateway.transport.server_queues import Continued, queues_of
+from gateway.transport.server_queues import Continued, PendingRequest, queues_of
+from gateway.transport.timeout_queue import TimeoutQueue
 from gateway.transport.websocket_protocol import WebSocketProtocol
 from gateway.turns import Turns
 from httpapi.security_headers import HEADERS
 
-HEAD_S: Final = 10.0
-"""From the connection, or from a further request's first byte, to the end of its headers (docs/transport.md)."""
-BODY_S: Final = 30.0
-"""From the end of the headers to the end of the body. Applications have shorter timeouts of their own, so that they
-have the time to respond with 408."""
 STALL_S: Final = 30.0
 """The time for a client to read the part of its response that the kernel could not buffer; it often buffers
 megabytes."""
@@ -67,7 +65,8 @@ class RequestFlow(FlowControl):
 class HttpProtocol(HttpToolsProtocol):
     """One socket while it is used for HTTP. A client that exceeds a bound is disconnected without a response."""
 
-    _request_timer: asyncio.TimerHandle | None = None
+    _request_timeouts: TimeoutQueue[PendingRequest] | None = None
+    """The queue in which it waits for the next part of a request."""
     _response_timer: asyncio.TimerHandle | None = None
     _head_bytes = 0
     _portion = b""
@@ -76,6 +75,8 @@ class HttpProtocol(HttpToolsProtocol):
     """Its bytes, and those of the same read that follow it."""
     _is_head = True
     _has_bad_host = False
+    _is_for_websocket = False
+    """Whether the request asks for a WebSocket, once its headers are complete."""
     _unread = b""
     """A read that contained several requests; reading is paused until it is parsed."""
     _at = 0
@@ -84,25 +85,35 @@ class HttpProtocol(HttpToolsProtocol):
     """The request that the application handles: not uvicorn's `cycle`, which is the last that was parsed."""
     flow: RequestFlow
 
+    def __init__(
+        self,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        super().__init__(config, server_state, app_state, _loop)
+        self._queues = queues_of(server_state, config)
+
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in the base class
         """Start the timeout of the first request."""
         super().connection_made(transport)
         self.flow = RequestFlow(transport)
         transport.set_write_buffer_limits(high=0)  # so that `pause_writing` is called for any buffered byte
-        self._expect_request_within(HEAD_S)
+        self._expect_request(self._queues.heads)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Cancel the timeouts."""
         self._unread, self.flow.is_held = b"", False
-        self._cancel_request_timer()
+        self._end_request_timeout()
         self._cancel_response_timer()
         self._disconnect_application()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         """Parse a part of a request, or several requests."""
-        if self._request_timer is None:
-            self._expect_request_within(HEAD_S)
+        if self._request_timeouts is None:
+            self._expect_request(self._queues.heads)
         if self.flow.is_held:
             self._hold(self._unread[self._at :] + data, 0)
         elif (turns := self._turns_for(data)).has_time():
@@ -112,8 +123,7 @@ class HttpProtocol(HttpToolsProtocol):
             turns.add(self)
 
     def _turns_for(self, data: bytes) -> Turns[Continued]:
-        queues = queues_of(self.server_state, self.config)
-        return queues.probes if data.startswith(_PROBES) else queues.requests
+        return self._queues.probes if data.startswith(_PROBES) else self._queues.requests
 
     def _parse(self, data: bytes, begin: int) -> None:
         """Parse a read from `begin` on, in portions; stop when a request in it awaits its response."""
@@ -149,7 +159,7 @@ class HttpProtocol(HttpToolsProtocol):
         """Schedule the next portion: uvicorn has sent a response, starts the next request and resumes reading."""
         super().on_response_complete()
         if self.flow.is_held and not self.pipeline:
-            queues_of(self.server_state, self.config).turns.add(self)
+            self._queues.turns.add(self)
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
         self._in_progress = cycle
@@ -167,7 +177,8 @@ class HttpProtocol(HttpToolsProtocol):
         Raises: BadHost, which httptools turns into its error for an invalid request: 400.
         """
         self._is_head = False
-        self._expect_request_within(BODY_S)
+        self._is_for_websocket = super()._should_upgrade()
+        self._expect_request(self._queues.bodies)
         hosts = [value for name, value in self.headers if name == b"host"]
         is_missing = not hosts and self.parser.get_http_version() == "1.1"
         if is_missing or len(hosts) > 1 or (hosts and hosts[0].strip(b" \t").strip(_IN_HOST)):
@@ -178,13 +189,17 @@ class HttpProtocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """Cancel the timeout of the request: it is complete."""
-        self._cancel_request_timer()
+        self._end_request_timeout()
         if not self._is_upgrade_ignored():
             super().on_message_complete()
 
+    def _should_upgrade(self) -> bool:
+        """Whether the request asks for a WebSocket: uvicorn would look at all headers again, four times a handshake."""
+        return self._is_for_websocket
+
     def _is_upgrade_ignored(self) -> bool:
         """Whether httptools takes the request for one that changes the protocol, to anything but a WebSocket."""
-        return self.parser.should_upgrade() and not self._should_upgrade()
+        return self.parser.should_upgrade() and not self._is_for_websocket
 
     def _unsupported_upgrade_warning(self) -> None:
         """Ignore the Upgrade header (RFC 9110 §7.8), as of clients that offer HTTP/2: parse the request without it.
@@ -273,20 +288,23 @@ class HttpProtocol(HttpToolsProtocol):
         self._cancel_response_timer()
         super().resume_writing()
 
-    def _expect_request_within(self, bound_s: float) -> None:
-        self._cancel_request_timer()
-        self._request_timer = self.loop.call_later(bound_s, self._request_overdue)
+    def _expect_request(self, timeouts: TimeoutQueue[PendingRequest]) -> None:
+        """Start the timeout of the next part of a request."""
+        self._end_request_timeout()
+        self._request_timeouts = timeouts
+        timeouts.add(self)
 
-    def _request_overdue(self) -> None:
+    def request_overdue(self) -> None:
+        """Implement `PendingRequest`."""
         if self.flow.read_paused:  # we have paused reading: an earlier request has no response yet
-            self._expect_request_within(BODY_S)
+            self._expect_request(self._queues.bodies)
         else:
             self._abort()
 
-    def _cancel_request_timer(self) -> None:
-        if self._request_timer is not None:
-            self._request_timer.cancel()
-            self._request_timer = None
+    def _end_request_timeout(self) -> None:
+        if self._request_timeouts is not None:
+            self._request_timeouts.discard(self)
+            self._request_timeouts = None
 
     def _cancel_response_timer(self) -> None:
         if self._response_timer is not None:

@@ -16,8 +16,13 @@ from gateway.transport.socket_writer import SocketWriter
 from gateway.transport.timeout_queue import TimeoutQueue
 from gateway.turns import SLICE_S, Turns
 
+HEAD_S: Final = 10.0
+"""From the connection, or from a further request's first byte, to the end of its headers (docs/transport.md)."""
+BODY_S: Final = 30.0
+"""From the end of the headers to the end of the body. Applications have shorter timeouts of their own, so that they
+have the time to respond with 408."""
 HANDSHAKE_S: Final = 10.0
-"""From a complete request to accept or rejection (docs/transport.md); `http_protocol` bounds the time before."""
+"""From a complete request to accept or rejection (docs/transport.md)."""
 REQUESTS_A_TURN: Final = 4
 """How many reads of requests one turn of the loop handles. A request costs up to 1 ms in all the turns until its
 response, a handshake twice that: so a herd of them leaves other sockets their pong within some 10 ms."""
@@ -42,6 +47,14 @@ class InputLimits:
     """The socket has used up its allowance."""
     on_flood: Callable[[], None] = _uncounted
     """The socket is closed because it floods."""
+
+
+class PendingRequest(Protocol):
+    """A connection whose request is not complete."""
+
+    def request_overdue(self) -> None:
+        """Called when the client has not sent the next part of it in time."""
+        ...
 
 
 class PendingHandshake(Protocol):
@@ -83,6 +96,10 @@ class Slowed(Protocol):
 class ServerQueues:
     """One of each for all sockets of a server."""
 
+    heads: TimeoutQueue[PendingRequest]
+    """Connections until the headers of their request are complete."""
+    bodies: TimeoutQueue[PendingRequest]
+    """Connections until the body of their request is complete."""
     openings: TimeoutQueue[PendingHandshake]
     """Sockets whose handshake is not complete."""
     keepalive: Keepalive
@@ -124,6 +141,8 @@ def queues_of(server: ServerState, config: Config, limits: InputLimits | None = 
     queues = _queues.get(server)
     if queues is None:
         queues = _queues[server] = ServerQueues(
+            TimeoutQueue(HEAD_S, methodcaller("request_overdue")),
+            TimeoutQueue(BODY_S, methodcaller("request_overdue")),
             TimeoutQueue(HANDSHAKE_S, methodcaller("handshake_overdue")),
             Keepalive(config.ws_ping_interval, config.ws_ping_timeout),
             Turns(methodcaller("proceed"), SLICE_S),

@@ -21,7 +21,7 @@ from gateway.interfaces.broker import BrokerListener
 from gateway.redis.connection.connection import ServerConnection, lost_by, pack
 from gateway.redis.connection.events import RedisEvents
 from gateway.redis.namespace import Namespace
-from gateway.tasks import full_jitter
+from gateway.tasks import full_jitter, settle
 
 PROBE_INTERVAL_S = 2.5
 SILENT_PROBES = 2
@@ -102,7 +102,8 @@ class Subscriber:
         self._changes: dict[bytes, bool] = {}
         """Commands to send at the end of this loop iteration: channel → subscribe (True) or unsubscribe."""
         self._unconfirmed: Counter[bytes] = Counter()
-        self._waiting: dict[bytes, asyncio.Future[None]] = {}
+        self._waiting: dict[bytes, dict[asyncio.Future[None], None]] = {}
+        """The callers who wait for the confirmation of each channel."""
         self._late: set[bytes] = set()
         """Channels that may have missed publications before their confirmation."""
 
@@ -115,11 +116,22 @@ class Subscriber:
             if channel in self._wanted:
                 return
             self._wanted.add(channel)
-            waiting = self._waiting[channel] = asyncio.get_running_loop().create_future()
+            waiting = self._waiting[channel] = {}
             self._change(channel, subscribe=True)
-        await asyncio.wait([waiting], timeout=SUBSCRIBE_S)
-        if not waiting.done():
+        loop = asyncio.get_running_loop()
+        confirmed: asyncio.Future[None] = loop.create_future()  # `asyncio.wait` for a shared one takes twice as long
+        waiting[confirmed] = None
+        timeout = loop.call_later(SUBSCRIBE_S, self._wait_no_longer, channel, confirmed)
+        try:
+            await confirmed
+        finally:
+            timeout.cancel()
+            waiting.pop(confirmed, None)
+
+    def _wait_no_longer(self, channel: bytes, confirmed: asyncio.Future[None]) -> None:
+        if not confirmed.done():
             self._late.add(channel)
+            confirmed.set_result(None)
 
     def take_over(self, channel: bytes) -> None:
         """Subscribe to a channel that moved here or was lost; its confirmation causes a position check."""
@@ -141,9 +153,12 @@ class Subscriber:
     def _let_go(self, channel: bytes) -> None:
         self._wanted.discard(channel)
         self._late.discard(channel)
-        waiting = self._waiting.pop(channel, None)
-        if waiting is not None:
-            waiting.set_result(None)
+        self._release(channel)
+
+    def _release(self, channel: bytes) -> None:
+        """Let the callers go who wait for this channel's confirmation."""
+        for confirmed in self._waiting.pop(channel, ()):
+            settle(confirmed, None)
 
     def probe_by(self, channel: bytes) -> None:
         """Probe with another channel, because there was none or its slot has moved to another server."""
@@ -265,9 +280,7 @@ class Subscriber:
         self._unconfirmed[channel] -= 1
         if not self._unconfirmed[channel]:
             del self._unconfirmed[channel]
-            waiting = self._waiting.pop(channel, None)
-            if waiting is not None:
-                waiting.set_result(None)
+            self._release(channel)
             if channel in self._late:
                 self._late.discard(channel)
                 return True

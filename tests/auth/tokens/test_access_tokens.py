@@ -12,7 +12,7 @@ from joserfc.errors import BadSignatureError
 from joserfc.jwk import ECKey, RSAKey
 
 from auth.tokens.access_tokens import Claims, InvalidToken, InvalidTokenReason
-from auth.tokens.jws import LEEWAY_S, MAX_TOKEN_BYTES, KnownSignatures, SignedToken, TrustedKey
+from auth.tokens.jws import LEEWAY_S, MAX_TOKEN_BYTES, KnownTokens, SignedToken, TrustedKey
 from auth.tokens.key_cache import KEYS_MAX_AGE_S
 from tests.auth.forgery import World, b64, new_key, public
 
@@ -146,10 +146,10 @@ async def test_changed_claims_are_a_bad_signature(world: World) -> None:
     assert await world.refusal(f"{header}.{payload}.{signature}") is InvalidTokenReason.BAD_SIGNATURE
 
 
-async def test_known_signature_vouches_for_neither_key_nor_claims(world: World) -> None:
+async def test_known_token_vouches_for_neither_key_nor_time(world: World) -> None:
     token = world.issue()
-    for _ in range(2):
-        await world.verifier.verify(token)
+    first = await world.verifier.verify(token)
+    assert await world.verifier.verify(token) is first
     assert len(world.verifier._known) == 1
     assert await world.refusal(token[:-4] + ("AAAA" if token[-4:] != "AAAA" else "BBBB")) is (
         InvalidTokenReason.BAD_SIGNATURE
@@ -161,9 +161,13 @@ async def test_known_signature_vouches_for_neither_key_nor_claims(world: World) 
     world.published = public(world.key)
     world.clock.advance(KEYS_MAX_AGE_S)
     await world.verifier.verify(token)
-    world.clock.advance(1800)
+    world.clock.advance(-2 * KEYS_MAX_AGE_S - LEEWAY_S - 1)
+    assert await world.refusal(token) is InvalidTokenReason.NOT_YET_VALID
+    world.clock.advance(2 * KEYS_MAX_AGE_S + LEEWAY_S + 1)
+    await world.verifier.verify(token)
+    world.clock.advance(1800 + LEEWAY_S - 2 * KEYS_MAX_AGE_S)
     assert await world.refusal(token) is InvalidTokenReason.EXPIRED
-    assert len(world.verifier._known) == 1
+    assert len(world.verifier._known) == 0
 
 
 def test_es256_is_verified_as_joserfc_does(world: World) -> None:
@@ -204,14 +208,18 @@ async def test_header_with_more_parameters_is_checked_by_joserfc(world: World) -
     assert await world.refusal(odd) is InvalidTokenReason.MALFORMED
 
 
-def test_signatures_that_were_used_longest_ago_are_forgotten() -> None:
-    known = KnownSignatures(2)
-    assert not known.has(b"a")
-    known.add(b"a")
-    known.add(b"b")
-    assert known.has(b"a")
-    known.add(b"c")
-    assert (known.has(b"a"), known.has(b"b"), known.has(b"c")) == (True, False, True)
+def test_tokens_that_came_longest_ago_are_forgotten(world: World) -> None:
+    known, key = KnownTokens[str](world.clock.unix, most=2), TrustedKey(world.key)
+    a, b, c = (world.forge(jti=jti) for jti in "abc")
+    for text in (a, b):
+        token = SignedToken(text)
+        known.add(token, key, token.unverified_claims(), text)
+    assert known.get(a)
+    token = SignedToken(c)
+    known.add(token, key, token.unverified_claims(), c)
+    assert [found and found.claims for found in map(known.get, (a, b, c))] == [a, None, c]
+    assert known.get("x" * (MAX_TOKEN_BYTES + 1)) is None
+    assert known.get("\udcff") is None
 
 
 @pytest.mark.parametrize("kid", ["http://evil.example/key", "../../etc/passwd", "/dev/null", "' OR 1=1 --", ""])

@@ -11,7 +11,8 @@ from joserfc.jwk import ECKey, Key, OctKey, OKPKey, RSAKey
 
 from auth.errors import InvalidToken, InvalidTokenReason, KeysUnavailable
 from auth.tokens.external_issuer import ExternalIssuerVerifier, OutsideClaims
-from auth.tokens.jws import LEEWAY_S, KnownSignatures, SignedToken, TrustedKey
+from auth.tokens.jws import LEEWAY_S, SignedToken, TrustedKey
+from auth.tokens.key_cache import KEYS_MAX_AGE_S
 from storage.profile_records import NOTHING_CLAIMED, ClaimedProfile
 from tests.auth.forgery import b64, new_key
 from tests.support.external_tokens import NOW, RSA, SECRET, by_secret, token
@@ -216,10 +217,27 @@ async def test_algorithm_other_than_that_of_the_key_is_rejected(alg: str, key: K
 
 
 def test_good_signature_under_other_algorithm_is_rejected() -> None:
-    signed, known, key = SignedToken(token(RSA, {"alg": "PS256"})), KnownSignatures(), TrustedKey(RSA)
-    assert signed.signed_by(key, "PS256", known)["sub"] == "u-1"
+    signed, key = SignedToken(token(RSA, {"alg": "PS256"})), TrustedKey(RSA)
+    assert signed.signed_by(key, "PS256")["sub"] == "u-1"
     with pytest.raises(InvalidToken, match="malformed"):
-        signed.signed_by(key, "RS256", known)
+        signed.signed_by(key, "RS256")
+
+
+async def test_known_token_is_found_again_while_its_key_is_trusted() -> None:
+    for known, text in ((verifier(RSA), token(RSA)), (verifier(), by_secret())):
+        first = await known.verify(text)
+        assert await known.verify(text) is first
+    turns = {"keys": [RSA.as_dict(private=False)]}
+    seconds = [0.0]
+
+    async def read() -> Mapping[str, Any]:
+        return turns
+
+    of = ExternalIssuerVerifier(secret="", read_keys=read, issuer="", audience="chat", monotonic=lambda: seconds[0])
+    await of.verify(token(RSA))
+    turns["keys"] = [EC.as_dict(private=False)]
+    seconds[0] += KEYS_MAX_AGE_S
+    assert await refusal(of, token(RSA)) is InvalidTokenReason.UNKNOWN_KEY
 
 
 async def test_foreign_key_with_known_kid_is_a_bad_signature() -> None:

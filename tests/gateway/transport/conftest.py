@@ -33,8 +33,8 @@ def short_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
     bounds: dict[str, Any] = {
         "gateway.transport.websocket_protocol.ABORT_S": 0.1,
         "gateway.transport.server_queues.HANDSHAKE_S": 0.1,
-        "gateway.transport.http_protocol.HEAD_S": 0.1,
-        "gateway.transport.http_protocol.BODY_S": 0.1,
+        "gateway.transport.server_queues.HEAD_S": 0.1,
+        "gateway.transport.server_queues.BODY_S": 0.1,
         "gateway.transport.http_protocol.STALL_S": 0.1,
     }
     for name, value in bounds.items():

@@ -15,7 +15,8 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from gateway.interfaces.connection import HTTP_SOCKET
-from gateway.transport.http_protocol import BODY_S, PORTION_BYTES, HttpProtocol
+from gateway.transport.http_protocol import PORTION_BYTES, HttpProtocol
+from gateway.transport.server_queues import BODY_S
 from httpapi.body import TIMEOUT_S
 from tests.gateway.transport.wire import TEXT, RawClient, Received, frame, handshake
 from tests.support.transport_server import LaneApp, echo, open_files, running, until
@@ -77,7 +78,7 @@ async def test_slow_steady_headers_time_out() -> None:
 
 
 async def test_endless_headers_are_aborted(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gateway.transport.http_protocol.HEAD_S", 60)
+    monkeypatch.setattr("gateway.transport.server_queues.HEAD_S", 60)
     async with running(HTTP) as server, await RawClient.connect(server.port) as client:
         sent = 0
         with pytest.raises(ConnectionError):
@@ -88,8 +89,8 @@ async def test_endless_headers_are_aborted(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 async def test_many_quick_requests_keep_connection_open(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gateway.transport.http_protocol.HEAD_S", 1.0)  # for each; all take longer
-    monkeypatch.setattr("gateway.transport.http_protocol.BODY_S", 60)
+    monkeypatch.setattr("gateway.transport.server_queues.HEAD_S", 1.0)  # for each; all take longer
+    monkeypatch.setattr("gateway.transport.server_queues.BODY_S", 60)
     async with running(HTTP) as server, await RawClient.connect(server.port) as client:
         for _ in range(30):
             await client.send(GET[:-2], b"X-Long: " + b"x" * 4 * KIB)
@@ -122,7 +123,7 @@ async def test_pipelined_request_does_not_time_out_behind_slow_one() -> None:
 
 
 async def test_body_may_take_longer_than_headers(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gateway.transport.http_protocol.BODY_S", 60)
+    monkeypatch.setattr("gateway.transport.server_queues.BODY_S", 60)
     async with running(HTTP) as server, await RawClient.connect(server.port) as client:
         await client.send(b"POST /body HTTP/1.1\r\nHost: x\r\nContent-Length: 20\r\n\r\n")
         for _ in range(20):

@@ -10,8 +10,8 @@ from starlette.types import Receive, Scope, Send
 from uvicorn.server import ServerState
 
 from gateway.transport import http_protocol
-from gateway.transport.http_protocol import BODY_S, HEAD_S, MAX_HEAD_BYTES, MAX_UNREAD_BYTES, STALL_S, HttpProtocol
-from gateway.transport.server_queues import REQUESTS_A_TURN, queues_of
+from gateway.transport.http_protocol import MAX_HEAD_BYTES, MAX_UNREAD_BYTES, STALL_S, HttpProtocol
+from gateway.transport.server_queues import BODY_S, HEAD_S, REQUESTS_A_TURN, queues_of
 from gateway.transport.websocket_protocol import WebSocketProtocol
 from gateway.turns import Turns
 from httpapi.security_headers import HEADERS
@@ -48,19 +48,18 @@ class Client:
         await settle()
         return bytes(self.transport.written).count(b"HTTP/1.1 200 ")
 
-    def remaining(self, timer: asyncio.TimerHandle | None) -> float | None:
-        """The seconds until a timer runs, rounded up; None without one."""
-        if timer is None or timer.cancelled():
-            return None
-        return round(timer.when() - asyncio.get_running_loop().time() + 0.4)
-
     @property
     def request_s(self) -> float | None:
-        return self.remaining(self.http._request_timer)
+        queues = ((HEAD_S, self.queues.heads), (BODY_S, self.queues.bodies))
+        return next((seconds for seconds, queue in queues if self.http in queue._due), None)
 
     @property
     def response_s(self) -> float | None:
-        return self.remaining(self.http._response_timer)
+        """The seconds until the timer runs, rounded up; None without one."""
+        timer = self.http._response_timer
+        if timer is None or timer.cancelled():
+            return None
+        return round(timer.when() - asyncio.get_running_loop().time() + 0.4)
 
 
 @pytest.fixture
@@ -96,11 +95,11 @@ async def test_probe_does_not_wait_for_herd(client: Client) -> None:
 
 async def test_connection_starts_timeout_of_first_head(client: Client) -> None:
     assert (client.request_s, client.response_s, client.transport.limits) == (HEAD_S, None, [0])
-    timer = client.http._request_timer
+    due = client.queues.heads._due[client.http]
     client.http.data_received(GET[:20])
-    assert client.http._request_timer is timer
+    assert client.queues.heads._due[client.http] == due
     client.http.connection_lost(None)
-    assert (client.request_s, timer and timer.cancelled()) == (None, True)
+    assert client.request_s is None
 
 
 async def test_request_timer_follows_its_parts(client: Client) -> None:
@@ -117,15 +116,15 @@ async def test_request_timer_follows_its_parts(client: Client) -> None:
 
 
 async def test_overdue_request_is_aborted(client: Client) -> None:
-    client.http._request_overdue()
+    client.http.request_overdue()
     assert client.transport.ends == ["abort"]
 
 
 async def test_overdue_request_behind_another_waits(client: Client) -> None:
     client.http.data_received(GET + b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n")
     assert not client.transport.is_read
-    client.http._expect_request_within(0)
-    client.http._request_overdue()
+    client.queues.bodies.discard(client.http)
+    client.http.request_overdue()
     assert (client.transport.ends, client.request_s) == ([], BODY_S)
     client.http.connection_lost(None)
 
@@ -147,9 +146,9 @@ async def test_unread_response_has_its_own_timeout(client: Client, monkeypatch: 
 
 async def test_lost_connection_cancels_both_timers(client: Client) -> None:
     client.http.pause_writing()
-    timers = client.http._request_timer, client.http._response_timer
+    timer = client.http._response_timer
     client.http.connection_lost(OSError())
-    assert [timer is not None and timer.cancelled() for timer in timers] == [True, True]
+    assert (client.request_s, timer and timer.cancelled()) == (None, True)
 
 
 @pytest.mark.parametrize(

@@ -58,14 +58,14 @@ async def test_served_node_offers_connection_extension() -> None:
 
 
 async def test_served_node_times_out_slow_requests(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gateway.transport.http_protocol.HEAD_S", 0.1)
+    monkeypatch.setattr("gateway.transport.server_queues.HEAD_S", 0.1)
     async with served(LaneApp(echo)) as port, await RawClient.connect(port) as client:
         async with asyncio.timeout(6):
             await client.ended()
 
 
 async def test_served_node_sends_408_for_slow_body(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gateway.transport.http_protocol.HEAD_S", 0.2)  # the same for both, as they are in the code
+    monkeypatch.setattr("gateway.transport.server_queues.HEAD_S", 0.2)  # the same for both, as they are in the code
     monkeypatch.setattr("httpapi.body.TIMEOUT_S", 0.2)
     async with served(LaneApp(echo)) as port, await RawClient.connect(port) as client:
         head = b"POST /body HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n"
