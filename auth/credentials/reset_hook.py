@@ -21,7 +21,7 @@ TIMEOUT_S: Final = 5.0
 @asynccontextmanager
 async def open_reset_hook(url: str, secret: str) -> AsyncIterator[Deliver]:
     """A function that posts a mail to the URL, signed with the secret if there is one."""
-    poster = SignedPoster(secret, TIMEOUT_S)
+    poster = SignedPoster(url, secret, TIMEOUT_S)
 
     async def deliver(mail: ResetMail) -> None:
         content = {
@@ -31,11 +31,11 @@ async def open_reset_hook(url: str, secret: str) -> AsyncIterator[Deliver]:
             "expires_at": mail.expires_at,
         }
         try:
-            await poster.post(url, orjson.dumps(content))
+            await poster.post(orjson.dumps(content))
         except PostFailed as error:
             raise HookFailed(str(error)) from None
 
     try:
         yield deliver
     finally:
-        await poster.close()
+        poster.close()

@@ -4,11 +4,13 @@ Of a response only its status counts. A connection whose response has not ended 
 """
 
 import asyncio
+import os
+import ssl
 import time
 from typing import Final
 
+import certifi
 import httptools
-import httpx
 
 from httpapi.errors import PostFailed
 
@@ -23,7 +25,7 @@ class Connections:
         """`host` is the name in the certificate, if `is_tls`."""
         self._host = host
         self._port = port
-        self._tls = httpx.create_ssl_context(trust_env=False) if is_tls else None
+        self._tls = _tls_context() if is_tls else None
         self._idle: list[_PostConnection] = []
 
     async def post(self, address: str, head: bytes, body: bytes) -> int:
@@ -62,6 +64,11 @@ class Connections:
         """Close those that are idle."""
         while self._idle:
             self._idle.pop().close()
+
+
+def _tls_context() -> ssl.SSLContext:
+    """It trusts the public authorities, or those in the file SSL_CERT_FILE of the environment."""
+    return ssl.create_default_context(cafile=os.environ.get("SSL_CERT_FILE") or certifi.where())
 
 
 class _PostConnection(asyncio.Protocol):

@@ -1,6 +1,5 @@
 """Tracing inside a process: what is bounded, and what happens without the library."""
 
-import subprocess
 import sys
 
 import pytest
@@ -112,5 +111,3 @@ async def test_nothing_is_put_around_parts_while_off() -> None:
         assert tracing.headers() == {}
         assert tracing.traces is None
     assert Tracing().on_flush(print) is print
-    code = "import gateway.app, sys; sys.exit(any(name.startswith('gateway.tracing.traces') for name in sys.modules))"
-    assert subprocess.run([sys.executable, "-c", code], check=False, timeout=300).returncode == 0
