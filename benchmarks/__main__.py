@@ -13,6 +13,7 @@ from benchmarks.measured import keep_off_the_server_core
 from benchmarks.progress import Progress
 from benchmarks.result import Section, Table
 from benchmarks.workloads import growth, hooks, idle, model, rooms, steps, w1, w2, w3, w6
+from gateway.server import interpreter
 
 Workload = Callable[[Path, bool, Progress], Section]
 
@@ -38,10 +39,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "workloads", nargs="*", choices=[*WORKLOADS, *LONG, []], help="default: all but growth, idle and rooms"
     )
-    parser.add_argument("--quick", action="store_true", help="fewer and shorter runs, and no peers")
+    parser.add_argument("--quick", action="store_true", help="fewer and shorter runs; in W1 no peers")
     parser.add_argument("--report", type=Path, metavar="FOLDER", help="write results.md and its pictures there")
     options = parser.parse_args(arguments)
     keep_off_the_server_core()
+    if slowness := interpreter.slowness():
+        sys.stderr.write(f"{slowness}\n")
     names = options.workloads or list(WORKLOADS)
     began = time.monotonic()
     progress = Progress(sum((WORKLOADS | LONG)[name][1](options.quick) for name in names))

@@ -20,6 +20,18 @@ class Socket:
     request: bytes
     is_writer: bool = False
     times: int = -1
+    hello: bytes = b""
+    """The frame that it sends once it is connected, if not that of all."""
+    message: bytes = b""
+    """The frame of its message, if not that of all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lines:
+    """Centrifugo's protocol: several lines a frame. `load.c` says what the two starts of lines mean."""
+
+    ack: str
+    ready: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,21 +72,30 @@ class Load:
     """The process with all clients of a measurement."""
 
     def __init__(
-        self, sockets: Sequence[Socket], folder: Path, *, prefix: str = "", message: bytes = b"", hello: bytes = b""
+        self,
+        sockets: Sequence[Socket],
+        folder: Path,
+        *,
+        prefix: str = "",
+        message: bytes = b"",
+        hello: bytes = b"",
+        lines: Lines | None = None,
     ) -> None:
+        """`message` and `hello` are those of the sockets without their own."""
         plan = folder / "plan"
         with plan.open("wb") as file:
+            frames = {0: b"", -1: b""}  # those of the sockets that follow, by the port of their record
             for socket in sockets:
+                for port, frame in ((0, socket.message or message), (-1, socket.hello or hello)):
+                    if frame != frames[port]:
+                        file.write(b"%d r -1 %d\n" % (port, len(frame)) + frame)
+                        frames[port] = frame
                 role = "w" if socket.is_writer else "r"
                 file.write(b"%d %s %d %d\n" % (socket.port, role.encode(), socket.times, len(socket.request)))
                 file.write(socket.request)
-            for port, frame in ((0, message), (-1, hello)):
-                if frame:
-                    file.write(b"%d r -1 %d\n" % (port, len(frame)) + frame)
         self.count = len(sockets)
-        self._process = subprocess.Popen(
-            [build("load", folder), str(plan), prefix], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
+        command = [build("load", folder), str(plan), prefix, *((lines.ack, lines.ready) if lines else ())]
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
     def __enter__(self) -> Self:
         return self

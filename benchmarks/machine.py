@@ -9,12 +9,15 @@ import subprocess
 from importlib import metadata
 from pathlib import Path
 
+from gateway.server import interpreter
+
 _PROGRAMS = (
     ("postgres", "--version"),
     ("redis-server", "--version"),
     ("nginx", "-v"),
     ("node", "--version"),
     ("gcc", "--version"),
+    ("centrifugo", "version"),
 )
 _PACKAGES = (
     "uvicorn",
@@ -28,7 +31,12 @@ _PACKAGES = (
     "channels",
     "channels-redis",
 )
-_FOLDERS = (os.environ.get("PATH", ""), "/usr/sbin", *map(str, Path("/usr/lib/postgresql").glob("*/bin")))
+_FOLDERS = (
+    os.environ.get("PATH", ""),
+    "/usr/sbin",
+    str(Path.home() / "go/bin"),
+    *map(str, Path("/usr/lib/postgresql").glob("*/bin")),
+)
 _SOCKET_IO = Path(__file__).parent / "peers" / "socketio" / "node_modules"
 
 
@@ -37,7 +45,7 @@ def describe() -> str:
     versions = [_program(name, option) for name, option in _PROGRAMS]
     versions += [_debian("libnginx-mod-nchan"), *map(_npm, ("socket.io", "@socket.io/redis-adapter"))]
     versions += map(_python, _PACKAGES)
-    parts = [_processor(), f"{os.cpu_count()} cores", platform.platform(), f"CPython {platform.python_version()}"]
+    parts = [_processor(), f"{os.cpu_count()} cores", platform.platform(), interpreter.build()]
     return "Measured on: " + ", ".join([*parts, *filter(None, versions)]) + "."
 
 

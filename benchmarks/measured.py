@@ -5,8 +5,8 @@ The measured server has its own core. Everything else, including the load and th
 
 import os
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
@@ -57,6 +57,8 @@ class Spent:
     """CPU time of each measured server."""
     load: float
     others: float
+    behind_cpu_s: Mapping[str, float] = field(default_factory=dict)
+    """CPU time of the servers behind the measured ones, by their names."""
 
     @property
     def cpu_s(self) -> float:
@@ -81,14 +83,21 @@ class Spent:
 class Meter:
     """Reads the servers, the load and the other cores of a measurement at the same time."""
 
-    def __init__(self, load_busy_s: Callable[[], float], *servers: Measured) -> None:
-        """`load_busy_s` returns the seconds that the load side has been busy."""
+    def __init__(
+        self,
+        load_busy_s: Callable[[], float],
+        *servers: Measured,
+        behind: Mapping[str, Callable[[], float]] | None = None,
+    ) -> None:
+        """`load_busy_s` returns the seconds that the load side has been busy, `behind` CPU times of other servers."""
         self._load_busy_s = load_busy_s
         self._servers = servers
-        self._mark = self._read()
+        self._behind = behind or {}
+        self.start()
 
     def start(self) -> None:
         """Begin a measurement."""
+        self._behind_mark = {name: cpu_s() for name, cpu_s in self._behind.items()}
         self._mark = self._read()
 
     def stop(self) -> Spent:
@@ -96,7 +105,8 @@ class Meter:
         (at, servers, load, others), (at0, servers0, load0, others0) = self._read(), self._mark
         seconds = at - at0
         each = tuple(now - then for now, then in zip(servers, servers0, strict=True))
-        return Spent(seconds, each, (load - load0) / seconds, (others - others0) / seconds)
+        behind = {name: cpu_s() - self._behind_mark[name] for name, cpu_s in self._behind.items()}
+        return Spent(seconds, each, (load - load0) / seconds, (others - others0) / seconds, behind)
 
     def _read(self) -> tuple[float, tuple[float, ...], float, float]:
         servers = tuple(server.cpu_s for server in self._servers)

@@ -4,9 +4,9 @@ import asyncio
 import itertools
 import secrets
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from auth.tokens.access_tokens import Issuer, TokenNames
@@ -76,6 +76,15 @@ class Product:
         """Create chats of this number of new users each."""
         with self._without_fsync():
             return asyncio.run(_chats(self.database_url, sizes))
+
+    def renewed(self, members: Sequence[Member]) -> list[Member]:
+        """The same members with new tokens, which no node has seen."""
+        return asyncio.run(_renewed(self.database_url, members))
+
+    @property
+    def behind(self) -> dict[str, Callable[[], float]]:
+        """CPU times of the servers behind the nodes; see Meter."""
+        return {"PostgreSQL": self.database_cpu_s, "Redis": self.redis_cpu_s}
 
     @contextmanager
     def _without_fsync(self) -> Iterator[None]:
@@ -165,6 +174,15 @@ def running(folder: Path, *, nodes: int = 1, shards: int = 1, **settings: object
 async def _waiting_events(database_url: str, endpoint: str) -> int:
     async with open_database(database_url) as database:
         return (await Outbox(database).backlog(endpoint)).events
+
+
+async def _renewed(database_url: str, members: Sequence[Member]) -> list[Member]:
+    async with open_database(database_url) as database:
+        key = await KeyRing(SigningKeys(database), TOKEN_LIFETIME_S).signing_key()
+        issuer = Issuer(TokenNames(), TOKEN_LIFETIME_S)
+        people = (member.person for member in members)
+        tokens = [issuer.issue(key, person.id, person.username) for person in people]
+        return [replace(member, token=token) for member, token in zip(members, tokens, strict=True)]
 
 
 async def _chats(database_url: str, sizes: Sequence[int]) -> list[list[Member]]:

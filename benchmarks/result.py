@@ -16,6 +16,10 @@ class Figure:
         """The median of the runs."""
         return statistics.median(self.runs)
 
+    def over(self, other: "Figure") -> "Figure":
+        """The ratios of runs that were made in pairs."""
+        return Figure(tuple(one / another for one, another in zip(self.runs, other.runs, strict=True)))
+
     def __str__(self) -> str:
         low, high = min(self.runs), max(self.runs)
         return short(self.median) if len(self.runs) == 1 else f"{short(self.median)} ({short(low)}–{short(high)})"

@@ -1,12 +1,16 @@
 /* The load side of the benchmarks: thousands of WebSocket clients in one thread, cheap enough never to be the limit.
  *
- *   load PLAN PREFIX
+ *   load PLAN PREFIX [ACK READY]
  *
  * PLAN describes the sockets, one record each: "PORT ROLE PEER LENGTH\n" and then LENGTH bytes, the complete request of
  * the handshake. ROLE is "w" (a writer) or "r" (a reader); PEER is the number of the writer whose messages a reader
- * measures, or -1. The last record has PORT 0 and the message of the writers: one whole masked frame; a record with
- * PORT -1 has the frame that every socket sends once it is open (Socket.IO's "40").
+ * measures, or -1. A record with PORT 0 has the message of the writers after it: one whole masked frame; a record with
+ * PORT -1 has the frame that each socket after it sends once it is connected (Socket.IO's "40").
  * PREFIX is the start of a message's payload; other frames (greetings, presence) are not counted. Empty: all count.
+ *
+ * With ACK and READY the protocol is Centrifugo's: a frame has one or more lines, each with a message, a reply, or the
+ * ping "{}", which is sent back. A socket is open when a line starts with READY. A line that starts with ACK acknowledges
+ * a writer's message; without ACK its own copy does. At most 24 bytes of each are compared.
  *
  * Commands on stdin, one per line, each with one line of response. NS is a duration, BUSY the time with work so far,
  * both in ns; polling without work does not count.
@@ -36,14 +40,14 @@
 #include <unistd.h>
 
 enum { PEEK = 24, RING = 256, BUFFER = 1 << 18 };
-enum state { IDLE, CONNECTING, SHAKING, OPEN, CLOSED };
+enum state { IDLE, CONNECTING, SHAKING, GREETING, OPEN, CLOSED };
 
 struct client {
     int fd, port, peer;
     enum state state;
     char is_writer, is_caught_up, is_refused;
-    const char *request;
-    size_t request_length;
+    const char *request, *hello, *message;
+    size_t request_length, hello_length, message_length;
     char head[14], peek[PEEK], tail[4];
     int head_have, head_need, peek_have;
     unsigned char opcode;
@@ -54,8 +58,9 @@ struct client {
 
 static struct client *clients;
 static int count, ring, opened, failed, closed_count, in_flight, next_to_open, refused;
-static const char *message, *hello, *prefix;
-static size_t message_length, hello_length, prefix_length;
+static const char *message, *hello; /* of the next sockets of the plan */
+static size_t message_length, hello_length;
+static const char *prefix, *ack, *ready;
 static uint64_t frames, bytes, caught, acked, delivered, errors, busy_ns;
 static char buffer[BUFFER];
 
@@ -100,7 +105,7 @@ static void watch(struct client *c, uint32_t events, int operation)
 
 static void end(struct client *c)
 {
-    if (c->state == CONNECTING || c->state == SHAKING) {
+    if (c->state == CONNECTING || c->state == SHAKING || c->state == GREETING) {
         failed++;
         in_flight--;
         refused++; /* until it retries */
@@ -146,7 +151,7 @@ static void begin(struct client *c)
 static void send_message(struct client *c, uint64_t at)
 {
     c->sent_at[c->sent++ % RING] = at;
-    write_all(c->fd, message, message_length);
+    write_all(c->fd, c->message, c->message_length);
 }
 
 static void keep(uint32_t *list, size_t *have, uint64_t us)
@@ -155,13 +160,18 @@ static void keep(uint32_t *list, size_t *have, uint64_t us)
         list[(*have)++] = us > UINT32_MAX ? UINT32_MAX : (uint32_t)us;
 }
 
+static void on_ack(struct client *c, uint64_t at)
+{
+    keep(ack_us, &acks, (at - c->sent_at[c->acked++ % RING]) / 1000);
+    acked++;
+    if (is_writing && is_closed_loop && at < deadline)
+        send_message(c, at);
+}
+
 static void on_message(struct client *c, uint64_t at)
 {
-    if (c->is_writer && c->acked < c->sent) {
-        keep(ack_us, &acks, (at - c->sent_at[c->acked++ % RING]) / 1000);
-        acked++;
-        if (is_writing && is_closed_loop && at < deadline)
-            send_message(c, at);
+    if (c->is_writer && c->acked < c->sent && ack == NULL) {
+        on_ack(c, at);
     } else if (!c->is_writer && c->peer >= 0) {
         struct client *writer = &clients[c->peer];
         if (c->heard < writer->sent) {
@@ -169,6 +179,12 @@ static void on_message(struct client *c, uint64_t at)
             delivered++;
         }
     }
+}
+
+static int starts_with(const struct client *c, const char *text)
+{
+    size_t length = strlen(text) < PEEK ? strlen(text) : PEEK;
+    return (size_t)c->peek_have >= length && memcmp(c->peek, text, length) == 0;
 }
 
 static void on_frame(struct client *c, uint64_t at)
@@ -182,16 +198,60 @@ static void on_frame(struct client *c, uint64_t at)
     }
     if (c->opcode != 1 && c->opcode != 2)
         return;
-    if ((size_t)c->peek_have >= prefix_length && memcmp(c->peek, prefix, prefix_length) == 0) {
+    if (starts_with(c, prefix)) {
         frames++;
         on_message(c, at);
-    } else if ((size_t)c->peek_have >= sizeof caught_up - 1 && memcmp(c->peek, caught_up, sizeof caught_up - 1) == 0) {
+    } else if (starts_with(c, caught_up)) {
         caught += !c->is_caught_up;
         c->is_caught_up = 1;
-    } else if ((size_t)c->peek_have >= sizeof error - 1 && memcmp(c->peek, error, sizeof error - 1) == 0) {
+    } else if (starts_with(c, error)) {
         errors++;
         if (c->is_writer && c->acked < c->sent)
             c->acked++;
+    }
+}
+
+static void on_line(struct client *c, uint64_t at)
+{
+    static const char pong[] = {(char)0x81, (char)0x82, 0, 0, 0, 0, '{', '}'}; /* masked with zeros */
+    if (c->opcode == 1 && c->peek_have == 2 && starts_with(c, "{}")) {
+        write_all(c->fd, pong, sizeof pong);
+    } else if (c->opcode == 1 && memmem(c->peek, (size_t)c->peek_have, "\"error\"", 7) != NULL) {
+        errors++;
+        if (c->state == GREETING)
+            end(c);
+        else if (c->acked < c->sent)
+            c->acked++;
+    } else if (c->opcode == 1 && c->state == GREETING) {
+        if (starts_with(c, ready)) {
+            c->state = OPEN;
+            opened++;
+            in_flight--;
+        }
+    } else if (c->opcode == 1 && starts_with(c, ack)) {
+        if (c->acked < c->sent)
+            on_ack(c, at);
+    } else {
+        on_frame(c, at);
+    }
+    c->peek_have = 0;
+}
+
+/* Payload of a frame of lines; the last line ends with the frame. */
+static void take_lines(struct client *c, const char *p, size_t n, uint64_t at)
+{
+    while (n > 0 && c->state != CLOSED) {
+        const char *stop = memchr(p, '\n', n);
+        size_t part = stop == NULL ? n : (size_t)(stop - p);
+        size_t peek = part < (size_t)(PEEK - c->peek_have) ? part : (size_t)(PEEK - c->peek_have);
+        memcpy(c->peek + c->peek_have, p, peek);
+        c->peek_have += (int)peek;
+        if (stop != NULL) {
+            on_line(c, at);
+            part++;
+        }
+        p += part;
+        n -= part;
     }
 }
 
@@ -225,6 +285,17 @@ static void take(struct client *c, const char *p, size_t n, uint64_t at)
             continue;
         }
         size_t part = n < c->left ? n : (size_t)c->left;
+        if (ready != NULL) {
+            take_lines(c, p, part, at);
+            p += part;
+            n -= part;
+            c->left -= part;
+            if (c->left == 0 && c->state != CLOSED && c->peek_have > 0)
+                on_line(c, at);
+            if (c->state == CLOSED)
+                return;
+            continue;
+        }
         size_t peek = part < (size_t)(PEEK - c->peek_have) ? part : (size_t)(PEEK - c->peek_have);
         memcpy(c->peek + c->peek_have, p, peek);
         c->peek_have += (int)peek;
@@ -253,13 +324,15 @@ static void shake(struct client *c, ssize_t n, uint64_t at)
                 end(c);
                 return;
             }
-            c->state = OPEN;
+            c->state = ready == NULL ? OPEN : GREETING;
             c->head_have = 0;
             c->head_need = 2;
-            opened++;
-            in_flight--;
-            if (hello_length > 0)
-                write_all(c->fd, hello, hello_length);
+            if (c->state == OPEN) {
+                opened++;
+                in_flight--;
+            }
+            if (c->hello_length > 0)
+                write_all(c->fd, c->hello, c->hello_length);
             take(c, buffer + start + 1, (size_t)n - start - 1, at);
             return;
         }
@@ -418,8 +491,9 @@ static void obey(char *line)
     } else if (sscanf(line, "send %ld %ld", &a, &b) == 2) {
         static char many[1 << 20];
         size_t length = 0;
-        for (long i = 0; i < b && length + message_length <= sizeof many; i++, length += message_length)
-            memcpy(many + length, message, message_length);
+        const struct client *writer = &clients[a];
+        for (long i = 0; i < b && length + writer->message_length <= sizeof many; i++, length += writer->message_length)
+            memcpy(many + length, writer->message, writer->message_length);
         for (long i = 0; i < b; i++)
             clients[a].sent_at[clients[a].sent++ % RING] = now_ns();
         write_all(clients[a].fd, many, length);
@@ -463,7 +537,8 @@ static void read_plan(const char *path)
                 clients = realloc(clients, (size_t)(size = size ? size * 2 : 1024) * sizeof *clients);
             struct client *c = &clients[count++];
             memset(c, 0, sizeof *c);
-            *c = (struct client){.fd = -1, .port = port, .peer = peer, .is_writer = role == 'w', .request = text, .request_length = length};
+            *c = (struct client){.fd = -1, .port = port, .peer = peer, .is_writer = role == 'w', .request = text, .request_length = length,
+                                 .hello = hello, .hello_length = hello_length, .message = message, .message_length = message_length};
             if (c->is_writer)
                 c->sent_at = calloc(RING, sizeof *c->sent_at);
         }
@@ -476,15 +551,18 @@ int main(int argc, char **argv)
     struct rlimit files;
     char line[256];
     size_t have = 0;
-    if (argc != 3) {
-        fprintf(stderr, "load PLAN PREFIX\n");
+    if (argc != 3 && argc != 5) {
+        fprintf(stderr, "load PLAN PREFIX [ACK READY]\n");
         return 2;
     }
     getrlimit(RLIMIT_NOFILE, &files);
     files.rlim_cur = files.rlim_max;
     setrlimit(RLIMIT_NOFILE, &files);
     prefix = argv[2];
-    prefix_length = strlen(prefix) < PEEK ? strlen(prefix) : PEEK;
+    if (argc == 5) {
+        ack = argv[3];
+        ready = argv[4];
+    }
     room = 4u << 20;
     ack_us = malloc(room * sizeof *ack_us);
     delivery_us = malloc(room * sizeof *delivery_us);

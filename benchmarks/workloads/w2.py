@@ -1,16 +1,19 @@
 """W2, the pipeline: 1,000 two-person chats; each message is validated, limited, committed to PostgreSQL, published,
-delivered and acknowledged. W5, latency: the same at a fifth of that rate, the two of each chat on two nodes.
+delivered and acknowledged. Centrifugo has the same load in turns with the gateway. W5, latency: the same at a fifth of
+that rate, the two of each chat on two nodes.
 """
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from contextlib import ExitStack
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from benchmarks import product
 from benchmarks.fanout import SETTLE_S
 from benchmarks.load import Load, Socket, Written
 from benchmarks.measured import Measured, Meter, Spent
+from benchmarks.peers import centrifugo
 from benchmarks.progress import Progress
 from benchmarks.result import Bound, Chart, Figure, Section, Table
 
@@ -20,6 +23,8 @@ TEXT = "x" * 100
 LIMITED = {"MESSAGES_PER_MINUTE": 100_000}
 """The rate limiter runs and counts, but never rejects."""
 WARM_UP_S = 3.0
+OF_CENTRIFUGO = {20: (2.7, 2), 200: (1.4, 1), CHATS: (1.2, 1)}
+"""Required and aimed CPU of a message, as ratios to Centrifugo's, by the number of writers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +43,10 @@ class Loaded:
     def cpu_us(self) -> Figure:
         """CPU time of the gateways per message."""
         return Figure(tuple(spent.cpu_s / max(1, written.acked) * 1e6 for written, spent in self.runs))
+
+    def behind_us(self, server: str) -> Figure:
+        """CPU time per message of a server behind them."""
+        return Figure(tuple(spent.behind_cpu_s[server] / max(1, done.acked) * 1e6 for done, spent in self.runs))
 
     def latency(self, what: str, quantile: str) -> Figure:
         """The latency of `ack` or `delivery`, in milliseconds."""
@@ -58,6 +67,17 @@ class Loaded:
         )
 
 
+@dataclass(slots=True)
+class Contender:
+    """A server with its load, ready to be measured."""
+
+    name: str
+    load: Load
+    meter: Meter
+    loaded: dict[int, Loaded] = field(default_factory=dict)
+    """Its results by the number of writers."""
+
+
 def count_steps(quick: bool) -> int:
     """Each load of W2 and W5."""
     return len(WRITERS) + 3
@@ -65,22 +85,29 @@ def count_steps(quick: bool) -> int:
 
 def run(folder: Path, quick: bool, progress: Progress) -> Section:
     """Measure the pipeline on one node, then the latency over two."""
-    seconds, runs = (2.0, 2) if quick else (5.0, 5)
+    seconds, runs = (2.0, 3) if quick else (5.0, 7)
     progress.next(f"W2: making {2 * CHATS:,} users")
     with product.running(folder, nodes=2, **LIMITED) as started:
         first, second = (Measured.alone(node.pid) for node in started.nodes)
         ports = [node.port for node in started.nodes]
         chats = started.chats([2] * CHATS)
         frame = product.message(TEXT)
-        with Load(sockets(chats, ports[0], ports[0]), folder, prefix=product.PREFIX, message=frame) as load:
-            load.open()
+        with ExitStack() as stack:
+            load = Load(sockets(chats, ports[0], ports[0]), folder, prefix=product.PREFIX, message=frame)
+            stack.enter_context(load)
+            us = Contender("chat-gateway", load, Meter(lambda: load.busy_s, first, behind=started.behind))
+            contenders = [us]
+            if not centrifugo.missing():
+                contenders.append(_centrifugo(stack, folder / "centrifugo"))
+            for one in contenders:
+                one.load.open()
             time.sleep(SETTLE_S)
-            load.write(WARM_UP_S, CHATS)  # includes plans and caches of PostgreSQL
-            closed = []
+            for one in contenders:
+                one.load.write(WARM_UP_S, CHATS)  # includes plans and caches of PostgreSQL
             for writers in WRITERS:
                 progress.next(f"W2: {writers} writers")
-                name = f"{writers:,} writers, each waiting for its ack"
-                closed.append(measure(name, load, [first], runs, seconds, writers))
+                measure_in_turns(contenders, runs, seconds, writers)
+            closed = list(us.loaded.values())
             peak = max(closed, key=lambda one: one.rate.median)
             progress.next(f"W2: half of {peak.rate.median:,.0f} messages/s")
             name = "half of the best, at an even rate"
@@ -101,13 +128,37 @@ def run(folder: Path, quick: bool, progress: Progress) -> Section:
         "receive_us": Figure(tuple(spent.each_cpu_s[1] / written.acked * 1e6 for written, spent in fifth.runs)).median,
     }
     charts = [*_charts([*closed, half]), _latency_chart(half, fifth)]
-    return Section("w2", [_pipeline(closed, half, peak), _latency(rate, fifth)], charts, costs)
+    tables = [_pipeline(closed, half, peak), _beside(*contenders), _latency(rate, fifth)]
+    return Section("w2", tables, charts, costs)
 
 
 def sockets(chats: Sequence[Sequence[product.Member]], port: int, other: int) -> list[Socket]:
     """The writers of all chats at one port, then their readers at the other."""
     writers = [writer.socket(port, is_writer=True) for writer, _ in chats]
     return writers + [reader.socket(other, times=number) for number, (_, reader) in enumerate(chats)]
+
+
+def _centrifugo(stack: ExitStack, folder: Path) -> Contender:
+    server = stack.enter_context(centrifugo.pairs(folder))
+    measured, redis = Measured.alone(server.pid), Measured(server.redis.pid)
+    chats = server.sockets(CHATS, TEXT)
+    clients = [writer for writer, _ in chats] + [reader for _, reader in chats]
+    load = stack.enter_context(Load(clients, folder, prefix=centrifugo.PREFIX, lines=centrifugo.LINES))
+    behind = {"Redis": lambda: redis.cpu_s}
+    return Contender(centrifugo.NAME, load, Meter(lambda: load.busy_s, measured, behind=behind))
+
+
+def measure_in_turns(contenders: Sequence[Contender], runs: int, seconds: float, writers: int) -> None:
+    """This number of runs of each, in pairs, so that what the machine does meanwhile costs both the same."""
+    found: list[list[tuple[Written, Spent]]] = [[] for _ in contenders]
+    for number in range(runs):
+        pairs = list(zip(contenders, found, strict=True))
+        for contender, its in pairs if number % 2 == 0 else pairs[::-1]:
+            contender.meter.start()
+            written = contender.load.write(seconds, writers)
+            its.append((written, contender.meter.stop()))
+    for contender, its in zip(contenders, found, strict=True):
+        contender.loaded[writers] = Loaded(f"{writers:,} writers, each waiting for its ack", its)
 
 
 def measure(
@@ -146,6 +197,51 @@ def _pipeline(closed: Sequence[Loaded], half: Loaded, peak: Loaded) -> Table:
             "and to its writer, whose own copy is its ack."
         ],
     )
+
+
+def _beside(us: Contender, peer: Contender | None = None) -> Table:
+    title = "W2: a message beside Centrifugo's, in turns"
+    if peer is None:
+        return Table(title, (), (), notes=[f"{centrifugo.NAME}: not measured, {centrifugo.missing()}."])
+    rows, bounds = [], []
+    for writers in WRITERS:
+        ratio = us.loaded[writers].cpu_us.over(peer.loaded[writers].cpu_us)
+        must, aim = OF_CENTRIFUGO[writers]
+        what = f"gateway CPU a message, of Centrifugo's, {writers:,} writers"
+        bounds.append(Bound(what, ratio.median, must, aim, "×"))
+        for one in (us, peer):
+            loaded = one.loaded[writers]
+            rows.append(
+                (
+                    f"{writers:,} writers",
+                    one.name,
+                    loaded.rate,
+                    loaded.cpu_us,
+                    ratio if one is us else "–",
+                    loaded.behind_us("PostgreSQL") if one is us else "–",
+                    loaded.behind_us("Redis"),
+                    loaded.latency("ack", "p50"),
+                    loaded.latency("ack", "p99"),
+                )
+            )
+    columns = (
+        "load",
+        "server",
+        "messages/s",
+        "CPU µs a message",
+        "of Centrifugo's, in pairs",
+        "PostgreSQL's",
+        "Redis's",
+        "ack p50 ms",
+        "ack p99 ms",
+    )
+    notes = [
+        "CPU is that of the server's process. The gateway acknowledges what is durable in PostgreSQL, whose CPU is "
+        "beside and not in the ratio; Centrifugo what is in the memory of Redis. A ratio is the median of the pairs of "
+        "turns.",
+        f"**{centrifugo.NAME}:** {centrifugo.CHAT_SETTINGS}",
+    ]
+    return Table(title, columns, rows, bounds, notes)
 
 
 def _latency(rate: float, fifth: Loaded) -> Table:

@@ -1,14 +1,18 @@
-"""W3, connections: members connect (token, membership, presence) and stay. W4, resume storm: all reconnect at once."""
+"""W3, connections: members connect (token, membership, presence) and stay; Centrifugo's clients in turns with them.
+W4, resume storm: all reconnect at once.
+"""
 
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from benchmarks import product
 from benchmarks.fanout import SETTLE_S
-from benchmarks.load import TIMEOUT_S, Load, LoadFailed
+from benchmarks.load import TIMEOUT_S, Load, LoadFailed, Opened
 from benchmarks.measured import Measured, Meter, Spent
+from benchmarks.peers import centrifugo
 from benchmarks.progress import Progress
 from benchmarks.result import Bound, Chart, Figure, Section, Table
 
@@ -24,8 +28,40 @@ KEEPALIVE_S = 30.0
 """Period in which an idle connection is pinged once."""
 STATISTICS_S = 11.0
 """Time until the counters of PostgreSQL are up to date."""
+OF_CENTRIFUGO = (2.5, 1)
+"""Required and aimed CPU of a connect, as a ratio to Centrifugo's."""
 MORE_LOOKUPS = 2 * (BEHIND + 1)
 """Tolerance: two pages read again."""
+
+
+@dataclass(slots=True)
+class Connects:
+    """CLIENTS of one kind, which connect several times. `begin` makes the load side of a time."""
+
+    name: str
+    begin: Callable[[], Load]
+    measured: Measured
+    behind: dict[str, Callable[[], float]]
+    runs: list[tuple[Opened, Spent]] = field(default_factory=list)
+
+    @property
+    def rate(self) -> Figure:
+        """Connects per second."""
+        return Figure(tuple(opened.count / opened.seconds for opened, _ in self.runs))
+
+    @property
+    def cpu_us(self) -> Figure:
+        """CPU time of the server per connect."""
+        return Figure(tuple(spent.cpu_s / opened.count * 1e6 for opened, spent in self.runs))
+
+    def behind_us(self, server: str) -> Figure:
+        """CPU time per connect of a server behind it."""
+        return Figure(tuple(spent.behind_cpu_s[server] / opened.count * 1e6 for opened, spent in self.runs))
+
+    @property
+    def busy(self) -> str:
+        """Of each run."""
+        return "; ".join(f"{spent.server:.0%} / {spent.load:.0%} / {spent.others:.0%}" for _, spent in self.runs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +83,16 @@ class Storm:
 
 
 def count_steps(quick: bool) -> int:
-    """Number of steps: users, connects, storms."""
-    return 1 + (_runs(quick) + 1) + 3 * _runs(quick)
+    """Number of steps: users, connects (a warm-up and the turns), storms."""
+    return 2 + _turns(quick) + 3 * _runs(quick)
 
 
 def _runs(quick: bool) -> int:
     return 1 if quick else 3
+
+
+def _turns(quick: bool) -> int:
+    return 3 if quick else 5
 
 
 def run(folder: Path, quick: bool, progress: Progress) -> Section:
@@ -61,70 +101,134 @@ def run(folder: Path, quick: bool, progress: Progress) -> Section:
     with product.running(folder, MESSAGES_PER_MINUTE=0) as started:
         pairs = [member for pair in started.chats([2] * (CLIENTS // 2)) for member in pair]
         (room,) = started.chats([CLIENTS])
-        table, costs = _connections(folder, started, pairs, _runs(quick), progress)
+        tables, costs = _connections(folder, started, pairs, _turns(quick), progress)
         kinds = {f"{FEWER:,} in one room": room[:FEWER], f"{CLIENTS:,} in one room": room}
         kinds[f"{CLIENTS:,} in two-person chats"] = pairs
         storms = []
         _say(folder, started.nodes[0], [*room, *pairs])
         for name, members in kinds.items():
             storms.append(_storm(folder, started, name, members, _runs(quick), progress))
-        return Section("w3", [table, _table(storms)], [_chart(storms)], costs)
+        return Section("w3", [*tables, _table(storms)], [_chart(storms)], costs)
 
 
 def _connections(
-    folder: Path, started: product.Product, members: Sequence[product.Member], runs: int, progress: Progress
-) -> tuple[Table, dict[str, float]]:
-    (node,), (redis,) = started.nodes, (Measured(server.pid) for server in started.redis)
+    folder: Path, started: product.Product, members: Sequence[product.Member], turns: int, progress: Progress
+) -> tuple[list[Table], dict[str, float]]:
+    (node,) = started.nodes
     measured = Measured.alone(node.pid)
-    sockets = [member.socket(node.port) for member in members]
     node_mib = measured.rss_bytes / 1024**2
-    kib = idle_us = 0.0
-    found, of_redis = [], []
-    for number in range(runs + 1):
+    known = list(members)
+
+    def ours(*, renew: bool) -> Load:
+        if renew:
+            known[:] = started.renewed(members)
+        return Load([member.socket(node.port) for member in known], folder, prefix=product.PREFIX)
+
+    new = Connects("chat-gateway, with a new token", lambda: ours(renew=True), measured, started.behind)
+    seen = Connects("chat-gateway, with a token that it knows", lambda: ours(renew=False), measured, started.behind)
+    with ExitStack() as stack:
+        kinds = [new, seen]
         progress.next(f"W3: connecting {CLIENTS:,}")
-        with Load(sockets, folder, prefix=product.PREFIX) as load:
-            meter = Meter(lambda: load.busy_s, measured)
-            before = measured.rss_bytes
-            redis_before = redis.cpu_s
-            meter.start()
-            opened = load.open(CONCURRENCY, retry_s=TIMEOUT_S)
-            spent = meter.stop()
-            if opened.count < CLIENTS:
-                raise LoadFailed(f"only {opened.count} of {CLIENTS} could connect")
-            time.sleep(2)
-            if number == 0:  # memory grows only the first time, which is the warm-up too
-                kib = (measured.rss_bytes - before) / opened.count / 1024
-                meter.start()
-                time.sleep(KEEPALIVE_S)
-                idle_us = meter.stop().cpu_s / KEEPALIVE_S / opened.count * 1e6
-            else:
-                found.append((opened, spent))
-                of_redis.append((redis.cpu_s - redis_before) / opened.count * 1e6)
-            load.shut()
-        time.sleep(LINGER_S)
-    rate = Figure(tuple(opened.count / opened.seconds for opened, _ in found))
-    cost = Figure(tuple(spent.cpu_s / opened.count * 1e6 for opened, spent in found))
-    redis_cost = Figure(tuple(of_redis))
-    busy = "; ".join(f"{spent.server:.0%} / {spent.load:.0%} / {spent.others:.0%}" for _, spent in found)
+        kib, idle_us = _first(new, KEEPALIVE_S)  # memory grows only the first time, which is the warm-up too
+        kib_of_peer = 0.0
+        if not centrifugo.missing():
+            kinds.append(_centrifugo(stack, folder / "centrifugo"))
+            kib_of_peer, _ = _first(kinds[-1], 0)
+        for number in range(turns):
+            progress.next(f"W3: connecting {CLIENTS:,} again")
+            for kind in kinds if number % 2 == 0 else [*kinds[2:], *kinds[:2]]:
+                with kind.begin() as load:
+                    kind.runs.append(_connect(kind, load))
+                    time.sleep(2)
+                    load.shut()
+                time.sleep(LINGER_S)
     table = Table(
         f"W3: {CLIENTS:,} members of two-person chats connect",
         (
+            "",
             "connects/s, one core",
             "CPU µs a connect",
-            "Redis CPU µs a connect",
+            "PostgreSQL's",
+            "Redis's",
             "KiB of RSS a connected member",
             "CPU µs a second, idle",
             "busy: gateway / load side / other core",
         ),
-        [(rate, cost, redis_cost, f"{kib:.1f}", f"{idle_us:.2g}", busy)],
         [
-            Bound("connects/s a core", rate.median, 500, 1500, at_least=True),
+            (
+                kind.name,
+                kind.rate,
+                kind.cpu_us,
+                kind.behind_us("PostgreSQL") if kind in (new, seen) else "–",
+                kind.behind_us("Redis"),
+                f"{kib if kind is new else kib_of_peer:.1f}" if kind is not seen else "–",
+                f"{idle_us:.2g}" if kind is new else "–",
+                kind.busy,
+            )
+            for kind in kinds
+        ],
+        [
+            Bound("connects/s a core", new.rate.median, 500, 1500, at_least=True),
             Bound("RSS a connected member", kib, 20, 12, " KiB"),
         ],
         ["Each connect checks a token, the membership and takes a seat in presence; half of the chats open with it."],
     )
-    costs = {"connect_us": cost.median, "redis_connect_us": redis_cost.median, "connection_kib": kib}
-    return table, costs | {"idle_us": idle_us, "node_mib": node_mib}
+    costs = {"connect_us": new.cpu_us.median, "redis_connect_us": new.behind_us("Redis").median, "connection_kib": kib}
+    return [table, _beside(*kinds)], costs | {"idle_us": idle_us, "node_mib": node_mib}
+
+
+def _centrifugo(stack: ExitStack, folder: Path) -> Connects:
+    server = stack.enter_context(centrifugo.pairs(folder))
+    redis = Measured(server.redis.pid)
+    sockets = [socket for pair in server.sockets(CLIENTS // 2, "") for socket in pair]
+
+    def begin() -> Load:
+        return Load(sockets, folder, prefix=centrifugo.PREFIX, lines=centrifugo.LINES)
+
+    return Connects(centrifugo.NAME, begin, Measured.alone(server.pid), {"Redis": lambda: redis.cpu_s})
+
+
+def _first(kind: Connects, idle_s: float) -> tuple[float, float]:
+    """Connect and stay: the server's memory in KiB a client, and its CPU in µs a client and second."""
+    with kind.begin() as load:
+        before = kind.measured.rss_bytes
+        opened, _ = _connect(kind, load)
+        time.sleep(2)
+        kib = (kind.measured.rss_bytes - before) / opened.count / 1024
+        meter = Meter(lambda: load.busy_s, kind.measured)
+        time.sleep(idle_s)
+        idle_us = meter.stop().cpu_s / idle_s / opened.count * 1e6 if idle_s else 0
+        load.shut()
+    time.sleep(LINGER_S)
+    return kib, idle_us
+
+
+def _connect(kind: Connects, load: Load) -> tuple[Opened, Spent]:
+    meter = Meter(lambda: load.busy_s, kind.measured, behind=kind.behind)
+    opened = load.open(CONCURRENCY, retry_s=TIMEOUT_S)
+    spent = meter.stop()
+    if opened.count < CLIENTS:
+        raise LoadFailed(f"only {opened.count} of {CLIENTS} could connect")
+    return opened, spent
+
+
+def _beside(new: Connects, seen: Connects, peer: Connects | None = None) -> Table:
+    title = "W3: a connect beside Centrifugo's, in turns"
+    if peer is None:
+        return Table(title, (), (), notes=[f"{centrifugo.NAME}: not measured, {centrifugo.missing()}."])
+    rows, bounds = [], []
+    for kind in (new, seen):
+        ratio = kind.cpu_us.over(peer.cpu_us)
+        rows.append((kind.name, ratio))
+        what = kind.name.partition(", ")[2]
+        bounds.append(Bound(f"CPU a connect {what}, of Centrifugo's", ratio.median, *OF_CENTRIFUGO, "×"))
+    notes = [
+        "CPU is that of the server's process, without PostgreSQL's. The gateway remembers the signatures that it has "
+        "verified, so a token costs less when it comes again; Centrifugo verifies each. A ratio is the median of the "
+        "pairs of turns.",
+        f"**{centrifugo.NAME}:** {centrifugo.CHAT_SETTINGS}",
+    ]
+    return Table(title, ("", "CPU a connect, of Centrifugo's, in pairs"), rows, bounds, notes)
 
 
 def _storm(

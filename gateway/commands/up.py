@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import logging
 import os
 import secrets
 import sys
@@ -45,6 +46,7 @@ def _count(raw: str) -> int:
 def _run(options: argparse.Namespace) -> int:
     from gateway.config import sources, validation
     from gateway.config.webhooks import read_webhooks
+    from gateway.server import interpreter
     from gateway.server.healthcheck import redis_trouble
     from gateway.up.data_dir import held
     from gateway.up.supervisor import Plan, Supervisor
@@ -59,6 +61,8 @@ def _run(options: argparse.Namespace) -> int:
     read_webhooks(settings)
     set_up_logging(settings, "up")
     warn_of_misspellings()
+    if slowness := interpreter.slowness():
+        logging.getLogger("gateway.cli").warning("slow_python", extra={"fields": {"advice": slowness}})
 
     def greet(replica_ports: list[int]) -> None:
         sys.stdout.write(welcome(settings, replica_ports, redis_trouble(settings, replica_ports[0]), console_key))

@@ -1,12 +1,14 @@
 """The load program in C with the C limit: correct counts at low cost."""
 
 import shutil
+import socket
+import threading
 from pathlib import Path
 
 import pytest
 
 from benchmarks.fanout import Contender, measure
-from benchmarks.load import Load, LoadFailed, Socket, handshake, masked_frame
+from benchmarks.load import Lines, Load, LoadFailed, Socket, handshake, masked_frame
 from benchmarks.peers import limit
 from tests.support.servers import free_port
 
@@ -57,3 +59,56 @@ def test_fan_out_is_measured_per_delivery(tmp_path: Path) -> None:
     assert 0 < found.burst_us.median < found.singly_us.median < 1000
     assert len(found.burst_rate.runs) == 2
     assert 0 <= found.load <= 1.5
+
+
+class LineServer(threading.Thread):
+    """One client of Centrifugo's protocol: it may connect the second time, and a publish command gets two frames."""
+
+    REJECTED = b'{"id":1,"connect":{}}\n{"id":2,"error":{"code":103}}'
+    ACCEPTED = b'{"id":1,"connect":{}}\n{"id":2,"subscribe":{}}'
+    FIRST = b'{"push":{"channel":"a","pub":{}}}\n{}\n{"id":3,"publish":{}}\n'
+    SECOND = b'{"id":3,"error":{"code":100}}'
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._listening = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listening.getsockname()[1]
+        self.got = b""
+
+    def run(self) -> None:
+        """Serve, until the client of the second connection is gone."""
+        for greeting in (self.REJECTED, self.ACCEPTED):
+            connection, _ = self._listening.accept()
+            with connection:
+                while b"\r\n\r\n" not in connection.recv(65536):
+                    pass
+                connection.sendall(b"HTTP/1.1 101 Switching Protocols\r\n\r\n")
+                self._send(connection, greeting)
+                while more := connection.recv(65536):
+                    if b"publish" in more:
+                        self._send(connection, self.FIRST, self.SECOND)
+                    self.got += more
+        self._listening.close()
+
+    @staticmethod
+    def _send(connection: socket.socket, *payloads: bytes) -> None:
+        for byte in b"".join(bytes([0x81, len(one)]) + one for one in payloads):  # in pieces, as a network may
+            connection.sendall(bytes([byte]))
+
+
+def test_lines_of_a_frame_are_counted_each(tmp_path: Path) -> None:
+    server = LineServer()
+    server.start()
+    hello, message = masked_frame(b"connect"), masked_frame(b"publish")
+    one = Socket(server.port, handshake(server.port, "/"), is_writer=True, hello=hello, message=message)
+    with Load([one], tmp_path, prefix='{"push":', lines=Lines('{"id":3,"publish":', '{"id":2,"subscribe":')) as load:
+        opened = load.open(retry_s=10)
+        assert (opened.count, opened.failed) == (1, 1)
+        written = load.write(0.1, 1)
+        assert written.acked > 0
+        assert written.errors > 0
+        assert load.frames() >= written.acked  # each came before its acknowledgement
+        load.shut()
+    server.join()
+    assert server.got.count(b"connect") == 2
+    assert masked_frame(b"{}") in server.got  # the pong

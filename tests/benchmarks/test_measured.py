@@ -66,5 +66,12 @@ def test_meter_reads_each_server_and_load_separately(spinning: int, idle: int) -
     assert found.load == pytest.approx(found.each_cpu_s[1] / found.seconds, rel=0.2)
 
 
+def test_meter_reads_servers_behind_from_its_start() -> None:
+    cpu_s = iter([1.0, 2.0, 5.0])  # when it is made, started and stopped
+    meter = Meter(lambda: 0, behind={"Redis": lambda: next(cpu_s)})
+    meter.start()
+    assert meter.stop().behind_cpu_s == {"Redis": 3.0}
+
+
 def test_memory_is_that_of_the_process() -> None:
     assert 1 << 20 < Measured(os.getpid()).rss_bytes < 4 << 30

@@ -1,31 +1,64 @@
 """Peers are measured if they are installed; missing ones are reported."""
 
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from benchmarks.fanout import Contender, Fanout
-from benchmarks.load import LoadFailed
+from benchmarks.load import Load, LoadFailed
+from benchmarks.measured import Measured, Meter
 from benchmarks.peers import centrifugo
 from benchmarks.progress import Progress
 from benchmarks.result import Figure
-from benchmarks.workloads import w1
+from benchmarks.workloads import w1, w2, w3
 
 
-def test_centrifugo_is_measured_if_binary_is_on_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PATH", str(tmp_path))
-    assert centrifugo.missing()
-    binary = tmp_path / "centrifugo"
+@pytest.mark.parametrize("where", ["path", "go"])
+def test_centrifugo_is_measured_if_there_is_a_binary(
+    where: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path / "path"))
+    monkeypatch.setattr(centrifugo, "_GO_BIN", tmp_path / "go")
+    assert centrifugo.BUILD in centrifugo.missing()
+    binary = tmp_path / where / "centrifugo"
+    binary.parent.mkdir()
     binary.write_text("#!/bin/sh\n")
     binary.chmod(0o755)
     assert not centrifugo.missing()
 
 
 def test_centrifugo_configuration_is_json_with_redis_address() -> None:
-    configuration = json.loads(json.dumps(centrifugo.configuration(1234, "redis://127.0.0.1:6379/0")))
+    made = centrifugo.configuration(1234, "redis://127.0.0.1:6379/0", channel={"presence": True}, client={})
+    configuration = json.loads(json.dumps(made))
     assert configuration["engine"]["redis"]["address"] == "redis://127.0.0.1:6379/0"
+    assert configuration["channel"]["without_namespace"]["presence"] is True
+
+
+def test_missing_centrifugo_is_named_in_the_tables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(centrifugo, "_binary", lambda: None)
+    with Load([], tmp_path) as load:
+        connects = w3.Connects("chat-gateway", lambda: load, Measured(os.getpid()), {})
+        contender = w2.Contender("chat-gateway", load, Meter(lambda: 0))
+        for table in (w2._beside(contender), w3._beside(connects, connects)):
+            assert "not measured" in table.markdown()
+            assert centrifugo.BUILD in table.markdown()
+
+
+@pytest.mark.skipif(bool(centrifugo.missing()), reason="no Centrifugo")
+def test_centrifugo_pairs_connect_and_write(tmp_path: Path) -> None:
+    with centrifugo.pairs(tmp_path / "server") as server:
+        chats = server.sockets(3, "hello")
+        clients = [writer for writer, _ in chats] + [reader for _, reader in chats]
+        with Load(clients, tmp_path, prefix=centrifugo.PREFIX, lines=centrifugo.LINES) as load:
+            assert load.open().count == 6
+            written = load.write(0.2, 3)
+            assert written.acked > 0
+            assert written.delivered == written.acked
+            assert load.frames() == 2 * written.acked  # the writer's own copy too
+            assert written.errors == 0
 
 
 def test_missing_peer_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,6 +12,10 @@ def test_figure_shows_median_and_range_of_runs() -> None:
     assert str(Figure((1234.5,))) == "1,234"
 
 
+def test_ratios_are_of_pairs_of_runs() -> None:
+    assert str(Figure((2, 9)).over(Figure((1, 3)))) == "2.5 (2–3)"
+
+
 def test_bound_shows_requirement_and_aim_with_outcome() -> None:
     bound = Bound("CPU", 1.2, must=1.3, aim=1.1, unit="×")
     assert bound.holds

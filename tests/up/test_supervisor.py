@@ -13,6 +13,7 @@ from redis import Redis
 from redis.exceptions import AuthenticationError
 from redis.exceptions import ConnectionError as RedisConnectionError
 
+from gateway.server import interpreter
 from gateway.up.ports import free_port
 from tests.support.log_secrets import fail_on_secrets
 from tests.support.machine_speed import slowness
@@ -70,6 +71,10 @@ def test_replicas_serve_own_ports_and_share_the_public_one(up: Up) -> None:
 def test_replica_ports_follow_the_first(make_up: MakeUp) -> None:
     first = free_port()
     assert make_up("--replicas", "2", "--replica-ports", str(first)).start().own_ports() == [first, first + 1]
+
+
+def test_plain_build_of_python_is_named_once(up: Up) -> None:
+    assert up.output().count("slow_python") == bool(interpreter.slowness())
 
 
 def test_supervisor_listens_on_no_port(up: Up) -> None:
