@@ -42,6 +42,8 @@ class Connects:
     begin: Callable[[], Load]
     measured: Measured
     behind: dict[str, Callable[[], float]]
+    linger_s: float = LINGER_S
+    """Time until the server has done what the ends of the connections require."""
     runs: list[tuple[Opened, Spent]] = field(default_factory=list)
 
     @property
@@ -141,7 +143,7 @@ def _connections(
                     kind.runs.append(_connect(kind, load))
                     time.sleep(2)
                     load.shut()
-                time.sleep(LINGER_S)
+                time.sleep(kind.linger_s)
     table = Table(
         f"W3: {CLIENTS:,} members of two-person chats connect",
         (
@@ -185,7 +187,7 @@ def _centrifugo(stack: ExitStack, folder: Path) -> Connects:
     def begin() -> Load:
         return Load(sockets, folder, prefix=centrifugo.PREFIX, lines=centrifugo.LINES)
 
-    return Connects(centrifugo.NAME, begin, Measured.alone(server.pid), {"Redis": lambda: redis.cpu_s})
+    return Connects(centrifugo.NAME, begin, Measured.alone(server.pid), {"Redis": lambda: redis.cpu_s}, 2)
 
 
 def _first(kind: Connects, idle_s: float) -> tuple[float, float]:
@@ -199,7 +201,7 @@ def _first(kind: Connects, idle_s: float) -> tuple[float, float]:
         time.sleep(idle_s)
         idle_us = meter.stop().cpu_s / idle_s / opened.count * 1e6 if idle_s else 0
         load.shut()
-    time.sleep(LINGER_S)
+    time.sleep(kind.linger_s)
     return kib, idle_us
 
 
