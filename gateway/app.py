@@ -69,6 +69,7 @@ from gateway.endpoints.sse import EventStreams
 from gateway.http.call_limits import CallLimits, CallRates
 from gateway.http.pages import client_routes, page_routes
 from gateway.http.problems import HANDLERS
+from gateway.http.slow_refusals import SlowRefusals
 from gateway.interfaces.rooms import PublicChannel
 from gateway.interfaces.session import OpenSession
 from gateway.metrics import Metrics
@@ -182,6 +183,7 @@ def build(
     )
     site = Site(settings.public_url, settings.allowed_origins, any_host=not settings.is_production)
     logs_requests = settings.log_format is LogFormat.TEXT and not settings.is_production
+    slow_refusals = SlowRefusals(metrics.clients.refusals_slowed.inc)
     limits = ConnectionLimits(
         Limits(
             settings.max_connections or descriptor_limit(),
@@ -192,6 +194,7 @@ def build(
         ),
         opened.caller_buckets,
         on_limited=metrics.clients.handshake_limited,
+        slow_refusals=slow_refusals,
     )
     service_keys = ServiceKeys(settings.service_keys, metrics.clients.service_called)
     call_limits = CallLimits(
@@ -204,6 +207,7 @@ def build(
         opened.caller_buckets,
         service_keys,
         settings.trusted_proxies,
+        slow_refusals,
         metrics.clients.http_limited,
     )
 

@@ -166,7 +166,10 @@ ROWS: dict[str, list[Panel]] = {
         Panel(
             "HTTP requests limited",
             "ops",
-            {"{{limit}} {{caller}}": _rate("chat_gateway_http_limited_total", "limit, caller")},
+            {
+                "{{limit}} {{caller}}": _rate("chat_gateway_http_limited_total", "limit, caller"),
+                "responses slowed": _rate("chat_gateway_refusals_slowed_total"),
+            },
         ),
         Panel(
             "Quotas",

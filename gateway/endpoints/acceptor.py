@@ -74,19 +74,20 @@ class Acceptor:
         if self._drain.is_closing:
             await self._reject(handshake, endpoint, unavailable(), DRAINING)
             return
+        address = client_address(handshake, self._trusted_proxies)
         try:
-            place = self._limits.enter(handshake, client_address(handshake, self._trusted_proxies))
+            place = self._limits.enter(handshake, address)
         except Problem as problem:
-            await self._reject(handshake, endpoint, await self._limits.first(problem, handshake))
+            await self._reject(handshake, endpoint, await self._limits.first(problem, handshake, address))
             return
         is_open = False
         try:
-            is_open = await self._serve_counted(handshake, endpoint, place)
+            is_open = await self._serve_counted(handshake, endpoint, place, address)
         finally:
             if not is_open:  # the end of an open session releases the place
                 place.release()
 
-    async def _serve_counted(self, handshake: Handshake, endpoint: Endpoint, place: Place) -> bool:
+    async def _serve_counted(self, handshake: Handshake, endpoint: Endpoint, place: Place, address: str) -> bool:
         """Handle a handshake within the limits of this node; whether its session is open."""
         try:
             pending = await self._admit(handshake, endpoint)
@@ -96,7 +97,7 @@ class Acceptor:
             problem = expected(error)
             if problem is None:
                 raise
-            await self._reject(handshake, endpoint, await self._limits.first(problem, handshake))
+            await self._reject(handshake, endpoint, await self._limits.first(problem, handshake, address))
         else:
             if pending is not None:
                 await self._run(handshake, endpoint, pending, place)

@@ -17,6 +17,7 @@ from typing import Final
 from starlette.requests import HTTPConnection
 
 from gateway.http.problems import Problem, unavailable
+from gateway.http.slow_refusals import SlowRefusals
 from gateway.interfaces.rate_limits import CallerBuckets, Take
 from gateway.token_buckets import TokenBuckets
 from httpapi.client_address import UNKNOWN, networks_of
@@ -38,6 +39,8 @@ MINUTE_S: Final = 60.0
 _PLACE: Final = "chat_gateway.place"
 _OWN: Final = frozenset({HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE})
 """Rejections that need no further count: of these limits, or of a node that is short of something."""
+_OF_CALLERS: Final = frozenset({TOO_MANY, TOO_MANY_HANDSHAKES})
+"""Codes of rejections that only the caller can avoid."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +74,10 @@ class ConnectionLimits:
         everywhere: CallerBuckets | None = None,
         on_limited: Callable[[str], None] = lambda _: None,
         now: Callable[[], float] = time.monotonic,
+        slow_refusals: SlowRefusals | None = None,
     ) -> None:
         self._limits = limits
+        self._slow_refusals = slow_refusals or SlowRefusals()
         self._everywhere = everywhere
         self._on_limited = on_limited
         self._open = 0
@@ -114,16 +119,19 @@ class ConnectionLimits:
         if self._everywhere is not None and (limited := [one for one in new if one[1]]):
             await self._count(self._everywhere, limited)
 
-    async def first(self, problem: Problem, connection: HTTPConnection) -> Problem:
+    async def first(self, problem: Problem, connection: HTTPConnection, address: str) -> Problem:
         """The response to a rejected handshake: `problem`, unless its address sends too many to all nodes.
 
-        So that handshakes with invalid tokens count too.
+        So that handshakes with invalid tokens count too. One that exceeds a limit of its caller, and comes earlier than
+        the response to another from this address allowed, waits (`SlowRefusals`).
         """
         if problem.status not in _OWN:
             try:
                 await self.admit(connection, None)
             except Problem as beyond:
-                return beyond
+                problem = beyond
+        if problem.code in _OF_CALLERS:
+            await self._slow_refusals.before(_key_of(networks_of(address)[0]), float(problem.headers["Retry-After"]))
         return problem
 
     def _enter_user(self, place: "Place", key: str) -> None:

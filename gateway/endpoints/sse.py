@@ -86,16 +86,17 @@ class EventStreams:
         if self._drain.is_closing:
             await self._reject(request, send, unavailable(), DRAINING)
             return
+        address = client_address(request, self._trusted_proxies)
         with ExitStack() as held:
             try:
-                place = self._limits.enter(request, client_address(request, self._trusted_proxies))
+                place = self._limits.enter(request, address)
                 held.callback(place.release)
                 peer, client_id = await self._admit(request)
                 since, watched = _since(request), _watched(request)
             except (StorageUnavailable, RedisUnavailable):
                 await self._reject(request, send, unavailable())
             except Problem as problem:
-                await self._reject(request, send, await self._limits.first(problem, request))
+                await self._reject(request, send, await self._limits.first(problem, request, address))
             else:
                 if request.method == "HEAD":
                     await Response(headers=_HEADERS)(scope, receive, send)

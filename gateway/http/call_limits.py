@@ -17,6 +17,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from gateway.http.costs import COSTS, Cost
+from gateway.http.slow_refusals import SlowRefusals
 from gateway.interfaces.rate_limits import CallerBuckets, Exhausted, Take
 from gateway.protocol.codes import ErrorCode
 from httpapi.client_address import Network, client_address, networks_of
@@ -74,6 +75,11 @@ _AT_ONCE: Final[Mapping[Cost, Mapping[CallLimit, int]]] = {
     Cost.CREATE_CHAT: {CallLimit.REQUESTS: 1},
 }
 """What counts before the body is read; `count_rows` and `count_requests` count the rest."""
+_LATER: Final[Mapping[Cost, Mapping[CallLimit, int]]] = {
+    Cost.ADD_MEMBERS: {CallLimit.MEMBERS: 1},
+    Cost.CREATE_CHAT: {CallLimit.CHATS: 1, CallLimit.MEMBERS: 1},
+}
+"""The least that `count_rows` will count: a caller for whom this is refused until a known time needs no query."""
 _DETAILS: Final = {
     CallLimit.REQUESTS: "You have sent too many requests, please wait.",
     CallLimit.LISTS: "You have read too many lists, please wait.",
@@ -82,7 +88,8 @@ _DETAILS: Final = {
 }
 
 
-_Taker = Callable[[CallerKind, str, Mapping[CallLimit, int]], Awaitable[None]]
+_Amounts = Mapping[CallLimit, int]
+_Taker = Callable[[CallerKind, str, _Amounts, _Amounts], Awaitable[None]]
 
 
 class CallLimits:
@@ -94,12 +101,14 @@ class CallLimits:
         buckets: CallerBuckets,
         service_keys: ServiceKeys,
         trusted_proxies: Sequence[Network],
+        slow_refusals: SlowRefusals,
         on_limited: Callable[[str, str], None] = lambda *_: None,
     ) -> None:
         self._rates = rates
         self._buckets = buckets
         self._service_keys = service_keys
         self._trusted_proxies = trusted_proxies
+        self._slow_refusals = slow_refusals
         self._on_limited = on_limited
 
     def over(self, routes: Sequence[BaseRoute]) -> list[BaseRoute]:
@@ -154,22 +163,29 @@ class CallLimits:
     def _address(self, request: Request) -> str:
         return networks_of(client_address(request, self._trusted_proxies))[0]
 
-    async def _take(self, kind: CallerKind, name: str, amounts: Mapping[CallLimit, int]) -> None:
-        rates = {limit: self._rates.of(kind, limit) for limit in amounts}
-        takes = [Take(limit, amount, rates[limit]) for limit, amount in amounts.items() if amount and rates[limit]]
-        if not takes:
-            return
+    async def _take(self, kind: CallerKind, name: str, amounts: _Amounts, later: _Amounts) -> None:
+        """Take these, unless it is known that the amounts that are taken `later` will be refused.
+
+        Raises: Problem (429).
+        """
+        takes, caller = self._takes(kind, amounts), f"{kind}:{name}"
         too_large = next((take for take in takes if take.amount > take.per_minute), None)
-        exhausted = (
-            Exhausted(too_large.bucket, WINDOW_S)
-            if too_large is not None
-            else await self._buckets.take(f"{kind}:{name}", takes)
-        )
+        if too_large is not None:
+            exhausted: Exhausted | None = Exhausted(too_large.bucket, WINDOW_S)
+        else:
+            exhausted = self._buckets.known_refusal(caller, self._takes(kind, later))
+            if exhausted is None and takes:
+                exhausted = await self._buckets.take(caller, takes)
         if exhausted is not None:
             self._on_limited(exhausted.bucket, kind)
+            await self._slow_refusals.before(caller, exhausted.retry_after_s)
             detail = _DETAILS[CallLimit(exhausted.bucket)]
             status = HTTPStatus.TOO_MANY_REQUESTS
             raise retry_later(status, ErrorCode.RATE_LIMITED, detail, exhausted.retry_after_s)
+
+    def _takes(self, kind: CallerKind, amounts: _Amounts) -> list[Take]:
+        rates = {limit: self._rates.of(kind, limit) for limit in amounts}
+        return [Take(limit, amount, rates[limit]) for limit, amount in amounts.items() if amount and rates[limit]]
 
 
 class _Call:
@@ -189,12 +205,12 @@ class _Call:
         """Count the request for this caller, unless it counts already."""
         if self._caller is None:
             self._caller = kind, name
-            await self._take(kind, name, _AT_ONCE[self._cost])
+            await self._take(kind, name, _AT_ONCE[self._cost], _LATER.get(self._cost, {}))
 
-    async def count(self, amounts: Mapping[CallLimit, int]) -> None:
+    async def count(self, amounts: _Amounts) -> None:
         """Count more for the same caller."""
         if self._caller is not None:
-            await self._take(*self._caller, amounts)
+            await self._take(*self._caller, amounts, {})
 
 
 async def count_rows(request: Request, *, chats: int = 0, members: int = 0) -> None:

@@ -89,6 +89,10 @@ class Exhausted:
 class CallerBuckets(Protocol):
     """The buckets of each caller; a new caller's are full."""
 
+    def known_refusal(self, caller: str, takes: Sequence[Take]) -> Exhausted | None:
+        """Why `take` would refuse these, if this node knows that from an earlier refusal; takes nothing."""
+        ...
+
     async def take(self, caller: str, takes: Sequence[Take]) -> Exhausted | None:
         """Take from several buckets of a caller, from all or from none; None if they held enough.
 

@@ -104,6 +104,11 @@ class ClientMetrics:
             "Calls rejected because a user named too many strangers as members of chats.",
             registry=registry,
         )
+        self.refusals_slowed = counter(
+            "chat_gateway_refusals_slowed_total",
+            "Refused requests and handshakes whose callers did not wait as they were told, and get the response later.",
+            registry=registry,
+        )
         self._http_limited = CounterFamily(
             "chat_gateway_http_limited_total",
             "HTTP requests rejected by a limit per minute, by limit (requests, lists, chats, members) and whose it is "

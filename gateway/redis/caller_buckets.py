@@ -14,6 +14,7 @@ from typing import Final
 from gateway.errors import RedisUnavailable
 from gateway.interfaces.rate_limits import Exhausted, Take
 from gateway.redis.connection.command_client import CommandExecutor, Script
+from gateway.redis.known_refusals import KnownRefusals
 from gateway.token_buckets import TokenBuckets
 
 WINDOW_US: Final = 60_000_000
@@ -32,16 +33,28 @@ class RedisBuckets:
     def __init__(self, link: CommandExecutor) -> None:
         self._link = link
         self._local = LocalBuckets()
+        self._refusals = KnownRefusals()
+
+    def known_refusal(self, caller: str, takes: Sequence[Take]) -> Exhausted | None:
+        """Implement `CallerBuckets.known_refusal`."""
+        return self._refusals.find(caller, takes)
 
     async def take(self, caller: str, takes: Sequence[Take]) -> Exhausted | None:
         """Implement `CallerBuckets.take`."""
+        known = self._refusals.find(caller, takes)
+        if known is not None:
+            return known
         words = [word for take in takes for word in (take.bucket, take.amount, _refill_us(take))]
         try:
             async with asyncio.timeout(ANSWER_S):
                 place, wait_us = await self._link.run_script(_TAKE, f"calls:{caller}", WINDOW_US, *words)
         except (RedisUnavailable, TimeoutError):
             return self._local.take(caller, takes)
-        return Exhausted(takes[place - 1].bucket, wait_us / 1_000_000) if place else None
+        if not place:
+            return None
+        exhausted = Exhausted(takes[place - 1].bucket, wait_us / 1_000_000)
+        self._refusals.note(caller, takes, exhausted)
+        return exhausted
 
 
 class LocalBuckets:

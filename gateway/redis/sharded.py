@@ -286,6 +286,10 @@ class ShardedLimits(_Sharded[RedisRateLimits]):
 class ShardedBuckets(_Sharded[RedisBuckets]):
     """Implements `gateway.interfaces.rate_limits.CallerBuckets`."""
 
+    def known_refusal(self, caller: str, takes: Sequence[Take]) -> Exhausted | None:
+        """Implement `CallerBuckets.known_refusal`."""
+        return self._of(number_of(caller)).known_refusal(caller, takes)
+
     async def take(self, caller: str, takes: Sequence[Take]) -> Exhausted | None:
         """Implement `CallerBuckets.take`."""
         return await self._of(number_of(caller)).take(caller, takes)

@@ -49,9 +49,12 @@ class Calls:
 
     async def limited(self, limit: str, caller: str) -> float:
         """The metric, over both nodes."""
-        name = f'chat_gateway_http_limited_total{{caller="{caller}",limit="{limit}"}} '
+        return await self.total(f'chat_gateway_http_limited_total{{caller="{caller}",limit="{limit}"}}')
+
+    async def total(self, metric: str) -> float:
+        """A metric, over both nodes."""
         pages = [(await self._http.get(f"{node.url}/metrics")).text for node in self.cluster.nodes]
-        return sum(float(page.partition(name)[2].split("\n")[0] or 0) for page in pages)
+        return sum(float(page.partition(f"\n{metric} ")[2].split("\n")[0] or 0) for page in pages)
 
 
 @pytest.fixture
@@ -82,6 +85,18 @@ async def test_chats_of_a_user_are_limited_over_all_nodes(calls: Calls) -> None:
     assert 1 <= int(refused.headers["retry-after"]) <= 30
     assert (await calls("POST", CHATS, bob, json=group())).status_code == 201
     assert await calls.limited("chats", "user") == 4
+
+
+async def test_refused_again_is_not_read_and_comes_later(calls: Calls) -> None:
+    ann, bob = await calls.cluster.user(), await calls.cluster.user()
+    direct = {"kind": "direct", "members": [{"user_id": bob.id}]}
+    assert await calls.statuses(2, "POST", CHATS, ann, json=group()) == {201: 2}
+    assert await calls.statuses(2, "POST", CHATS, ann, json=group()) == {429: 2}
+    answers = [await calls("POST", CHATS, ann, content=b"{") for _ in range(2)]
+    assert [(one.status_code, "chats" in one.json()["detail"]) for one in answers] == [(429, True)] * 2
+    assert await calls.total("chat_gateway_refusals_slowed_total") == 2
+    assert (await calls("POST", CHATS, ann, json=direct)).status_code == 429
+    assert (await calls("POST", CHATS, bob, json=group())).status_code == 201
 
 
 async def test_named_members_are_limited_by_their_number(calls: Calls) -> None:

@@ -15,6 +15,7 @@ from gateway.endpoints.connection_limits import (
     descriptor_limit,
 )
 from gateway.http.problems import unauthorized, unavailable
+from gateway.http.slow_refusals import SlowRefusals
 from gateway.interfaces.rate_limits import Exhausted, Take
 from httpapi.errors import Problem
 from tests.auth.fakes import Clock
@@ -105,6 +106,9 @@ class SharedCount:
         self.taken: list[str] = []
         self._beyond = beyond
 
+    def known_refusal(self, caller: str, takes: Sequence[Take]) -> Exhausted | None:
+        return None
+
     async def take(self, caller: str, takes: Sequence[Take]) -> Exhausted | None:
         self.taken.append(caller)
         return Exhausted(takes[0].bucket, 7.0) if caller in self._beyond else None
@@ -143,13 +147,13 @@ async def test_rejected_handshake_counts_for_its_address() -> None:
     limits = ConnectionLimits(Limits(handshakes_per_address=60), shared)
     connection = handshake()
     limits.enter(connection, "10.0.0.1")
-    assert (await limits.first(unavailable(), connection)).status == 503
+    assert (await limits.first(unavailable(), connection, "10.0.0.1")).status == 503
     assert shared.taken == []
-    assert (await limits.first(unauthorized("no"), connection)).code == TOO_MANY_HANDSHAKES
+    assert (await limits.first(unauthorized("no"), connection, "10.0.0.1")).code == TOO_MANY_HANDSHAKES
     assert shared.taken == ["address:10.0.0.1"]
     elsewhere = handshake()
     limits.enter(elsewhere, "10.0.0.2")
-    assert (await limits.first(unauthorized("no"), elsewhere)).status == 401
+    assert (await limits.first(unauthorized("no"), elsewhere, "10.0.0.1")).status == 401
 
 
 async def test_ended_connections_leave_no_state(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -163,3 +167,16 @@ async def test_ended_connections_leave_no_state(monkeypatch: pytest.MonkeyPatch)
 
 def test_descriptors_leave_room_for_others() -> None:
     assert descriptor_limit() >= 0
+
+
+async def test_only_callers_that_do_not_wait_get_their_refusal_later() -> None:
+    slowed: list[None] = []
+    refusals = SlowRefusals(lambda: slowed.append(None))
+    limits = ConnectionLimits(Limits(connections_per_address=1), slow_refusals=refusals)
+    await enter(limits)
+    for beyond in (1, 2):
+        with pytest.raises(Problem) as caught:
+            await enter(limits)
+        assert (await limits.first(caught.value, handshake(), "10.0.0.1")).code == TOO_MANY
+        assert (await limits.first(unavailable(), handshake(), "10.0.0.1")).status == 503
+        assert len(slowed) == beyond - 1

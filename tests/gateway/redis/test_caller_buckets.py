@@ -4,10 +4,13 @@ import asyncio
 import math
 import time
 
+import pytest
 import redis
 
 from gateway.interfaces.rate_limits import Exhausted, Take
+from gateway.redis import known_refusals
 from gateway.redis.caller_buckets import MAX_LOCAL_BUCKETS, LocalBuckets, RedisBuckets
+from gateway.redis.known_refusals import KnownRefusals
 from tests.gateway.redis.layout_nodes import node as layout_node
 from tests.gateway.redis.nodes import open_node
 from tests.support.machine_speed import slowness
@@ -63,6 +66,41 @@ async def test_bucket_refills_evenly_and_its_key_expires(redis_server: RedisServ
         refused = await buckets.take("ann", [Take("requests", 1, 600)])
         assert refused is not None
         assert refused.retry_after_s <= 1
+
+
+async def test_caller_that_does_not_wait_costs_redis_nothing(redis_server: RedisServer) -> None:
+    async with open_node(redis_server.url) as node:
+        buckets = RedisBuckets(node.link)
+        assert await buckets.take("ann", rows(10)) is None
+        assert buckets.known_refusal("ann", rows(4)) is None
+        asked = await buckets.take("ann", rows(4))
+        with redis.Redis(port=redis_server.port) as client:
+            client.delete("calls:ann")
+        known = await buckets.take("ann", rows(5))
+        assert asked is not None
+        assert known is not None
+        assert 0 < known.retry_after_s < asked.retry_after_s
+        assert known.bucket == asked.bucket == "rows"
+        assert buckets.known_refusal("ann", [Take("rows", 4, 10)]) is not None
+        assert await buckets.take("ann", [Take("requests", 1, 1000)]) is None, "of another bucket"
+        assert await buckets.take("ann", rows(1)) is None, "of less"
+
+
+async def test_known_refusal_ends_when_the_bucket_has_refilled(redis_url: str) -> None:
+    async with open_node(redis_url) as node:
+        buckets = RedisBuckets(node.link)
+        assert await buckets.take("ann", [Take("rows", 600, 600)]) is None
+        assert await buckets.take("ann", [Take("rows", 1, 600)]) is not None
+        await eventually(lambda: buckets.known_refusal("ann", [Take("rows", 1, 600)]) is None)
+        assert await buckets.take("ann", [Take("rows", 1, 600)]) is None
+
+
+def test_known_refusals_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(known_refusals, "MAX_KNOWN", 2)
+    known = KnownRefusals()
+    for caller in ("ann", "bob", "cat"):
+        known.note(caller, rows(1), Exhausted("rows", 5.0))
+    assert [known.find(caller, rows(1)) is None for caller in ("ann", "bob", "cat")] == [True, False, False]
 
 
 async def test_node_counts_itself_while_redis_is_down(redis_server: RedisServer) -> None:
