@@ -15,7 +15,9 @@ def person_object(person: Person, *, is_named: bool) -> dict[str, object] | None
         "first_name": person.first_name,
         "last_name": person.last_name,
     }
-    return shown | {"display_name": person.shown_name} if is_named else shown
+    if is_named:
+        shown["display_name"] = person.shown_name
+    return shown
 
 
 def add_content(fields: dict[str, object], event: ChatEvent, *, is_named: bool) -> None:

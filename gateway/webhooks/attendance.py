@@ -8,6 +8,7 @@ import asyncio
 import time
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from math import inf
 from typing import Final, Protocol
 
 from msgspec import Struct
@@ -46,10 +47,14 @@ class Attendance(Struct, frozen=True):
     is_truncated: bool
     connected: dict[int, int]
     """With 0 for those with a multi-chat socket that is not in the chat."""
+    complete_since: float = inf
+    """All members are connected since then; infinite if that is not known."""
 
     def absent(self, at: datetime, sender_id: int) -> list[int]:
         """The members without a socket at this time, except the sender."""
         moment = int(at.timestamp())
+        if self.complete_since <= moment:
+            return []
         connected = self.connected.get
         later = moment + 1
         return [id_ for id_ in self.members if connected(id_, later) > moment and id_ != sender_id]
@@ -82,7 +87,7 @@ class AttendanceReader:
         for chat_id, ids in members.items():
             connected = open_chats.connected(chat_id) if open_chats is not None and len(ids) <= MAX_MEMBERS else {}
             if connected.keys() >= set(ids):
-                found[chat_id] = Attendance(tuple(ids), False, connected)
+                found[chat_id] = Attendance(tuple(ids), False, connected, max(connected.values(), default=inf))
             else:
                 elsewhere.append(chat_id)
         return {**found, **await self._read(elsewhere, members)} if elsewhere else found

@@ -34,9 +34,9 @@ POLL_S: Final = 1.0
 """What other nodes left behind is found within this time."""
 PAUSE_S: Final = 0.1
 """Between two claims, so that what is committed meanwhile is delivered together."""
-BUSY_HEADS: Final = 100
+BUSY_EVENTS: Final = 100
 BUSY_PAUSE_S: Final = 1.0
-"""After a claim of BUSY_HEADS or more: the events of a chat that come together cost little more than one."""
+"""After a round of BUSY_EVENTS or more: the events of a chat that come together cost little more than one."""
 MAX_DELAY_S: Final = 600.0
 FIRST_DELAY: Final = 3
 """The exponent of the first delay: below 0.4 s."""
@@ -86,6 +86,9 @@ class EndpointDelivery:
         self._events = events
         self._give_up_s = give_up_s
         self._stirred = asyncio.Event()
+        self._taken: list[Load] = []
+        """What the endpoint has taken, and the outbox has not recorded yet."""
+        self._finishing = asyncio.Lock()
         self._is_failing = False
 
     def stir(self) -> None:
@@ -97,9 +100,8 @@ class EndpointDelivery:
         while True:
             is_stirred = self._stirred.is_set()
             self._stirred.clear()
-            claimed = await self._round(HEADS, late=False, is_stirred=is_stirred)
-            if claimed < HEADS:
-                await asyncio.sleep(PAUSE_S if claimed < BUSY_HEADS else BUSY_PAUSE_S)
+            if pause_s := _pause_after(await self._round(HEADS, late=False, is_stirred=is_stirred)):
+                await asyncio.sleep(pause_s)
                 with suppress(TimeoutError):
                     async with asyncio.timeout(POLL_S):
                         await self._stirred.wait()
@@ -110,11 +112,11 @@ class EndpointDelivery:
             if not await self._round(LATE_AT_ONCE, late=True):
                 await asyncio.sleep(POLL_S / 2 if self._is_failing else POLL_S)
 
-    async def _round(self, limit: int, *, late: bool, is_stirred: bool = False) -> int:
-        """Claim and deliver, if this node is stirred or anything is due; the number of claimed chats."""
+    async def _round(self, limit: int, *, late: bool, is_stirred: bool = False) -> Sequence[Load]:
+        """Claim and deliver, if this node is stirred or anything is due; what was claimed."""
         try:
             if not is_stirred and not await self._outbox.is_due(self._endpoint, late=late):
-                return 0
+                return ()
             until = asyncio.get_running_loop().time() + ROUND_S
             heads = await self._outbox.claim(self._endpoint, limit, late=late)
             loads = await self._loader.read(heads) if heads else []
@@ -126,20 +128,23 @@ class EndpointDelivery:
         except StorageUnavailable as error:  # leases end by themselves
             logger.warning("outbox_unread", extra={"fields": {"endpoint": self._endpoint, "error": str(error)}})
             await asyncio.sleep(POLL_S)
-            return 0
-        return len(heads)
+            return ()
+        return loads
 
     async def _deliver(self, loads: Sequence[Load], turns: asyncio.Semaphore, until: float) -> None:
         try:
             async with turns:
-                if asyncio.get_running_loop().time() < until:
-                    await self._send(loads)
-                else:
-                    await self._outbox.finish([(load.head, load.head.from_seq - 1, False) for load in loads], [])
+                is_begun = asyncio.get_running_loop().time() < until
+                is_taken = is_begun and await self._send(loads)
+            if is_taken:
+                await self._finish(loads)
+            elif not is_begun:
+                await self._outbox.finish([(load.head, load.head.from_seq - 1, False) for load in loads], [])
         except StorageUnavailable as error:  # the lease ends by itself
             logger.warning("outbox_unwritten", extra={"fields": {"endpoint": self._endpoint, "error": str(error)}})
 
-    async def _send(self, loads: Sequence[Load]) -> None:
+    async def _send(self, loads: Sequence[Load]) -> bool:
+        """Whether the endpoint has taken them; otherwise they are put off."""
         events = [event for load in loads for event in load.events]
         if events:
             try:
@@ -147,14 +152,20 @@ class EndpointDelivery:
                     await self._sender.send(events)
             except (SendFailed, TimeoutError) as error:
                 await self._put_off(loads, str(error) or "timeout")
-                return
+                return False
             self._events.delivered(len(events))
             self._note(is_failing=False)
-        await self._finish(loads)
+        return True
 
-    async def _finish(self, loads: Sequence[Load]) -> None:
-        extra_ids = [id_ for load in loads for id_ in load.extra_ids]
-        await self._outbox.finish([(load.head, load.seq, load.is_all) for load in loads], extra_ids)
+    async def _finish(self, loads: Iterable[Load]) -> None:
+        """Record what was taken, together with what others have sent while the record before was written."""
+        self._taken += loads
+        async with self._finishing:
+            loads, self._taken = self._taken, []
+            if not loads:
+                return
+            extra_ids = [id_ for load in loads for id_ in load.extra_ids]
+            await self._outbox.finish([(load.head, load.seq, load.is_all) for load in loads], extra_ids)
         if lost := sum(load.lost for load in loads):
             self._events.lost(lost)
             fields = {"endpoint": self._endpoint, "events": lost}
@@ -185,6 +196,13 @@ class EndpointDelivery:
             self._is_failing = is_failing
             fields = {"endpoint": self._endpoint, "reason": reason}
             logger.warning("webhook_failing" if is_failing else "webhook_recovered", extra={"fields": fields})
+
+
+def _pause_after(loads: Sequence[Load]) -> float:
+    """The pause after a round that took these, in seconds: none if it has left some."""
+    if len(loads) >= HEADS or not all(load.is_all for load in loads):
+        return 0
+    return BUSY_PAUSE_S if sum(len(load.events) for load in loads) >= BUSY_EVENTS else PAUSE_S
 
 
 def _packed(loads: Iterable[Load]) -> Iterable[list[Load]]:

@@ -26,13 +26,13 @@ def logged_event(epoch: str, entry: LoggedEvent, type_: EventType, attendance: A
     id_ = f"{epoch}:{event.chat_id}:{event.seq}"
     fields = {
         "id": id_,
-        "type": type_.value,
+        "type": type_,
         "occurred_at": entry.stored_at,
         "chat_id": event.chat_id,
         "seq": event.seq,
         "data": _data(entry, type_, attendance),
     }
-    return OutsideEvent(id_, type_.value, str(event.chat_id), to_json(fields))
+    return OutsideEvent(id_, type_, str(event.chat_id), to_json(fields))
 
 
 def _data(entry: LoggedEvent, type_: EventType, attendance: Attendance | None) -> dict[str, object]:

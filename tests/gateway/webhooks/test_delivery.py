@@ -1,7 +1,7 @@
 """Deliveries over HTTP from a real database: order, isolation of chats, retries, dead letters."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
@@ -13,11 +13,11 @@ from gateway.metrics.webhooks import WebhookMetrics
 from gateway.tasks import Tasks
 from gateway.webhooks import delivery
 from gateway.webhooks.outlet import Outlet
-from storage.database.database import open_database
+from storage.database.database import Database, open_database
 from storage.log.chat_log import open_chat_log
 from storage.log.event_ranges import EventRanges
 from storage.outbox.queue import Outbox
-from storage.outbox_records import EventType, Wanted
+from storage.outbox_records import EventType, Head, Wanted
 from storage.repositories.chat_setup.removals import ChatRemovals
 from storage.repositories.chat_setup.retention import ChatRetention
 from tests.storage.aged import make_old
@@ -33,11 +33,13 @@ async def receiver() -> AsyncIterator[Receiver]:
 
 
 @asynccontextmanager
-async def open_sending(url: str, *webhooks: Webhook) -> AsyncIterator[tuple[Node, Outbox, Registry]]:
+async def open_sending(
+    url: str, *webhooks: Webhook, outbox_of: Callable[[Database], Outbox] = Outbox
+) -> AsyncIterator[tuple[Node, Outbox, Registry]]:
     """A node that delivers what it commits."""
     registry = Registry()
     async with open_database(url) as database, AsyncExitStack() as stack:
-        outbox = Outbox(database)
+        outbox = outbox_of(database)
         outlet = Outlet(outbox, EventRanges(database), WebhookMetrics(registry))
         await outlet.add_webhooks(stack, webhooks, allows_private=True)
         log = await stack.enter_async_context(
@@ -91,7 +93,45 @@ async def test_events_of_many_chats_share_deliveries(database_url: str, receiver
                 await asyncio.sleep(0.05)
 
 
-async def test_chat_longer_than_a_delivery_keeps_its_order(sqlite_url: str, receiver: Receiver) -> None:
+class SlowOutbox(Outbox):
+    """Waits before it records the first delivery."""
+
+    def __init__(self, database: Database) -> None:
+        super().__init__(database)
+        self.may_finish = asyncio.Event()
+        self.finished: list[int] = []
+        """The number of chats in each record."""
+
+    async def finish(self, delivered: Sequence[tuple[Head, int, bool]], extra_ids: Sequence[int]) -> None:
+        self.finished.append(len(delivered))
+        await self.may_finish.wait()
+        await super().finish(delivered, extra_ids)
+
+
+async def test_deliveries_wait_for_no_record_and_share_the_next(sqlite_url: str, receiver: Receiver) -> None:
+    await make_store(sqlite_url)
+    async with open_sending(sqlite_url) as (node, _, _):  # nobody sends yet, so that all is claimed at once
+        ann = await node.person("ann")
+        async with open_chat_log(node.database, wanted=Wanted({"one": frozenset(EventType)})) as log:
+            chats = [await node.group(ann) for _ in range(7)]
+            noting = node_over(node.database, log)
+            await outcomes([noting.submit(message(chat, ann)) for _ in range(100) for chat in chats])
+        await node.database.write("UPDATE outbox_commits SET created_at = created_at - 3000 RETURNING id")
+    async with open_sending(sqlite_url, hook(receiver), outbox_of=SlowOutbox) as (_, outbox, _):
+        assert isinstance(outbox, SlowOutbox)
+        await receiver.count(700)
+        outbox.may_finish.set()
+        async with asyncio.timeout(20):
+            while (await outbox.backlog("one")).streams:
+                await asyncio.sleep(0.05)
+    assert len(receiver.deliveries) == 7
+    assert outbox.finished == [1, 6]
+
+
+async def test_chat_longer_than_a_delivery_keeps_its_order(
+    sqlite_url: str, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(delivery, "BUSY_PAUSE_S", 3600.0)  # there is no pause before the rest of a chat
     await make_store(sqlite_url)
     receiver.answer = lambda events: 500
     async with open_sending(sqlite_url, hook(receiver)) as (node, _, _):
