@@ -234,11 +234,14 @@ class HttpProtocol(HttpToolsProtocol):
         handshake = plain_handshake(self.url, self.headers) if is_get else None
         if handshake is None:
             super().handle_websocket_upgrade()
-            return
-        self.connections.discard(self)
-        transport = WebSocketProtocol(self.config, self.server_state, self.app_state, self.loop)
-        transport.begin(self, handshake)
-        self.transport.set_protocol(transport)
+        else:
+            self.connections.discard(self)
+            transport = WebSocketProtocol(self.config, self.server_state, self.app_state, self.loop)
+            transport.begin(self, handshake)
+            self.transport.set_protocol(transport)
+        # The parser refers to this object. Without the cycle nothing is left for the garbage collector, which took a
+        # sixth of the CPU of a connect, and blocked the loop for 70 ms after each 2,000.
+        self.parser = None  # type: ignore[assignment]  # as the base class does once the connection is lost
 
     def send_400_response(self, msg: str) -> None:
         """Reject the request and close the connection.

@@ -1,6 +1,8 @@
 """The timers and bounds of one HTTP socket, and its check of Host, with a transport that records."""
 
 import asyncio
+import gc
+import weakref
 from operator import sub
 from typing import Any
 
@@ -113,6 +115,18 @@ async def test_request_timer_follows_its_parts(client: Client) -> None:
         assert client.request_s is None
         await client.answers()
     assert client.transport.ends == []
+
+
+async def test_handshake_leaves_nothing_to_garbage_collector(client: Client) -> None:
+    http = weakref.ref(client.http)
+    gc.disable()
+    try:
+        client.http.data_received(handshake())
+        del client.http
+        await settle()
+        assert http() is None
+    finally:
+        gc.enable()
 
 
 async def test_overdue_request_is_aborted(client: Client) -> None:
