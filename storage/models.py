@@ -154,7 +154,7 @@ class Membership(models.Model):
         "storage.ChatRoom", related_name=False, on_delete=fields.CASCADE
     )
     user: fields.ForeignKeyRelation[User] = fields.ForeignKeyField(
-        "storage.User", related_name=False, on_delete=fields.CASCADE, db_index=True
+        "storage.User", related_name=False, on_delete=fields.CASCADE
     )
     role = fields.CharEnumField(Role, max_length=16, default=Role.MEMBER)
     read_seq = fields.BigIntField(default=0)
