@@ -1,26 +1,18 @@
 /** The open conversation on the page: header, messages, receipts and composer of one chat of the client. */
 
 import { Announcer } from "./announcer.js";
+import { Banner, isInterrupted } from "./banner.js";
 import { Composer } from "./composer.js";
 import { mentionsIn } from "./mentions.js";
 import { MessageList } from "./message_list.js";
-import { asSentence, avatarIdOf, listed, nameOf, paintAvatar, setText, titleOf } from "./names.js";
+import { asSentence, avatarIdOf, inSeconds, listed, nameOf, paintAvatar, setText, titleOf } from "./names.js";
 import { ReactionPicker } from "./reactions.js";
 import { t } from "./words.js";
 
 const OLDER_WITHIN_PX = 400; // distance to the top at which the next page of history is requested
 const PROBLEM_SHOWN_MS = 8_000;
-const INTERRUPTION_MS = 1_000; // an interruption shorter than this is not shown
-const DRAIN = 4000;
 const MAX_PAGES = 200; // of history that a jump to a day loads
 const MAX_TEXT = 1000; // until the server has said it
-
-/** Why a connection was closed for good, by its close code. */
-const FINAL = {
-  4401: "Your session has ended. Please log in again.",
-  4408: "This account has been blocked.",
-  4429: "Too many requests were sent or refused. Please wait a minute before you come back.",
-};
 
 const at = (id) => document.getElementById(id);
 const say = (id, text) => setText(at(id), text);
@@ -34,6 +26,7 @@ export class Conversation {
   #off = [];
   #list = new MessageList(at("log"), at("messages"));
   #announcer = new Announcer(at("news"));
+  #banner = new Banner(() => this.#schedule());
   #composer = new Composer({
     send: (text, replyTo) => this.#send(text, replyTo),
     edit: (message, text) => settled(this.#chat.edit(message.id, text)),
@@ -52,7 +45,6 @@ export class Conversation {
   #lastSeq = 0;
   #problem = ""; // an error that is shown for a while
   #problemTimer;
-  #bannerTimer;
 
   /** `onClosed(chat)` is called when the shown chat is closed to the user and nothing of it is unsent. */
   constructor(onClosed) {
@@ -62,7 +54,6 @@ export class Conversation {
     at("log").addEventListener("click", (event) => this.#logClick(event));
     at("log").addEventListener("focusin", (event) => event.target.closest(".message")?.scrollIntoView({ block: "nearest" }));
     at("jump").addEventListener("click", () => this.#list.scrollToEnd());
-    at("banner-action").addEventListener("click", () => this.#reconnect());
     document.addEventListener("visibilitychange", () => this.#schedule());
     for (const type of ["online", "offline"]) addEventListener(type, () => this.#schedule());
     setInterval(() => (this.#client?.retryAt || this.#chat?.held) && this.#schedule(), 1000); // the countdowns
@@ -149,7 +140,7 @@ export class Conversation {
   #paint() {
     if (this.#chat.state === "closed" && !this.hasUnsent) return this.#onClosed(this.#chat);
     this.#paintHead();
-    this.#paintBanner();
+    this.#banner.paint(this.#client, this.#chat);
     this.#paintLog();
     this.#paintTypists();
     this.#paintProblem();
@@ -168,7 +159,7 @@ export class Conversation {
   get #state() {
     const { state } = this.#client;
     if (state === "closed" || this.#chat.state === "closed") return "closed";
-    if (this.#isInterrupted) return "live";
+    if (isInterrupted(this.#client)) return "live";
     if (state !== "live") return state;
     return this.#chat.state === "live" ? "live" : "connecting";
   }
@@ -191,33 +182,6 @@ export class Conversation {
   #nameOf(id, name) {
     const member = this.#info.members.find((one) => one.user_id === id);
     return member ? nameOf(member) : name;
-  }
-
-  /** Whether the connection was lost a moment ago: it is usually restored before the user need know. */
-  get #isInterrupted() {
-    const { lostAt } = this.#client;
-    return navigator.onLine && lostAt !== null && Date.now() - lostAt < INTERRUPTION_MS;
-  }
-
-  #paintBanner() {
-    const { state, closeCode, retryAt, lostAt } = this.#client;
-    clearTimeout(this.#bannerTimer);
-    if (this.#isInterrupted) this.#bannerTimer = setTimeout(() => this.#schedule(), INTERRUPTION_MS);
-    const isClosed = state === "closed" || this.#chat.state === "closed";
-    at("banner").hidden = (!isClosed && lostAt === null) || this.#isInterrupted;
-    if (at("banner").hidden) return;
-    const next = retryAt ? t("Trying again {when}.", { when: inSeconds(retryAt) }) : t("Trying again now.");
-    if (this.#chat.state === "closed") say("banner-text", asSentence(this.#chat.error.message));
-    else if (isClosed) say("banner-text", t(FINAL[closeCode] ?? "The server has closed the connection (code {code}).", { code: closeCode }));
-    else if (navigator.onLine) say("banner-text", `${t(closeCode === DRAIN ? "This replica is restarting." : "The connection was lost.")} ${next}`);
-    else say("banner-text", t("You are offline. What you write is sent when the network is back."));
-    say("banner-action", t(isClosed ? "Open again" : "Try now"));
-    at("banner-action").hidden = this.#chat.state === "closed";
-  }
-
-  #reconnect() {
-    if (this.#client.state === "closed") this.#client.connect();
-    else this.#client.wake();
   }
 
   #paintLog() {
@@ -390,10 +354,4 @@ function presenceOf(names, count) {
   if (names.length > 3 || count > names.length + 1) return t("{count} are here", { count }, 2);
   if (names.length === 0) return t("Nobody else is here");
   return t("{names} are here", { names: listed(names) }, names.length);
-}
-
-/** The time until `time` in steps of 5 s: a screen reader announces each change. */
-function inSeconds(time) {
-  const seconds = (time - Date.now()) / 1000;
-  return seconds > 3 ? t("in {seconds} s", { seconds: Math.ceil(seconds / 5) * 5 }) : t("in a moment");
 }

@@ -52,6 +52,12 @@ export function shortTime(at) {
   return days < 7 ? weekdayFormat.format(at) : dateFormat.format(at);
 }
 
+/** The time until `time` in steps of 5 s: a screen reader announces each change. */
+export function inSeconds(time) {
+  const seconds = (time - Date.now()) / 1000;
+  return seconds > 3 ? t("in {seconds} s", { seconds: Math.ceil(seconds / 5) * 5 }) : t("in a moment");
+}
+
 function daysSince(at) {
   return Math.round((new Date().setHours(0, 0, 0, 0) - new Date(at).setHours(0, 0, 0, 0)) / 86_400_000);
 }
