@@ -121,6 +121,26 @@ def test_missing_python_gives_clear_error(script: str, tmp_path: Path) -> None:
     assert "needs Python 3.11 or newer" in run.stderr
 
 
+@pytest.mark.parametrize(("statuses", "best"), [((1, 0), 1), ((0, 0), 0), ((1, 1), 0)])
+def test_optimized_python_is_preferred(statuses: tuple[int, int], best: int, tmp_path: Path) -> None:
+    pythons = []
+    for number, status in enumerate(statuses):  # of the check of the build
+        text = f'case $2 in *slowness*) exit {status} ;; *sys.executable*) echo "$0" ;; esac'
+        folder = tmp_path / str(number)
+        _tools(folder, python3=text)
+        pythons.append(folder / "python3")
+    folders = [str(python.parent) for python in pythons]
+    environ = _tools(tmp_path / "tools", "dirname", "sh")
+    environ["PATH"] = ":".join([*folders, environ["PATH"]])
+    command = [ROOT / "scripts/python", "--optimized"]
+    run = subprocess.run(command, capture_output=True, text=True, env=environ, check=True)
+    assert run.stdout == f"{pythons[best]}\n"
+    chosen = subprocess.run(
+        command, capture_output=True, text=True, env={**environ, "PYTHON": str(pythons[1])}, check=True
+    )
+    assert chosen.stdout == f"{pythons[1]}\n"  # whatever its build
+
+
 SCRIPTS = sorted(path.name for path in (ROOT / "scripts").iterdir() if path.is_file() and not path.suffix)
 
 
