@@ -1,12 +1,12 @@
-"""A queue of long work that continues in later turns of the event loop, in portions: input of sockets, broadcasts.
+"""Long work in portions, in later turns of the event loop: a queue for input of sockets and for broadcasts, and a loop.
 
-Keeps: however many items it has, all of them together take at most one slice of a turn plus the excess of one call;
-then everything else is served. The one that has waited longest is next. An item that continues without waiting, as
-no other waits (`has_time`), takes from the same slice.
+Keeps: however many items a queue has, all of them together take at most one slice of a turn plus the excess of one
+call; then everything else is served. The one that has waited longest is next. An item that continues without waiting,
+as no other waits (`has_time`), takes from the same slice.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from math import inf
 from time import perf_counter
 from typing import Final, Generic, TypeVar
@@ -14,7 +14,22 @@ from typing import Final, Generic, TypeVar
 SLICE_S: Final = 0.002
 """Another client's command waits for one slice at most; with shorter slices the loop's overhead would be larger."""
 
+PORTION: Final = 1000
+"""Items of a loop over all sessions that looks at a value or two of each: some 1 ms."""
+
 _One = TypeVar("_One")
+
+
+async def portions(items: Iterable[_One]) -> AsyncIterator[list[_One]]:
+    """The items that there are now, in lists of PORTION, each in a turn of the event loop of its own.
+
+    Some may have ended when their turn comes.
+    """
+    snapshot = list(items)
+    for start in range(0, len(snapshot), PORTION):
+        if start:
+            await asyncio.sleep(0)
+        yield snapshot[start : start + PORTION]
 
 
 class Turns(Generic[_One]):

@@ -11,6 +11,7 @@ from gateway.interfaces.session import OpenSession
 from gateway.protocol.codes import Close, Disconnect
 from gateway.protocol.publications import CrowdedOut, Takeover
 from gateway.protocol.pushes import MemberChanged
+from gateway.turns import portions
 from storage.records import Role
 
 EXPIRY_INTERVAL_S = 2.0
@@ -86,8 +87,9 @@ async def expire(sessions: Collection[OpenSession]) -> None:
     while True:
         await asyncio.sleep(EXPIRY_INTERVAL_S)
         now = time.time()
-        for session in list(sessions):
-            if session.credential.expires_at <= now:
-                session.close(_EXPIRED)
-            else:
-                session.warn_of_expiry(now)
+        async for some in portions(sessions):
+            for session in some:
+                if session.credential.expires_at <= now:
+                    session.close(_EXPIRED)
+                else:
+                    session.warn_of_expiry(now)

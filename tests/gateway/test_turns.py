@@ -127,3 +127,15 @@ async def test_turns_pause_leaves_turns_to_others() -> None:
         await asyncio.sleep(0)
         counts.append(len(called))
     assert counts == [1, 1, 1, 2, 2]
+
+
+async def test_portions_leave_turns_to_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(turns, "PORTION", 2)
+    seen: list[object] = []
+    items = [1, 2, 3, 4, 5]
+    asyncio.get_running_loop().call_soon(seen.append, "other")
+    async for some in turns.portions(items):
+        seen.append(some)
+        items.append(6)  # is not one of those that there were
+    assert seen == [[1, 2], "other", [3, 4], [5]]
+    assert [some async for some in turns.portions(())] == []

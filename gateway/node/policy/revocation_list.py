@@ -18,6 +18,7 @@ from typing import Final
 from gateway.interfaces.revocations import RevocationLog
 from gateway.interfaces.session import OpenSession
 from gateway.protocol.codes import Close, Disconnect
+from gateway.turns import portions
 from storage.auth_records import Credential, RevocationEntry, RevocationKind
 from storage.errors import StorageUnavailable
 
@@ -147,7 +148,7 @@ class RevocationList:
                 await self.load()
             except StorageUnavailable:
                 logger.warning("revocations_unread")
-            self._end(sessions)
+            await self._end(sessions)
             await asyncio.sleep(PAUSE_S)
             with suppress(TimeoutError):
                 async with asyncio.timeout(INTERVAL_S):
@@ -160,12 +161,13 @@ class RevocationList:
         await fresh.load()
         self._known = fresh._known
 
-    def _end(self, sessions: Collection[OpenSession]) -> None:
+    async def _end(self, sessions: Collection[OpenSession]) -> None:
         if self._known.is_empty:
             return
-        ended = [(session, refusal) for session in sessions if (refusal := self.refusal(session.credential))]
-        for session, refusal in ended:
-            session.close(refusal)
+        async for some in portions(sessions):
+            for session in some:
+                if refusal := self.refusal(session.credential):
+                    session.close(refusal)
 
 
 def _sentence(until: int | None) -> str:

@@ -1,16 +1,23 @@
 """Evictions: which sessions are closed and which are not."""
 
+import asyncio
+import math
 from collections.abc import Sequence
 from typing import Any
 
+import pytest
+
+from gateway import turns
 from gateway.delivery.hub import LocalChat
 from gateway.delivery.subscription import Subscription, SubscriptionRegistry
 from gateway.dialects.room import RoomDialect
 from gateway.interfaces.presence import Seat, guest_id, is_guest
+from gateway.node import evictions
 from gateway.node.evictions import Evictions
 from gateway.protocol.claim import Claim
 from gateway.protocol.codes import Close, Disconnect
 from gateway.protocol.publications import CrowdedOut, Takeover
+from storage.auth_records import Credential
 
 
 class Membership:
@@ -36,6 +43,18 @@ class Session:
 
     def close(self, disconnect: Disconnect) -> None:
         self.closes.append(disconnect.code)
+
+
+class Expiring(Session):
+    """Its token is valid until this time; counts the warnings."""
+
+    def __init__(self, expires_at: float) -> None:
+        super().__init__()
+        self.credential = Credential(1, expires_at)  # type: ignore[arg-type]  # infinity is later than any time
+        self.warnings = 0
+
+    def warn_of_expiry(self, _: float) -> None:
+        self.warnings += 1
 
 
 def enter(
@@ -110,3 +129,18 @@ def test_guest_ids_are_distinct_and_never_user_ids() -> None:
     assert all(is_guest(id_) and id_ >= -(2**63) for id_ in ids)
     assert not is_guest(0)
     assert guest_id("ann") == guest_id("ann")
+
+
+async def test_expired_sessions_close_and_others_are_warned(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(evictions, "EXPIRY_INTERVAL_S", 0)
+    monkeypatch.setattr(turns, "PORTION", 1)
+    sessions: Any = [Expiring(math.inf), Expiring(0), Expiring(math.inf)]
+    task = asyncio.create_task(evictions.expire(sessions))
+    try:
+        async with asyncio.timeout(10):
+            while not all(session.closes or session.warnings for session in sessions):
+                await asyncio.sleep(0)
+    finally:
+        task.cancel()
+    assert [session.closes[:1] for session in sessions] == [[], [Close.UNAUTHORIZED], []]
+    assert not sessions[1].warnings
