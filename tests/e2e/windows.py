@@ -8,6 +8,10 @@ from playwright.async_api import Browser, BrowserContext, Page, expect
 
 PASSWORD = "a long enough passphrase"
 _numbers = count(1)
+_UNANSWERED = """if (Notification.permission === "denied") {
+    Object.defineProperty(Notification, "permission", { value: "default", configurable: true });
+}"""
+"""A headless Chromium denies notifications, where others ask first: the page has a button for that."""
 
 
 @dataclass
@@ -45,6 +49,7 @@ async def log_in(page: Page, login: str) -> None:
 
 async def enter(context: BrowserContext, url: str, name: str) -> Window:
     """A window in which a new user has registered on the page."""
+    await context.add_init_script(_UNANSWERED)
     window = Window(await context.new_page(), f"{name}{next(_numbers)}")
     page = window.page
     page.on("console", lambda message: window.faults.extend([message.text] * (message.type == "error")))

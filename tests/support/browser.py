@@ -1,5 +1,8 @@
 """A real browser for tests: the Chromium of the system, headless, and seed 004's client class in it.
 
+The headless shell is the same engine without the windows of a desktop, which cost more CPU time than the pages of the
+tests. The tests in tests/browsers run the complete Chromium.
+
 The page's Content-Security-Policy forbids `eval`, so `page.wait_for_function` cannot work there: wait with
 `expect(locator)`.
 """
@@ -13,7 +16,7 @@ from playwright.async_api import Browser, BrowserContext, Page, async_playwright
 from tests.seeds.chat_websocket import ChatWebSocket
 from tests.seeds.extract import chat_websocket_class
 
-CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome")
+CHROMIUM_NAMES = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
 
 expect.set_options(timeout=60_000)  # ends a hang, and asserts no speed; left to itself, it gives up after five seconds
 
