@@ -8,6 +8,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from itertools import islice
+from math import inf
 from typing import Final
 
 from gateway.interfaces.client_registry import ClientRegistry, LastSeenStore
@@ -17,6 +18,7 @@ from gateway.node.online.presence_watch import PresenceWatch
 from gateway.node.online.user_state import state_of
 from gateway.protocol.control import PresenceChanged, encode
 from gateway.protocol.replies import UserPresence
+from gateway.turns import portions
 from storage.errors import StorageUnavailable
 
 LINGER_S: Final = 5.0
@@ -28,7 +30,7 @@ MAX_WAITING: Final = 50_000
 
 
 class OnlineUsers:
-    """`run` is its owner task. Only `states` and `flush` await."""
+    """`run` is its owner task. `arrive`, `depart` and `gone` never wait."""
 
     def __init__(
         self,
@@ -120,7 +122,7 @@ class OnlineUsers:
         try:
             while True:
                 await asyncio.sleep(INTERVAL_S)
-                self._end(self._now() - self._linger_s)
+                await self._end(self._now() - self._linger_s)
                 await self._store(self._last_seen.write if self._events is None else self._events.leave)
                 if self._events is not None:
                     await self._events.turn(lambda: [*self._sockets, *self._left])
@@ -139,20 +141,24 @@ class OnlineUsers:
 
         Events wait for the end of this node's lease, as clients come back elsewhere.
         """
-        self._end(self._now())
+        await self._end(self._now())
         await self._store(self._last_seen.write)
 
-    def _end(self, before: float) -> None:
-        for user_id in [user_id for user_id, left in self._left.items() if left <= before]:
-            left = self._left.pop(user_id)
-            self._registry.leave(user_id)
-            self._changed[user_id] = None
-            if self._events is not None:
-                self._events.depart(user_id)
-            if len(self._unstored) < MAX_WAITING:
-                self._unstored[user_id] = left
-            elif self._events is not None:
-                self._events.lapse()
+    async def _end(self, before: float) -> None:
+        async for some in portions([user_id for user_id, left in self._left.items() if left <= before]):
+            for user_id in some:
+                if self._left.get(user_id, inf) <= before:  # else the user has come back meanwhile
+                    self._end_one(user_id, self._left.pop(user_id))
+
+    def _end_one(self, user_id: int, left: float) -> None:
+        self._registry.leave(user_id)
+        self._changed[user_id] = None
+        if self._events is not None:
+            self._events.depart(user_id)
+        if len(self._unstored) < MAX_WAITING:
+            self._unstored[user_id] = left
+        elif self._events is not None:
+            self._events.lapse()
 
     async def _store(self, write: Callable[[Mapping[int, int]], Awaitable[None]]) -> None:
         while batch := dict(islice(self._unstored.items(), USERS_A_STATEMENT)):

@@ -1,9 +1,13 @@
 """Who is present on a node, and what is stored when they leave."""
 
+import asyncio
 from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, cast
 
+import pytest
+
+from gateway import turns
 from gateway.node.online import online_users
 from gateway.node.online.online_users import LINGER_S, OnlineUsers
 from gateway.protocol.replies import UserPresence
@@ -42,7 +46,7 @@ class World:
 
     async def pass_s(self, seconds: float) -> None:
         self.now += seconds
-        self.online_users._end(self.now - LINGER_S)
+        await self.online_users._end(self.now - LINGER_S)
         await self.online_users._store(self.write)
 
 
@@ -69,6 +73,23 @@ async def test_reconnect_within_linger_is_no_absence() -> None:
     world.online_users.arrive(ANN)
     await world.pass_s(60)
     assert (world.present, world.seen) == ({ANN}, {})
+
+
+async def test_herd_leaves_in_portions_without_who_comes_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(turns, "PORTION", 1)
+    world = World()
+    for user_id in (ANN, BOB, EVE):
+        world.online_users.arrive(user_id)
+        world.online_users.depart(user_id)
+    present: list[set[int]] = []
+
+    def come_back() -> None:
+        present.append(set(world.present))
+        world.online_users.arrive(EVE)
+
+    asyncio.get_running_loop().call_soon(come_back)
+    await world.pass_s(60)
+    assert (present, world.present, world.seen.keys()) == ([{BOB, EVE}], {EVE}, {ANN, BOB})
 
 
 async def test_absence_is_stored_once_database_is_back() -> None:
