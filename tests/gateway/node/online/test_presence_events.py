@@ -73,7 +73,7 @@ class World:
         """What the store is told in one turn of the owner task, so many seconds later."""
         self.calls, self.now = [], self.now + seconds
         online = self.online
-        online._end(self.now - LINGER_S)
+        await online._end(self.now - LINGER_S)
         await online._store(self.events.leave)
         await self.events.turn(lambda: [*online._sockets, *online._left])
         return [call for call in self.calls if call[0] != "renew"]
