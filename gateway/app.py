@@ -288,7 +288,7 @@ def build(
         *ChatActivityRoutes(actors, opened.members, opened.node, context.limits).routes(),
         *ArrangementRoutes(actors, opened.members, opened.chat_lists, opened.node, context.limits).routes(),
         *PresenceRoutes(actors, opened.members, opened.context.present_people).routes(),
-        *CommandRoutes(actors, context, CommandDialect(max_length)).routes(),
+        *CommandRoutes(actors, context, CommandDialect(max_length), reads).routes(),
         *ClientRoutes(
             service_keys, opened.client_registry, DirectPusher(opened.client_registry, opened.broker)
         ).routes(),

@@ -8,7 +8,7 @@ as no other waits (`has_time`), takes from the same slice.
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable
 from math import inf
-from time import perf_counter
+from time import perf_counter, thread_time
 from typing import Final, Generic, TypeVar
 
 SLICE_S: Final = 0.002
@@ -36,16 +36,39 @@ class Turns(Generic[_One]):
     """Calls `call` once with each item, in a later turn than that of its `add`. Belongs to one event loop.
 
     A slice is `slice_s` seconds and `most` calls, whichever ends first: a number is for calls whose work mostly follows
-    in tasks of their own, where the time of the call says little. `pause` turns are left to everything else after each
-    slice: a command of another client takes several, and would else wait for as many slices.
+    in tasks of their own, where the time of the call says little. `turn_s` bounds those tasks: while turns of the loop
+    take longer, with all that it does, each has one call less than the one before, and at least one; while they take
+    less, one more, up to `most`. `pause` turns are left to everything else after each slice: a command of another
+    client takes several, and would else wait for as many slices.
     """
 
-    __slots__ = ("_call", "_is_scheduled", "_most", "_pause", "_slice_end", "_slice_s", "_used", "_waiting")
+    __slots__ = (
+        "_allowed",
+        "_call",
+        "_is_scheduled",
+        "_most",
+        "_pause",
+        "_ran_at",
+        "_slice_end",
+        "_slice_s",
+        "_turn_s",
+        "_used",
+        "_waiting",
+    )
 
     def __init__(
-        self, call: Callable[[_One], None], slice_s: float = SLICE_S, most: float = inf, pause: int = 0
+        self,
+        call: Callable[[_One], None],
+        slice_s: float = SLICE_S,
+        most: float = inf,
+        pause: int = 0,
+        turn_s: float = inf,
     ) -> None:
-        self._call, self._slice_s, self._most, self._pause = call, slice_s, most, pause
+        self._call, self._slice_s, self._most, self._pause, self._turn_s = call, slice_s, most, pause, turn_s
+        self._allowed = most
+        """How many may continue in this turn of the loop."""
+        self._ran_at: float | None = None
+        """The CPU time of the thread at the slice of the turn before; None if nobody waited then."""
         self._used = 0
         """How many have continued in this turn of the loop."""
         self._waiting: dict[_One, None] = {}
@@ -70,7 +93,7 @@ class Turns(Generic[_One]):
 
     def has_time(self) -> bool:
         """Whether the caller continues now: nobody waits, and the slice of this turn of the loop is not used up."""
-        if self._waiting or perf_counter() >= self._end_of_slice() or self._used >= self._most:
+        if self._waiting or perf_counter() >= self._end_of_slice() or self._used >= self._allowed:
             return False
         self._used += 1
         return True
@@ -87,7 +110,9 @@ class Turns(Generic[_One]):
 
     def _run(self) -> None:
         end = self._end_of_slice()
-        while self._waiting and self._used < self._most:
+        if self._turn_s < inf:
+            self._adapt()
+        while self._waiting and self._used < self._allowed:
             self._used += 1
             one = next(iter(self._waiting))
             del self._waiting[one]
@@ -101,6 +126,15 @@ class Turns(Generic[_One]):
         self._is_scheduled = bool(self._waiting)
         if self._is_scheduled:
             self._rest(self._pause)
+        else:
+            self._ran_at = None
+
+    def _adapt(self) -> None:
+        now = thread_time()  # the CPU's: what the thread waits for a busy machine is not the work of these calls
+        if self._ran_at is not None:
+            is_long = now - self._ran_at > self._turn_s
+            self._allowed = max(1, self._allowed - 1) if is_long else min(self._most, self._allowed + 1)
+        self._ran_at = now
 
     def _rest(self, turns: int) -> None:
         loop = asyncio.get_running_loop()

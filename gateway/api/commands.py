@@ -1,10 +1,12 @@
 """Native commands over HTTP, for clients that read an event stream: one command a request, on any node."""
 
 import uuid
+from contextlib import nullcontext
 from http import HTTPStatus
 from typing import Any, Final
 
-from msgspec import UNSET, defstruct
+import msgspec
+from msgspec import UNSET, Struct, defstruct
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute
@@ -19,6 +21,7 @@ from gateway.protocol.replies import ErrorReply
 from gateway.sessions.context import Peer, SessionContext
 from gateway.sessions.stream import OneCommand
 from httpapi.body import MAX_BODY_BYTES, read_bytes
+from httpapi.caller_turns import CallerTurns
 from httpapi.errors import retry_later
 from httpapi.operation import Audience, Scope, operation
 from httpapi.resource import api_resource
@@ -34,6 +37,8 @@ CommandBody: Final = defstruct(
     forbid_unknown_fields=True,
 )
 """Describes the body; the dialect decodes it."""
+_READS: Final = frozenset({"history"})
+"""Commands that read pages: two of a user at a time, as over HTTP."""
 _STATUSES: Final = {
     ErrorCode.INVALID_JSON: HTTPStatus.BAD_REQUEST,
     ErrorCode.NOT_FOUND: HTTPStatus.NOT_FOUND,
@@ -55,13 +60,18 @@ class CommandDialect(NativeDialect):
     acks_without_id = True
 
 
-class CommandRoutes:
-    """`/api/v1/commands`."""
+class _Type(Struct):
+    type: str = ""
 
-    def __init__(self, actors: Actors, context: SessionContext, dialect: CommandDialect) -> None:
+
+class CommandRoutes:
+    """`/api/v1/commands`. `reads` are the turns of the lists and pages of a user."""
+
+    def __init__(self, actors: Actors, context: SessionContext, dialect: CommandDialect, reads: CallerTurns) -> None:
         self._actors = actors
         self._context = context
         self._dialect = dialect
+        self._reads = reads
 
     def routes(self) -> list[BaseRoute]:
         """The route."""
@@ -91,10 +101,19 @@ class CommandRoutes:
         body = await read_bytes(request, "application/json", MAX_BODY_BYTES)
         peer = Peer(self._dialect, person, Credential(person.id, 0), uuid.uuid4().hex)
         is_limited = counts(request) or actor.service is None
-        reply, command = await OneCommand(self._context, peer, is_limited=is_limited).run(body)
+        session = OneCommand(self._context, peer, is_limited=is_limited)
+        async with self._reads.turn(person.id) if _type_of(body) in _READS else nullcontext():
+            reply, command = await session.run(body)
         if isinstance(reply, ErrorReply):
             raise _problem(reply)
         return Response(self._dialect.reply(reply, command), media_type="application/json")
+
+
+def _type_of(body: bytes) -> str:
+    try:
+        return msgspec.json.decode(body, type=_Type).type
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return ""  # the dialect rejects it
 
 
 def _problem(error: ErrorReply) -> Problem:

@@ -6,6 +6,7 @@ The last line of the output is a JSON object: how often each status, close code 
 """
 
 import asyncio
+import base64
 import json
 import re
 import socket
@@ -32,7 +33,9 @@ _TIMEOUT_S: Final = 20.0
 
 @dataclass(frozen=True)
 class Plan:
-    """What the attacker has: the balancer's port, tokens, a chat and a message of each user, and names of victims."""
+    """What the attacker has: the balancer's port, tokens, a chat and a message of each user, names of victims, and the
+    key of a service, whose owner floods by mistake.
+    """
 
     port: int
     tokens: list[str]
@@ -40,6 +43,7 @@ class Plan:
     messages: list[int]
     victim: str
     sprayed: list[str]
+    service_key: str
 
     def write(self, path: Path) -> None:
         """Write it to this file."""
@@ -157,6 +161,47 @@ async def _forge(source: Source) -> None:
     await source.request("GET", "/api/v1/chats", None, f"Authorization: Bearer {source.token}x", anonymous=True)
 
 
+async def _forge_signatures(source: Source) -> None:
+    """Each token is another one, so that no verification is remembered."""
+    head, payload, signature = source.token.split(".")
+    claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+    claims["jti"] = f"{source.number}-{source.step}-{time.monotonic_ns()}"
+    forged = base64.urlsafe_b64encode(json.dumps(claims).encode()).rstrip(b"=").decode()
+    token = f"Authorization: Bearer {head}.{forged}.{signature}"
+    await source.request("GET", "/api/v1/chats", None, token, anonymous=True)
+
+
+async def _unknown_urls(source: Source) -> None:
+    await source.request("GET", f"/api/v1/chats/{source.step}/nothing/at/all", anonymous=True)
+
+
+async def _read_documentation(source: Source) -> None:
+    await source.request("GET", "/docs/swagger_bundle.js", anonymous=True)
+
+
+async def _page(source: Source) -> None:
+    await source.request("GET", "/static/style.css", None, "Accept-Encoding: gzip", anonymous=True)
+
+
+async def _commands(source: Source) -> None:
+    command = {"type": "history", "id": source.step, "chat_id": source.chat, "limit": 200}
+    await source.request("POST", "/api/v1/commands", command)
+
+
+async def _batches(source: Source) -> None:
+    """As large as they may be."""
+    items = [
+        {
+            "chat_id": source.chat,
+            "client_msg_id": f"{source.number}-{source.step}-{n}-{time.monotonic_ns()}",
+            "text": "x" * 900,
+        }
+        for n in range(500)
+    ]
+    key = f"X-Service-Key: {source.plan.service_key}"
+    await source.request("POST", "/api/v1/messages", {"items": items}, key, anonymous=True)
+
+
 async def _create_chats(source: Source) -> None:
     await source.request("POST", "/api/v1/chats", {"kind": "group", "members": []})
 
@@ -219,6 +264,12 @@ ATTACKS: Final[dict[str, Callable[[Source], Awaitable[None]]]] = {
     "guess-password": _guess,
     "spray-passwords": _spray,
     "forged-tokens": _forge,
+    "forged-signatures": _forge_signatures,
+    "unknown-urls": _unknown_urls,
+    "documentation": _read_documentation,
+    "compressed-files": _page,
+    "commands": _commands,
+    "batches": _batches,
     "create-chats": _create_chats,
     "list-chats": _list_chats,
     "read-history": _read_history,

@@ -3,7 +3,7 @@
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -61,29 +61,29 @@ class Outcome:
             self.name,
             str(self.sources),
             f"{got or 'nothing'}{sent}",
-            f"{self.control.p99:.1f}",
-            f"{self.neighbour.p99:.1f}",
+            f"{self.control.p99:.1f}, {self.control.cpu:.1f}",
+            f"{self.neighbour.p99:.1f}, {self.neighbour.cpu:.1f}",
             f"{self.neighbour.livez:.0f}",
             f"{self.growth_mb:+.0f}",
             f"{self.log_lines:,}",
-            "; ".join([f"login {self.owner}", *self.faults]),
+            "; ".join(self.faults),
         )
         return f"| {' | '.join(cells)} |"
 
 
-HEAD = """| attack | sources | what it got | control p99 | neighbour p99 | /livez | MB | log lines | the owner; faults |
+HEAD = """| attack | sources | what it got | control p99, CPU | neighbour p99, CPU | /livez | MB | log lines | faults |
 |---|---|---|---|---|---|---|---|---|"""
 
 
 async def attack(system: System, name: str, sources: int, seconds: float, folder: Path) -> Outcome:
     """Attack both nodes through the balancer for so long."""
-    async with PythonProcess.running("tests.e2e.neighbour", IDLE_S, *system.ports) as neighbour:
+    async with PythonProcess.running("tests.e2e.neighbour", IDLE_S, *system.nodes) as neighbour:
         neighbour.go()
         idle = [Waits.of(report) for report in await neighbour.report()]
     memory = sum(map(_resident_mb, system.attacked))
     lines = sum(map(_log_lines, system.attacked))
     async with (
-        PythonProcess.running("tests.e2e.neighbour", seconds, *system.ports) as neighbour,
+        PythonProcess.running("tests.e2e.neighbour", seconds, *system.nodes) as neighbour,
         PythonProcess.running(*_attacker(system, name, sources, seconds, folder)) as attacker,
     ):
         attacker.go()
@@ -121,7 +121,7 @@ def _attacker(system: System, name: str, sources: int, seconds: float, folder: P
 
 
 def _worst(waits: Sequence[Waits]) -> Waits:
-    return Waits(max(each.p99 for each in waits), max(each.livez for each in waits))
+    return Waits(*(max(values) for values in zip(*map(astuple, waits), strict=True)))
 
 
 def _resident_mb(node: GatewayNode) -> float:

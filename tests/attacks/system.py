@@ -41,9 +41,9 @@ class System:
         return self.cluster.nodes[0], self.cluster.nodes[1]
 
     @property
-    def ports(self) -> list[int]:
-        """Of the attacked nodes, then of the control."""
-        return [node.port for node in self.cluster.nodes]
+    def nodes(self) -> list[str]:
+        """PORT/PID of the attacked nodes, then of the control."""
+        return [f"{node.port}/{node.pid}" for node in self.cluster.nodes]
 
     async def owner_logs_in(self) -> int:
         """The status that the victim gets with the right password, from an address of its own."""
@@ -64,7 +64,8 @@ async def _plan(cluster: Cluster, auth: AuthNode, port: int, sources: int) -> Pl
         answer = httpx.post(url, json={"text": "first " * 100}, headers=user.headers, timeout=30)
         messages.append(answer.raise_for_status().json()["id"])
     sprayed = [(await cluster.user("sprayed")).person.username for _ in range(60)]
-    return Plan(port, [user.token for user in users], chats, messages, victim, sprayed)
+    tokens = [user.token for user in users]
+    return Plan(port, tokens, chats, messages, victim, sprayed, SETTINGS["SERVICE_KEYS"])
 
 
 @asynccontextmanager

@@ -6,9 +6,15 @@ from typing import Any
 
 import httpx
 import pytest
+from starlette.applications import Starlette
 
-from gateway.api.commands import ELSEWHERE
+from gateway.api.chat_access import Actor
+from gateway.api.commands import ELSEWHERE, CommandDialect, CommandRoutes
 from gateway.dialects.native import KEYS
+from gateway.http.problems import HANDLERS
+from httpapi.caller_turns import CallerTurns
+from storage.records import Person
+from tests.gateway.sessions.stand_ins import Counts, Node, context_of
 from tests.support.cluster import Cluster, User, run_cluster
 from tests.support.documented import is_documented
 from tests.support.event_stream import event_stream
@@ -121,6 +127,29 @@ async def test_limit_a_minute_counts_commands_of_sockets_and_http(cluster: Clust
         assert (await http.post(COMMANDS, json=command, headers=service)).status_code == 200
         counted = await http.post(COMMANDS, json=command, headers=service | {"X-Count-Limit": "true"})
         assert counted.status_code == 429
+
+
+async def test_pages_of_history_take_the_turns_of_the_reads_of_a_user() -> None:
+    actors: Any = Ann()
+    reads = CallerTurns(at_once=1, per_caller=1, total=1)
+    routes = CommandRoutes(actors, context_of(Node(), Counts()), CommandDialect(1000), reads).routes()
+    app = Starlette(routes=routes, exception_handlers=HANDLERS)
+    async with (
+        httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://chat.example") as http,
+        reads.turn(Ann.person.id),
+    ):
+        page = await http.post(COMMANDS, json={"type": "history", "chat_id": 1})
+        assert (page.status_code, page.json()["code"]) == (429, "rate_limited")
+        assert (await http.post(COMMANDS, json={"type": "ping"})).json() == {"type": "pong"}
+
+
+class Ann:
+    """In the place of Actors: everybody is Ann."""
+
+    person = Person(7, "ann")
+
+    async def user(self, *_: object) -> tuple[Person, Actor]:
+        return self.person, Actor(self.person)
 
 
 def test_only_commands_of_a_sockets_state_are_left_out() -> None:

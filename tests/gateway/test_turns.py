@@ -57,6 +57,30 @@ async def test_turns_most_of_one_turn_continue_in_next() -> None:
     assert [waiting.has_time() for _ in range(3)] == [True, True, False]
 
 
+async def test_turns_fewer_begin_while_turns_of_loop_are_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    now, called = 0.0, list[int]()
+    monkeypatch.setattr(turns, "thread_time", lambda: now)
+    waiting: Turns[int] = Turns(called.append, most=3, turn_s=0.003)
+    for number in range(40):
+        waiting.add(number)
+
+    async def begun(turn_s: float) -> int:
+        nonlocal now
+        before = len(called)
+        await asyncio.sleep(0)
+        now += turn_s
+        return len(called) - before
+
+    assert [await begun(0.004) for _ in range(4)] == [3, 2, 1, 1]
+    assert [await begun(0.002) for _ in range(4)] == [1, 2, 3, 3]
+    while waiting:
+        await begun(0)
+    now += 1  # in which nobody waited
+    for number in range(4):
+        waiting.add(number)
+    assert await begun(0) == 3
+
+
 async def test_turns_has_time_until_slice_ends_and_in_next_turn(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 5.0
     monkeypatch.setattr(turns, "perf_counter", lambda: now)
