@@ -10,6 +10,7 @@ from hypothesis import settings
 from tests.support.browser import browser as browser
 from tests.support.browser import chromium as chromium
 from tests.support.database_pool import DatabasePool
+from tests.support.http_timeout import extend_http_timeout
 from tests.support.log_secrets import fail_on_secrets
 from tests.support.log_secrets import pytest_runtest_teardown as pytest_runtest_teardown
 from tests.support.pgbouncer import PgBouncer
@@ -24,6 +25,7 @@ SYSTEMS = ("browsers", "deploy", "e2e", "faults", "loadtests", "up")
 
 
 watch_responses()
+extend_http_timeout()
 share_certificates()
 settings.register_profile("tests", deadline=None)  # a deadline of an example would assert a speed of the machine
 settings.load_profile("tests")

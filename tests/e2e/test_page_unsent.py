@@ -42,7 +42,12 @@ async def test_unsent_messages_are_sent_after_next_login_of_their_user(chromium:
     await alice.say("second, offline")
     await page.fill("#text", "a draft")
     is_expired = True  # meanwhile
-    for path in ("chats?*", "login/refresh"):
+    for path in (
+        "chats?*",
+        "login/refresh",
+        "events?*",
+        "commands",
+    ):  # the last two are what it uses without WebSockets
         await page.route(f"**/api/v1/{path}", lambda route: route.fulfill(**UNAUTHORIZED))
     await page.context.set_offline(False)
     await expect(page.locator("#login-error")).to_contain_text("Your session has ended.")

@@ -51,12 +51,16 @@ async def _window(chromium: Browser, url: str, login: str, viewport: Any) -> Win
 
 
 async def _talk(ann: Window, bob: Window) -> None:
-    await bob.say("Yes. We restarted every node at noon and nobody lost a message.")
-    await ann.say("I noticed nothing at all!")
-    await ann.say("Where can I read how it works?")
-    await bob.say("It is all in docs/delivery.md")
-    await expect(ann.messages).to_have_count(5)
-    await expect(bob.messages).to_have_count(5)
+    lines = (
+        (bob, "Yes. We restarted every node at noon and nobody lost a message."),
+        (ann, "I noticed nothing at all!"),
+        (ann, "Where can I read how it works?"),
+        (bob, "It is all in docs/delivery.md"),
+    )
+    for count, (speaker, text) in enumerate(lines, start=2):
+        await speaker.say(text)
+        for window in (ann, bob):
+            await expect(window.messages).to_have_count(count)
     await expect(bob.page.locator(".ticks").last).to_have_attribute("aria-label", "Read by Ann")
     await bob.page.reload()  # a page announces at most once in a few seconds that its user is typing
     await expect(bob.messages).to_have_count(5)
