@@ -47,6 +47,17 @@ async def test_history_has_the_counts_of_each_event_and_of_now(node: Node) -> No
     assert await node.log.messages_before(chat, None, 10) == [replace(first, reactions='{"👍": 2}')]
 
 
+async def test_own_reactions_are_in_the_order_of_adding(node: Node) -> None:
+    ann, bob = await node.person("ann"), await node.person("bob")
+    chat = await node.group(ann, bob)
+    first, second, third = [await node.say(message(chat, ann)) for _ in range(3)]
+    for target, who, key in ((first, bob, "👍"), (second, bob, "👍"), (first, bob, "❤️"), (third, ann, "👍")):
+        await node.say(reaction(target, who, key))
+    ids = [event.message_id for event in (first, second, third)]
+    assert await node.log.own_reactions(bob.id, ids) == {ids[0]: ["👍", "❤️"], ids[1]: ["👍"]}
+    assert await node.log.own_reactions(bob.id, ids[1:]) == {ids[1]: ["👍"]}
+
+
 async def test_edit_keeps_reactions_and_deletion_removes_them(node: Node) -> None:
     ann, bob = await node.person("ann"), await node.person("bob")
     chat = await node.group(ann, bob)
