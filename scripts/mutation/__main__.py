@@ -30,13 +30,8 @@ def _prepare(folder: Path, room: Room) -> None:
         "do_not_mutate_patterns": [r"^\s*(logger|_log)\.\w+\(", r"^\s*raise "],  # texts for people
         "also_copy": ["web"],
         "pytest_add_cli_args_test_selection": room.tests,
-        # A mutant that hangs is killed by the first test that does; the slowest takes some 2 s, without its fixtures,
-        # of which the first one migrates a database.
-        "pytest_add_cli_args": [
-            "--timeout=15",
-            "-o=timeout_func_only=true",
-            *(["-k", f"not ({room.deselect})"] if room.deselect else []),
-        ],
+        # It ends a mutant that hangs: the slowest test takes some 2 s, and before the first a database is migrated.
+        "pytest_add_cli_args": ["--timeout=45", *(["-k", f"not ({room.deselect})"] if room.deselect else [])],
         "use_git_change_detection": ["false"],
     }
     lines = [f"{key} = " + "\n    ".join(values) for key, values in options.items() if values]

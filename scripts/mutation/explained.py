@@ -64,6 +64,10 @@ EXPLAINED: dict[tuple[str, str], str] = {
         "SingleChatSession._begin",
         'self._context.tasks.spawn(self._go_live(), "XXgo liveXX")',
     ): "the same",
+    (
+        "EchoSession.on_message",
+        'self._echo.tasks.spawn(self._catch_up(), "ECHO CATCH-UP")',
+    ): "the name of a task, which only a log line has",
     # transport
     (
         "HttpProtocol.handle_websocket_upgrade",

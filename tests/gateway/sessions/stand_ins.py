@@ -11,12 +11,26 @@ from gateway.interfaces.presence import Seat
 from gateway.interfaces.rate_limits import Admitted
 from gateway.protocol.claim import Claim
 from gateway.protocol.ids import Since
-from gateway.protocol.replies import ErrorReply
+from gateway.protocol.replies import ErrorReply, UserPresence
 from gateway.sessions.command_limits import CommandLimits, CommandRates
 from gateway.sessions.context import SessionContext
 from gateway.tasks import Tasks
 from storage.errors import StorageUnavailable
-from storage.records import NewEvent, Outcome, Person, Refusal
+from storage.records import (
+    Admission,
+    ChatKind,
+    ChatPosition,
+    Member,
+    NewEvent,
+    Outcome,
+    Person,
+    PublicChat,
+    Refusal,
+    Role,
+)
+
+ANN = Person(1, "ann")
+GROUP, PUBLIC, UNKNOWN = 5, 6, 7
 
 
 class Dialect:
@@ -77,6 +91,19 @@ class Connection:
         return [call for call in self.calls if isinstance(call, tuple) and call[0] == "close"]
 
 
+class Watch:
+    """The sockets that watch users."""
+
+    def __init__(self, asked: list[tuple[object, ...]]) -> None:
+        self._asked = asked
+
+    def watch(self, *fields: object) -> None:
+        self._asked.append(("watch", *fields))
+
+    def unwatch(self, client: object) -> None:
+        """Not of interest here."""
+
+
 class Node:
     """The core: records what it is asked for; `gate` holds reads back, `error` fails them."""
 
@@ -99,11 +126,8 @@ class Node:
         """Not of interest here."""
 
     @property
-    def watch(self) -> "Node":
-        return self
-
-    def unwatch(self, client: object) -> None:
-        """Not of interest here."""
+    def watch(self) -> "Watch":
+        return Watch(self.asked)
 
     async def states(self, user_ids: Sequence[int], viewer_id: int | None) -> list[Any]:
         return await self._read("states", *user_ids, viewer_id)
@@ -118,6 +142,7 @@ class Node:
     def register(self, session: Any, seat: Seat, claim: Claim, *, is_reader: bool = False, **_: object) -> Subscription:
         local = LocalChat(seat.chat_id)
         local.reorder_buffer.start(9)
+        local.epoch = "e of the node"
         self.asked.append(("register", seat, claim))
         return Subscription(session, local, seat, claim)
 
@@ -200,3 +225,54 @@ class Counts:
 
     def refused(self, *fields: object) -> None:
         self.calls.append(("refused", *fields))
+
+
+class MemberNode(Node):
+    """Ann is a member of every chat but PUBLIC, which is open to all, and UNKNOWN."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.looked_up: list[int] = []
+
+    def admit(self, *fields: Any) -> Any:
+        """Either an event to the log, or a user to a chat."""
+        return super().admit(*fields) if isinstance(fields[0], NewEvent) else self._enter(fields[0])
+
+    async def _enter(self, chat_id: int) -> Admission | None:
+        self.looked_up.append(chat_id)
+        if chat_id in (PUBLIC, UNKNOWN):
+            return None
+        return Admission(chat_id, ChatKind.GROUP, Member(ANN, Role.MEMBER, 0), ChatPosition(9, 1), "e1")
+
+    async def look(self, user_ids: Sequence[int], viewer_id: int) -> tuple[list[UserPresence], list[UserPresence]]:
+        """Of the first user alone ann may know."""
+        self.asked.append(("look", *user_ids, viewer_id))
+        users = [UserPresence(user_id, user_id == user_ids[0], None) for user_id in user_ids]
+        return users, users[:1]
+
+    async def public(self, chat_id: int) -> PublicChat | None:
+        return PublicChat(chat_id, 8, "e1") if chat_id == PUBLIC else None
+
+    async def enter(self, seat: Any) -> Claim:
+        self.asked.append(("seat", seat.chat_id, seat.user_id))
+        return Claim.settled(3)
+
+    def visit(self, session: Any, chat_id: int) -> Subscription:
+        subscription = self.register(session, _Visitor(chat_id), Claim.settled(0))  # type: ignore[arg-type]
+        subscription.seat = None
+        return subscription
+
+
+class _Visitor:
+    def __init__(self, chat_id: int) -> None:
+        self.chat_id = chat_id
+
+
+class Clients:
+    """The registers of a node's clients and of followed users."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[object, ...]] = []
+
+    def __getattr__(self, name: str) -> Any:
+        return lambda *fields: self.calls.append((name, *fields))

@@ -1,6 +1,6 @@
 """Each command of a member: what the node is asked for, and the one reply and count it gets."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from types import SimpleNamespace
@@ -18,14 +18,26 @@ from gateway.protocol.commands import (
     EditMessage,
     GetHistory,
     GetPresence,
+    GetUsersPresence,
     MarkRead,
+    React,
     SendMessage,
     SetTyping,
 )
 from gateway.protocol.refusals import REFUSALS
-from gateway.protocol.replies import Done, ErrorReply, HistoryPage, PresenceState, Present, Stored
+from gateway.protocol.replies import (
+    Done,
+    ErrorReply,
+    HistoryPage,
+    PresenceState,
+    Present,
+    Stored,
+    Unreacted,
+    UserPresence,
+    UsersPresence,
+)
 from gateway.sessions.command_handler import CommandHandler
-from storage.reaction_records import OwnReactions
+from storage.reaction_records import OwnReactions, Reaction, Unchanged
 from storage.records import ChatEvent, Committed, EventKind, NewEvent, Outcome, Person, Quota, Refusal
 
 ANN = Person(1, "ann")
@@ -33,6 +45,7 @@ CHAT = 7
 ACCESS = ChatAccess(CHAT, 9, "e1", is_member=True)
 BY: Any = object()
 ADMITTED: Any = object()
+NO_REJECTIONS = {"edits": 0, "message_edits": 0, "reactions": 0, "message_reactions": 0}
 
 
 class Node:
@@ -68,7 +81,11 @@ class Node:
         return []
 
     async def own_reactions(self, user_id: int, events: list[ChatEvent]) -> OwnReactions:
-        return {}
+        return {user_id: [str(len(events))]}
+
+    async def states(self, user_ids: Sequence[int], viewer_id: int) -> list[UserPresence]:
+        self.asked.append(("states", *user_ids, viewer_id))
+        return [UserPresence(2, True, None)]
 
     async def members(self, chat_id: int) -> list[Present]:
         self.asked.append(("members", chat_id))
@@ -107,7 +124,12 @@ class Handler:
     def __init__(self) -> None:
         self.node, self.session, self.metrics = Node(), Session(), Metrics().clients
         context: Any = SimpleNamespace(
-            node=self.node, history=self.node, present_people=self.node, metrics=self.metrics, traces=None
+            node=self.node,
+            history=self.node,
+            present_people=self.node,
+            online=self.node,
+            metrics=self.metrics,
+            traces=None,
         )
         session: Any = self.session
         self.commands = CommandHandler(context, ANN, session)
@@ -186,14 +208,22 @@ async def test_change_is_admitted_and_submitted(handler: Handler, command: Any, 
     assert handler.node.asked == [("admit", event), ("submit", event, ADMITTED, BY)]
 
 
-async def test_change_over_the_rate_limit_is_rejected(handler: Handler) -> None:
+@pytest.mark.parametrize(
+    ("command", "quota"),
+    [
+        (EditMessage(11, "new", "c1"), "edits"),
+        (DeleteMessage(11, "c1"), "edits"),
+        (React(11, "👍", False, "c1"), "reactions"),
+    ],
+)
+async def test_change_over_the_rate_limit_is_rejected(handler: Handler, command: Any, quota: str) -> None:
     handler.node.verdict = RateLimited(1.2)
-    sent = request(DeleteMessage(11, "c1"))
-    handler.store(sent, DeleteMessage(11, "c1"))
+    sent = request(command)
+    handler.store(sent, command)
     ((error, refused),) = handler.session.refusals
     assert (error.code, error.retry_after_s, refused) == (ErrorCode.RATE_LIMITED, 2, sent)
     assert [name for name, *_ in handler.node.asked] == ["admit"]
-    assert rejections(handler) == {"edits": 1, "message_edits": 0}
+    assert rejections(handler) == {**NO_REJECTIONS, quota: 1}
     assert handler.metrics.rate_limited.total == 0
 
 
@@ -209,6 +239,17 @@ async def test_committed_event_is_the_reply(handler: Handler, duplicate: bool) -
     assert 0 <= handler.session.seconds[0] < 60
 
 
+async def test_reaction_that_changes_nothing_is_the_reply(handler: Handler) -> None:
+    command = React(11, "👍", True, "c1")
+    sent = request(command)
+    handler.store(sent, command)
+    handler.node.done(Unchanged(11, '{"👍": 2}'))
+    assert handler.session.replies == [(Unreacted(11, Reaction(1, "👍", True, '{"👍": 2}')), sent)]
+    assert handler.session.counted == [sent]
+    assert handler.session.seconds[0] is not None
+    assert 0 <= handler.session.seconds[0] < 60
+
+
 @pytest.mark.parametrize("refusal", Refusal)
 async def test_refusal_of_the_store_is_the_reply(handler: Handler, refusal: Refusal) -> None:
     sent = request(DeleteMessage(11, "c1"))
@@ -216,11 +257,15 @@ async def test_refusal_of_the_store_is_the_reply(handler: Handler, refusal: Refu
     handler.node.done(refusal)
     assert handler.session.refusals == [(REFUSALS[refusal], sent)]
     assert (handler.session.replies, handler.session.counted) == ([], [])
-    assert rejections(handler) == {"edits": 0, "message_edits": int(refusal is Refusal.EDIT_LIMIT)}
+    assert rejections(handler) == {
+        **NO_REJECTIONS,
+        "message_edits": int(refusal is Refusal.EDIT_LIMIT),
+        "message_reactions": int(refusal is Refusal.REACTION_LIMIT),
+    }
 
 
 def rejections(handler: Handler) -> dict[str, float]:
-    quotas = (Quota.EDITS, Quota.MESSAGE_EDITS)
+    quotas = (Quota.EDITS, Quota.MESSAGE_EDITS, Quota.REACTIONS, Quota.MESSAGE_REACTIONS)
     return {quota: handler.metrics._quota_rejections.labels(quota).total for quota in quotas}
 
 
@@ -258,7 +303,10 @@ async def test_history_is_one_page(handler: Handler, command: GetHistory, asked:
     sent = request(command)
     await handler.commands.history(sent, ACCESS, command)
     assert handler.node.asked == [asked]
-    assert (handler.session.replies, handler.session.counted) == ([(HistoryPage(CHAT, [], 9), sent)], [sent])
+    assert (handler.session.replies, handler.session.counted) == (
+        [(HistoryPage(CHAT, [], 9, {1: ["0"]}), sent)],
+        [sent],
+    )
 
 
 async def test_history_of_a_closed_session_is_not_read(handler: Handler) -> None:
@@ -272,4 +320,12 @@ async def test_presence_is_the_connected_users(handler: Handler) -> None:
     await handler.commands.presence(sent, CHAT)
     assert handler.node.asked == [("members", CHAT)]
     assert handler.session.replies == [(PresenceState(CHAT, [Present(1, "ann", 5)]), sent)]
+    assert handler.session.counted == [sent]
+
+
+async def test_presence_of_users_is_as_far_as_the_user_may_know(handler: Handler) -> None:
+    sent = request(GetUsersPresence([2, 3]))
+    await handler.commands.users_presence(sent, [2, 3])
+    assert handler.node.asked == [("states", 2, 3, 1)]
+    assert handler.session.replies == [(UsersPresence([UserPresence(2, True, None)]), sent)]
     assert handler.session.counted == [sent]

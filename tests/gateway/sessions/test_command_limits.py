@@ -2,9 +2,17 @@
 
 import pytest
 
+from gateway.config.settings import Settings
 from gateway.protocol.commands import Command, DeleteMessage, EditMessage, GetHistory, Ping, Refresh, SendMessage
 from gateway.sessions import command_limits
-from gateway.sessions.command_limits import LIMITED, SOCKETS_AN_OWNER, CommandLimits, CommandRates, SocketLimits
+from gateway.sessions.command_limits import (
+    LIMITED,
+    SOCKETS_AN_OWNER,
+    CommandLimits,
+    CommandRates,
+    SocketLimits,
+    rates_of,
+)
 
 EDIT = EditMessage(1, "again", None)
 RATE = 60
@@ -46,10 +54,28 @@ def test_wait_is_as_long_as_told(world: World) -> None:
     assert socket.wait_s(EDIT) == 0.0
 
 
+def test_wait_for_other_sockets_is_as_long_as_told(world: World) -> None:
+    for _ in range(SOCKETS_AN_OWNER):
+        world.allowed(world.limits.of_socket(7))
+    socket = world.limits.of_socket(7)
+    wait_s = socket.wait_s(EDIT)
+    assert wait_s == pytest.approx(60 / RATE / SOCKETS_AN_OWNER)
+    world.seconds += wait_s + 0.001
+    assert socket.wait_s(EDIT) == 0.0
+    assert world.limits.wait_of_user_s(EDIT, 7) > 0
+
+
 def test_user_has_a_few_sockets_worth(world: World) -> None:
     sockets = [world.limits.of_socket(7) for _ in range(5)]
     assert sum(world.allowed(socket) for socket in sockets) == SOCKETS_AN_OWNER * RATE
     assert world.allowed(world.limits.of_socket(8)) == RATE
+
+
+def test_user_has_exactly_its_worth() -> None:
+    limits = CommandLimits(CommandRates(edits=20), now=lambda: 1000.0)  # intervals without a rounding error
+    sockets = [limits.of_socket(7) for _ in range(SOCKETS_AN_OWNER + 1)]
+    taken = [sum(socket.wait_s(EDIT) == 0.0 for _ in range(30)) for socket in sockets]
+    assert taken == [20] * SOCKETS_AN_OWNER + [0]
 
 
 def test_anonymous_sockets_of_an_address_share_as_much(world: World) -> None:
@@ -85,3 +111,9 @@ def test_kept_users_are_bounded(world: World, monkeypatch: pytest.MonkeyPatch) -
 def test_every_command_without_own_limit_has_a_bucket() -> None:
     assert set(LIMITED) == set(Command.__args__) - {SendMessage, Refresh}  # type: ignore[attr-defined]
     assert {*LIMITED.values()} == {*CommandRates.__slots__}
+
+
+def test_rates_are_those_of_the_settings() -> None:
+    rates = {bucket: number for number, bucket in enumerate(CommandRates.__slots__, 1)}
+    settings = Settings(**{f"{bucket}_per_minute": rate for bucket, rate in rates.items()})
+    assert rates_of(settings) == CommandRates(**rates)

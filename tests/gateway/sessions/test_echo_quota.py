@@ -88,6 +88,20 @@ async def test_user_without_room_for_a_message_is_recognised() -> None:
     assert await quota.exceeded(USER_ID + 1, "a") is None
 
 
+async def test_session_takes_only_what_it_has_requested() -> None:
+    tasks, quotas = Tasks(), LocalQuotas()
+    allowance = EchoQuota(quotas, EchoLimits(user=PORTION_BYTES), tasks).allowance(USER_ID, "a")
+    assert not allowance.take(1)
+    exceeded: list[Quota | None] = []
+    allowance.request(10, exceeded.append)
+    await until(lambda: len(exceeded) == 1)
+    assert (exceeded, allowance.take(PORTION_BYTES - 1), allowance.take(2)) == ([None], True, False)
+    allowance.close()
+    await until(lambda: len(tasks) == 0)
+    assert not allowance.take(1), "it was given back"
+    assert await quotas.take(f"echo:user:{USER_ID}", 1, PORTION_BYTES, PORTION_BYTES) == 1
+
+
 async def left_of(quotas: LocalQuotas, limits: EchoLimits) -> list[int]:
     """What is left of the user's and the address's bucket."""
     left: list[int] = []

@@ -1,15 +1,17 @@
 """The commands of a socket of many chats: who may use them, and what they ask the node for."""
 
 import asyncio
+import dataclasses
 from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from gateway.delivery.subscription import Subscription
 from gateway.dialects.base import Request
 from gateway.protocol.claim import Claim
-from gateway.protocol.codes import ErrorCode
+from gateway.protocol.codes import Close, Disconnect, ErrorCode
 from gateway.protocol.commands import (
     DeleteMessage,
     EditMessage,
@@ -21,9 +23,11 @@ from gateway.protocol.commands import (
     SendMessage,
     SetTyping,
     Subscribe,
+    SubscribePresence,
     Unsubscribe,
 )
 from gateway.protocol.ids import Since
+from gateway.protocol.refusals import UNAVAILABLE, commands_limited
 from gateway.protocol.replies import (
     ChatAdded,
     Done,
@@ -33,71 +37,40 @@ from gateway.protocol.replies import (
     HistoryPage,
     Pong,
     PresenceState,
+    UserPresence,
+    UsersPresence,
 )
+from gateway.sessions.command_limits import CommandLimits, CommandRates
 from gateway.sessions.context import Peer
-from gateway.sessions.native import MAX_SUBSCRIPTIONS, NativeSession
+from gateway.sessions.native import MAX_SUBSCRIPTIONS, NativeSession, _Rule
+from gateway.sessions.native_subscription import NativeSubscription
 from storage.auth_records import Credential
-from storage.records import Admission, ChatKind, ChatPosition, Member, NewEvent, Person, PublicChat, Role
-from tests.gateway.sessions.stand_ins import Connection, Counts, Dialect, Node, context_of
-
-ANN = Person(1, "ann")
-GROUP, PUBLIC, UNKNOWN = 5, 6, 7
-
-
-class MemberNode(Node):
-    """Ann is a member of every chat but PUBLIC, which is open to all, and UNKNOWN."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.looked_up: list[int] = []
-
-    def admit(self, *fields: Any) -> Any:
-        """Either an event to the log, or a user to a chat."""
-        return super().admit(*fields) if isinstance(fields[0], NewEvent) else self._enter(fields[0])
-
-    async def _enter(self, chat_id: int) -> Admission | None:
-        self.looked_up.append(chat_id)
-        if chat_id in (PUBLIC, UNKNOWN):
-            return None
-        return Admission(chat_id, ChatKind.GROUP, Member(ANN, Role.MEMBER, 0), ChatPosition(9, 1), "e1")
-
-    async def public(self, chat_id: int) -> PublicChat | None:
-        return PublicChat(chat_id, 8, "e1") if chat_id == PUBLIC else None
-
-    async def enter(self, seat: Any) -> Claim:
-        self.asked.append(("seat", seat.chat_id, seat.user_id))
-        return Claim.settled(3)
-
-    def visit(self, session: Any, chat_id: int) -> Subscription:
-        subscription = self.register(session, _Visitor(chat_id), Claim.settled(0))  # type: ignore[arg-type]
-        subscription.seat = None
-        return subscription
-
-
-class _Visitor:
-    def __init__(self, chat_id: int) -> None:
-        self.chat_id = chat_id
-
-
-class Clients:
-    """The registers of a node's clients and of followed users."""
-
-    def __init__(self) -> None:
-        self.calls: list[tuple[object, ...]] = []
-
-    def __getattr__(self, name: str) -> Any:
-        return lambda *fields: self.calls.append((name, *fields))
+from storage.errors import StorageUnavailable
+from storage.records import Person
+from tests.gateway.sessions.stand_ins import (
+    ANN,
+    GROUP,
+    PUBLIC,
+    UNKNOWN,
+    Clients,
+    Connection,
+    Counts,
+    Dialect,
+    MemberNode,
+    context_of,
+)
 
 
 class World:
     """A session of a person with its surroundings."""
 
-    def __init__(self, person: Person | None = ANN) -> None:
+    def __init__(self, person: Person | None = ANN, limits: CommandLimits | None = None) -> None:
         self.node, self.connection, self.dialect, self.counts = MemberNode(), Connection(), Dialect(), Counts()
         self.clients, self.feed = Clients(), Clients()
         connection: Any = self.connection
+        context = context_of(self.node, self.counts, self.clients, self.feed)
         self.session = NativeSession(
-            context_of(self.node, self.counts, self.clients, self.feed),
+            context if limits is None else dataclasses.replace(context, limits=limits),
             Peer(self.dialect, person, Credential(None, 0), "a"),
             "c",
             connection,
@@ -255,7 +228,61 @@ async def test_subscribed_chat_is_not_looked_up_again(world: World) -> None:
     await world.receive(GetHistory(None, 2, 20))
     await world.receive(SetTyping(True))
     assert world.node.looked_up == [GROUP]
+    assert ("after", GROUP, 2, 20, 9, "e of the node") in world.node.asked
     world.session.on_closed(1000)
+
+
+async def test_session_that_ends_while_it_subscribes_leaves_at_once(world: World) -> None:
+    world.session.on_closed(1006)
+    await world.receive(Subscribe(None))
+    (_, registered), (_, left, at_once) = (call[:2] if call[0] == "register" else call for call in world.node.asked[1:])
+    assert (registered.chat_id, left.chat_id, at_once) == (GROUP, GROUP, True)
+    assert not world.session.is_subscribed(GROUP)
+
+
+async def test_subscription_that_failed_gets_one_reply(world: World) -> None:
+    world.node.error = StorageUnavailable("away")
+    request = await world.receive(Subscribe(None))
+    assert world.dialect.replies == [(UNAVAILABLE, request)]
+    native = NativeSubscription(world.session, request, lambda _: None)
+    native.fail(UNAVAILABLE)
+    native.supersede()
+    native.close(Disconnect(Close.DRAIN))
+    assert world.dialect.replies[1:] == [(UNAVAILABLE, request)]
+    native.fail(UNAVAILABLE)
+    assert world.dialect.replies[2:] == [(UNAVAILABLE, replace(request, ref=None))]
+
+
+async def test_presence_of_users_is_watched_as_far_as_visible(world: World) -> None:
+    request = await world.receive(SubscribePresence([2, 3]), None)
+    users, visible = [UserPresence(2, True, None), UserPresence(3, False, None)], [UserPresence(2, True, None)]
+    assert world.node.asked == [("look", 2, 3, 1), ("watch", world.session, visible)]
+    assert world.dialect.replies == [(UsersPresence(users), request)]
+    assert [name for name, *_ in world.counts.calls] == ["handled", "answered"]
+    world.session.on_closed(1000)
+    await world.receive(SubscribePresence([2]), None)
+    assert world.node.asked[2:] == [("look", 2, 1)], "a closed session watches nobody"
+
+
+async def test_command_over_its_limit_is_rejected() -> None:
+    world = World(limits=CommandLimits(CommandRates(pings=1)))
+    first, second = await world.receive(Ping(), None), await world.receive(Ping(), None)
+    assert world.dialect.replies == [(Pong(), first), (commands_limited(60), second)]
+
+
+def test_rule_says_whether_a_command_waits() -> None:
+    rules = [
+        _Rule(NativeSession._hello, "hello"),
+        _Rule(NativeSession._refresh, "refresh"),
+        _Rule(NativeSession._set_typing, "typing", in_chat=True),
+        _Rule(NativeSession._store, "message", stores=True),
+    ]
+    assert [rule.handler.__name__ for rule in rules] == ["_hello", "_refresh", "_set_typing", "_store"]
+    assert [rule.awaits for rule in rules] == [False, True, True, False]
+    assert [rule.stores for rule in rules] == [False, False, False, True]
+    assert [rule.in_chat for rule in rules] == [False, False, True, False]
+    assert [rule.needs_user for rule in rules] == [False, True, True, True]
+    assert [rule.members_only for rule in rules] == [False, False, True, True]
 
 
 async def test_unsubscribe_leaves_at_once(world: World) -> None:

@@ -19,10 +19,12 @@ from gateway.protocol.commands import (
     GetPresence,
     MarkRead,
     Ping,
+    Refresh,
     SendMessage,
     SetTyping,
 )
 from gateway.protocol.ids import Since
+from gateway.protocol.refusals import NOT_REFRESHED
 from gateway.protocol.replies import Done, ErrorReply, Established, HistoryPage, Pong, PresenceState
 from gateway.sessions.context import Peer
 from gateway.sessions.session import MAX_REFUSALS, MAX_WAITING
@@ -156,7 +158,7 @@ async def test_ping_is_answered_in_the_same_turn(world: World) -> None:
         (MarkRead(5), ("read", CHAT, 5, "a")),
         (MarkRead(99), ("read", CHAT, 9, "a")),
         (MarkRead(None), ("read", CHAT, 0, "a")),
-        (GetHistory(None, 2, 20), ("after", CHAT, 2, 20, 9, "")),
+        (GetHistory(None, 2, 20), ("after", CHAT, 2, 20, 9, "e of the node")),
         (GetPresence(), ("members", CHAT)),
         (SendMessage("hi", "c1"), ("admit", "hi")),
     ],
@@ -213,6 +215,12 @@ async def test_replies_of_remote_commands_are_timed(world: World) -> None:
     replies = [Done(), HistoryPage(CHAT, [], 9), PresenceState(CHAT, [])]
     assert world.dialect.replies == list(zip(replies, requests, strict=True))
     assert [name for name, *_ in world.counts.calls] == ["handled", "answered"] * 3
+
+
+async def test_next_token_is_read(world: World) -> None:
+    request = world.receive(Refresh("token"))
+    await world.settled()
+    assert world.dialect.replies == [(NOT_REFRESHED, request)], "of a node that accepts no token"
 
 
 async def test_commands_keep_their_order(world: World) -> None:
