@@ -85,7 +85,7 @@ def count_steps(quick: bool) -> int:
 
 def run(folder: Path, quick: bool, progress: Progress) -> Section:
     """Measure the pipeline on one node, then the latency over two."""
-    seconds, runs = (2.0, 3) if quick else (5.0, 7)
+    seconds, runs = (1.5, 5) if quick else (5.0, 7)
     progress.next(f"W2: making {2 * CHATS:,} users")
     with product.running(folder, nodes=2, **LIMITED) as started:
         first, second = (Measured.alone(node.pid) for node in started.nodes)
