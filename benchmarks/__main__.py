@@ -40,7 +40,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "workloads", nargs="*", choices=[*WORKLOADS, *LONG, []], help="default: all but growth, idle and rooms"
     )
     parser.add_argument("--quick", action="store_true", help="fewer and shorter runs; in W1 no peers")
-    parser.add_argument("--report", type=Path, metavar="FOLDER", help="write results.md and its pictures there")
+    parser.add_argument(
+        "--report", type=Path, metavar="FOLDER", help="write a report there: results.md, or one of the named workloads"
+    )
     options = parser.parse_args(arguments)
     keep_off_the_server_core()
     if slowness := interpreter.slowness():
@@ -61,7 +63,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     sys.stdout.write("\n" + "\n".join([*report.summary(sections), "", machine.describe()]) + "\n")
     if options.report is not None:
         command = " ".join(["python -m benchmarks", *(sys.argv[1:] if arguments is None else arguments)])
-        report.write(sections, options.report, command=command, minutes=(time.monotonic() - began) / 60)
+        minutes = (time.monotonic() - began) / 60
+        report.write(sections, options.report, command=command, minutes=minutes, names=options.workloads)
     return 0 if all(section.is_whole and all(bound.holds for bound in section.bounds) for section in sections) else 1
 
 

@@ -1,4 +1,4 @@
-"""The report of one run: results.md and its pictures."""
+"""The report of one run: results.md and its pictures, or a page of the workloads that were named."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,13 +7,18 @@ from benchmarks import machine, pictures
 from benchmarks.result import BOUND_COLUMNS, Section, rows_of
 
 
-def write(sections: Sequence[Section], folder: Path, *, command: str, minutes: float) -> Path:
-    """Write the report, replacing an earlier one; returns the path of results.md."""
+def write(
+    sections: Sequence[Section], folder: Path, *, command: str, minutes: float, names: Sequence[str] = ()
+) -> Path:
+    """Write the report, replacing an earlier one of the same workloads; returns its path.
+
+    Without `names` it is of all workloads: results.md. The pictures of others stay.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    for old in folder.glob("*.svg"):
+    for old in () if names else folder.glob("*.svg"):
         old.unlink()
     lines = [
-        "# Benchmarks: results",
+        f"# Benchmarks: {', '.join(names) or 'results'}",
         "",
         f"Written by `{command}` in {minutes:.0f} minutes; what is measured and how: `benchmarks/README.md`. "
         "Figures are medians of several runs, the lowest and the highest in brackets. Absolute ones mean little on "
@@ -27,7 +32,7 @@ def write(sections: Sequence[Section], folder: Path, *, command: str, minutes: f
         lines += ["", *(table.markdown() for table in section.tables)]
         for chart in section.charts:
             lines += [f"![{chart.title}]({pictures.draw(chart, folder)})", ""]
-    path = folder / "results.md"
+    path = folder / f"{'-'.join(names) or 'results'}.md"
     path.write_text("\n".join(lines).rstrip() + "\n")
     return path
 

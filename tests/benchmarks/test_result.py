@@ -53,6 +53,16 @@ def test_report_has_every_bound_table_and_picture(tmp_path: Path) -> None:
         assert "prefers-color-scheme: dark" in "".join(picture.itertext())
 
 
+def test_report_of_named_workloads_is_a_page_beside_the_others(tmp_path: Path) -> None:
+    for name in ("results.md", "bars.svg"):
+        (tmp_path / name).write_text("of the whole run")
+    section = Section("hooks", [Table("W7", ("a",), [(1,)])])
+    path = report.write([section], tmp_path, command="the command", minutes=1, names=["hooks"])
+    assert path == tmp_path / "hooks.md"
+    assert path.read_text().startswith("# Benchmarks: hooks\n")
+    assert {(tmp_path / name).read_text() for name in ("results.md", "bars.svg")} == {"of the whole run"}
+
+
 def test_equal_figures_make_equal_pictures(tmp_path: Path) -> None:
     chart = Chart("one", "One", "µs", ["a"], {"b": [Figure((1.0, 2.0))]})
     section = Section("w1", [], [chart])
