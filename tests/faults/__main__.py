@@ -31,7 +31,7 @@ def main() -> int:
     parser.add_argument("--report", type=Path, default=Path("fault-report"), help="the report's folder")
     options = parser.parse_args()
     logging.getLogger("aiormq").setLevel(logging.CRITICAL)  # of brokers that we kill
-    folder = make_folder(options.report)
+    folder = make_folder(options.report.absolute())  # servers have folders of their own to run in
     if options.mutation:
         work = run_directed(folder / "system", DIRECTED[options.mutation], options.mutation)
     else:

@@ -4,14 +4,17 @@ acked − stored = ∅; stored − attempted = ∅; nothing stored twice; each c
 once repetitions are removed; all agree on (chat, seq) → event; one sender's order is kept; every connected client has
 caught up; the text of a message is what its last edit or deletion made of it, its data, target and mentions are what
 its sender sent, and its reactions are the sum of their events.
+
+Events that are older than their chat keeps them (`History.aged`) may be gone, whenever: nothing is asked of them, and
+all of those after them.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from enum import StrEnum
 from typing import NamedTuple
 
-from tests.faults.history import NO_CONTENT, QUEUE, Content, Counts, History, Stored
+from tests.faults.history import NO_CONTENT, QUEUE, Ack, Content, Counts, Delivery, History, Stored
 
 
 class Rule(StrEnum):
@@ -61,7 +64,8 @@ def _lost(history: History) -> Iterator[Violation]:
         readers.setdefault(chat, {})[reader] = {s.key for s in found}
     acks: dict[int, list[tuple[str, int, int]]] = {}
     for ack in history.acks:
-        acks.setdefault(ack.chat, []).append((ack.key, ack.seq, ack.message_id))
+        if ack.seq > history.aged.get(ack.chat, 0):
+            acks.setdefault(ack.chat, []).append((ack.key, ack.seq, ack.message_id))
     for chat, reader, view in views:
         for missing in set(acks.get(chat, ())) - view:
             yield Violation(Rule.LOST, chat, f"{missing} was acknowledged, and {reader} does not find it")
@@ -83,7 +87,7 @@ def _phantoms(history: History) -> Iterator[Violation]:
             if (chat, s.sender, s.key) not in attempted:
                 yield Violation(Rule.PHANTOM, chat, f"{s} is stored, and no client sent it")
     for d in history.deliveries:
-        if (d.seq, d.message_id, d.key) not in places.get(d.chat, ()):
+        if d.seq > history.aged.get(d.chat, 0) and (d.seq, d.message_id, d.key) not in places.get(d.chat, ()):
             yield Violation(Rule.PHANTOM, d.chat, f"{d} was pushed, and is not stored")
 
 
@@ -98,11 +102,14 @@ def _duplicates(history: History) -> Iterator[Violation]:
 def _holes(history: History) -> Iterator[Violation]:
     """The history is not 1, 2, 3 …, or a client was pushed something other than the seq after its last."""
     for (chat, reader), found in history.reads.items():
-        if [s.seq for s in found] != list(range(1, len(found) + 1)):
-            yield Violation(Rule.HOLE, chat, f"the history that {reader} read is not 1, 2, 3 … {len(found)}")
+        first = history.aged.get(chat, 0) + 1
+        seqs = [s.seq for s in found]
+        kept = [seq for seq in seqs if seq >= first]
+        if kept != list(range(first, first + len(kept))) or seqs != sorted(set(seqs)):
+            yield Violation(Rule.HOLE, chat, f"the history that {reader} read is not {first}, {first + 1} … in order")
     last: dict[tuple[int, str], int] = {}
     for d in history.deliveries:
-        before = last.get((d.chat, d.client), 0)
+        before = max(last.get((d.chat, d.client), 0), history.aged.get(d.chat, 0))
         if d.seq > before + 1:
             yield Violation(Rule.HOLE, d.chat, f"{d.client} was pushed {d.seq} after {before} at {d.at:.3f}")
         last[d.chat, d.client] = max(before, d.seq)
@@ -148,10 +155,11 @@ def _stragglers(history: History) -> Iterator[Violation]:
 def _texts(history: History) -> Iterator[Violation]:
     """Somebody found a message in another state than its last event left it in."""
     deletions = {(attempt.chat, attempt.key) for attempt in history.attempts if attempt.is_deletion}
+    aged = _aged_messages(history)
     for (chat, reader), found in history.reads.items():
         present = {s.message_id: "" if (chat, s.key) in deletions else s.key for s in found if not s.reaction}
         for s in found:
-            if s.text != present[s.message_id]:
+            if s.message_id not in aged and s.text != present[s.message_id]:
                 expected = present[s.message_id]
                 yield Violation(Rule.TEXT, chat, f"{reader} reads {s.text!r} at {s.seq}, and not {expected!r}")
 
@@ -161,20 +169,26 @@ def _contents(history: History) -> Iterator[Violation]:
 
     A push may show a message as it was before a later deletion; the history that was read in the end may not.
     """
-    chats = {chat: _Contents(history, chat, found) for chat, found in _stored(history).items()}
+    aged = _aged_messages(history)
+    chats = {chat: _Contents(history, chat, found, aged) for chat, found in _stored(history).items()}
     for d in history.deliveries:
-        if d.content is not None and d.chat in chats and not chats[d.chat].may_be_pushed(d.message_id, d.content):
+        if d.content is None or d.chat not in chats or d.message_id in aged:
+            continue
+        if not chats[d.chat].may_be_pushed(d.message_id, d.content):
             yield Violation(Rule.CONTENT, d.chat, f"{d.client} was pushed {d.content} at {d.seq}")
     for (chat, reader), found in history.reads.items():
         for s in found:
-            if s.content is not None and not chats[chat].may_be_read(s.message_id, s.content):
+            if s.content is None or s.message_id in aged:
+                continue
+            if not chats[chat].may_be_read(s.message_id, s.content):
                 yield Violation(Rule.CONTENT, chat, f"{reader} reads {s.content} at {s.seq}")
 
 
 class _Contents:
     """What the messages of a chat have beside their texts."""
 
-    def __init__(self, history: History, chat: int, found: Sequence[Stored]) -> None:
+    def __init__(self, history: History, chat: int, found: Sequence[Stored], aged: Set[int]) -> None:
+        self._aged = aged
         attempts = {attempt.key: attempt for attempt in history.attempts if attempt.chat == chat}
         self._sent: dict[int, Content] = {}
         self._texts: dict[int, set[str]] = {}
@@ -189,6 +203,9 @@ class _Contents:
                 self._texts.setdefault(s.message_id, set()).add(s.key)
             if attempt.content is not None:
                 self._sent[s.message_id] = attempt.content
+        for d in history.deliveries:
+            if d.chat == chat and d.message_id in aged:
+                self._texts.setdefault(d.message_id, set()).add(d.key)
 
     def may_be_pushed(self, message_id: int, content: Content) -> bool:
         """Whether the message had this content before it was deleted, or has it now."""
@@ -201,10 +218,11 @@ class _Contents:
         target_id, text = content[1:3]
         is_empty = not target_id or target_id in self._deleted
         may_quote = text == "" if is_empty else text in self._texts.get(target_id, ())
+        may_quote |= text == "" and target_id in self._aged
         return may_quote and content == self._present(message_id, text)
 
     def _may_be_empty(self, target_id: int, text: str) -> bool:
-        return text == "" and (not target_id or target_id in self._deleted)
+        return text == "" and (not target_id or target_id in self._deleted or target_id in self._aged)
 
     def _whole(self, message_id: int, text: str) -> Content:
         data, target_id, _, mentions = self._sent.get(message_id, NO_CONTENT)
@@ -218,9 +236,11 @@ class _Contents:
 def _reactions(history: History) -> Iterator[Violation]:
     """A reaction was stored twice, or the counts of an event, of a push or of a message are not what came before."""
     deletions = {(attempt.chat, attempt.key) for attempt in history.attempts if attempt.is_deletion}
+    aged = _aged_messages(history)
     told: dict[tuple[int, int], Counts] = {}
-    for (chat, reader), found in history.reads.items():
+    for (chat, reader), all_found in history.reads.items():
         given: dict[int, set[tuple[int, str]]] = {}
+        found = [s for s in all_found if s.message_id not in aged]
         for s in found:
             of_message = given.setdefault(s.message_id, set())
             one = s.sender, s.reaction[1:]
@@ -237,8 +257,14 @@ def _reactions(history: History) -> Iterator[Violation]:
             if (s.reactions or {}) != (expected := _count(given[s.message_id])):
                 yield Violation(Rule.REACTIONS, chat, f"{reader} reads {s.reactions} at {s.seq}, and not {expected}")
     for d in history.deliveries:
-        if d.counts is not None and d.counts != told.get((d.chat, d.seq)):
+        if d.counts is not None and d.message_id not in aged and d.counts != told.get((d.chat, d.seq)):
             yield Violation(Rule.REACTIONS, d.chat, f"{d.client} was pushed {d.counts} at {d.seq}")
+
+
+def _aged_messages(history: History) -> Set[int]:
+    """The messages that are too old, and may be gone while later edits of them, and replies to them, are not."""
+    seen: list[Ack | Delivery] = [*history.acks, *history.deliveries]
+    return {event.message_id for event in seen if event.seq <= history.aged.get(event.chat, 0)}
 
 
 def _count(given: set[tuple[int, str]]) -> Counts:

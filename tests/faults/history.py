@@ -113,6 +113,8 @@ class History:
     """By chat and reader: the whole history, read over HTTP when all was over."""
     ends: dict[tuple[int, str], int] = field(default_factory=dict)
     """By chat and client: the last seq it was pushed, when all had been quiet for a while."""
+    aged: dict[int, int] = field(default_factory=dict)
+    """By chat: the events up to this seq are older than the chat keeps them, so that any of them may be gone."""
     reconnects: list[tuple[float, str]] = field(default_factory=list)
     """When a client began to connect once more, and which."""
 
@@ -132,3 +134,5 @@ class History:
             yield {"record": "read", "chat": chat, "reader": reader, "stored": [list(stored) for stored in found]}
         for (chat, client), seq in self.ends.items():
             yield {"record": "end", "chat": chat, "client": client, "seq": seq}
+        for chat, seq in self.aged.items():
+            yield {"record": "aged", "chat": chat, "seq": seq}

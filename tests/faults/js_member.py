@@ -72,7 +72,7 @@ class JsMember(Member):
                 message = frame["data"]
                 self._deliver(message["seq"], message["id"], key_of(message), content=content_of(message))
                 if not message["is_deleted"]:
-                    self.sender.note_target(message["id"])
+                    self.sender.note_target(message["id"], message["seq"])
             case "reaction":
                 self._deliver(frame["seq"], frame["message_id"], key_of(frame), frame["counts"])
             case "state":

@@ -1,4 +1,5 @@
-"""A node of the rig: `chat-gateway gateway` with crash points, its links to Redis and, if asked, one rule broken.
+"""A node of the rig: `chat-gateway gateway` with crash points, its links to Redis, hurried retention and, if asked, one
+rule broken.
 
 Run as a module. RIG_ORDERS is the file of crash orders, RIG_MUTATION the rule, RIG_ROUTES says which link leads to a
 server that Sentinels name (`named port=link's port,…`); everything else is the product's.
@@ -10,6 +11,7 @@ from pathlib import Path
 
 from gateway.cli import main
 from gateway.config.redis_url import SentinelUrl
+from tests.faults.ageing import hurry
 from tests.faults.crash_points import CrashPoints
 from tests.faults.mutations import Mutation, mutate
 
@@ -29,5 +31,6 @@ if __name__ == "__main__":
     reach_redis_by(os.environ["RIG_ROUTES"])
     if name := os.environ.get("RIG_MUTATION"):
         mutate(Mutation(name))
+    hurry()
     CrashPoints(Path(os.environ["RIG_ORDERS"])).install()
     sys.exit(main(["gateway"]))

@@ -22,6 +22,8 @@ DELETIONS, EDITS, REACTIONS = 0.05, 0.1, 0.2
 EMOJI = ("👍", "❤️", "😂")
 TARGETS = 10
 """So many of the latest messages are reacted to."""
+YOUNG = 25
+"""Half of what `ageing` leaves: what a chat gets while a sender waits for the end of a fault."""
 PAGE = 200
 CONTENT = 0.2
 """Share of the messages that carry data; as many reply to another one, and as many mention somebody."""
@@ -40,8 +42,8 @@ class Sender:
         self._count = 0
         self._latest: int | None = None
         """The message to edit or delete."""
-        self.targets: deque[int] = deque(maxlen=TARGETS)
-        """Messages of the chat to react to."""
+        self._targets: deque[tuple[int, int]] = deque(maxlen=TARGETS)
+        """Messages of the chat to react and to reply to, each with its seq."""
         self._given: set[tuple[int, str]] = set()
         """The own reactions: (message, emoji)."""
         self.under_way: str | None = None
@@ -61,8 +63,8 @@ class Sender:
         lot, fields = self._world.random, dict[str, object]()
         if lot.random() < CONTENT:
             fields["data"] = {"key": key, "any": [1.5, None, {"я": "\0"}]}
-        if self.targets and lot.random() < CONTENT:
-            fields["reply_to"] = lot.choice(self.targets)
+        if (targets := self._young_targets()) and lot.random() < CONTENT:
+            fields["reply_to"] = lot.choice(targets)
         if lot.random() < CONTENT:
             fields["mentions"] = [NOBODY, self.user.id]
         return fields
@@ -70,13 +72,14 @@ class Sender:
     def compose_anything(self) -> None:
         """Begin the next message, edit, deletion or reaction."""
         lot = self._world.random.random()
-        if self._latest is None or lot > DELETIONS + EDITS + REACTIONS or not self.targets:
+        targets = self._young_targets()
+        if self._latest is None or lot > DELETIONS + EDITS + REACTIONS or not targets:
             self.compose()
             return
         self._count += 1
         key = f"{self.name}.{self._count}"
         if lot > DELETIONS + EDITS:
-            target, emoji = self._world.random.choice(self.targets), self._world.random.choice(EMOJI)
+            target, emoji = self._world.random.choice(targets), self._world.random.choice(EMOJI)
             fields = {"message_id": target, "key": emoji, "remove": (target, emoji) in self._given}
             self._begin(key, {"type": "react", **fields, "client_msg_id": key})
         elif lot > DELETIONS:
@@ -98,17 +101,22 @@ class Sender:
         self._world.ack(self.chat, key, seq, message_id)
         if self.command["type"] == "message":
             self._latest = message_id
-            self.note_target(message_id)
+            self.note_target(message_id, seq)
         elif self.command["type"] == "react":
             change = self._given.discard if self.command["remove"] else self._given.add
             change((message_id, str(self.command["key"])))
         self.under_way = None
         return True
 
-    def note_target(self, message_id: int) -> None:
+    def note_target(self, message_id: int, seq: int) -> None:
         """A message of the chat, to react and to reply to."""
-        if message_id not in self.targets:
-            self.targets.append(message_id)
+        if all(message_id != target for target, _ in self._targets):
+            self._targets.append((message_id, seq))
+
+    def _young_targets(self) -> list[int]:
+        """Those that will not be too old before the event is stored."""
+        aged = self._world.history.aged.get(self.chat)
+        return [target for target, seq in self._targets if aged is None or seq > aged + YOUNG]
 
     def loses_target(self) -> bool:
         """Give up a reaction whose message was deleted meanwhile; False if something else is under way."""
@@ -158,7 +166,7 @@ class Member(Socket):
         if not is_answer:
             self._deliver(seq, message["id"], key, content=content_of(message))
             if not message["is_deleted"]:
-                self.sender.note_target(message["id"])
+                self.sender.note_target(message["id"], seq)
         if self.sender.settle(key, seq, message["id"]):
             self._acked.set()
 

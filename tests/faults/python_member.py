@@ -46,7 +46,7 @@ class PythonMember(Member):
             case Message(seq=seq, id=message_id, raw=raw):
                 self._deliver(seq, message_id, key_of(dict(raw)), content=content_of(dict(raw)))
                 if not event.is_deleted:
-                    self.sender.note_target(message_id)
+                    self.sender.note_target(message_id, seq)
             case Reaction(seq=seq, message_id=message_id, raw=raw):
                 self._deliver(seq, message_id, key_of(dict(raw)), dict(event.counts))
             case CaughtUp() | Other():

@@ -13,6 +13,7 @@ import httpx
 
 from tests.faults import aftermath
 from tests.faults.act import TooLate
+from tests.faults.ageing import age, keep_a_day
 from tests.faults.checker import Violation, check
 from tests.faults.faults import strike
 from tests.faults.history import History, Oddity
@@ -98,6 +99,8 @@ async def run(
         limits = httpx.Limits(max_connections=200, max_keepalive_connections=50)
         http = await stack.enter_async_context(httpx.AsyncClient(timeout=HTTP_S, limits=limits))
         chats = await rig.populate(load.chats, load.members)
+        ageing = next(iter(chats))
+        await keep_a_day(rig, ageing)
         rooms = await rig.furnish(load.rooms)
         pause_s = (load.chats * (load.writers + load.posters) + load.rooms * 2) / load.rate
         world = World(rig.nginx.url, History(), random.Random(seed), pause_s)
@@ -114,6 +117,7 @@ async def run(
             crew.start(work)
         crew.start(observer.watch_wellness())
         crew.start(observer.watch_metrics())
+        crew.start(age(world, rig, ageing))
         crew.start(_show_progress(world, observer))
         strikes = [asyncio.create_task(_strike(rig, observer, fault)) for fault in faults]
         await asyncio.sleep(writing_s)

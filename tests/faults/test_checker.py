@@ -319,3 +319,24 @@ def test_broken_guarantee_is_found(spoil: Callable[[History], None], rule: Rule)
     history = good()
     spoil(history)
     assert rule in {violation.rule for violation in check(history)}
+
+
+def age(history: History, seq: int) -> None:
+    """The events up to this seq are too old, and gone."""
+    history.aged[CHAT] = seq
+    for reader, found in history.reads.items():
+        history.reads[reader] = [stored for stored in found if stored.seq > seq]
+
+
+def test_what_retention_removed_is_no_loss() -> None:
+    history = good()
+    age(history, 2)
+    history.deliveries = [d for d in history.deliveries if (d.client, d.seq) != ("bob", 2)]  # removed before he resumed
+    assert check(history) == []
+
+
+def test_event_that_is_not_too_old_is_lost_without_its_place() -> None:
+    history = good()
+    age(history, 2)
+    history.aged[CHAT] = 1
+    assert {violation.rule for violation in check(history)} >= {Rule.LOST, Rule.HOLE}
