@@ -216,7 +216,7 @@ async def open_node(
         feed = UserFeed(node_id, local_clients, membership, redis.broker)
         chat_setup = ChatDetailsRepository(database, wanted)
         chat_changes = ChatChanges(hub, feed, chat_setup, redis.broker)
-        removals = ChatRemovals(database, wanted, metrics.delivery.rows_removed.inc)
+        removals = ChatRemovals(database, wanted, metrics.delivery.rows_removed.inc, node_id=node_id)
         removed_chats = RemovedChats(removals, feed, evictions, redis.broker)
         repair = Repair(
             hub,

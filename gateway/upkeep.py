@@ -9,8 +9,8 @@ from gateway.tasks import Tasks
 from storage.database.database import Database
 from storage.log.transcript_retention import TranscriptRetention
 from storage.outbox_records import Wanted
-from storage.repositories.chat_setup.retention import ChatRetention
-from storage.repositories.users.erasure_work import ErasureWork
+from storage.repositories.upkeep.erasure_work import ErasureWork
+from storage.repositories.upkeep.retention import ChatRetention
 
 
 def start_upkeep(

@@ -123,6 +123,7 @@ class ChatRemoval(models.Model):
 
     chat_id = fields.BigIntField(primary_key=True, generated=False)
     removed_at = fields.BigIntField(db_index=True)
+    claimed_by = fields.CharField(max_length=80, default="", db_default="")
     claimed_until = fields.BigIntField(default=0)
     is_done = fields.BooleanField(default=False)
 

@@ -15,7 +15,7 @@ from gateway.sessions.session import MAX_REFUSALS
 from gateway.transport.fragments import MAX_FRAGMENTS
 from gateway.transport.incoming import BURST, PER_SECOND
 from httpapi.bounded_json import MAX_DEPTH
-from storage.repositories.chat_setup import retention
+from storage.repositories.upkeep import retention
 
 PAGE = (Path(__file__).parents[1] / "docs/limits.md").read_text()
 ROWS = [[cell.strip() for cell in line.strip("|").split("|")] for line in PAGE.splitlines() if line.startswith("| ")]

@@ -10,7 +10,7 @@ import pytest
 
 from gateway.delivery.repair import INTERVAL_S
 from storage.database.database import open_database
-from storage.repositories.chat_setup.retention import ChatRetention
+from storage.repositories.upkeep.retention import ChatRetention
 from tests.storage.aged import make_old
 from tests.support.cluster import Cluster, User, run_cluster
 from tests.support.event_stream import event_stream

@@ -6,7 +6,7 @@ from typing import Final
 
 import asyncpg
 
-from storage.repositories.chat_setup import retention
+from storage.repositories.upkeep import retention
 from tests.faults.rig import Rig
 from tests.faults.world import World
 

@@ -22,7 +22,7 @@ logger = logging.getLogger("gateway.upkeep")
 
 
 class ErasureSteps(Protocol):
-    """Implemented by `storage.repositories.users.erasure_work`, which says what each does.
+    """Implemented by `storage.repositories.upkeep.erasure_work`, which says what each does.
 
     Every method raises StorageUnavailable.
     """

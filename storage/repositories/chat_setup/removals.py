@@ -19,6 +19,7 @@ from storage.outbox_records import NOTHING_WANTED, Wanted
 from storage.records import SYSTEM, ChatKind
 from storage.repositories.chat_setup.lock import locked_chat
 from storage.repositories.owners import settle_owner
+from storage.repositories.upkeep.claims import WorkClaims
 
 BATCH: Final = 1000
 """Rows that one statement deletes at most."""
@@ -36,11 +37,6 @@ TABLES: Final = ("memberships", "former_members", "bars", "mentions")
 """Everything with a `chat_id` that goes with a chat, but for its log; a test finds tables that are missing here."""
 
 _LOG: Final = "chat_log"
-_CLAIM: Final = """
-UPDATE chat_removals SET claimed_until = $1 WHERE chat_id = (
-    SELECT chat_id FROM chat_removals WHERE NOT is_done AND claimed_until < $2 ORDER BY removed_at LIMIT 1 {lock}
-) RETURNING chat_id
-"""
 _PART_IN_POSTGRES: Final = """
 DELETE FROM {table} WHERE ctid = ANY (ARRAY(
     SELECT ctid FROM {table} WHERE chat_id = $1 LIMIT {batch} FOR UPDATE SKIP LOCKED)) RETURNING 1 AS one
@@ -61,8 +57,12 @@ class ChatRemovals:
         wanted: Wanted = NOTHING_WANTED,
         on_deleted: Callable[[int], None] = lambda _: None,
         now: Callable[[], float] = time.time,
+        node_id: str = "",
     ) -> None:
-        """`wanted` is what removals write to the outbox; `on_deleted` gets the number of rows of each batch."""
+        """`wanted` is what removals write to the outbox; `on_deleted` gets the number of rows of each batch.
+
+        `run` works under the name of the node.
+        """
         self._database = database
         self._notes = ChatNotes(database, wanted)
         self._on_deleted = on_deleted
@@ -76,7 +76,16 @@ class ChatRemovals:
             f"DELETE FROM {table} WHERE {column} {database.among('$1')}"
             for table, column in (("replies", "message_id"), ("chat_log", "id"))
         ]
-        self._claim = _CLAIM.format(lock="FOR UPDATE SKIP LOCKED" if in_postgres else "")
+        self._claims = WorkClaims(
+            database,
+            node_id,
+            CLAIM_S,
+            now,
+            table="chat_removals",
+            key="chat_id",
+            is_due="NOT is_done",
+            order="removed_at, chat_id",
+        )
 
     async def remove(self, chat_id: int, actor_id: int | None) -> None:
         """Remove the chat for everybody; its rows follow. Only the owner and services (None) may.
@@ -108,7 +117,7 @@ class ChatRemovals:
         """Delete the rows of removed chats until cancelled."""
         while True:
             try:
-                while (chat_id := await self._claimed()) is not None:
+                while (chat_id := await self._claims.claim()) is not None:
                     await self._clear(chat_id)
                 await self._database.write(
                     "DELETE FROM chat_removals WHERE is_done AND removed_at < $1", int(self._now()) - KEPT_S
@@ -122,14 +131,7 @@ class ChatRemovals:
                 pass
             self._due.clear()
 
-    async def _claimed(self) -> int | None:
-        """A removed chat whose rows are this node's to delete."""
-        now = int(self._now())
-        rows = await self._database.write(self._claim, now + CLAIM_S, now)
-        return rows[0]["chat_id"] if rows else None
-
     async def _clear(self, chat_id: int) -> None:
-        renewal = "UPDATE chat_removals SET claimed_until = $2 WHERE chat_id = $1"
         renewed_at = self._now()
         for table in (*TABLES, _LOG):
             while True:
@@ -139,7 +141,8 @@ class ChatRemovals:
                     break
                 if self._now() - renewed_at > CLAIM_S / 3:
                     renewed_at = self._now()
-                    await self._database.write(renewal, chat_id, int(renewed_at) + CLAIM_S)
+                    if not await self._claims.hold(chat_id):
+                        return  # another node goes on
                 await asyncio.sleep(PAUSE_S)
         await self._database.write("DELETE FROM chats WHERE id = $1", chat_id)
         await self._database.write("UPDATE chat_removals SET is_done = $2 WHERE chat_id = $1", chat_id, True)

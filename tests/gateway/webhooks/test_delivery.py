@@ -19,7 +19,7 @@ from storage.log.event_ranges import EventRanges
 from storage.outbox.queue import Outbox
 from storage.outbox_records import EventType, Head, Wanted
 from storage.repositories.chat_setup.removals import ChatRemovals
-from storage.repositories.chat_setup.retention import ChatRetention
+from storage.repositories.upkeep.retention import ChatRetention
 from tests.storage.aged import make_old
 from tests.storage.nodes import Node, deletion, edit, message, node_over, outcomes
 from tests.support.migrated import make_store

@@ -22,7 +22,7 @@ from storage.repositories.auth.accounts import Accounts
 from storage.repositories.chats import Chats
 from storage.repositories.identities import Identities
 from storage.repositories.staff import StaffRepository
-from storage.repositories.users.erasure_work import ErasureWork
+from storage.repositories.upkeep.erasure_work import ErasureWork
 from storage.repositories.users.erasures import Erasures
 from storage.repositories.users.present_users import PresentUsers
 from tests.support.auth_node import AuthNode

@@ -91,14 +91,18 @@ async def test_claim_of_dead_node_passes_on(node: Node) -> None:
     ann = await node.person("ann")
     chat = await node.group(ann)
     now = 1000.0
-    removing = ChatRemovals(node.database, now=lambda: now)
+    removing, other = (ChatRemovals(node.database, now=lambda: now, node_id=name) for name in ("one", "other"))
     await removing.remove(chat, None)
     assert await removing.since(1000) == [chat]
     assert await removing.since(1001) == []
-    assert await removing._claimed() == chat
-    assert await removing._claimed() is None
-    now += removals.CLAIM_S + 1
-    assert await removing._claimed() == chat
+    assert await removing._claims.claim() == chat
+    now += removals.CLAIM_S - 1
+    assert await removing._claims.hold(chat)
+    now += removals.CLAIM_S - 1
+    assert await other._claims.claim() is None
+    now += 2
+    assert await other._claims.claim() == chat
+    assert not await removing._claims.hold(chat)
 
 
 async def test_removal_frees_creator_and_quota(node: Node) -> None:

@@ -10,8 +10,8 @@ from msgspec.structs import replace
 from storage.log.event_ranges import EventRanges
 from storage.records import ChatPosition, Committed, EventKind, Refusal
 from storage.repositories.chat_pages import READ_AHEAD
-from storage.repositories.chat_setup import retention
-from storage.repositories.chat_setup.retention import ChatRetention
+from storage.repositories.upkeep import retention
+from storage.repositories.upkeep.retention import ChatRetention
 from storage.repositories.users.mentions import Mentions
 from tests.storage.aged import make_old
 from tests.storage.nodes import Node, edit, message, outcomes, reaction

@@ -17,7 +17,7 @@ from storage.repositories.identities import Identities
 from storage.repositories.profiles import Profiles
 from storage.repositories.revocations import Revocations
 from storage.repositories.staff import StaffRepository
-from storage.repositories.users.erasure_work import LEASE_S, SETTLE_S, ErasureWork
+from storage.repositories.upkeep.erasure_work import LEASE_S, SETTLE_S, ErasureWork
 from storage.repositories.users.erasures import DELETED_NAME, Erasures
 from storage.repositories.users.last_seen import LastSeenRepository
 from tests.storage.nodes import Node, message
@@ -125,7 +125,7 @@ async def test_messages_in_chats_that_were_left_are_erased(world: World, node: N
 
 
 async def test_many_messages_are_erased_in_batches(world: World, node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("storage.repositories.users.erasure_work._ROWS", _rows_of(3))
+    monkeypatch.setattr("storage.repositories.upkeep.erasure_work._ROWS", _rows_of(3))
     ann, bob = await node.person("ann"), await node.person("bob")
     chat_id = await node.group(ann, bob)
     for number in range(10):
@@ -137,7 +137,7 @@ async def test_many_messages_are_erased_in_batches(world: World, node: Node, mon
 
 
 def _rows_of(limit: int) -> str:
-    from storage.repositories.users import erasure_work
+    from storage.repositories.upkeep import erasure_work
 
     return erasure_work._ROWS.replace(f"LIMIT {erasure_work.BATCH}", f"LIMIT {limit}")
 

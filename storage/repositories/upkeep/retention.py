@@ -20,6 +20,7 @@ from tortoise.backends.base.client import BaseDBAsyncClient
 from storage.database.database import Database, Row
 from storage.errors import StorageUnavailable
 from storage.log.event_rows import moment_of
+from storage.repositories.upkeep.claims import WorkClaims
 
 INTERVAL_S: Final = 900
 """From the end of a pass over all chats to the next one."""
@@ -33,6 +34,8 @@ BATCH: Final = 250
 """Events that one transaction removes."""
 UNQUOTED: Final = 1_000
 """Replies that one transaction changes: a message may have any number of them."""
+_PASS: Final = 1
+"""The id of the one row of `retention_passes`."""
 PAUSE_S: Final = 0.02
 """Between batches, which leaves the database to others."""
 
@@ -40,11 +43,8 @@ _CREATE: Final = """
 INSERT INTO retention_passes (id, claimed_by, claimed_until, due_at, chat_cursor) VALUES (1, '', 0, $1, 0)
 ON CONFLICT DO NOTHING"""
 _DUE: Final = "SELECT due_at FROM retention_passes WHERE id = 1"
-_CLAIM: Final = """
-UPDATE retention_passes SET claimed_by = $1, claimed_until = $2
-WHERE id = 1 AND due_at <= $3 AND claimed_until < $3 RETURNING chat_cursor"""
-_HOLD: Final = """
-UPDATE retention_passes SET claimed_until = $2, chat_cursor = $3 WHERE id = 1 AND claimed_by = $1 RETURNING id"""
+_CURSOR: Final = "SELECT chat_cursor FROM retention_passes WHERE id = 1"
+_MOVE_CURSOR: Final = "UPDATE retention_passes SET chat_cursor = $1 WHERE id = 1"
 _FINISH: Final = """
 UPDATE retention_passes SET claimed_until = 0, chat_cursor = 0, due_at = $2 WHERE id = 1 AND claimed_by = $1"""
 # A subquery, since PostgreSQL may read the whole log for a join; chats that keep everything cost no look into the log.
@@ -97,6 +97,9 @@ class ChatRetention:
         self._on_lag = on_lag
         self._on_overdue = on_overdue
         self._now = now
+        self._claims = WorkClaims(
+            database, node_id, LEASE_S, now, table="retention_passes", key="id", is_due="due_at <= $3", order="id"
+        )
         self._held_at = 0.0
         self._due_at = now()
         among = database.among("$1")
@@ -126,11 +129,11 @@ class ChatRetention:
         await self._database.write(_CREATE, now)
         self._due_at = next((row["due_at"] for row in await self._database.fetch(_DUE)), now)
         self._report()
-        claimed = await self._database.write(_CLAIM, self._node_id, now + LEASE_S, now)
-        if not claimed:
+        if await self._claims.claim() is None:
             return
         try:
-            if await self._walk(claimed[0]["chat_cursor"]):
+            rows = await self._database.fetch(_CURSOR)
+            if rows and await self._walk(rows[0]["chat_cursor"]):
                 self._due_at = int(self._now()) + INTERVAL_S
                 await self._database.write(_FINISH, self._node_id, self._due_at)
                 self._report()
@@ -144,11 +147,12 @@ class ChatRetention:
         """Go through the chats with ids above `cursor`; False if another node has taken the work over."""
         while rows := await self._database.fetch(_CHATS, cursor, self._days):
             for due in filter(None, map(self._due, rows)):
-                if not await self._clear(due, cursor):
+                if not await self._clear(due):
                     return False
             cursor = rows[-1]["id"]
-            if not await self._hold(cursor):
+            if not await self._hold():
                 return False
+            await self._database.write(_MOVE_CURSOR, cursor)
             await asyncio.sleep(PAUSE_S)
         return True
 
@@ -160,7 +164,7 @@ class ChatRetention:
         horizon = datetime.fromtimestamp(self._now(), UTC) - timedelta(days=days)
         return _Due(row["id"], row["first_seq"], oldest, horizon) if oldest < horizon else None
 
-    async def _clear(self, due: _Due, cursor: int) -> bool:
+    async def _clear(self, due: _Due) -> bool:
         self._on_lag((due.horizon - due.oldest).total_seconds())
         count = BATCH
         while count == BATCH:
@@ -168,15 +172,15 @@ class ChatRetention:
             count = await self._remove(due)
             self._on_removed(count)
             await asyncio.sleep(PAUSE_S)
-            if self._now() - self._held_at > LEASE_S / 3 and not await self._hold(cursor):
+            if self._now() - self._held_at > LEASE_S / 3 and not await self._hold():
                 return False
         return True
 
-    async def _hold(self, cursor: int) -> bool:
+    async def _hold(self) -> bool:
         """Renew the claim; False if another node has taken it."""
         self._held_at = self._now()
         self._report()
-        return bool(await self._database.write(_HOLD, self._node_id, int(self._held_at) + LEASE_S, cursor))
+        return await self._claims.hold(_PASS)
 
     async def _unquote_targets(self, due: _Due) -> None:
         """Clear, in replies to the next events, the copies of what goes, in transactions of a bounded size."""

@@ -27,7 +27,8 @@ from storage.reaction_records import reaction_text
 from storage.records import EventKind
 from storage.repositories.owners import settle_owner
 from storage.repositories.revocations import KEPT_S
-from storage.repositories.users.erased_reactions import ErasedReactions
+from storage.repositories.upkeep.claims import WorkClaims
+from storage.repositories.upkeep.erased_reactions import ErasedReactions
 from storage.repositories.users.erasures import clear_credentials, erasure_of
 
 LEASE_S: Final = 15
@@ -40,13 +41,6 @@ BATCH: Final = 200
 """Rows that one transaction changes."""
 _DELETED_SHARD: Final = -1
 
-_CLAIM: Final = """
-    UPDATE user_erasures SET claimed_by = $1, claimed_until = $2 WHERE user_id = (
-        SELECT user_id FROM user_erasures WHERE finished_at IS NULL AND claimed_until < $3
-        ORDER BY requested_at, user_id LIMIT 1)
-    AND claimed_until < $3 RETURNING user_id"""
-_HOLD: Final = """
-    UPDATE user_erasures SET claimed_until = $3 WHERE user_id = $1 AND claimed_by = $2 RETURNING user_id"""
 _CHATS: Final = f"""
     SELECT c.id, EXISTS (SELECT 1 FROM memberships m WHERE m.chat_id = c.id AND m.user_id = $1)
         OR EXISTS (SELECT 1 FROM chat_log e WHERE e.chat_id = c.id AND e.sender_id = $1) AS is_concerned
@@ -85,8 +79,17 @@ class ErasureWork:
         self._database = database
         self._notes = OutboxNotes(database, wanted)
         self._reactions = ErasedReactions(database)
-        self._node_id = node_id[:80]
         self._now = now
+        self._claims = WorkClaims(
+            database,
+            node_id,
+            LEASE_S,
+            now,
+            table="user_erasures",
+            key="user_id",
+            is_due="finished_at IS NULL",
+            order="requested_at, user_id",
+        )
         among = database.among("$1")
         self._blank = f"""
             UPDATE chat_log SET text = '', data = NULL, mentions = NULL, digest = $2,
@@ -97,17 +100,15 @@ class ErasureWork:
 
     async def claim(self) -> Erasure | None:
         """The oldest erasure that nobody works on, for this node for LEASE_S; None if there is none."""
-        now = int(self._now())
-        rows = await self._database.write(_CLAIM, self._node_id, now + LEASE_S, now)
-        if not rows:
+        user_id = await self._claims.claim()
+        if user_id is None:
             return None
         async with self._database.session():
-            return erasure_of(await UserErasure.get(user_id=rows[0]["user_id"]))
+            return erasure_of(await UserErasure.get(user_id=user_id))
 
     async def hold(self, user_id: int) -> bool:
         """Keep the claim for another LEASE_S; False if another node has taken it."""
-        until = int(self._now()) + LEASE_S
-        return bool(await self._database.write(_HOLD, user_id, self._node_id, until))
+        return await self._claims.hold(user_id)
 
     async def oldest(self) -> int | None:
         """When the oldest erasure that has not ended was requested, in Unix seconds."""
