@@ -33,13 +33,16 @@ class _Replica(GatewayNode):
 
 
 @contextmanager
-def run_system(folder: Path, environ: Mapping[str, str] | None = None) -> Iterator[System]:
-    """A system of forked nodes on a new SQLite database; `environ` are settings of its own.
+def run_system(
+    folder: Path, environ: Mapping[str, str] | None = None, balancer: NginxServer | None = None
+) -> Iterator[System]:
+    """A system of forked nodes on a new SQLite database, with settings (`environ`) and a balancer of its own.
 
     It is ready when this is entered, gone when it is left. A warning of Python in a node is an error.
     """
     for name in ("redis", "nginx"):
         (folder / name).mkdir()
+    balancer = balancer or NginxServer(folder / "nginx", [])
     with ExitStack() as servers:
         redis = servers.enter_context(RedisServer(folder / "redis"))
         settings = {"DATABASE_URL": f"sqlite://{folder / 'chat.db'}", "REDIS_URL": redis.url, **(environ or {})}
@@ -47,7 +50,7 @@ def run_system(folder: Path, environ: Mapping[str, str] | None = None) -> Iterat
             thread.submit(asyncio.run, make_store(settings["DATABASE_URL"])).result()
         settings |= {"DRAIN_S": "2", "PYTHONWARNINGS": "error"}
         replicas = [servers.enter_context(_Replica(folder / f"replica-{number}", **settings)) for number in (1, 2)]
-        balancer = NginxServer(folder / "nginx", [replica.port for replica in replicas])
+        balancer.configure([replica.port for replica in replicas])
         with balancer:
             yield System(balancer.url, tuple(replica.url for replica in replicas), tuple(replicas))
         for replica in replicas:

@@ -17,7 +17,6 @@ from typing import TypeVar
 from auth.tokens.access_tokens import GuestIssuer, Issuer, TokenNames
 from auth.tokens.key_ring import KeyRing
 from storage.database.database import open_database
-from storage.database.migrate import migrate
 from storage.records import ChatKind, NewMember
 from storage.repositories.auth.accounts import Accounts
 from storage.repositories.auth.keys import SigningKeys
@@ -26,6 +25,7 @@ from storage.repositories.rooms import RoomRepository
 from tests.faults.links import Link
 from tests.faults.mutations import Mutation
 from tests.faults.servers import ReloadableNginx, RigNode
+from tests.support.migrated import make_store
 from tests.support.rabbitmq import RabbitServer
 from tests.support.sentinels import RedisTrio
 from tests.support.servers import PostgresServer, RedisServer, ServerFailed
@@ -141,7 +141,7 @@ async def run_rig(folder: Path, mutation: Mutation | None = None, **settings: ob
             stack.push_async_callback(in_thread, server.stop)
             await in_thread(server.start)
         database = await in_thread(postgres.create_database)
-        await migrate(database)
+        await make_store(database)
         places = []
         for number in range(NODES):
             first, second = [await stack.enter_async_context(Link(server.port)) for server in servers]

@@ -1,5 +1,6 @@
 """`up` with real gateways: ready together, restarted within two seconds, stopped without remains."""
 
+import asyncio
 import os
 import re
 import signal
@@ -13,6 +14,7 @@ import pytest
 
 from tests.support.log_secrets import NOTED
 from tests.support.machine_speed import slowness
+from tests.support.migrated import make_store
 from tests.support.servers import RedisServer, wait_until
 from tests.up.process_tree import is_alive, listening_sockets
 from tests.up.run import Up
@@ -22,12 +24,19 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 
 @pytest.fixture
 def up(tmp_path: Path) -> Iterator[Up]:
-    """A running system of two replicas."""
+    """A running system of two replicas on a migrated database."""
     run = Up(tmp_path, program=("-m", "gateway.cli"))
+    _migrate(tmp_path)
     try:
         yield run.start()
     finally:
         run.stop()
+
+
+def _migrate(folder: Path) -> None:
+    """Put a copy of a migrated database where `up` has its own: most of a first start (see below) is the migration."""
+    (folder / ".data").mkdir()
+    asyncio.run(make_store(f"sqlite://{folder}/.data/chat.db"))
 
 
 def _is_ready(port: int) -> bool:
@@ -85,6 +94,7 @@ def test_second_run_finds_data_of_the_first(tmp_path: Path) -> None:
 
 def test_up_on_ipv6_address_serves_the_printed_urls(tmp_path: Path) -> None:
     run = Up(tmp_path, "--host", "::1", program=("-m", "gateway.cli"))
+    _migrate(tmp_path)
     try:
         run.start()
         urls = re.findall(r"http://\S+:[0-9]+", run.output())
@@ -104,6 +114,7 @@ def test_up_on_ipv6_address_serves_the_printed_urls(tmp_path: Path) -> None:
 
 def test_welcome_reports_unreachable_redis(tmp_path: Path) -> None:
     run = Up(tmp_path, program=("-m", "gateway.cli"), environ={"REDIS_URL": "redis://:hunter2@127.0.0.1:1/0"})
+    _migrate(tmp_path)
     try:
         run.start()
         assert "NOT USABLE: it does not answer (REDIS_URL)" in run.output()
@@ -115,6 +126,7 @@ def test_welcome_reports_unreachable_redis(tmp_path: Path) -> None:
 def test_welcome_reports_rejected_redis_password(tmp_path: Path, redis_server: RedisServer) -> None:
     url = redis_server.url.replace("redis://", "redis://nobody:hunter2@")
     run = Up(tmp_path, program=("-m", "gateway.cli"), environ={"REDIS_URL": url})
+    _migrate(tmp_path)
     try:
         run.start()
         assert "NOT USABLE: Redis rejects the user or password of REDIS_URL (WRONGPASS)" in run.output()
