@@ -37,6 +37,7 @@ NOT_FOR_CLIENTS = {
     "SqliteCommit",
     "_SqliteInsert",
     "TranscriptRetention",
+    "WorkClaims",
 }
 """Work in the background, at the start or for operators, and of SQLite."""
 
