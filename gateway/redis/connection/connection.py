@@ -32,6 +32,7 @@ REFUSALS: Final = {
 }
 """Configuration errors, which retrying cannot fix, by the first word of Redis' error. They name no host and no user."""
 _CLOSED: Final = "closed by Redis"
+_CLOSED_HERE: Final = "closed by this node"
 _IN_A_SCRIPT: Final = ("ACL failure in script", "can't run this command or subcommand")  # of Redis ≥ 7, and before
 
 
@@ -62,6 +63,7 @@ class ServerConnection(asyncio.Protocol):
         self._served: asyncio.Future[None] | None = None
         self._lost_by = ""
         """Why the connection is lost; empty while it is open."""
+        self._is_closed_here = False
 
     @classmethod
     async def open(cls, url: str) -> Self:
@@ -207,7 +209,8 @@ class ServerConnection(asyncio.Protocol):
 
     def connection_lost(self, error: Exception | None) -> None:
         """The connection was closed by either side, or broke."""
-        self._lose(_CLOSED if error is None else type(error).__name__)
+        closed = _CLOSED_HERE if self._is_closed_here else _CLOSED
+        self._lose(closed if error is None else type(error).__name__)
 
     def _lose(self, reason: str) -> None:
         self._lost_by = self._lost_by or reason
@@ -226,7 +229,8 @@ class ServerConnection(asyncio.Protocol):
         return reply
 
     def close(self) -> None:
-        """Drop the connection at once."""
+        """Drop the connection at once, as when no reply came in time."""
+        self._is_closed_here = True
         self._transport.abort()
 
 

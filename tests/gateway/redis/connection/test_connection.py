@@ -13,7 +13,7 @@ import pytest
 import uvloop
 
 from gateway.errors import RedisConnectionLost
-from gateway.redis.connection.connection import ServerConnection
+from gateway.redis.connection.connection import ServerConnection, pack
 from tests.support.sentinels import SERVICE, SentinelServer
 from tests.support.servers import RedisServer
 
@@ -96,3 +96,20 @@ async def test_kernel_drops_silent_peer_after_ten_seconds(redis_server: RedisSer
     assert connected.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 10_000
     assert connected.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
     stream.close()
+
+
+@pytest.mark.parametrize(("is_closed_here", "reason"), [(True, "closed by this node"), (False, "closed by Redis")])
+async def test_lost_connection_says_which_side_closed_it(
+    redis_server: RedisServer, is_closed_here: bool, reason: str
+) -> None:
+    stream = await ServerConnection.open(redis_server.url)
+    reading = asyncio.create_task(stream.read())
+    await asyncio.sleep(0)
+    if is_closed_here:
+        stream.close()
+    else:
+        stream.write(pack("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "no"))
+    with pytest.raises(RedisConnectionLost, match=reason):
+        while True:  # the command's reply may come first
+            await reading
+            reading = asyncio.create_task(stream.read())
