@@ -25,7 +25,8 @@ async def test_two_minutes_of_faults_lose_nothing(folder: Path) -> None:
     outcome = await run(folder, faults, writing_s=SHORT_S, load=Load(), seed=1)
     assert not outcome.violations, summary(outcome)
     assert len(outcome.history.acks) > 500
-    assert any(found[0].seq > 1 for found in outcome.history.reads.values())  # retention has removed some
+    if outcome.history.aged:  # a slow machine may store too few events for any to grow old
+        assert any(found[0].seq > 1 for found in outcome.history.reads.values()), "retention has removed nothing"
 
 
 @pytest.mark.full
