@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterable
+from typing import Final
 
 from msgspec import Struct
 
@@ -13,7 +14,7 @@ from gateway.protocol.claim import Claim
 from gateway.protocol.codes import Disconnect
 from gateway.protocol.frames import FrameSink
 from gateway.protocol.ids import Since
-from gateway.protocol.replies import Reset, Truncated
+from gateway.protocol.replies import Reply, Reset, Truncated
 from storage.records import ChatEvent, Committed, Outcome
 
 NO_USER = 0
@@ -34,6 +35,33 @@ class PendingSubscription(Struct, frozen=True):
     """The chat, if it was opened for the subscription already."""
 
 
+class _NoRecipient:
+    """In the place of the session of a subscription that has ended."""
+
+    @property
+    def dialect(self) -> Dialect:
+        """It has none."""
+        raise NotImplementedError
+
+    @property
+    def outlet(self) -> FrameSink:
+        """It has none."""
+        raise NotImplementedError
+
+    def tell(self, reply: Reply) -> None:
+        """Nobody is told."""
+
+    async def wait_writable(self) -> bool:
+        """It is closed."""
+        return False
+
+    def close(self, disconnect: Disconnect) -> None:
+        """It is closed."""
+
+
+_NOBODY: Final = _NoRecipient()
+
+
 class Subscription:
     """A session in a chat: first it reads pages of missed events, then it is live.
 
@@ -43,7 +71,7 @@ class Subscription:
     __slots__ = ("_has_left", "_pos", "_sent", "claim", "is_live", "is_reader", "local", "seat", "session", "version")
 
     def __init__(self, session: Recipient, local: LocalChat, seat: Seat | None, claim: Claim | None) -> None:
-        self.session = session
+        self.session: Recipient = session
         self.local = local
         self.seat = seat
         self.claim = claim
@@ -81,6 +109,10 @@ class Subscription:
         """Mark it as ended; False if it had ended before."""
         was_active, self._has_left = not self._has_left, True
         return was_active
+
+    def release(self) -> None:
+        """Let go of the session, as the subscription has ended: each refers to the other."""
+        self.session = _NOBODY
 
     @property
     def pos(self) -> int:

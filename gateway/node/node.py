@@ -212,6 +212,7 @@ class Node:
         is_empty = self._hub.leave(local, subscription) if subscription.is_live else self._hub.give_up(local)
         if is_empty:
             self._broker.unsubscribe(local.chat_id)
+        subscription.release()
         if subscription.seat is None:
             return
         if at_once:

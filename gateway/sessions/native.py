@@ -88,6 +88,10 @@ class NativeSession(Session):
             self._node.leave(native.subscription, at_once=at_once)
         self._subscriptions.clear()
 
+    def _release(self) -> None:
+        super()._release()
+        self._actions = None
+
     # --- LocalClient
 
     def is_subscribed(self, chat_id: int) -> bool:

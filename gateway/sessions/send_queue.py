@@ -15,6 +15,10 @@ DEFAULT_LIMIT = 1024 * 1024
 """Bytes that the kernel has not accepted yet."""
 
 
+def _nobody() -> None:
+    """There is no session any more."""
+
+
 class SendQueue:
     """Frames for one client over its connection. `on_slow` is called once, when the limit is exceeded."""
 
@@ -40,6 +44,10 @@ class SendQueue:
         self._is_slow = True
         self._on_slow()
         return REFUSED
+
+    def release(self) -> None:
+        """Call `on_slow` no more: the socket is closed."""
+        self._on_slow = _nobody
 
     def offer(self, frames: bytes) -> bool:
         """Write complete frames; False if the client is too slow and is being closed."""

@@ -79,6 +79,8 @@ class Session(ABC):
         self._refusals: deque[float] | None = None
         self._is_attached = False
         self._closing: Disconnect | None = None
+        self._is_closed = False
+        """Whether its socket is closed."""
 
     @property
     def log_fields(self) -> dict[str, object]:
@@ -236,6 +238,9 @@ class Session(ABC):
         if self.person is not None and not is_guest(self.person.id):
             self._context.online.depart(self.person.id)
         self._on_closed(self, code)
+        self._is_closed = True
+        if not self._is_busy:
+            self._release()
 
     def _is_done(self, request: Request) -> bool:
         """Handle a command, as far as possible without waiting; False if `_proceed` follows."""
@@ -274,6 +279,15 @@ class Session(ABC):
             if not self._is_done(request):
                 return
         self._is_busy = False
+        if self._is_closed:
+            self._release()
+
+    def _release(self) -> None:
+        """Let go of what refers to this session, as it is closed and no command is under way.
+
+        Without cycles its memory is free at once; else only after a full collection of garbage, seldom and slow.
+        """
+        self.outlet.release()
 
 
 _LIKELY_TO_RECONNECT = frozenset(

@@ -102,6 +102,10 @@ class ChatSession(SingleChatSession):
         self._actions.stop_typing()
         super()._end(at_once=at_once)
 
+    def _release(self) -> None:
+        super()._release()
+        del self._actions
+
     def _handle_now(self, request: Request) -> bool:
         match request.command:
             case SendMessage():  # first, since nearly all are

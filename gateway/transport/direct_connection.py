@@ -8,7 +8,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable
-from typing import Protocol
+from typing import Final, Protocol
 
 from websockets.frames import CloseCode
 
@@ -43,6 +43,39 @@ class DirectSocket(Protocol):
     def close_code(self) -> int:
         """Ours, or the peer's, or 1006."""
         ...
+
+
+class _LostSocket:
+    """Stands for a socket whose loss was reported: a session that still refers to its connection keeps no socket."""
+
+    close_sent = disconnected = True
+    read_paused = False
+    phase = Phase.CLOSED
+
+    def __init__(self) -> None:
+        self.writable = asyncio.Event()
+        self.writable.set()
+
+    def take_queued(self, _: int) -> list[tuple[bytes, bool]]:
+        """None is left."""
+        return []
+
+    def start_close(self, code: int, reason: str = "") -> None:
+        """It is closed."""
+
+    def close_code(self) -> int:
+        """It has been reported."""
+        return CloseCode.ABNORMAL_CLOSURE
+
+    def handle_input(self, data: bytes, _: int) -> int:
+        """Discard it."""
+        return len(data)
+
+    def close_flood(self) -> None:
+        """It is closed."""
+
+
+_LOST: Final = _LostSocket()
 
 
 class DirectConnection:
@@ -138,6 +171,9 @@ class DirectConnection:
         if self._when_closed is not None:
             self._when_closed(self._socket.close_code())
         self.report_closed()
+        if self.listener is not None:  # without these cycles, nothing of it waits for a full collection of garbage
+            self.listener, self._socket = None, _LOST
+            self._incoming.release(_LOST)
 
     def report_closed(self) -> None:
         """Report the close to the listener, if that has not been done."""

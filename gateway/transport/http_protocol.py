@@ -109,6 +109,8 @@ class HttpProtocol(HttpToolsProtocol):
         self._cancel_response_timer()
         self._disconnect_application()
         super().connection_lost(exc)
+        # The scope of a request refers to this object: without these no cycle is left to the garbage collector.
+        self.cycle = self.scope = self._in_progress = None  # type: ignore[assignment]  # nothing follows the loss
 
     def data_received(self, data: bytes) -> None:
         """Parse a part of a request, or several requests."""

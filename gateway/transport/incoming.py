@@ -120,6 +120,10 @@ class Incoming:
         self._queues.turns.discard(self)
         self._queues.slowed.discard(self)
 
+    def release(self, lost: LimitedSocket) -> None:
+        """Refer to `lost` in place of the socket, whose connection is lost."""
+        self._socket = lost
+
     def pause(self) -> None:
         """Read nothing until `resume`: the session asks for it."""
         self.is_paused = True

@@ -104,6 +104,8 @@ class PhaseChecks:
         if self._depth:
             return
         socket = one if isinstance(one, WebSocketProtocol) else one._socket
+        if not isinstance(socket, WebSocketProtocol):
+            return  # its loss was reported, and its parts refer to it no more
         before, phase = self._last.get(socket, Phase.HANDSHAKE), socket.phase
         self._last[socket] = phase
         self.seen.add(phase)

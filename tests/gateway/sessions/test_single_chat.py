@@ -1,6 +1,8 @@
 """A socket of one chat: what its commands ask for, in which order, and what its end releases."""
 
 import asyncio
+import gc
+import weakref
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -316,3 +318,26 @@ async def test_closed_session_stops_typing(world: World) -> None:
         isinstance(handle, asyncio.TimerHandle) and not handle.cancelled()
         for handle in getattr(asyncio.get_running_loop(), "_scheduled", ())
     )
+
+
+async def test_closed_session_leaves_nothing_to_garbage_collector(world: World) -> None:
+    world.session.attach()
+    await world.settled()
+    world.receive(MarkRead(3))
+    world.session.on_closed(1000)
+    assert hasattr(world.session, "_actions")  # the accepted command is executed
+    await world.settled()
+    assert [fields for fields in world.asked if fields[0] == "read"] == [("read", CHAT, 3, "a")]
+    for fields in world.asked:
+        if isinstance(fields[1], Subscription):
+            fields[1].release()  # as the node does
+    gone = weakref.ref(world.session)
+    gc.disable()
+    try:
+        world.asked.clear()
+        world.ended.clear()
+        world.connection.calls.clear()
+        del world.session
+        assert gone() is None
+    finally:
+        gc.enable()

@@ -45,6 +45,9 @@ class Socket:
     def serve(self, outlet: Any) -> None:
         self.calls.append(outlet)
 
+    def release(self, lost: Any) -> None:
+        self.calls.append("release")
+
     def send(self, frames: bytes, limit: int) -> bool:
         self.calls.append((frames, limit))
         return self.has_room
@@ -232,6 +235,20 @@ def test_loss_without_function_or_listener_is_silent(socket: Socket) -> None:
     socket.connection.attach(listener)
     socket.connection.report_lost()
     assert listener.closes == [4000]
+
+
+async def test_connection_after_its_loss_keeps_no_socket(socket: Socket) -> None:
+    listener, connection = Listener(), socket.connection
+    connection.attach(listener)
+    connection.report_lost()
+    socket.phase, socket.calls = Phase.OPEN, []
+    connection.report_closed()
+    connection.close(4001)
+    connection.pause_reading()
+    connection.resume_reading()
+    assert (connection.write(b"x"), await connection.drained(), connection.take(b"x", True)) == (True, False, False)
+    assert not connection.when_closed(listener.closes.append)
+    assert (connection.listener, listener.closes, listener.messages, socket.calls) == (None, [4000], [], [])
 
 
 def fail(_: bytes) -> None:

@@ -117,12 +117,17 @@ async def test_request_timer_follows_its_parts(client: Client) -> None:
     assert client.transport.ends == []
 
 
-async def test_handshake_leaves_nothing_to_garbage_collector(client: Client) -> None:
-    http = weakref.ref(client.http)
+@pytest.mark.parametrize("request_", [GET, handshake()], ids=["request", "handshake"])
+async def test_past_connection_leaves_nothing_to_collect(client: Client, request_: bytes) -> None:
+    http, connection = weakref.ref(client.http), client.http
+    client.may_answer.set()
     gc.disable()
     try:
-        client.http.data_received(handshake())
-        del client.http
+        connection.data_received(request_)
+        await settle()
+        if request_ == GET:  # else it is a WebSocket now
+            connection.connection_lost(None)
+        del client.http, connection
         await settle()
         assert http() is None
     finally:
