@@ -21,8 +21,9 @@ from gateway.protocol.replies import ErrorReply
 from gateway.sessions.context import Peer, SessionContext
 from gateway.sessions.stream import OneCommand
 from httpapi.body import MAX_BODY_BYTES, read_bytes
+from httpapi.bounded_json import read_shape
 from httpapi.caller_turns import CallerTurns
-from httpapi.errors import retry_later
+from httpapi.errors import InvalidJson, retry_later
 from httpapi.operation import Audience, Scope, operation
 from httpapi.resource import api_resource
 from storage.auth_records import Credential
@@ -111,8 +112,8 @@ class CommandRoutes:
 
 def _type_of(body: bytes) -> str:
     try:
-        return msgspec.json.decode(body, type=_Type).type
-    except (msgspec.DecodeError, UnicodeDecodeError):
+        return read_shape(body, _Type).type
+    except (InvalidJson, msgspec.ValidationError):
         return ""  # the dialect rejects it
 
 
