@@ -1,4 +1,4 @@
-"""How this CPython was built: one without the optimizations of its build needs a quarter more CPU for the same work."""
+"""How this CPython was built: without the optimizations of its build it needs up to 28 % more CPU."""
 
 import platform
 import sys
@@ -25,8 +25,8 @@ def slowness() -> str:
     if _is_packaged() or _options() is None or _has(PROFILE_GUIDED):
         return ""
     return (
-        f"The Python in {sys.base_prefix} was built without {PROFILE_GUIDED}: it needs 22 to 28 % more CPU for each "
-        "message. Use one of a distribution, of uv or of the image python:3.11-slim, or build it with "
+        f"The Python in {sys.base_prefix} was built without {PROFILE_GUIDED}: it needs up to 28 % more CPU for the "
+        "same work. Use one of a distribution, of uv or of the image python:3.11-slim, or build it with "
         f"{PROFILE_GUIDED} {LINK_TIME}."
     )
 
