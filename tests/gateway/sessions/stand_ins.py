@@ -233,6 +233,7 @@ class MemberNode(Node):
     def __init__(self) -> None:
         super().__init__()
         self.looked_up: list[int] = []
+        self.during_look: Callable[[], None] = lambda: None
 
     def admit(self, *fields: Any) -> Any:
         """Either an event to the log, or a user to a chat."""
@@ -247,6 +248,7 @@ class MemberNode(Node):
     async def look(self, user_ids: Sequence[int], viewer_id: int) -> tuple[list[UserPresence], list[UserPresence]]:
         """Of the first user alone ann may know."""
         self.asked.append(("look", *user_ids, viewer_id))
+        self.during_look()
         users = [UserPresence(user_id, user_id == user_ids[0], None) for user_id in user_ids]
         return users, users[:1]
 

@@ -3,6 +3,7 @@
 import asyncio
 import dataclasses
 from collections.abc import AsyncIterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -259,7 +260,7 @@ async def test_presence_of_users_is_watched_as_far_as_visible(world: World) -> N
     assert world.node.asked == [("look", 2, 3, 1), ("watch", world.session, visible)]
     assert world.dialect.replies == [(UsersPresence(users), request)]
     assert [name for name, *_ in world.counts.calls] == ["handled", "answered"]
-    world.session.on_closed(1000)
+    world.node.during_look = partial(world.session.on_closed, 1000)
     await world.receive(SubscribePresence([2]), None)
     assert world.node.asked[2:] == [("look", 2, 1)], "a closed session watches nobody"
 
