@@ -50,6 +50,11 @@ EXPLAINED: dict[tuple[str, str], str] = {
     ("_SqliteInsert.__init__", "self._writer = SqliteWriter(path, None)"): "the name of a thread",
     ("_SqliteInsert.__init__", 'self._writer = SqliteWriter(path, "XXtranscriptsXX")'): "the name of a thread",
     # sessions
+    ("Session._proceed", "if len(self._waiting) == MAX_WAITING / 2:"): "MAX_WAITING is even",
+    (
+        "OneCommand.__init__",
+        'super().__init__(context, peer, "", _NoSocket(), None)',
+    ): "called by a socket that closes, and this one has none",
     ("Conversation.__init__", "self._is_lost = None"): "only its truth is read",
     (
         "ChatSession.__init__",

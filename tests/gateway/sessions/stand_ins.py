@@ -113,6 +113,8 @@ class Node:
     def __init__(self) -> None:
         self.tasks = Tasks()
         self.asked: list[tuple[object, ...]] = []
+        self.begun: list[tuple[Since | None, str]] = []
+        self.senders: list[Person] = []
         self.error: Exception | None = None
         self.gate = asyncio.Event()
         self.gate.set()
@@ -149,7 +151,8 @@ class Node:
     def leave(self, subscription: Subscription, *, at_once: bool) -> None:
         self.asked.append(("leave", subscription, at_once))
 
-    def begin(self, *_: object) -> bool:
+    def begin(self, _: Subscription, since: Since | None, epoch: str) -> bool:
+        self.begun.append((since, epoch))
         return False
 
     async def go_live(self, subscription: Subscription, since: Since | None, epoch: str) -> None:
@@ -169,6 +172,7 @@ class Node:
 
     def submit(self, event: NewEvent, done: Callable[[Outcome], None], *, admitted: object, by: object) -> None:
         self.asked.append(("submit", event.kind, event.text, by))
+        self.senders.append(event.sender)
         done(Refusal.UNAVAILABLE)
 
     def publish_typing(self, chat_id: int, person: Person, is_typing: bool) -> None:

@@ -215,8 +215,9 @@ async def test_subscriptions_of_a_socket_are_bounded(world: World) -> None:
     for chat_id in range(100, 100 + MAX_SUBSCRIPTIONS):
         await world.receive(Subscribe(None), chat_id)
     assert world.codes == []
-    await world.receive(Subscribe(None), GROUP)
+    rejected = await world.receive(Subscribe(None), GROUP)
     assert world.codes == [ErrorCode.TOO_MANY_SUBSCRIPTIONS]
+    assert world.dialect.replies[-1][1] is rejected
     await world.receive(Subscribe(None), 100)
     assert len(world.codes) == 2, "the one that was replaced before it was established"
     await world.receive(Unsubscribe(), 101)
@@ -251,7 +252,8 @@ async def test_subscription_that_failed_gets_one_reply(world: World) -> None:
     native.close(Disconnect(Close.DRAIN))
     assert world.dialect.replies[1:] == [(UNAVAILABLE, request)]
     native.fail(UNAVAILABLE)
-    assert world.dialect.replies[2:] == [(UNAVAILABLE, replace(request, ref=None))]
+    native.tell(Pong())
+    assert world.dialect.replies[2:] == [(UNAVAILABLE, replace(request, ref=None)), (Pong(), None)]
 
 
 async def test_presence_of_users_is_watched_as_far_as_visible(world: World) -> None:

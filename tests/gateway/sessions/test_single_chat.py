@@ -96,6 +96,7 @@ async def test_session_reads_commands_once_it_is_established(world: World) -> No
     await world.settled()
     ((name, subscription, since, epoch),) = world.asked
     assert (name, since, epoch) == ("go live", Since(4), "e1")
+    assert world.node.begun == [(Since(4), "e1")]
     assert isinstance(subscription, Subscription)
     world.session.tell(Pong())
     await asyncio.sleep(0)
@@ -186,6 +187,7 @@ async def test_message_is_submitted_by_the_subscription(world: World) -> None:
     await world.settled()
     _, (name, _, text, by) = world.asked
     assert (name, text, type(by)) == ("submit", "hi", Subscription)
+    assert world.node.senders == [ANN]
 
 
 async def test_messages_without_limit_are_submitted_in_one_turn(world: World) -> None:
@@ -217,6 +219,11 @@ async def test_replies_of_remote_commands_are_timed(world: World) -> None:
     replies = [Done(), HistoryPage(CHAT, [], 9), PresenceState(CHAT, [])]
     assert world.dialect.replies == list(zip(replies, requests, strict=True))
     assert [name for name, *_ in world.counts.calls] == ["handled", "answered"] * 3
+
+
+async def test_time_to_store_an_event_is_counted(world: World) -> None:
+    world.session.done(Request(Ping(), "name"), 0.5)
+    assert world.counts.calls == [("handled", world.dialect.name, "name", 0.5)]
 
 
 async def test_next_token_is_read(world: World) -> None:
