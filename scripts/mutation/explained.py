@@ -7,6 +7,14 @@ EXPLAINED: dict[tuple[str, str], str] = {
     ("_publication", ""): "a match that falls through returns None too; the case is there for the reader",
     ("_is_encodable", "if False:"): "a shortcut: ASCII is always encodable",
     # delivery
+    (
+        "_most_bytes",
+        "reactions = 0 if (event.reactions is None and event.reaction is None) and False else _REACTIONS_BYTES",
+    ): "a higher upper bound: more is encoded, and fits",
+    (
+        "Sweep.step",
+        "self._reach([outlet for outlet in outlets if outlet not in self._gone] if (self._gone) or True else outlets)",
+    ): "a shortcut: of nothing that has gone nothing is left out",
     ("History.after", "while len(events) <= limit:"): "one more round, whose events the limit cuts off",
     ("first_within", "if False:"): "a shortcut: what certainly fits is not encoded",
     (
@@ -74,6 +82,7 @@ EXPLAINED: dict[tuple[str, str], str] = {
         'self._echo.tasks.spawn(self._catch_up(), "ECHO CATCH-UP")',
     ): "the name of a task, which only a log line has",
     # transport
+    ("SocketWriter.send", "written = None"): "a slice from None is all of it, as from 0",
     (
         "HttpProtocol.handle_websocket_upgrade",
         "transport = WebSocketProtocol(self.config, self.server_state, self.app_state, )",

@@ -1,12 +1,17 @@
 """What a node knows of its open chats: new messages in memory, and who has a seat here."""
 
 from collections.abc import AsyncIterator
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from gateway.delivery.hub import Hub
 from gateway.delivery.open_chats import MAX_EVENTS, OpenChats
 from gateway.delivery.replay_cache import PAGE, ReplayCache
+from gateway.delivery.subscription import Subscription
+from gateway.interfaces.presence import Seat
+from gateway.protocol.claim import Claim
 from gateway.tasks import Tasks
 from tests.gateway.delivery.slow_log import CHAT, SlowLog, deletion, message
 
@@ -69,3 +74,23 @@ async def test_closed_chat_has_nothing(opened: tuple[Hub, OpenChats]) -> None:
     assert hub.give_up(local)
     assert seqs(opened, 11, 12) == []
     assert open_chats.connected(CHAT) == {}
+
+
+class Socket:
+    """The session of a seat."""
+
+    dialect = SimpleNamespace(echo=None, name="a dialect")
+    outlet = None
+
+
+async def test_connected_users_have_settled_seats_here(opened: tuple[Hub, OpenChats]) -> None:
+    hub, open_chats = opened
+    local = hub.chat(CHAT)
+    assert local is not None
+    claims = [(1, Claim.settled(7_000_000)), (1, Claim.settled(5_900_000)), (2, Claim.unsettled()), (3, None)]
+    for number, (user_id, claim) in enumerate(claims):
+        socket: Any = Socket()
+        hub.join(local, Subscription(socket, local, Seat(CHAT, user_id, "a name", str(number)), claim))
+    reader: Any = Socket()
+    hub.join(local, Subscription(reader, local, None, Claim.settled(4_000_000)))
+    assert open_chats.connected(CHAT) == {1: 5}, "since the first of the user's seats"
