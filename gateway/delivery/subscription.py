@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Iterable
-from typing import Final
 
 from msgspec import Struct
 
@@ -35,21 +34,16 @@ class PendingSubscription(Struct, frozen=True):
     """The chat, if it was opened for the subscription already."""
 
 
-class _NoRecipient:
-    """In the place of the session of a subscription that has ended."""
+class _EndedSession:
+    """In the place of the session of a subscription that has ended: nothing reaches it, and it holds no session."""
 
-    @property
-    def dialect(self) -> Dialect:
-        """It has none."""
-        raise NotImplementedError
+    __slots__ = ("dialect", "outlet")
 
-    @property
-    def outlet(self) -> FrameSink:
-        """It has none."""
-        raise NotImplementedError
+    def __init__(self, session: Recipient) -> None:
+        self.dialect, self.outlet = session.dialect, session.outlet
 
     def tell(self, reply: Reply) -> None:
-        """Nobody is told."""
+        """Write nothing."""
 
     async def wait_writable(self) -> bool:
         """It is closed."""
@@ -57,9 +51,6 @@ class _NoRecipient:
 
     def close(self, disconnect: Disconnect) -> None:
         """It is closed."""
-
-
-_NOBODY: Final = _NoRecipient()
 
 
 class Subscription:
@@ -112,7 +103,7 @@ class Subscription:
 
     def release(self) -> None:
         """Let go of the session, as the subscription has ended: each refers to the other."""
-        self.session = _NOBODY
+        self.session = _EndedSession(self.session)
 
     @property
     def pos(self) -> int:
