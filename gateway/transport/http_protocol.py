@@ -10,14 +10,12 @@ Keeps: no client holds a socket for longer than these bounds by sending or readi
 import asyncio
 import socket
 import sys
-from typing import Any, Final
+from typing import Final
 
 from httptools import HttpParserUpgrade, HttpRequestParser
 from uvicorn._types import ASGI3Application
-from uvicorn.config import Config
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
-from uvicorn.server import ServerState
 
 from gateway.errors import BadHost
 from gateway.interfaces.connection import HTTP_SOCKET
@@ -85,19 +83,10 @@ class HttpProtocol(HttpToolsProtocol):
     """The request that the application handles: not uvicorn's `cycle`, which is the last that was parsed."""
     flow: RequestFlow
 
-    def __init__(
-        self,
-        config: Config,
-        server_state: ServerState,
-        app_state: dict[str, Any],
-        _loop: asyncio.AbstractEventLoop | None = None,
-    ) -> None:
-        super().__init__(config, server_state, app_state, _loop)
-        self._queues = queues_of(server_state, config)
-
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in the base class
         """Start the timeout of the first request."""
         super().connection_made(transport)
+        self._queues = queues_of(self.server_state, self.config)
         self.flow = RequestFlow(transport)
         transport.set_write_buffer_limits(high=0)  # so that `pause_writing` is called for any buffered byte
         self._expect_request(self._queues.heads)
