@@ -68,7 +68,7 @@ class Turns(Generic[_One]):
         self._allowed = most
         """How many may continue in this turn of the loop."""
         self._ran_at: float | None = None
-        """The CPU time of the thread at the slice of the turn before; None if nobody waited then."""
+        """The thread's CPU time at the slice of the previous turn; None if no item was left waiting then."""
         self._used = 0
         """How many have continued in this turn of the loop."""
         self._waiting: dict[_One, None] = {}

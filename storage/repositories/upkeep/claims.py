@@ -40,7 +40,7 @@ class WorkClaims:
             UPDATE {table} SET claimed_until = $3 WHERE {key} = $1 AND claimed_by = $2 RETURNING {key}"""
 
     async def claim(self) -> int | None:
-        """The key of the first row that is due and that nobody has claimed; None if there is none."""
+        """Claim the first row that is due and unclaimed, and return its key; None if there is none."""
         now = int(self._now())
         rows = await self._database.write(self._claim, self._node_id, now + self._lease_s, now)
         return rows[0]["key"] if rows else None
