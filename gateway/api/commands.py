@@ -5,8 +5,7 @@ from contextlib import nullcontext
 from http import HTTPStatus
 from typing import Any, Final
 
-import msgspec
-from msgspec import UNSET, Struct, defstruct
+from msgspec import UNSET, defstruct
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute
@@ -17,13 +16,13 @@ from gateway.api.schemas import CommandReply
 from gateway.dialects.native import KEYS, NativeDialect
 from gateway.http.problems import Problem
 from gateway.protocol.codes import ErrorCode
+from gateway.protocol.commands import GetHistory
 from gateway.protocol.replies import ErrorReply
 from gateway.sessions.context import Peer, SessionContext
 from gateway.sessions.stream import OneCommand
 from httpapi.body import MAX_BODY_BYTES, read_bytes
-from httpapi.bounded_json import read_shape
 from httpapi.caller_turns import CallerTurns
-from httpapi.errors import InvalidJson, retry_later
+from httpapi.errors import retry_later
 from httpapi.operation import Audience, Scope, operation
 from httpapi.resource import api_resource
 from storage.auth_records import Credential
@@ -38,8 +37,6 @@ CommandBody: Final = defstruct(
     forbid_unknown_fields=True,
 )
 """Describes the body; the dialect decodes it."""
-_READS: Final = frozenset({"history"})
-"""Commands that read pages: two of a user at a time, as over HTTP."""
 _STATUSES: Final = {
     ErrorCode.INVALID_JSON: HTTPStatus.BAD_REQUEST,
     ErrorCode.NOT_FOUND: HTTPStatus.NOT_FOUND,
@@ -59,10 +56,6 @@ class CommandDialect(NativeDialect):
 
     name = "http"
     acks_without_id = True
-
-
-class _Type(Struct):
-    type: str = ""
 
 
 class CommandRoutes:
@@ -103,18 +96,14 @@ class CommandRoutes:
         peer = Peer(self._dialect, person, Credential(person.id, 0), uuid.uuid4().hex)
         is_limited = counts(request) or actor.service is None
         session = OneCommand(self._context, peer, is_limited=is_limited)
-        async with self._reads.turn(person.id) if _type_of(body) in _READS else nullcontext():
-            reply, command = await session.run(body)
+        decoded = self._dialect.decode(body, True)
+        # Pages are read two of a user at a time, as by the other calls that read them.
+        is_read = not isinstance(decoded, ErrorReply) and isinstance(decoded.command, GetHistory)
+        async with self._reads.turn(person.id) if is_read else nullcontext():
+            reply, command = await session.run(decoded)
         if isinstance(reply, ErrorReply):
             raise _problem(reply)
         return Response(self._dialect.reply(reply, command), media_type="application/json")
-
-
-def _type_of(body: bytes) -> str:
-    try:
-        return read_shape(body, _Type).type
-    except (InvalidJson, msgspec.ValidationError):
-        return ""  # the dialect rejects it
 
 
 def _problem(error: ErrorReply) -> Problem:

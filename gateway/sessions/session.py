@@ -220,7 +220,9 @@ class Session(ABC):
 
     def on_message(self, payload: bytes, is_text: bool) -> None:
         """Handle a command, or queue it while another one is under way."""
-        request = self.dialect.decode(payload, is_text)
+        self._take(self.dialect.decode(payload, is_text))
+
+    def _take(self, request: Request | ErrorReply) -> None:
         if isinstance(request, ErrorReply):
             self.refuse(request, None)
         elif wait_s := self._limits.wait_s(request.command):

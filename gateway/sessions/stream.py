@@ -43,9 +43,9 @@ class OneCommand(NativeSession):
             self._limits = _UNLIMITED
             self._commands.is_limited = False
 
-    async def run(self, payload: bytes) -> tuple[Reply, Request | None]:
-        """Execute the command in `payload`; its reply, and the request, if it could be decoded."""
-        self.on_message(payload, True)
+    async def run(self, decoded: Request | ErrorReply) -> tuple[Reply, Request | None]:
+        """Execute the command that the dialect has decoded; its reply, and the request, if it could be decoded."""
+        self._take(decoded)
         return await self._reply
 
     def answer(self, reply: Reply, request: Request | None) -> None:

@@ -52,8 +52,7 @@ class World:
 
     async def run(self, command: Command, *, is_limited: bool = True) -> tuple[object, Request | None]:
         request = Request(command, "name", GROUP, ref="r")
-        self.dialect.incoming.append(request)
-        reply, of = await OneCommand(self.context, self.peer, is_limited=is_limited).run(b"{}")
+        reply, of = await OneCommand(self.context, self.peer, is_limited=is_limited).run(request)
         assert of is request
         return reply, of
 
@@ -132,13 +131,12 @@ async def test_command_of_a_socket_is_rejected(world: World, command: Command) -
 
 async def test_invalid_command_has_a_reply_without_request(world: World) -> None:
     error = ErrorReply(ErrorCode.INVALID_JSON, "invalid")
-    world.dialect.incoming.append(error)
-    assert await OneCommand(world.context, world.peer).run(b"x") == (error, None)
+    assert await OneCommand(world.context, world.peer).run(error) == (error, None)
 
 
 async def test_only_the_first_reply_of_a_command_is_kept(world: World) -> None:
     session = OneCommand(world.context, world.peer)
     request = Request(Ping(), "ping")
     world.dialect.incoming.append(request)
-    assert await session.run(b"{}") == (Pong(), request)
+    assert await session.run(request) == (Pong(), request)
     session.tell(UNAVAILABLE)
