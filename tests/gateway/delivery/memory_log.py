@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 
 from storage.errors import StorageUnavailable
+from storage.reaction_records import OwnReactions
 from storage.records import ChatEvent, ChatPosition, Positions
 
 
@@ -21,6 +22,7 @@ class MemoryLog:
         self.may_answer = asyncio.Event()
         self.may_answer.set()
         self.reads: list[tuple[int, int | None, int]] = []
+        self.reactions_read: list[tuple[int, list[int]]] = []
         self.compared: list[Sequence[int]] = []
         self.on_positions: Callable[[], object] = lambda: None
 
@@ -39,6 +41,17 @@ class MemoryLog:
         self.reads.append((chat_id, seq, limit))
         await self._answer()
         return [event for event in self.chats.get(chat_id, ()) if seq is None or event.seq < seq][-limit:]
+
+    async def replies_before(self, chat_id: int, target_id: int, seq: int | None, limit: int) -> list[ChatEvent]:
+        self.reads.append((chat_id, seq, limit))
+        await self._answer()
+        replies = [event for event in self.chats[chat_id] if event.reply_to and event.reply_to.id == target_id]
+        return [event for event in replies if seq is None or event.seq < seq][-limit:]
+
+    async def own_reactions(self, user_id: int, message_ids: Sequence[int]) -> OwnReactions:
+        self.reactions_read.append((user_id, list(message_ids)))
+        await self._answer()
+        return {message_id: ["👍"] for message_id in message_ids}
 
     async def positions(self, chat_ids: Sequence[int]) -> Positions:
         self.compared.append(list(chat_ids))

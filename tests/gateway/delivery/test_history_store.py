@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from gateway.delivery.history import PAGE_BYTES, History, first_within, last_within
 from gateway.delivery.hub import Hub
@@ -11,7 +12,8 @@ from gateway.delivery.replay_cache import ReplayCache
 from gateway.dialects.chat import message_object
 from gateway.tasks import Tasks
 from httpapi.bounded_json import to_json
-from storage.records import ChatEvent
+from storage.reaction_records import Reaction
+from storage.records import ChatEvent, EventKind, RepliedTo
 from tests.gateway.delivery.events import event
 from tests.gateway.delivery.memory_log import MemoryLog
 
@@ -76,6 +78,33 @@ async def test_page_before_a_seq_is_read_with_its_limit(tasks: Tasks, seq: int |
     found = await history_of(Hub(), log, tasks).before(1, seq, 3)
     assert [event.seq for event in found] == expected
     assert log.reads == [(1, seq, 3)]
+
+
+async def test_page_of_replies_has_those_to_one_message(tasks: Tasks) -> None:
+    targets = [RepliedTo(101, None, "one"), RepliedTo(102, None, "two")]
+    log = MemoryLog(*(replace(event(seq), reply_to=targets[seq % 2]) for seq in range(3, 21)))
+    found = await history_of(Hub(), log, tasks).replies(1, 102, 16, 3)
+    assert [event.seq for event in found] == [11, 13, 15]
+    assert log.reads == [(1, 16, 3)]
+
+
+async def test_own_reactions_are_read_of_messages_that_have_some(tasks: Tasks) -> None:
+    log = MemoryLog()
+    history = history_of(Hub(), log, tasks)
+    page = [event(1), replace(event(2), reactions='{"👍":1}')]
+    assert await history.own_reactions(None, page) == await history.own_reactions(7, page[:1]) == {}
+    assert log.reactions_read == []
+    assert await history.own_reactions(7, page) == {102: ["👍"]}
+    assert log.reactions_read == [(7, [102])]
+
+
+def test_page_of_reactions_is_bounded() -> None:
+    """Their counts at the event, of messages that have none now."""
+    counts = to_json({chr(0x1F600 + key) * 32: 1 for key in range(20)}).decode()
+    reaction = Reaction(1, "👍", removed=False, counts=counts)
+    events = [replace(event(seq), kind=EventKind.REACTION, reaction=reaction) for seq in range(1, 301)]
+    assert len(first_within(events)) < 300
+    assert weight(list(first_within(events))) <= PAGE_BYTES
 
 
 def test_page_may_be_exactly_as_long_as_its_bound() -> None:

@@ -192,6 +192,12 @@ async def test_moved_chats_are_repaired_and_compared(many: ManyChats) -> None:
     assert many.rechecked == [2001]
 
 
+async def test_moved_chat_skips_what_retention_removed(many: ManyChats) -> None:
+    many.log.chats = {2000: ChatPosition(9, 1, first_seq=10)}
+    await many.repair.check()
+    assert many.last_seq(2000) == 9
+
+
 async def test_new_chats_are_compared_at_the_next_check(many: ManyChats) -> None:
     await many.repair.check()
     many.log.asked_for()

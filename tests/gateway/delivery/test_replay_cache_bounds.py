@@ -14,7 +14,7 @@ from gateway.protocol.frames import text_frame
 from gateway.protocol.pushes import Push
 from gateway.tasks import Tasks
 from storage.errors import StorageUnavailable
-from storage.records import ChatEvent, EventKind
+from storage.records import ChatEvent, EventKind, RepliedTo
 from tests.gateway.delivery.events import event
 from tests.gateway.delivery.memory_log import MemoryLog
 
@@ -75,6 +75,12 @@ async def test_size_counts_data(tasks: Tasks) -> None:
     pages = cache_of(tasks)
     pages.add(replace(event(1), data="{}"))
     assert pages.size == events_size(event(1)) + 2
+
+
+async def test_size_counts_what_a_message_replies_to(tasks: Tasks) -> None:
+    pages = cache_of(tasks)
+    pages.add(replace(event(1), reply_to=RepliedTo(9, None, "twelve bytes")))
+    assert pages.size == events_size(event(1)) + EVENT_BYTES + 12
 
 
 async def test_size_shrinks_with_a_deleted_text(tasks: Tasks) -> None:

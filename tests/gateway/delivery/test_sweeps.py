@@ -143,6 +143,19 @@ async def test_large_chat_is_written_in_steps() -> None:
 
 
 @pytest.mark.usefixtures("short_turns")
+async def test_turns_between_slices_are_left_to_others() -> None:
+    world = World()
+    world.deliver(1)
+    await turn()
+    await turn()
+    for _ in range(hub_module.PAUSE):
+        await turn()
+        assert world.counts == [MANY - 2 * STEP, 2 * STEP]
+    await turn()
+    assert world.counts == [0, MANY]
+
+
+@pytest.mark.usefixtures("short_turns")
 async def test_broadcasts_during_a_sweep_follow_it_in_one_write() -> None:
     world = World()
     for seq in (1, 2, 3):
