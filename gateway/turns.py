@@ -17,10 +17,10 @@ SLICE_S: Final = 0.002
 PORTION: Final = 1000
 """Items of a loop over all sessions that looks at a value or two of each: some 1 ms."""
 
-_One = TypeVar("_One")
+_Item = TypeVar("_Item")
 
 
-async def portions(items: Iterable[_One]) -> AsyncIterator[list[_One]]:
+async def portions(items: Iterable[_Item]) -> AsyncIterator[list[_Item]]:
     """The items that there are now, in lists of PORTION, each in a turn of the event loop of its own.
 
     Some may have ended when their turn comes.
@@ -32,7 +32,7 @@ async def portions(items: Iterable[_One]) -> AsyncIterator[list[_One]]:
         yield snapshot[start : start + PORTION]
 
 
-class Turns(Generic[_One]):
+class Turns(Generic[_Item]):
     """Calls `call` once with each item, in a later turn than that of its `add`. Belongs to one event loop.
 
     A slice is `slice_s` seconds and `most` calls, whichever ends first: a number is for calls whose work mostly follows
@@ -58,7 +58,7 @@ class Turns(Generic[_One]):
 
     def __init__(
         self,
-        call: Callable[[_One], None],
+        call: Callable[[_Item], None],
         slice_s: float = SLICE_S,
         most: float = inf,
         pause: int = 0,
@@ -71,28 +71,28 @@ class Turns(Generic[_One]):
         """The thread's CPU time at the slice of the previous turn; None if no item was left waiting then."""
         self._used = 0
         """How many have continued in this turn of the loop."""
-        self._waiting: dict[_One, None] = {}
+        self._waiting: dict[_Item, None] = {}
         """In the order of their calls."""
         self._is_scheduled = False
         self._slice_end: float | None = None
-        """When the slice of this turn of the loop ends; None if nobody has begun it."""
+        """When the slice of this turn of the loop ends; None before it begins."""
 
     def __len__(self) -> int:
         return len(self._waiting)
 
-    def add(self, one: _One) -> None:
+    def add(self, one: _Item) -> None:
         """Append this item; if it is waiting already, it keeps its place."""
         self._waiting.setdefault(one)
         if not self._is_scheduled:
             self._is_scheduled = True
             asyncio.get_running_loop().call_soon(self._run)
 
-    def discard(self, one: _One) -> None:
+    def discard(self, one: _Item) -> None:
         """Remove this item, if it is waiting."""
         self._waiting.pop(one, None)
 
     def has_time(self) -> bool:
-        """Whether the caller continues now: nobody waits, and the slice of this turn of the loop is not used up."""
+        """Whether the caller continues now: nothing waits, and the slice of this turn of the loop is not used up."""
         if self._waiting or perf_counter() >= self._end_of_slice() or self._used >= self._allowed:
             return False
         self._used += 1

@@ -30,7 +30,7 @@ class OutboxHead(models.Model):
     """That events of a stream wait for an endpoint, until all are delivered.
 
     `stream` is a chat, or minus a user. Log events from `from_seq` to `to_seq` wait (none if it is greater), and rows
-    of `outbox_events` if `has_extras`. `due_at` (Unix ms) is 0 for a row that nobody has tried or leased.
+    of `outbox_events` if `has_extras`. `due_at` (Unix ms) is 0 for a row that was never tried or leased.
     """
 
     id = fields.BigIntField(primary_key=True)

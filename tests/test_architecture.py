@@ -205,7 +205,7 @@ def test_no_two_classes_or_aliases_have_one_name() -> None:
                 names = [node.name] if isinstance(node, ast.ClassDef) else []
                 if isinstance(node, ast.Assign):
                     targets = [target.id for target in node.targets if isinstance(target, ast.Name)]
-                    names = [name for name in targets if name[0].isupper() and not name.isupper()]
+                    names = [name for name in targets if name.lstrip("_")[:1].isupper() and not name.isupper()]
                 for name in names:
                     places.setdefault(name, []).append(str(path.relative_to(ROOT)))
     assert {name: where for name, where in places.items() if len(where) > 1 and len(name) > 1} == {}

@@ -19,7 +19,7 @@ export class ApiError extends Error {
 }
 
 /** `refreshToken` renews the login without the password; each renewal replaces it. The calls reject with ApiError. */
-export class Api {
+export class AuthApi {
   token = null;
   refreshToken = null;
   #base;

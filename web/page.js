@@ -1,6 +1,6 @@
 /** The page: the login, the list of chats and the open chat (`#<chat id>` in the URL), on the JavaScript client. */
 
-import { Api, userOf } from "./api.js";
+import { AuthApi, userOf } from "./api.js";
 import { ChatInfo } from "./chat_info.js";
 import { Client } from "./client/current/index.js";
 import { Conversation } from "./conversation.js";
@@ -27,7 +27,7 @@ translate(document);
 
 const at = (id) => document.getElementById(id);
 const base = new URL("..", import.meta.url).href; // the URL of the server, possibly with a path prefix
-const api = new Api(base);
+const api = new AuthApi(base);
 const unsent = new Unsent();
 const session = new Session(api, end);
 const conversation = new Conversation(leave);

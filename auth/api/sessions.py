@@ -26,7 +26,7 @@ DEVICE_COOKIE: Final = "chat_gateway_device"
 """The device token (`auth.accounts.devices`) of a browser; a logout leaves it."""
 """Attempts of one client, successful or not."""
 
-_Body = TypeVar("_Body", "RefreshBody", "LogoutBody")
+_TokenBody = TypeVar("_TokenBody", "RefreshBody", "LogoutBody")
 
 Delivery = Literal["cookie", "body"]
 """Where a refresh token is: in an HttpOnly cookie, or in the JSON."""
@@ -198,7 +198,7 @@ def _refresh_token(request: Request, given: str) -> tuple[str, Delivery]:
     return next(iter(cookies_named(request, REFRESH_COOKIE)), ""), "cookie"
 
 
-async def _optional_body(request: Request, shape: type[_Body]) -> _Body:
+async def _optional_body(request: Request, shape: type[_TokenBody]) -> _TokenBody:
     """The JSON body; the shape's defaults if there is none.
 
     Raises: Problem (as `read_json`).

@@ -68,7 +68,7 @@ class Loaded:
 
 
 @dataclass(slots=True)
-class Contender:
+class LoadedServer:
     """A server with its load, ready to be measured."""
 
     name: str
@@ -95,7 +95,7 @@ def run(folder: Path, quick: bool, progress: Progress) -> Section:
         with ExitStack() as stack:
             load = Load(sockets(chats, ports[0], ports[0]), folder, prefix=product.PREFIX, message=frame)
             stack.enter_context(load)
-            us = Contender("chat-gateway", load, Meter(lambda: load.busy_s, first, behind=started.behind))
+            us = LoadedServer("chat-gateway", load, Meter(lambda: load.busy_s, first, behind=started.behind))
             contenders = [us]
             if not centrifugo.missing():
                 contenders.append(_centrifugo(stack, folder / "centrifugo"))
@@ -138,17 +138,17 @@ def sockets(chats: Sequence[Sequence[product.Member]], port: int, other: int) ->
     return writers + [reader.socket(other, times=number) for number, (_, reader) in enumerate(chats)]
 
 
-def _centrifugo(stack: ExitStack, folder: Path) -> Contender:
+def _centrifugo(stack: ExitStack, folder: Path) -> LoadedServer:
     server = stack.enter_context(centrifugo.pairs(folder))
     measured, redis = Measured.alone(server.pid), Measured(server.redis.pid)
     chats = server.sockets(CHATS, TEXT)
     clients = [writer for writer, _ in chats] + [reader for _, reader in chats]
     load = stack.enter_context(Load(clients, folder, prefix=centrifugo.PREFIX, lines=centrifugo.LINES))
     behind = {"Redis": lambda: redis.cpu_s}
-    return Contender(centrifugo.NAME, load, Meter(lambda: load.busy_s, measured, behind=behind))
+    return LoadedServer(centrifugo.NAME, load, Meter(lambda: load.busy_s, measured, behind=behind))
 
 
-def measure_in_turns(contenders: Sequence[Contender], runs: int, seconds: float, writers: int) -> None:
+def measure_in_turns(contenders: Sequence[LoadedServer], runs: int, seconds: float, writers: int) -> None:
     """This number of runs of each, in pairs, so that what the machine does meanwhile costs both the same."""
     found: list[list[tuple[Written, Spent]]] = [[] for _ in contenders]
     for number in range(runs):
@@ -199,7 +199,7 @@ def _pipeline(closed: Sequence[Loaded], half: Loaded, peak: Loaded) -> Table:
     )
 
 
-def _beside(us: Contender, peer: Contender | None = None) -> Table:
+def _beside(us: LoadedServer, peer: LoadedServer | None = None) -> Table:
     title = "W2: a message beside Centrifugo's, in turns"
     if peer is None:
         return Table(title, (), (), notes=[f"{centrifugo.NAME}: not measured, {centrifugo.missing()}."])

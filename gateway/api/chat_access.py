@@ -135,14 +135,14 @@ class Actors:
         return person
 
 
-def _problem(nobody: Unrepresentable) -> Problem:
-    match nobody.fault:
+def _problem(sender: Unrepresentable) -> Problem:
+    match sender.fault:
         case SenderFault.INVALID:
             return invalid_field("A service acts for a user's id, or `sub:` and a subject of 1 to 255 characters.")
         case SenderFault.UNKNOWN:
             return not_found()
         case SenderFault.BANNED:
-            return banned(nobody.reason)
+            return banned(sender.reason)
 
 
 async def see_chat(membership: Memberships, chat_id: int, user_id: int | None) -> ChatAccess:

@@ -22,7 +22,7 @@ from storage.records import Person
 
 T = TypeVar("T")
 
-NO_USER: Final = "The token's user does not exist any more."
+USER_IS_GONE: Final = "The token's user does not exist any more."
 
 
 class People(Protocol):
@@ -125,7 +125,7 @@ class CredentialResolver:
         """
         person = claim.person or await self._people.by_id(claim.user_id)
         if person is None:
-            raise unauthorized(NO_USER)
+            raise unauthorized(USER_IS_GONE)
         return Principal(person, claim.credential)
 
     async def user(self, credential: str, before_query: BeforeQuery = _no_more) -> Principal:
@@ -174,7 +174,7 @@ class CredentialResolver:
             try:
                 person = await self._outside.identities.person(*who, claims.profile)
             except ErasedIdentity:
-                raise unauthorized(NO_USER) from None
+                raise unauthorized(USER_IS_GONE) from None
             return VerifiedCredential(person.id, _credential(person.id, claims), person)
         ours = await self._verifier.verify(token)
         return VerifiedCredential(ours.user_id, _credential(ours.user_id, ours))

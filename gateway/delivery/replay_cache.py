@@ -37,7 +37,7 @@ REACTION_BYTES = 300
 _CHARACTER_BYTES = 4
 """Memory of an event's reaction without its counts, and of a character of counts with an emoji."""
 
-_Key = tuple[int, int]  # (chat_id, page number)
+_PageKey = tuple[int, int]  # (chat_id, page number)
 OnPage = Callable[[str], None]
 """Called with the source of a page: "memory" or "store"."""
 
@@ -156,10 +156,10 @@ class ReplayCache:
         self._tasks = tasks
         self._max_bytes = max_bytes
         self._on_page = on_page
-        self._pages: OrderedDict[_Key, _Page] = OrderedDict()
-        self._keys: dict[int, set[_Key]] = {}
+        self._pages: OrderedDict[_PageKey, _Page] = OrderedDict()
+        self._keys: dict[int, set[_PageKey]] = {}
         """By chat: the keys of its pages."""
-        self._readings: dict[_Key, _Reading] = {}
+        self._readings: dict[_PageKey, _Reading] = {}
         self.size = 0
         """Approximate bytes of all pages."""
 
@@ -197,11 +197,11 @@ class ReplayCache:
             seq = found[-1].seq + 1
         return found
 
-    def _update_size(self, key: _Key, page: _Page, before: int) -> None:
+    def _update_size(self, key: _PageKey, page: _Page, before: int) -> None:
         if self._pages.get(key) is page:
             self._grow(page.size - before)
 
-    async def _page(self, chat_id: int, seq: int) -> tuple[_Key, _Page]:
+    async def _page(self, chat_id: int, seq: int) -> tuple[_PageKey, _Page]:
         """The page with the first event after `seq`."""
         while True:
             key = chat_id, seq // PAGE
@@ -216,7 +216,7 @@ class ReplayCache:
                 return key, reading.page
             seq = reading.first_beyond - 1
 
-    async def _read(self, key: _Key, seq: int) -> _Reading:
+    async def _read(self, key: _PageKey, seq: int) -> _Reading:
         while True:
             reading = self._readings.get(key)
             is_joined = reading is not None
@@ -230,7 +230,7 @@ class ReplayCache:
             if not is_joined or reading.page.reaches(seq) or reading.first_beyond:
                 return reading
 
-    async def _fill(self, key: _Key, reading: _Reading) -> None:
+    async def _fill(self, key: _PageKey, reading: _Reading) -> None:
         chat_id, number = key
         try:
             events = await self._log.events_after(chat_id, number * PAGE, PAGE)
@@ -287,14 +287,14 @@ class ReplayCache:
             if key[0] == change.chat_id:
                 reading.changes[change.message_id] = change
 
-    def _put(self, key: _Key, page: _Page) -> None:
+    def _put(self, key: _PageKey, page: _Page) -> None:
         if key in self._pages:
             self._drop(key)
         self._pages[key] = page
         self._keys.setdefault(key[0], set()).add(key)
         self._grow(page.size)
 
-    def _drop(self, key: _Key) -> None:
+    def _drop(self, key: _PageKey) -> None:
         self.size -= self._pages.pop(key).size
         keys = self._keys[key[0]]
         keys.discard(key)

@@ -29,7 +29,8 @@ from httpapi.bounded_json import has_lone_surrogate, read_json
 from httpapi.errors import InvalidJson, TooDeep
 from storage.reaction_records import MAX_REACTION_KEY
 
-_Fields = Mapping[str, Any]
+Fields = Mapping[str, Any]
+"""The JSON object of a command."""
 _DEFAULT_HISTORY = 50
 MAX_TOKEN_LENGTH = 8192
 _MAX_TYPE_LENGTH_IN_ERROR = 64
@@ -60,7 +61,7 @@ class CommandDecoder:
 
     def __init__(self, max_text_length: int) -> None:
         self._max_text_length = max_text_length
-        self._readers: dict[str, Callable[[_Fields], Command | ErrorReply]] = {
+        self._readers: dict[str, Callable[[Fields], Command | ErrorReply]] = {
             "message": self._read_message,
             "edit_message": self._read_edit,
             "delete_message": _read_delete,
@@ -73,13 +74,13 @@ class CommandDecoder:
             "refresh": _read_refresh,
         }
 
-    def read(self, fields: _Fields) -> Command | ErrorReply:
+    def read(self, fields: Fields) -> Command | ErrorReply:
         """The command in a JSON object, or the error in it."""
         kind = fields.get("type")
         reader = self._readers.get(kind) if isinstance(kind, str) else None
         return reader(fields) if reader is not None else unknown_type(kind)
 
-    def _read_message(self, fields: _Fields) -> Command | ErrorReply:
+    def _read_message(self, fields: Fields) -> Command | ErrorReply:
         data = _read_data(fields)
         if isinstance(data, ErrorReply):
             return data
@@ -93,7 +94,7 @@ class CommandDecoder:
         mentioned = tuple(sorted(set(mentions))) if mentions else ()
         return SendMessage(text, fields.get("client_msg_id"), data, fields.get("reply_to"), mentioned)
 
-    def _read_edit(self, fields: _Fields) -> Command | ErrorReply:
+    def _read_edit(self, fields: Fields) -> Command | ErrorReply:
         data = _read_data(fields)
         if isinstance(data, ErrorReply):
             return data
@@ -113,19 +114,19 @@ class CommandDecoder:
                 return INVALID_TEXT
 
 
-def _read_data(fields: _Fields) -> str | ErrorReply | None:
+def _read_data(fields: Fields) -> str | ErrorReply | None:
     value = fields.get("data")
     if value is None:
         return None
     return data_text(value) or invalid_field("data", EXPECTED_DATA)
 
 
-def _read_delete(fields: _Fields) -> Command | ErrorReply:
+def _read_delete(fields: Fields) -> Command | ErrorReply:
     error = _id_error(fields) or _client_msg_id_error(fields)
     return error or DeleteMessage(fields["id"], fields.get("client_msg_id"))
 
 
-def _read_react(fields: _Fields) -> Command | ErrorReply:
+def _read_react(fields: Fields) -> Command | ErrorReply:
     message_id, key, removes = fields.get("message_id"), fields.get("key"), fields.get("remove")
     if not is_id(message_id):
         return invalid_field("message_id", "a positive integer")
@@ -136,24 +137,24 @@ def _read_react(fields: _Fields) -> Command | ErrorReply:
     return _client_msg_id_error(fields) or React(message_id, key, removes is True, fields.get("client_msg_id"))
 
 
-def _read_typing(fields: _Fields) -> Command | ErrorReply:
+def _read_typing(fields: Fields) -> Command | ErrorReply:
     is_typing = fields.get("is_typing")
     return SetTyping(is_typing) if isinstance(is_typing, bool) else invalid_field("is_typing", "true or false")
 
 
-def _read_refresh(fields: _Fields) -> Command | ErrorReply:
+def _read_refresh(fields: Fields) -> Command | ErrorReply:
     token = fields.get("token")
     if isinstance(token, str) and 1 <= len(token) <= MAX_TOKEN_LENGTH:
         return Refresh(token)
     return invalid_field("token", f"a string of 1 to {MAX_TOKEN_LENGTH} characters")
 
 
-def _read_mark(fields: _Fields) -> Command | ErrorReply:
+def _read_mark(fields: Fields) -> Command | ErrorReply:
     seq = fields.get("seq")
     return MarkRead(seq) if seq is None or is_seq(seq) else invalid_field("seq", "an integer from 0")
 
 
-def _read_history(fields: _Fields) -> Command | ErrorReply:
+def _read_history(fields: Fields) -> Command | ErrorReply:
     before, after, limit = fields.get("before_seq"), fields.get("after_seq"), fields.get("limit", _DEFAULT_HISTORY)
     if before is not None and after is not None:
         return invalid_field("after_seq", "before_seq or after_seq, not both")
@@ -166,18 +167,18 @@ def _read_history(fields: _Fields) -> Command | ErrorReply:
     return GetHistory(before, after, limit)
 
 
-def _id_error(fields: _Fields) -> ErrorReply | None:
+def _id_error(fields: Fields) -> ErrorReply | None:
     return None if is_id(fields.get("id")) else invalid_field("id", "a positive integer")
 
 
-def _client_msg_id_error(fields: _Fields) -> ErrorReply | None:
+def _client_msg_id_error(fields: Fields) -> ErrorReply | None:
     value = fields.get("client_msg_id")
     if value is None or check_client_msg_id(value):
         return None
     return invalid_field("client_msg_id", "a string of 1 to 64 characters")
 
 
-def _references_error(fields: _Fields) -> ErrorReply | None:
+def _references_error(fields: Fields) -> ErrorReply | None:
     reply_to, mentions = fields.get("reply_to"), fields.get("mentions")
     if reply_to is not None and not is_id(reply_to):
         return invalid_field("reply_to", "a positive integer")

@@ -6,7 +6,7 @@ from storage.records import SYSTEM, ChatEvent, Person
 
 
 def person_object(person: Person, *, is_named: bool) -> dict[str, object] | None:
-    """A sender. With display names the system is nobody; without, as in the seed's form, every message has a sender."""
+    """A sender. With display names that of a system message is null; without, as in the seed, it is user `SYSTEM`."""
     if person.id == SYSTEM.id and is_named:
         return None
     shown: dict[str, object] = {

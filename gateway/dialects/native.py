@@ -5,11 +5,11 @@ of seed 004. If `id` identifies the command, `message_id` identifies the message
 """
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 from gateway.dialects.base import EchoPolicy, Request
 from gateway.dialects.chat import push_object, reply_object
-from gateway.dialects.command_decoder import INVALID_JSON, CommandDecoder, invalid_field, read_object
+from gateway.dialects.command_decoder import INVALID_JSON, CommandDecoder, Fields, invalid_field, read_object
 from gateway.protocol.codes import ErrorCode
 from gateway.protocol.commands import (
     MAX_USERS,
@@ -37,8 +37,6 @@ from gateway.protocol.replies import (
     UsersPresence,
 )
 from httpapi.bounded_json import to_json
-
-_Fields = dict[str, Any]
 
 _EVERY: Final = frozenset({"type", "id", "traceparent"})
 _IN_CHAT: Final = _EVERY | {"chat_id"}
@@ -92,7 +90,7 @@ class NativeDialect:
         chat_id = None if isinstance(command, _NOT_IN_A_CHAT) else fields["chat_id"]
         return Request(command, fields["type"], chat_id, ref)
 
-    def _read(self, fields: _Fields) -> Command | ErrorReply:
+    def _read(self, fields: Fields) -> Command | ErrorReply:
         kind = fields.get("type")
         if kind == "hello":
             message = fields.get("message", "")
@@ -136,14 +134,14 @@ class NativeDialect:
 _NOT_IN_A_CHAT: Final = (Hello, Ping, Refresh, GetUsersPresence, SubscribePresence)
 
 
-def _read_watched(fields: _Fields) -> SubscribePresence | ErrorReply:
+def _read_watched(fields: Fields) -> SubscribePresence | ErrorReply:
     user_ids = fields.get("user_ids")
     if isinstance(user_ids, list) and len(user_ids) <= MAX_USERS and all(map(is_id, user_ids)):
         return SubscribePresence(user_ids)
     return invalid_field("user_ids", f"up to {MAX_USERS} ids")
 
 
-def _read_users(fields: _Fields) -> GetUsersPresence | ErrorReply:
+def _read_users(fields: Fields) -> GetUsersPresence | ErrorReply:
     user_ids = fields["user_ids"]
     if not isinstance(user_ids, list) or not 1 <= len(user_ids) <= MAX_USERS or not all(map(is_id, user_ids)):
         return invalid_field("user_ids", f"1 to {MAX_USERS} ids")
@@ -152,12 +150,12 @@ def _read_users(fields: _Fields) -> GetUsersPresence | ErrorReply:
     return GetUsersPresence(user_ids)
 
 
-def _unknown_key(fields: _Fields) -> ErrorReply:
+def _unknown_key(fields: Fields) -> ErrorReply:
     key = next(key for key in fields if key not in KEYS[fields["type"]])
     return ErrorReply(ErrorCode.INVALID_FIELD, f"Unknown field: {key[:_MAX_KEY_LENGTH_IN_ERROR]}")
 
 
-def _read_subscribe(fields: _Fields) -> Command | ErrorReply:
+def _read_subscribe(fields: Fields) -> Command | ErrorReply:
     match fields.get("since"):
         case None:
             return Subscribe(None)

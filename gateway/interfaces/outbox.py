@@ -40,7 +40,7 @@ class OutboxQueue(Protocol):
         ...
 
     async def claim(self, endpoint: str, limit: int, *, late: bool) -> list[Head]:
-        """Lease rows that nobody has tried, or `late`, those whose delay or lease has ended."""
+        """Lease rows that were never tried, or `late`, those whose delay or lease has ended."""
         ...
 
     async def extras(self, endpoint: str, streams: Sequence[int]) -> list[ExtraEvent]:

@@ -20,7 +20,7 @@ class OpenSession(Protocol):
 
     @property
     def credential(self) -> Credential:
-        """What the token says; nobody's, and without an end, if there is none."""
+        """What the token says; without a token its `user_id` is None, and it never expires."""
         ...
 
     @property

@@ -26,7 +26,7 @@ PAIRS_A_MESSAGE = 1000
 PAIRS_A_QUERY = 200
 RETRY_S = 1.0
 
-_Pair = tuple[int, int]
+_ChatAndUser = tuple[int, int]
 """(chat_id, user_id)."""
 _Read = tuple[int, str]
 """The highest position set by a socket of this node, and its connection_id; (0, "") if no local socket set one."""
@@ -48,8 +48,8 @@ class ReadPositions:
         self._subscriptions = subscriptions
         self._membership = membership
         self._broker = broker
-        self._unannounced: dict[_Pair, None] = {}
-        self._due: dict[_Pair, _Read] = {}
+        self._unannounced: dict[_ChatAndUser, None] = {}
+        self._due: dict[_ChatAndUser, _Read] = {}
         """Positions not yet sent to local sockets."""
         self._wake = asyncio.Event()
 
@@ -97,7 +97,7 @@ class ReadPositions:
         for start in range(0, len(pairs), PAIRS_A_MESSAGE):
             self._broker.announce(encode(PositionsMoved(self._node_id, pairs[start : start + PAIRS_A_MESSAGE])))
 
-    def _send(self, pair: _Pair, read: _Read, position: ReadPosition) -> None:
+    def _send(self, pair: _ChatAndUser, read: _Read, position: ReadPosition) -> None:
         chat_id, user_id = pair
         own_seq, connection_id = read
         sockets, subscriptions = self._others(pair, connection_id if own_seq == position.seq else "")
@@ -107,7 +107,7 @@ class ReadPositions:
             person = Person(user_id, subscription.seat.username)
             subscription.session.tell(MessagesRead(chat_id, person, position.seq))
 
-    def _others(self, pair: _Pair, connection_id: str) -> tuple[Sequence[LocalClient], Sequence[Subscription]]:
+    def _others(self, pair: _ChatAndUser, connection_id: str) -> tuple[Sequence[LocalClient], Sequence[Subscription]]:
         """The user's other local sockets: multi-chat sockets, and live subscriptions to this chat with a read push."""
         chat_id, user_id = pair
         sockets = [socket for socket in self._local_clients.of_user(user_id) if socket.connection_id != connection_id]

@@ -64,7 +64,7 @@ class Peer(Struct, frozen=True, gc=False):
     """The other end of a socket, as its handshake established it.
 
     `person` is the authenticated user, and `credential` what its token says. Without a valid token `person` is None,
-    and the credential is nobody's and never expires. `network` is the IPv4 address or IPv6 /64.
+    and the credential has no user and never expires. `network` is the IPv4 address or IPv6 /64.
     """
 
     dialect: Dialect

@@ -15,8 +15,8 @@ DEFAULT_LIMIT = 1024 * 1024
 """Bytes that the kernel has not accepted yet."""
 
 
-def _nobody() -> None:
-    """There is no session any more."""
+def _ignore() -> None:
+    """Do nothing: there is no session any more."""
 
 
 class SendQueue:
@@ -47,7 +47,7 @@ class SendQueue:
 
     def release(self) -> None:
         """Call `on_slow` no more: the socket is closed."""
-        self._on_slow = _nobody
+        self._on_slow = _ignore
 
     def offer(self, frames: bytes) -> bool:
         """Write complete frames; False if the client is too slow and is being closed."""

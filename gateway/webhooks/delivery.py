@@ -1,6 +1,6 @@
 """Delivers what waits in the outbox to one endpoint: at least once, in order within a chat.
 
-Two tasks share the work. `run_fresh` sends what nobody has tried, many chats together. A chat whose delivery has failed
+Two tasks share the work. `run_fresh` sends what was never tried, many chats together. A chat whose delivery has failed
 is sent alone by `run_late`, after a delay that grows: so no chat waits for another that the endpoint rejects, and no
 endpoint for another.
 
@@ -96,7 +96,7 @@ class EndpointDelivery:
         self._stirred.set()
 
     async def run_fresh(self) -> None:
-        """Deliver what nobody has tried, until cancelled."""
+        """Deliver what was never tried, until cancelled."""
         while True:
             is_stirred = self._stirred.is_set()
             self._stirred.clear()

@@ -103,7 +103,7 @@ class _PostConnection(asyncio.Protocol):
         self._transport = transport  # type: ignore[assignment]  # of a connection it is a Transport
 
     def data_received(self, data: bytes) -> None:
-        if self._status is None or self.is_idle:  # nobody has asked
+        if self._status is None or self.is_idle:  # no request is waiting for it
             self.close()
             return
         try:

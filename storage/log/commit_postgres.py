@@ -43,7 +43,7 @@ _Column = Sequence[object] | None
 """An argument of the function; NULL if none of the events has a value."""
 
 
-class _Answer(NamedTuple):
+class _BatchResult(NamedTuple):
     """What became of each event; the stored reactions, by place; and what messages of the batch reply to."""
 
     rows: Sequence[asyncpg.Record]
@@ -72,17 +72,17 @@ class PostgresCommit:
         columns = _arguments(events)
         try:
             async with asyncio.timeout(COMMIT_S):
-                answer = await self._call_repeatedly(columns)
+                result = await self._call_repeatedly(columns)
         except Exception as error:
             if is_outage(error):
                 raise StorageUnavailable(str(error) or type(error).__name__) from error
             raise
-        return [_outcome(event, row, answer) for event, row in zip(events, answer.rows, strict=True)]
+        return [_outcome(event, row, result) for event, row in zip(events, result.rows, strict=True)]
 
     async def close(self) -> None:
         """Nothing to release: the pool belongs to the database."""
 
-    async def _call_repeatedly(self, columns: Sequence[_Column]) -> _Answer:
+    async def _call_repeatedly(self, columns: Sequence[_Column]) -> _BatchResult:
         patient = True
         for pause_s in PAUSES_S:
             try:
@@ -95,7 +95,7 @@ class PostgresCommit:
                 await asyncio.sleep(pause_s)
         return await self._call(columns, patient)
 
-    async def _call(self, columns: Sequence[_Column], patient: bool) -> _Answer:
+    async def _call(self, columns: Sequence[_Column], patient: bool) -> _BatchResult:
         """What is read after the commit: if that fails, the outcome is unknown, and the batch is committed again."""
         async with self._client.acquire_connection() as connection:
             rows = await connection.fetch(self._call_sql, *columns, patient, *self._wanted, timeout=CALL_S)
@@ -104,7 +104,7 @@ class PostgresCommit:
             targets = replied_to(found)
             has_reactions = EventKind.REACTION in (columns[3] or ())
             reactions = await _reactions(connection, columns[0] or (), rows, targets) if has_reactions else {}
-            return _Answer(rows, reactions, targets)
+            return _BatchResult(rows, reactions, targets)
 
 
 def _arguments(events: Sequence[NewEvent]) -> list[_Column]:
@@ -121,7 +121,7 @@ def _columns(event: NewEvent) -> tuple[object, ...]:
     return event.chat_id, sender, event.client_msg_id, event.kind, event.message_id, digest, event.text, event.data
 
 
-def _outcome(event: NewEvent, row: asyncpg.Record, answer: _Answer) -> Outcome:
+def _outcome(event: NewEvent, row: asyncpg.Record, result: _BatchResult) -> Outcome:
     verdict: str = row["verdict"]
     if verdict == "unchanged":
         return Unchanged(row["message_id"], row["reactions"] or NO_COUNTS)
@@ -132,7 +132,7 @@ def _outcome(event: NewEvent, row: asyncpg.Record, answer: _Answer) -> Outcome:
     if verdict not in _STORED:
         return Refusal(verdict)
     is_duplicate, is_deleted = verdict == "duplicate", row["is_deleted"]
-    if (reaction := answer.reactions.get(row["place"])) is not None:
+    if (reaction := result.reactions.get(row["place"])) is not None:
         return Committed(reaction, is_duplicate)
     data = row["data"] if is_duplicate or event.data is None else event.data
     text: str = event.text if row["text"] is None else row["text"]
@@ -151,7 +151,7 @@ def _outcome(event: NewEvent, row: asyncpg.Record, answer: _Answer) -> Outcome:
         data=None if is_deleted else data,
         by=event.sender if author else None,
         reactions=row["reactions"],
-        reply_to=answer.targets.get(row["message_id"]),
+        reply_to=result.targets.get(row["message_id"]),
         mentions=() if is_deleted else mentions_of(row["mentions"]),
     )
     return Committed(stored, duplicate=is_duplicate)

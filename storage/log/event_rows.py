@@ -14,7 +14,7 @@ _UNIX_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 PERSON_COLUMNS = "u.id, u.login, u.first_name, u.last_name, u.display_name"
 """The columns of a user `u` that `person_of` reads."""
 # Text, data and state are the present ones of the message: they are stored only in its own row. Where retention has
-# removed that row, an event says that the message is deleted, and names nobody but who caused the event.
+# removed that row, an event says that the message is deleted, and names only the user who caused the event.
 SELECT_EVENT = """
 SELECT e.chat_id, e.seq, e.kind, e.client_msg_id, e.digest,
     e.message_id, coalesce(m.text, '') AS text, m.data, m.reply_to, m.reply_count, m.mentions,

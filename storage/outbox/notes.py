@@ -4,7 +4,7 @@ A commit adds one row an endpoint, of all its chats, which `storage.outbox.commi
 
 Invariants: such a row is inserted under the locks of its chats, so that the rows of a chat have ids in the order of its
 seqs. Other rows are locked in the order (endpoint, stream), as in `storage.outbox.queue`, so that no two wait for each
-other. `version` moves with every addition: only a row that nobody has added to since it was read is deleted.
+other. `version` moves with every addition: a row is deleted only if nothing was added to it since it was read.
 """
 
 import sqlite3

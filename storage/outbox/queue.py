@@ -2,9 +2,9 @@
 
 Any number of processes may do so at once.
 
-Invariants: a claimed row is nobody else's for LEASE_S, and everybody's again after it; a row is deleted only if nothing
-was added to it since the claim; `from_seq` moves forward only. So what is delivered twice after a crash or a stall is
-delivered from the same position on: the order in which a receiver first sees the events of a chat is theirs.
+Invariants: no other process can claim a claimed row for LEASE_S, after which any process can; a row is deleted only if
+nothing was added to it since the claim; `from_seq` moves forward only. So a delivery that is repeated after a crash or
+a stall begins at the same position: a receiver sees the events of a chat for the first time in their own order.
 """
 
 from collections.abc import Sequence
@@ -86,7 +86,7 @@ class Outbox:
         return bool(row["is_due"])
 
     async def claim(self, endpoint: str, limit: int, *, late: bool) -> list[Head]:
-        """Lease up to `limit` rows: those that nobody has tried, or `late`, those whose delay or lease has ended."""
+        """Lease up to `limit` rows: those that were never tried, or `late`, those whose delay or lease has ended."""
         statement = self._database.dialect(self._claim_late if late else self._claim_fresh)
         async with self._database.transaction() as client:
             rows = await client.execute_query_dict(statement, [endpoint, limit])

@@ -41,7 +41,7 @@ class Profiles:
 
     async def by_usernames(self, usernames: Sequence[str]) -> list[Profile]:
         """The profiles of the users with these usernames, in any case, by id."""
-        logins = [name.casefold() for name in usernames if ":" not in name]  # of people, and of nobody else
+        logins = [name.casefold() for name in usernames if ":" not in name]  # with a colon it is not a person's
         places = ", ".join(f"${number}" for number in range(1, len(logins) + 1))
         query = f"{_PROFILES} WHERE u.login_folded IN ({places}) AND u.erased_at IS NULL"
         return _profiles(await self._database.fetch(query, *logins)) if logins else []

@@ -41,7 +41,7 @@ def test_missing_centrifugo_is_named_in_the_tables(tmp_path: Path, monkeypatch: 
     monkeypatch.setattr(centrifugo, "_binary", lambda: None)
     with Load([], tmp_path) as load:
         connects = w3.Connects("chat-gateway", lambda: load, Measured(os.getpid()), {})
-        contender = w2.Contender("chat-gateway", load, Meter(lambda: 0))
+        contender = w2.LoadedServer("chat-gateway", load, Meter(lambda: 0))
         for table in (w2._beside(contender), w3._beside(connects, connects)):
             assert "not measured" in table.markdown()
             assert centrifugo.BUILD in table.markdown()

@@ -75,7 +75,7 @@ async def test_turns_fewer_begin_while_turns_of_loop_are_long(monkeypatch: pytes
     assert [await begun(0.002) for _ in range(4)] == [1, 2, 3, 3]
     while waiting:
         await begun(0)
-    now += 1  # in which nobody waited
+    now += 1  # in which nothing waited
     for number in range(4):
         waiting.add(number)
     assert await begun(0) == 3

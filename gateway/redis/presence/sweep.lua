@@ -1,5 +1,5 @@
 -- One step of clearing a dead node's seats from a chat. KEYS[1] presence:{chat}; ARGV: node, cursor ("0" begins), and how
--- many entries the step looks at, about: Redis serves nobody else meanwhile.
+-- many entries the step looks at, about: Redis serves no other client meanwhile.
 -- Returns {next cursor ("0" after the last step), users present, then id and name of each user without a seat left…}.
 local scanned = redis.call('HSCAN', KEYS[1], ARGV[2], 'COUNT', ARGV[3])
 local entries = scanned[2]

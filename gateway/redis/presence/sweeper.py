@@ -2,8 +2,8 @@
 
 Every node looks for expired leases; one of them sweeps, and if it dies meanwhile, another one resumes the sweep.
 
-Redis serves nobody else during a script, so a sweep goes in steps of a few milliseconds: many small chats at a time, or
-a part of a large one.
+Redis serves no other client during a script, so a sweep goes in steps of a few milliseconds: many small chats at a
+time, or a part of a large one.
 """
 
 import asyncio

@@ -99,7 +99,7 @@ class ErasureWork:
         self._unmention = f"DELETE FROM mentions WHERE seq {among} AND chat_id = $2"
 
     async def claim(self) -> Erasure | None:
-        """The oldest erasure that nobody works on, for this node for LEASE_S; None if there is none."""
+        """The oldest erasure that no node works on, for this node for LEASE_S; None if there is none."""
         user_id = await self._claims.claim()
         if user_id is None:
             return None

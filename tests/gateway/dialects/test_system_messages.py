@@ -35,7 +35,7 @@ def test_system_is_a_user_in_the_seeds_form(dialect: Dialect) -> None:
     assert history["messages"] == [data]
 
 
-def test_system_is_nobody_on_native_and_http() -> None:
+def test_sender_of_system_is_null_on_native_and_http() -> None:
     data = pushed(NativeDialect(), NOTICE)["data"]
     assert (data["kind"], data["sender"]) == ("system", None)
     request = Request(GetHistory(None, None, 50), "history", 1)

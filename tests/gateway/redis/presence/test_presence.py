@@ -187,7 +187,7 @@ async def test_seats_of_killed_node_are_swept_and_reported_once(redis_server: Re
 
 
 async def test_large_chat_of_dead_node_is_swept_in_small_steps(redis_server: RedisServer) -> None:
-    """Redis serves nobody else during a script."""
+    """Redis serves no other client during a script."""
     async with open_node(redis_server.url, "a", lease_s=60) as a, open_node(redis_server.url, "c", lease_s=60) as c:
         for start in range(0, 3000, 100):
             await asyncio.gather(*(enter(c, seat(number, f"c{number}")) for number in range(start, start + 100)))
