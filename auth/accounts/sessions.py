@@ -141,17 +141,18 @@ class Sessions:
         if await self._store.is_banned(person.id):
             return Banned()
         earliest_iat = await self._store.earliest_iat(person.id)
+        now = int(self._now())
         if not renewable:
-            return await self._tokens(person, "", "", earliest_iat, 0, int(self._now()))
+            return await self._tokens(person, "", "", earliest_iat, 0, now)
         part = secrets.token_hex(16)
         session_id = _session_id(part)
         note(session=session_id)
         refresh_token = f"rt_{part}_{secrets.token_urlsafe(32)}"
-        created_at = max(int(self._now()), earliest_iat)
+        created_at = max(now, earliest_iat)
         secret, digest = secrets.token_hex(32), _digest(refresh_token)
-        expires_at = self._expires_at(created_at)
-        await self._store.add(person.id, session_id, secret, digest, created_at, expires_at, user_agent)
-        return await self._tokens(person, session_id, refresh_token, earliest_iat, expires_at, created_at)
+        lasts_s = self._lasts_s(now, created_at)
+        await self._store.add(person.id, session_id, secret, digest, created_at, now + lasts_s, user_agent)
+        return await self._tokens(person, session_id, refresh_token, earliest_iat, lasts_s, created_at)
 
     async def refresh(self, refresh_token: str) -> Tokens | Banned | Ended:
         """New tokens for a refresh token, which cannot be used again (but see GRACE_S)."""
@@ -229,9 +230,10 @@ class Sessions:
             await self._end(session)
             return Ended(), "ended"
         digest, successor = _digest(refresh_token), _successor(session, refresh_token)
-        expires_at = self._expires_at(session.created_at)
+        now = int(self._now())
+        lasts_s = self._lasts_s(now, session.created_at)
         is_latest = hmac.compare_digest(session.digest, digest)
-        if not (is_latest and await self._store.rotate(session.session_id, digest, _digest(successor), expires_at)):
+        if not (is_latest and await self._store.rotate(session.session_id, digest, _digest(successor), now + lasts_s)):
             # an earlier token, or another request was faster
             latest = await self._store.find(session.session_id)
             if latest is None:
@@ -242,8 +244,8 @@ class Sessions:
                 log.warning("refresh_token_reused", extra={"fields": {"user_id": user_id}})
                 return Ended(), "reused"
         note_user(user_id)
-        ends = earliest_iat, expires_at, session.created_at
-        return await self._tokens(session.person, session.session_id, successor, *ends), "granted"
+        times = earliest_iat, lasts_s, session.created_at
+        return await self._tokens(session.person, session.session_id, successor, *times), "granted"
 
     async def _latest(self, refresh_token: str) -> RenewableLogin | None:
         session = await self._find(refresh_token)
@@ -256,8 +258,8 @@ class Sessions:
             return None
         return await self._store.find(_session_id(parts[1]))
 
-    def _expires_at(self, created_at: int) -> int:
-        return min(int(self._now()) + self._lifetime_s, created_at + self._longest_s)
+    def _lasts_s(self, now: int, created_at: int) -> int:
+        return min(self._lifetime_s, created_at + self._longest_s - now)
 
     def _is_alive(self, session: RenewableLogin | LoginListing, earliest_iat: int) -> bool:
         expires_at = min(session.expires_at, session.created_at + self._longest_s)
@@ -269,7 +271,7 @@ class Sessions:
         session_id: str,
         refresh_token: str,
         earliest_iat: int,
-        expires_at: int,
+        refresh_expires_in_s: int,
         authenticated_at: int,
     ) -> Tokens:
         key = await self._keys.signing_key()
@@ -281,8 +283,7 @@ class Sessions:
             earliest_iat=earliest_iat,
             authenticated_at=authenticated_at,
         )
-        refresh_s = expires_at - int(self._now()) if refresh_token else 0
-        return Tokens(access_token, self._issuer.lifetime_s, refresh_token, refresh_s)
+        return Tokens(access_token, self._issuer.lifetime_s, refresh_token, refresh_expires_in_s)
 
     async def _end(self, session: RenewableLogin) -> None:
         await self._store.end(session.person.id, session.session_id, self._access_expires_at())

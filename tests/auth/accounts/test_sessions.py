@@ -1,5 +1,6 @@
 """Logins that are renewed and ended, over memory and a hand-moved clock."""
 
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any
 
@@ -66,6 +67,26 @@ async def test_renewals_replace_the_refresh_token(world: World) -> None:
         assert (tokens.expires_in_s, tokens.refresh_expires_in_s) == (ACCESS_S, REFRESH_S)
     assert len(seen) == 4
     assert world.results == ["granted"] * 3
+
+
+async def test_refresh_token_lasts_in_full_however_slow_the_store_is(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("add", "rotate", "earliest_iat"):
+        monkeypatch.setattr(world.store, name, slow(getattr(world.store, name), world.clock))
+    tokens = await world.log_in()
+    renewed = await world.refresh(tokens.refresh_token)
+    assert (tokens.refresh_expires_in_s, renewed.refresh_expires_in_s) == (REFRESH_S, REFRESH_S)
+
+
+def slow(method: Callable[..., Awaitable[Any]], clock: Clock) -> Callable[..., Awaitable[Any]]:
+    """It, taking a second and a half."""
+
+    async def call(*args: object, **names: object) -> Any:
+        clock.advance(1.5)
+        return await method(*args, **names)
+
+    return call
 
 
 async def test_login_without_renewal_has_no_session(world: World) -> None:
