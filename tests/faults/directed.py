@@ -7,7 +7,7 @@ from typing import Final
 
 from tests.faults.checker import Rule
 from tests.faults.mutations import Mutation
-from tests.faults.rig import make_folder
+from tests.faults.rig import NODES, make_folder
 from tests.faults.run import DEFAULT_CALM, Calm, Load, Outcome, run
 from tests.faults.schedule import Kind, Planned
 
@@ -34,8 +34,10 @@ def _crashes(kind: Kind) -> Sequence[Planned]:
 DIRECTED: Final[dict[Mutation, Directed]] = {
     # what was acknowledged within the last moments of a node dies with its transaction
     Mutation.ACK_BEFORE_COMMIT: Directed(_crashes(Kind.CRASH_AFTER_ACK), Rule.LOST),
-    # what a node stored but did not publish is a hole for the others, as soon as somebody else writes
-    Mutation.NO_GAP_REPAIR: Directed(_crashes(Kind.CRASH_AFTER_ACK), Rule.HOLE),
+    # what a node stored but did not publish is a hole for the others at its next event of the chat
+    Mutation.NO_GAP_REPAIR: Directed(
+        tuple(Planned(1.0, Kind.LOST_PUBLICATIONS, place, 5.0, 1) for place in range(NODES)), Rule.HOLE
+    ),
     # the last messages are stored while Redis is away, and no later one shows that they are missing
     Mutation.NO_POSITION_CHECK: Directed(
         (Planned(1.0, Kind.REDIS_RESTART, 0, 9.0, 1),), Rule.BEHIND, 3.0, DEFAULT_CALM.quiet_s

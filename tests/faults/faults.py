@@ -89,6 +89,17 @@ async def _pause_gateway(rig: Rig, _: Sequence[Socket], fault: Planned, blow: Bl
         await hold_still(place.node, fault.duration_s)
 
 
+async def _lose_publications(rig: Rig, _: Sequence[Socket], fault: Planned, blow: Blow) -> None:
+    place = rig.places[fault.place]
+    async with place.lock:
+        blow.hit()
+        place.node.switch_losses()
+        try:
+            await asyncio.sleep(fault.duration_s)
+        finally:
+            place.node.switch_losses()
+
+
 async def _rolling_restart(rig: Rig, _: Sequence[Socket], fault: Planned, blow: Blow) -> None:
     blow.hit()
     for place in rig.places:
@@ -191,6 +202,7 @@ _ACTS: dict[Kind, Act] = {
     Kind.CRASH_AFTER_ACK: _crash(CrashPoint.AFTER_ACK),
     Kind.CLOCK_SKEW: _clock_skew,
     Kind.PAUSE_GATEWAY: _pause_gateway,
+    Kind.LOST_PUBLICATIONS: _lose_publications,
     Kind.ROLLING_RESTART: _rolling_restart,
     Kind.REDIS_BLACKHOLE: _on_link(_redis_links, Link.stall),
     Kind.REDIS_DEAF: _on_link(_redis_links, _deafen),

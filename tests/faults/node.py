@@ -1,5 +1,5 @@
-"""A node of the rig: `chat-gateway gateway` with crash points, its links to Redis, hurried retention and, if asked, one
-rule broken.
+"""A node of the rig: `chat-gateway gateway` with crash points, its links to Redis, hurried retention and, if asked,
+lost publications and one rule broken.
 
 Run as a module. RIG_ORDERS is the file of crash orders, RIG_MUTATION the rule, RIG_ROUTES says which link leads to a
 server that Sentinels name (`named port=link's port,…`); everything else is the product's.
@@ -13,6 +13,7 @@ from gateway.cli import main
 from gateway.config.redis_url import SentinelUrl
 from tests.faults.ageing import hurry
 from tests.faults.crash_points import CrashPoints
+from tests.faults.lost_publications import LostPublications
 from tests.faults.mutations import Mutation, mutate
 
 
@@ -33,4 +34,5 @@ if __name__ == "__main__":
         mutate(Mutation(name))
     hurry()
     CrashPoints(Path(os.environ["RIG_ORDERS"])).install()
+    LostPublications().install()
     sys.exit(main(["gateway"]))

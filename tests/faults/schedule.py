@@ -19,6 +19,7 @@ class Kind(StrEnum):
     CRASH_AFTER_ACK = "kill −9 after ack"
     CLOCK_SKEW = "restart with a clock that is minutes off"
     PAUSE_GATEWAY = "SIGSTOP of a gateway"
+    LOST_PUBLICATIONS = "every second publication of a gateway is lost"
     ROLLING_RESTART = "rolling restart"
     REDIS_RESTART = "Redis restart, all is lost"
     REDIS_FLUSH = "Redis FLUSHALL"

@@ -56,6 +56,10 @@ class RigNode(Server):
         self._orders.write_text(f"{point} {number}")
         os.kill(self.pid, signal.SIGUSR1)
 
+    def switch_losses(self) -> None:
+        """Begin or end losing every second publication (`LostPublications`)."""
+        os.kill(self.pid, signal.SIGUSR2)
+
     def clock(self) -> float:
         """The time that it says it is, in seconds since 1970."""
         with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/livez", timeout=5) as answer:
