@@ -69,6 +69,10 @@ EXPLAINED: dict[tuple[str, str], str] = {
         'assert peer.person is not None, "MEMBERS ARE USERS"  # noqa: S101',
     ): "the text of an assertion",
     (
+        "ChatSession._handle",
+        "access = ChatAccess(chat_id, last_seq, self._subscription.local.epoch, is_member=False)",
+    ): "a page of history is the same for members and visitors",
+    (
         "SingleChatSession._begin",
         'self._context.tasks.spawn(self._go_live(), "GO LIVE")',
     ): "the name of a task, which only a log line has",

@@ -113,7 +113,9 @@ class Node:
     def __init__(self) -> None:
         self.tasks = Tasks()
         self.asked: list[tuple[object, ...]] = []
-        self.begun: list[tuple[Since | None, str]] = []
+        self.begun: list[tuple[Subscription, Since | None, str]] = []
+        self.online: list[tuple[str, int]] = []
+        """What the register of users with sockets is told."""
         self.senders: list[Person] = []
         self.error: Exception | None = None
         self.gate = asyncio.Event()
@@ -122,10 +124,10 @@ class Node:
         """Whether events wait for their admission."""
 
     def arrive(self, user_id: int) -> None:
-        """Not of interest here."""
+        self.online.append(("arrive", user_id))
 
     def depart(self, user_id: int) -> None:
-        """Not of interest here."""
+        self.online.append(("depart", user_id))
 
     @property
     def watch(self) -> "Watch":
@@ -146,13 +148,15 @@ class Node:
         local.reorder_buffer.start(9)
         local.epoch = "e of the node"
         self.asked.append(("register", seat, claim))
-        return Subscription(session, local, seat, claim)
+        subscription = Subscription(session, local, seat, claim)
+        subscription.is_reader = is_reader
+        return subscription
 
     def leave(self, subscription: Subscription, *, at_once: bool) -> None:
         self.asked.append(("leave", subscription, at_once))
 
-    def begin(self, _: Subscription, since: Since | None, epoch: str) -> bool:
-        self.begun.append((since, epoch))
+    def begin(self, subscription: Subscription, since: Since | None, epoch: str) -> bool:
+        self.begun.append((subscription, since, epoch))
         return False
 
     async def go_live(self, subscription: Subscription, since: Since | None, epoch: str) -> None:

@@ -2,9 +2,11 @@
 
 import asyncio
 import os
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from http import HTTPStatus
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,6 +22,7 @@ from gateway.transport import websocket_protocol
 from storage.records import Direction
 from tests.gateway.echo_server import EchoServer, echo_server, end_of, everything
 from tests.gateway.transport.wire import BINARY, RawClient, frame
+from tests.support.certificates import Authority
 from tests.support.servers import free_port
 from tests.support.transport_server import until
 
@@ -92,6 +95,17 @@ async def test_messages_pass_both_ways_and_are_stored() -> None:
         assert server.transcripts.payloads(OUT) == [GREETING.encode(), *payloads]
         assert [line.place for line in server.transcripts.stored] == list(range(1, 12))
         assert [x.is_text for x in server.transcripts.stored if x.direction is IN] == [True, True, False, False, True]
+
+
+async def test_messages_pass_over_tls(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    authority = Authority(tmp_path, "private")
+    pair = authority.issue("upstream", "IP:127.0.0.1")
+    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    tls.load_cert_chain(pair.certificate, pair.key)
+    monkeypatch.setenv("SSL_CERT_FILE", str(authority.certificate))
+    async with upstream_server(greeting_echo, ssl=tls) as url, proxied(url.replace("ws:", "wss:")) as (_, client):
+        async with asyncio.timeout(10):
+            assert await client.recv() == GREETING
 
 
 async def test_messages_pass_only_after_they_are_stored() -> None:

@@ -273,6 +273,14 @@ async def test_command_over_its_limit_is_rejected() -> None:
     assert world.dialect.replies == [(Pong(), first), (commands_limited(60), second)]
 
 
+async def test_limit_of_commands_is_that_of_the_user_or_the_address() -> None:
+    limits = CommandLimits(CommandRates(pings=1))
+    worlds = [World(person, limits) for person in (ANN, ANN, ANN, ANN, Person(2, "bob"), None)]
+    for world in worlds:
+        await world.receive(Ping(), None)
+    assert [len(world.codes) for world in worlds] == [0, 0, 0, 1, 0, 0]
+
+
 def test_rule_says_whether_a_command_waits() -> None:
     rules = [
         _Rule(NativeSession._hello, "hello"),

@@ -44,14 +44,14 @@ INVALID = ErrorReply(ErrorCode.INVALID_JSON, "invalid")
 class World:
     """A session with its surroundings."""
 
-    def __init__(self) -> None:
+    def __init__(self, person: Person = ANN, *, is_reader: bool = False) -> None:
         self.node, self.connection, self.dialect, self.counts = Node(), Connection(), Dialect(), Counts()
         self.ended: list[tuple[object, int]] = []
         connection: Any = self.connection
         self.session = ChatSession(
             context_of(self.node, self.counts),
-            Peer(self.dialect, ANN, Credential(1, 5.0), "a"),
-            PendingSubscription(Seat(CHAT, 1, "ann", "a"), Claim.settled(3), Since(4), "e1"),
+            Peer(self.dialect, person, Credential(1, 5.0), "a"),
+            PendingSubscription(Seat(CHAT, person.id, "ann", "a"), Claim.settled(3), Since(4), "e1", is_reader),
             connection,
             lambda session, code: self.ended.append((session, code)),
         )
@@ -96,7 +96,7 @@ async def test_session_reads_commands_once_it_is_established(world: World) -> No
     await world.settled()
     ((name, subscription, since, epoch),) = world.asked
     assert (name, since, epoch) == ("go live", Since(4), "e1")
-    assert world.node.begun == [(Since(4), "e1")]
+    assert world.node.begun == [(subscription, Since(4), "e1")]
     assert isinstance(subscription, Subscription)
     world.session.tell(Pong())
     await asyncio.sleep(0)
@@ -106,6 +106,25 @@ async def test_session_reads_commands_once_it_is_established(world: World) -> No
     await asyncio.sleep(0)
     assert world.connection.calls[-1] == "resume"
     assert [reply for _, reply in world.dialect.replies] == [None, None]
+
+
+@pytest.mark.parametrize(("person", "is_user"), [(ANN, True), (Person(-5, "guest"), False)])
+async def test_user_is_online_while_the_socket_is_open(person: Person, is_user: bool) -> None:
+    world = World(person)
+    assert world.node.online == []
+    world.session.attach()
+    assert world.node.online == [("arrive", 1)] * is_user
+    await world.settled()
+    world.session.on_closed(1000)
+    assert world.node.online[1:] == [("depart", 1)] * is_user
+
+
+async def test_typing_of_a_reader_is_rejected() -> None:
+    world = World(is_reader=True)
+    request = world.receive(SetTyping(True))
+    ((reply, answered),) = world.dialect.replies
+    assert isinstance(reply, ErrorReply)
+    assert (reply.code, answered, world.asked) == (ErrorCode.FORBIDDEN, request, [])
 
 
 @pytest.mark.parametrize(
