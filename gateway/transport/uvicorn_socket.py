@@ -108,15 +108,12 @@ class UvicornSocket(WebSocketsSansIOProtocol):
     def ensure_conn(self) -> ServerProtocol:
         """websockets' state machine, created now if this is the first use: most sockets need it only to close."""
         if self.conn is None:
-            has_request = self.handshake_initiated  # the request has been read: frames follow
             self.conn = SecuredProtocol(
-                state=State.OPEN if has_request else State.CONNECTING,
+                state=State.OPEN if self.handshake_initiated else State.CONNECTING,  # OPEN: the request has been read
                 # websockets counts control frames as part of the message that they interrupt, so we bound messages.
                 max_size=(None, self.config.ws_max_size),
                 logger=quiet,
             )
-            if has_request and not self.handshake_complete:
-                self.conn.state = State.CONNECTING
         return self.conn
 
     def queued_messages(self) -> list[tuple[bytes, bool]]:
@@ -183,11 +180,6 @@ class UvicornSocket(WebSocketsSansIOProtocol):
         self.writable = _WRITABLE
 
     # --- uvicorn's methods that use `conn`; those that handle a frame run when it exists
-
-    def shutdown(self) -> None:
-        """Close with 1012."""
-        self.ensure_conn()
-        super().shutdown()
 
     def send_500_response(self) -> None:
         """Send 500 for an application that failed without a response, unless `shutdown` has sent a response since."""

@@ -271,8 +271,6 @@ class WebSocketProtocol(UvicornSocket):
             return
         self._handshake = None
         self.handshake_complete = True
-        if self.conn is not None:
-            self.conn.state = State.OPEN
         self.writer.hold(response_to(handshake, message, self.default_headers))
         self.start_keepalive()
 

@@ -86,6 +86,11 @@ EXPLAINED: dict[tuple[str, str], str] = {
         'self._echo.tasks.spawn(self._catch_up(), "ECHO CATCH-UP")',
     ): "the name of a task, which only a log line has",
     # transport
+    ("UvicornSocket.__init__", 'self.server = self.client = ""'): "replaced before they are read",
+    (
+        "WebSocketProtocol.handle_parser_exception",
+        "elif True:",
+    ): "websockets has sent a CLOSE if it has not received one; the condition is for the type",
     ("SocketWriter.send", "written = None"): "a slice from None is all of it, as from 0",
     (
         "HttpProtocol.handle_websocket_upgrade",

@@ -118,6 +118,15 @@ def test_single_byte_read_costs_as_much_as_a_frame() -> None:
         assert (reads.cost, reads.end) == (1, 1)
 
 
+@pytest.mark.parametrize("cut", [2, 6])
+def test_frame_after_its_header_costs_its_bytes(cut: int) -> None:
+    reads, whole = FrameReader(MAX), frame(TEXT, b"a" * 100)
+    reads.bytes_per_cost = 10
+    reads.messages(whole[:cut])
+    assert reads.messages(whole[cut:]) is None
+    assert reads.cost == (len(whole) - cut) // 10
+
+
 def test_only_whole_frames_between_frames_are_read() -> None:
     chance = random.Random(6455)
     kinds = [HI, frame(TEXT, b"x" * 130), frame(BINARY, b"y" * 66_000), frame(PING, b"p"), frame(TEXT, b"a", fin=False)]

@@ -60,8 +60,18 @@ async def test_server_close_waits_for_peer_and_ignores_input(peer: Peer) -> None
     peer.socket.data_received(HI + frame(PING, b"p"))
     peer.socket.data_received(frame(PING, b"q"))
     assert (peer.transport.take(), peer.listener.messages) == (b"", [])
+    assert peer.socket.conn.data_to_send() == [], "its pongs take no memory"
     peer.socket.data_received(close(4001))
     assert (peer.transport.ends, peer.listener.closes) == (["close"], [4001])
+
+
+async def test_application_close_drops_what_is_held(peer: Peer) -> None:
+    await peer.open()
+    peer.lanes[0].pause_reading()
+    peer.socket.data_received(HI)
+    await peer.socket.send({"type": "websocket.close", "code": 4001, "reason": "why"})
+    assert (peer.transport.take(), peer.listener.messages) == (sent_close(4001, b"why"), [])
+    assert (peer.transport.is_read, peer.abort_s) == (True, ABORT_S), "to receive the CLOSE of the peer"
 
 
 async def test_close_before_accept_by_connection_is_ignored(peer: Peer) -> None:
