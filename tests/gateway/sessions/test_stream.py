@@ -10,6 +10,7 @@ from gateway.protocol.codes import Close, ErrorCode
 from gateway.protocol.commands import (
     Command,
     GetPresence,
+    Hello,
     Ping,
     Refresh,
     SendMessage,
@@ -18,7 +19,7 @@ from gateway.protocol.commands import (
     Unsubscribe,
 )
 from gateway.protocol.refusals import UNAVAILABLE
-from gateway.protocol.replies import ErrorReply, Pong, PresenceState
+from gateway.protocol.replies import ErrorReply, Greeting, Pong, PresenceState
 from gateway.sessions.command_limits import CommandLimits, CommandRates
 from gateway.sessions.context import Peer
 from gateway.sessions.stream import OneCommand, StreamSession
@@ -93,6 +94,7 @@ def test_stream_continues_after_other_errors(world: World, error: ErrorReply, co
 
 async def test_command_has_its_reply(world: World) -> None:
     assert (await world.run(Ping()))[0] == Pong()
+    assert (await world.run(Hello("hi")))[0] == Greeting("", 1, "hi", "n1")
     assert (await world.run(GetPresence()))[0] == PresenceState(GROUP, [])
     assert world.node.asked == [("members", GROUP)]
     assert (world.clients.calls, world.feed.calls) == ([], []), "nothing of it is registered"

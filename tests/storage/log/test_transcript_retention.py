@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from storage.database.database import Database, open_database
+from storage.errors import StorageUnavailable
 from storage.log import transcript_retention
 from storage.log.transcript_retention import TranscriptRetention
 from storage.log.transcripts import LINE_BYTES, StoredTranscripts, open_transcripts
@@ -69,6 +70,20 @@ async def store(store_url: str) -> AsyncIterator[Store]:
         yield store
 
 
+class Unavailable(TranscriptRetention):
+    """Of a database that has been away for some purges."""
+
+    def __init__(self, purges: int) -> None:
+        self._left = purges
+        self.is_done = asyncio.Event()
+
+    async def purge(self) -> None:
+        if self._left:
+            self._left -= 1
+            raise StorageUnavailable("away")
+        self.is_done.set()
+
+
 async def test_size_is_counted_once_whatever_is_retried(store: Store) -> None:
     retention = store.retention()
     assert await retention.size() == 0
@@ -101,6 +116,18 @@ async def test_lines_beyond_the_age_are_deleted(store: Store) -> None:
     assert await store.retention().size() == 0
     await store.retention(max_age_s=3600, later_s=3700).purge()
     assert store.deleted == [3]
+
+
+async def test_lines_are_deleted_again_and_again(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(transcript_retention, "INTERVAL_S", 0.01)
+    retention = Unavailable(2)
+    task = asyncio.create_task(retention.run())
+    async with asyncio.timeout(10):
+        await retention.is_done.wait()
+    task.cancel()
+    assert caplog.messages == ["old transcripts were not deleted: away"] * 2
 
 
 async def test_nothing_is_deleted_without_limits(store: Store) -> None:
