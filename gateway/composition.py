@@ -198,7 +198,6 @@ async def open_node(
             open_chat_log(
                 database,
                 outlet.stirred_by(metrics.delivery.committed),
-                outlet.wanted,
                 hold_s=settings.commit_hold_ms / 1000,
             )
         )
@@ -298,7 +297,7 @@ async def open_node(
         def on_left(chat_id: int, user_id: int) -> None:
             member_changes.membership_changed(chat_id, user_id, removed=True)
 
-        erasures = start_upkeep(vital, settings, database, metrics, node_id, outlet.wanted, on_left)
+        erasures = start_upkeep(vital, settings, database, metrics, node_id, on_left)
 
         def expect_back(within_s: float) -> None:
             leave_queue.expect_back(within_s)

@@ -40,9 +40,10 @@ async def add_outlet(
 ) -> tuple[OutboxQueue, Outlet]:
     """The outbox, and all endpoints of the settings; connections close with the stack. Call `start` on the outlet.
 
-    Raises: SettingsError.
+    Raises: SettingsError, StorageUnavailable.
     """
-    outbox = Outbox(database)
+    outbox = Outbox(database, wanted_of(settings))
+    await outbox.begin()
     attendance = AttendanceReader(MemberIds(database), redis.presence, redis.clients)
     outlet = Outlet(outbox, EventRanges(database), metrics.webhooks, attendance, tracing.sender)
     allows_private = settings.webhook_allow_private

@@ -8,7 +8,6 @@ from gateway.node.upkeep.erasures import ErasureJob
 from gateway.tasks import Tasks
 from storage.database.database import Database
 from storage.log.transcript_retention import TranscriptRetention
-from storage.outbox_records import Wanted
 from storage.repositories.upkeep.erasure_work import ErasureWork
 from storage.repositories.upkeep.retention import ChatRetention
 
@@ -19,14 +18,13 @@ def start_upkeep(
     database: Database,
     metrics: Metrics,
     node_id: str,
-    wanted: Wanted,
     on_left: Callable[[int, int], None],
 ) -> ErasureJob:
     """Start them in `tasks`; the job does erasures, and is told of new ones.
 
-    `wanted`: for which endpoints deletions are noted. `on_left` is called with chat and user when a membership ends.
+    `on_left` is called with chat and user when a membership ends.
     """
-    erasures = ErasureJob(ErasureWork(database, node_id, wanted), on_left)
+    erasures = ErasureJob(ErasureWork(database, node_id), on_left)
     tasks.spawn(_transcripts(settings, database, metrics).run(), "old transcripts")
     tasks.spawn(_messages(settings, database, metrics, node_id).run(), "old messages")
     tasks.spawn(erasures.run(), "erasures")

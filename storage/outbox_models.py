@@ -1,4 +1,4 @@
-"""The tables of the transactional outbox (`docs/webhooks.md`). Their rows are written by the commits themselves.
+"""The tables of the transactional outbox (`docs/webhooks.md`). What the chat log has is read from it.
 
 And who is present on which node, as events tell it; without such events these tables are empty.
 """
@@ -7,23 +7,20 @@ from tortoise import fields, models
 from tortoise.indexes import Index
 
 
-class OutboxCommit(models.Model):
-    """What a group commit has stored for an endpoint, until it is folded into the rows of `outbox`.
+class OutboxPosition(models.Model):
+    """How far an endpoint has read the chat log: all events up to the id `after_id`, but for `gaps` of ids.
 
-    One row, however many chats a commit is of. `seqs` is a list of chat, seq, chat, seq … by comma, of `events` events.
+    Gaps are written as `first-last-ended`, separated by spaces; see `storage.outbox.positions`.
     """
 
-    id = fields.BigIntField(primary_key=True)
-    endpoint = fields.CharField(max_length=40)
-    seqs = fields.TextField()
-    events = fields.IntField()
-    created_at = fields.BigIntField()
+    endpoint = fields.CharField(primary_key=True, max_length=40)
+    after_id = fields.BigIntField()
+    gaps = fields.TextField()
 
     class Meta:
         """Where it lives."""
 
-        table = "outbox_commits"
-        indexes = (Index(fields=("endpoint", "id")),)
+        table = "outbox_positions"
 
 
 class OutboxHead(models.Model):

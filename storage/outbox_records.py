@@ -49,14 +49,10 @@ class Wanted(Struct, frozen=True):
         """The endpoints that receive this type, in the order in which their rows are locked."""
         return sorted(name for name, types in self.types.items() if type_ in types)
 
-    def kinds(self) -> list[tuple[str, str]]:
-        """Each endpoint with each kind of the log's events that it may receive."""
-        return [
-            (name, kind)
-            for name, types in sorted(self.types.items())
-            for kind, possible in TYPES_OF_KINDS.items()
-            if types & set(possible)
-        ]
+    def kinds_of(self, endpoint: str) -> list[str]:
+        """The kinds of the log's events that the endpoint may receive."""
+        types = self.types.get(endpoint, frozenset())
+        return [kind for kind, possible in TYPES_OF_KINDS.items() if types & set(possible)]
 
 
 NOTHING_WANTED: Final = Wanted()

@@ -18,7 +18,6 @@ from gateway.webhooks.delivery import EndpointDelivery
 from gateway.webhooks.loads import Loader
 from gateway.webhooks.webhook import WebhookSender
 from storage.errors import StorageUnavailable
-from storage.outbox_records import Wanted
 
 logger = logging.getLogger("gateway.webhooks")
 
@@ -56,11 +55,6 @@ class Outlet:
         self._deliveries: list[EndpointDelivery] = []
         self.types: dict[str, frozenset[str]] = {}
         """The types of events that each endpoint gets, by its name."""
-
-    @property
-    def wanted(self) -> Wanted:
-        """What the commits must write to the outbox."""
-        return Wanted(dict(self.types))
 
     def add(self, name: str, types: frozenset[str], sender: EventSender, *, give_up_s: float | None = None) -> None:
         """Add an endpoint before `start`."""

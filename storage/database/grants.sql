@@ -4,11 +4,11 @@
 -- chat_auth sees no chats. A row lock (FOR UPDATE) needs UPDATE of any column.
 REVOKE ALL ON users, identities, signing_keys, data_keys, public_signing_keys, login_sessions, invitations, password_resets,
     second_factors, recovery_codes, revocations, audit_records, store_identity, chats, rooms, memberships, former_members, blocks,
-    staff, bars, chat_log, replies, mentions, reactions, outbox, outbox_events, outbox_commits, user_erasures, transcripts,
+    staff, bars, chat_log, replies, mentions, reactions, outbox, outbox_events, outbox_positions, user_erasures, transcripts,
     transcript_sizes FROM chat_gateway, chat_auth;
 
 GRANT SELECT, INSERT, UPDATE, DELETE ON chats, rooms, memberships, former_members, blocks, staff, bars, chat_log, replies, mentions, reactions,
-    outbox, outbox_events, outbox_commits, user_erasures, transcripts, transcript_sizes, identities, revocations TO chat_gateway;
+    outbox, outbox_events, outbox_positions, user_erasures, transcripts, transcript_sizes, identities, revocations TO chat_gateway;
 REVOKE ALL ON chat_keys, chat_removals, last_seen, presence_leases, present_users, retention_passes FROM chat_gateway, chat_auth;
 GRANT SELECT, INSERT, UPDATE, DELETE ON chat_keys, chat_removals, last_seen, presence_leases, present_users, retention_passes TO chat_gateway;
 GRANT SELECT ON public_signing_keys TO chat_gateway, chat_auth;

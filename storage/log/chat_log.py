@@ -23,7 +23,6 @@ from storage.log.pipeline import OnBatch, Pipeline
 from storage.log.positions import PositionReader
 from storage.log.recent_changes import RecentChanges
 from storage.log.references import targets_of
-from storage.outbox_records import NOTHING_WANTED, Wanted
 from storage.reaction_records import OwnReactions
 from storage.records import (
     BIGINT_MAX,
@@ -53,20 +52,16 @@ _AMONG_REPLIES_IN_SQLITE = f"IN ({_REPLIES})"
 async def open_chat_log(
     database: Database,
     on_batch: OnBatch = lambda size, seconds: None,
-    wanted: Wanted = NOTHING_WANTED,
     hold_s: float = 0.0,
 ) -> AsyncIterator["StoredChatLog"]:
     """The log in `database`. On exit, submitted events are committed first, for at most FLUSH_S.
 
     `on_batch` is called for every commit with the number of events and the seconds that it took.
-    `wanted` is what the commits write to the outbox. `hold_s` is how long the first event of an idle log waits for
-    others.
+    `hold_s` is how long the first event of an idle log waits for others.
     Raises: StorageUnavailable.
     """
     commit: Commit = (
-        PostgresCommit(database.postgres, wanted)
-        if database.postgres
-        else SqliteCommit(database.sqlite_path or "", wanted)
+        PostgresCommit(database.postgres) if database.postgres else SqliteCommit(database.sqlite_path or "")
     )
     pipelines = [Pipeline(commit, on_batch, hold_s) for _ in range(commit.pipelines)]
     tasks = [asyncio.create_task(pipeline.run(), name="chat-log-pipeline") for pipeline in pipelines]

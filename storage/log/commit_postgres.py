@@ -16,8 +16,6 @@ from storage.errors import StorageUnavailable
 from storage.log.commit import digest_of
 from storage.log.event_rows import SELECT_EVENT, event_of, mentions_of
 from storage.log.references import SELECT_REPLIED_TO, RepliedToById, replied_to
-from storage.outbox.notes import committing_sql
-from storage.outbox_records import NOTHING_WANTED, Wanted
 from storage.reaction_records import NO_COUNTS, Unchanged
 from storage.records import ChatEvent, Committed, EventKind, NewEvent, Outcome, Person, Refusal, SlowMode
 
@@ -54,13 +52,8 @@ class _BatchResult(NamedTuple):
 class PostgresCommit:
     """Retries a batch whose outcome is unknown: the ids of its events prevent duplicates."""
 
-    def __init__(self, client: PostgresClient, wanted: Wanted = NOTHING_WANTED) -> None:
-        """`wanted`: for which endpoints the same transaction writes to the outbox."""
+    def __init__(self, client: PostgresClient) -> None:
         self._client = client
-        kinds = wanted.kinds()
-        self._call_sql = committing_sql(CALL, CALL.count("$")) if kinds else CALL
-        self._wanted = tuple(zip(*kinds, strict=True))
-        """Endpoints, and for each the kind of events that it wants; empty if there is no outbox to write."""
 
     @property
     def pipelines(self) -> int:
@@ -98,7 +91,7 @@ class PostgresCommit:
     async def _call(self, columns: Sequence[_Column], patient: bool) -> _BatchResult:
         """What is read after the commit: if that fails, the outcome is unknown, and the batch is committed again."""
         async with self._client.acquire_connection() as connection:
-            rows = await connection.fetch(self._call_sql, *columns, patient, *self._wanted, timeout=CALL_S)
+            rows = await connection.fetch(CALL, *columns, patient, timeout=CALL_S)
             replies = [row["message_id"] for row in rows if row["reply_to"] is not None]
             found = await connection.fetch(_REPLIED_TO, replies, timeout=CALL_S) if replies else []
             targets = replied_to(found)

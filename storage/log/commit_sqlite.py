@@ -19,8 +19,6 @@ from storage.log.references_sqlite import (
     read_replied_to,
 )
 from storage.log.standing_sqlite import SenderStanding, standing_of
-from storage.outbox.notes import note_logged
-from storage.outbox_records import NOTHING_WANTED, Wanted
 from storage.reaction_records import Unchanged
 from storage.records import SYSTEM, ChatEvent, Committed, EventKind, NewEvent, Outcome, Refusal
 
@@ -50,10 +48,8 @@ VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0, ?, ?, ?)
 class SqliteCommit:
     """The only writer of the log in this process."""
 
-    def __init__(self, path: str, wanted: Wanted = NOTHING_WANTED) -> None:
-        """`wanted`: for which endpoints the same transaction writes to the outbox."""
+    def __init__(self, path: str) -> None:
         self._writer = SqliteWriter(path, "chat-log")
-        self._wanted = wanted
 
     @property
     def pipelines(self) -> int:
@@ -62,20 +58,17 @@ class SqliteCommit:
 
     async def commit(self, events: Sequence[NewEvent]) -> list[Outcome]:
         """The outcome of each event, as in `Commit`."""
-        return await self._writer.write(lambda connection: _stored(connection, events, self._wanted))
+        return await self._writer.write(lambda connection: _stored(connection, events))
 
     async def close(self) -> None:
         """Close the connection after the running commit has ended."""
         await self._writer.close()
 
 
-def _stored(connection: sqlite3.Connection, events: Sequence[NewEvent], wanted: Wanted) -> list[Outcome]:
+def _stored(connection: sqlite3.Connection, events: Sequence[NewEvent]) -> list[Outcome]:
     batch = _Batch(connection)
     outcomes = [batch.store(event) for event in events]
     batch.finish()
-    if wanted.types:
-        stored = [o.event for o in outcomes if isinstance(o, Committed) and not o.duplicate]
-        note_logged(connection, wanted, [(event.chat_id, event.seq, event.kind) for event in stored])
     return outcomes
 
 

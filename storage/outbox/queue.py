@@ -1,4 +1,4 @@
-"""What waits in the outbox: folded from the notes of commits, claimed by lease, finished or put off.
+"""What waits in the outbox: read from the chat log, claimed by lease, finished or put off.
 
 Any number of processes may do so at once.
 
@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from typing import Final
 
 from storage.database.database import Database
-from storage.outbox.commits import NotedCommits
 from storage.outbox.notes import POSTGRES_NOW_MS, SQLITE_NOW_MS, TOUCH
-from storage.outbox_records import Backlog, DeadLetter, ExtraEvent, Head
+from storage.outbox.positions import OutboxPositions
+from storage.outbox_records import NOTHING_WANTED, Backlog, DeadLetter, ExtraEvent, Head, Wanted
 
 LEASE_S: Final = 30.0
 """Longer than a claim, a read, a delivery and a finish take together."""
@@ -39,8 +39,10 @@ _DEAD: Final = "id, endpoint, stream, after_seq, log_seq, type, error, created_a
 class Outbox:
     """Every method raises StorageUnavailable if the database does not respond in time."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, wanted: Wanted = NOTHING_WANTED) -> None:
+        """`wanted`: what each endpoint receives that `claim` is called for."""
         self._database = database
+        self._wanted = wanted
         is_postgres = database.postgres is not None
         self._now = POSTGRES_NOW_MS if is_postgres else SQLITE_NOW_MS
         self._true = "true" if is_postgres else "1"
@@ -53,11 +55,17 @@ class Outbox:
             RETURNING {_HEAD}"""
         self._claim_fresh = claim.format(which="due_at = 0 ORDER BY id")
         self._claim_late = claim.format(which=f"due_at > 0 AND due_at <= {self._now} ORDER BY due_at")
-        self._commits = NotedCommits(database, LEASE_S)
+        self._positions = OutboxPositions(database, LEASE_S)
+        created_ms = "(extract(epoch FROM created_at) * 1000)::bigint"
+        if not is_postgres:
+            created_ms = "CAST((julianday(created_at) - 2440587.5) * 86400000 AS INTEGER)"
+        unread = "FROM chat_log WHERE id > (SELECT after_id FROM outbox_positions WHERE endpoint = $1)"
+        self._unread_since = f"(SELECT {created_ms} {unread} ORDER BY id LIMIT 1)"
         self._is_fresh_due = f"""
-            SELECT EXISTS (SELECT 1 FROM outbox WHERE endpoint = $1 AND due_at = 0) OR coalesce(
-                (SELECT created_at FROM outbox_commits WHERE endpoint = $1 ORDER BY id LIMIT 1)
-                    < {self._now} - {round(LEFT_S * 1000)}, {"false" if is_postgres else "0"}) AS is_due"""
+            SELECT EXISTS (SELECT 1 FROM outbox WHERE endpoint = $1 AND due_at = 0)
+                OR EXISTS (SELECT 1 FROM outbox_positions WHERE endpoint = $1 AND gaps <> '')
+                OR coalesce({self._unread_since} < {self._now} - {round(LEFT_S * 1000)},
+                    {"false" if is_postgres else "0"}) AS is_due"""
         self._is_late_due = f"""
             SELECT EXISTS (
                 SELECT 1 FROM outbox WHERE endpoint = $1 AND due_at > 0 AND due_at <= {self._now}) AS is_due"""
@@ -85,17 +93,20 @@ class Outbox:
         (row,) = await self._database.fetch(self._is_late_due if late else self._is_fresh_due, endpoint)
         return bool(row["is_due"])
 
+    async def begin(self) -> None:
+        """Let endpoints that are new have what is committed from now on; call it before this process commits."""
+        for endpoint in self._wanted.types:
+            if self._wanted.kinds_of(endpoint):
+                await self._positions.begin(endpoint)
+
     async def claim(self, endpoint: str, limit: int, *, late: bool) -> list[Head]:
         """Lease up to `limit` rows: those that were never tried, or `late`, those whose delay or lease has ended."""
-        statement = self._database.dialect(self._claim_late if late else self._claim_fresh)
-        async with self._database.transaction() as client:
-            rows = await client.execute_query_dict(statement, [endpoint, limit])
-            heads = [Head(**row) for row in rows]
-            # After the claim: what the log has before a claimed event of another kind is in the row of its chat then.
-            if not late:
-                heads = await self._commits.fold(client, endpoint, heads, limit)
-            elif any(head.extra_to for head in heads):
-                heads = await self._commits.fold(client, endpoint, heads, 0)
+        rows = await self._database.write(self._claim_late if late else self._claim_fresh, endpoint, limit)
+        heads = [Head(**row) for row in rows]
+        # After the claim: what the log has before a claimed event of another kind is in the row of its chat then.
+        kinds = self._wanted.kinds_of(endpoint)
+        if kinds and (not late or any(head.extra_to for head in heads)):
+            heads = await self._positions.fold(endpoint, kinds, heads, 0 if late else limit)
         return sorted(heads, key=lambda head: head.id)
 
     async def extras(self, endpoint: str, streams: Sequence[int]) -> list[ExtraEvent]:
@@ -176,19 +187,19 @@ class Outbox:
         return len(await self._database.write(sql))
 
     async def backlog(self, endpoint: str) -> Backlog:
-        """What waits for the endpoint."""
+        """What waits for the endpoint. What it has not read of the log counts by its ids: events of all kinds."""
         sql = f"""
             SELECT count(*) AS streams, coalesce(sum(CASE WHEN attempts > 0 THEN 1 ELSE 0 END), 0) AS failing,
                 coalesce(sum(CASE WHEN to_seq < from_seq THEN 0 ELSE to_seq - from_seq + 1 END), 0) AS logged,
                 min(created_at) AS since, {self._now} AS now,
-                (SELECT coalesce(sum(events), 0) FROM outbox_commits WHERE endpoint = $1) AS noted,
-                (SELECT min(created_at) FROM outbox_commits WHERE endpoint = $1) AS noted_since,
+                (SELECT max(id) FROM chat_log) - (SELECT after_id FROM outbox_positions WHERE endpoint = $1) AS unread,
+                {self._unread_since} AS unread_since,
                 (SELECT count(*) FROM outbox_events WHERE endpoint = $1 AND dead_at IS NULL) AS extras,
                 (SELECT count(*) FROM outbox_events WHERE endpoint = $1 AND dead_at IS NOT NULL) AS dead
             FROM outbox WHERE endpoint = $1"""
         (row,) = await self._database.fetch(sql, endpoint)
-        events = int(row["logged"]) + int(row["noted"]) + row["extras"]
-        since = min((at for at in (row["since"], row["noted_since"]) if at is not None), default=row["now"])
+        events = int(row["logged"]) + max(0, row["unread"] or 0) + row["extras"]
+        since = min((at for at in (row["since"], row["unread_since"]) if at is not None), default=row["now"])
         return Backlog(events, row["streams"], int(row["failing"]), row["dead"], max(0, row["now"] - since) / 1000)
 
     def _streams(self, streams: Sequence[int]) -> object:

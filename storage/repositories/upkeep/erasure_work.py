@@ -20,8 +20,6 @@ from storage.auth_models import UserErasure
 from storage.database.database import Database, Row
 from storage.log.transcripts import ADD_SIZE, LINE_BYTES
 from storage.models import Bar, Block, ChatRoom, FormerMember, LastSeen, Membership, StaffMember
-from storage.outbox.notes import OutboxNotes
-from storage.outbox_records import NOTHING_WANTED, Wanted
 from storage.profile_records import Erasure, Messages
 from storage.reaction_records import reaction_text
 from storage.records import EventKind
@@ -72,12 +70,8 @@ class _Change(Struct, frozen=True):
 class ErasureWork:
     """Every method raises StorageUnavailable if the database does not respond in time."""
 
-    def __init__(
-        self, database: Database, node_id: str, wanted: Wanted = NOTHING_WANTED, now: Callable[[], float] = time
-    ) -> None:
-        """`wanted`: for which endpoints the deletions are noted in the outbox."""
+    def __init__(self, database: Database, node_id: str, now: Callable[[], float] = time) -> None:
         self._database = database
-        self._notes = OutboxNotes(database, wanted)
         self._reactions = ErasedReactions(database)
         self._now = now
         self._claims = WorkClaims(
@@ -191,10 +185,6 @@ class ErasureWork:
         await client.execute_many(self._database.dialect(_INSERT), events)
         await ChatRoom.filter(id=room.id).update(last_seq=last)
         deletions = sum(one.kind is EventKind.DELETE for one in changes)
-        if deletions < len(changes):
-            await self._notes.add_logged(client, room.id, EventKind.REACTION, first, last - deletions)
-        if deletions:
-            await self._notes.add_logged(client, room.id, EventKind.DELETE, last - deletions + 1, last)
         await UserErasure.filter(user_id=user_id).update(erased_messages=F("erased_messages") + deletions)
 
     async def delete_lines(self, user_id: int) -> int:

@@ -21,7 +21,7 @@ from storage.database.database import open_database
 from storage.log.chat_log import open_chat_log
 from storage.log.event_ranges import EventRanges
 from storage.outbox.queue import Outbox
-from storage.outbox_records import EventType
+from storage.outbox_records import EventType, Wanted
 from tests.storage.nodes import message, node_over, outcomes
 from tests.support.migrated import make_store
 from tests.support.rabbitmq import RabbitServer
@@ -164,11 +164,11 @@ async def test_events_around_a_broker_restart_arrive_in_order(
     async with AsyncExitStack() as stack:
         database = await stack.enter_async_context(open_database(sqlite_url))
         exchange = await stack.enter_async_context(exchange_at(rabbitmq_server.url))
-        outlet = Outlet(Outbox(database), EventRanges(database), WebhookMetrics(Registry()))
+        outbox = Outbox(database, Wanted({EXCHANGE: frozenset(EventType)}))
+        await outbox.begin()
+        outlet = Outlet(outbox, EventRanges(database), WebhookMetrics(Registry()))
         outlet.add(EXCHANGE, frozenset(EventType), exchange)
-        log = await stack.enter_async_context(
-            open_chat_log(database, lambda size, seconds: outlet.stir(), outlet.wanted)
-        )
+        log = await stack.enter_async_context(open_chat_log(database, lambda size, seconds: outlet.stir()))
         tasks = Tasks()
         stack.push_async_callback(tasks.close)
         outlet.start(tasks)

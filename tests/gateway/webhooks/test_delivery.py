@@ -25,6 +25,8 @@ from tests.storage.nodes import Node, deletion, edit, message, node_over, outcom
 from tests.support.migrated import make_store
 from tests.support.receiver import SECRET, Receiver, run_receiver
 
+WANTED = Wanted({"one": frozenset(EventType)})
+
 
 @pytest.fixture
 async def receiver() -> AsyncIterator[Receiver]:
@@ -34,17 +36,16 @@ async def receiver() -> AsyncIterator[Receiver]:
 
 @asynccontextmanager
 async def open_sending(
-    url: str, *webhooks: Webhook, outbox_of: Callable[[Database], Outbox] = Outbox
+    url: str, *webhooks: Webhook, outbox_of: Callable[[Database, Wanted], Outbox] = Outbox
 ) -> AsyncIterator[tuple[Node, Outbox, Registry]]:
     """A node that delivers what it commits."""
     registry = Registry()
     async with open_database(url) as database, AsyncExitStack() as stack:
-        outbox = outbox_of(database)
+        outbox = outbox_of(database, Wanted({one.name: frozenset(one.events) for one in webhooks}))
+        await outbox.begin()
         outlet = Outlet(outbox, EventRanges(database), WebhookMetrics(registry))
         await outlet.add_webhooks(stack, webhooks, allows_private=True)
-        log = await stack.enter_async_context(
-            open_chat_log(database, lambda size, seconds: outlet.stir(), outlet.wanted)
-        )
+        log = await stack.enter_async_context(open_chat_log(database, lambda size, seconds: outlet.stir()))
         tasks = Tasks()
         outlet.start(tasks)
         stack.push_async_callback(tasks.close)
@@ -96,8 +97,8 @@ async def test_events_of_many_chats_share_deliveries(database_url: str, receiver
 class SlowOutbox(Outbox):
     """Waits before it records the first delivery."""
 
-    def __init__(self, database: Database) -> None:
-        super().__init__(database)
+    def __init__(self, database: Database, wanted: Wanted) -> None:
+        super().__init__(database, wanted)
         self.may_finish = asyncio.Event()
         self.finished: list[int] = []
         """The number of chats in each record."""
@@ -112,11 +113,10 @@ async def test_deliveries_wait_for_no_record_and_share_the_next(sqlite_url: str,
     await make_store(sqlite_url)
     async with open_sending(sqlite_url) as (node, _, _):  # nobody sends yet, so that all is claimed at once
         ann = await node.person("ann")
-        async with open_chat_log(node.database, wanted=Wanted({"one": frozenset(EventType)})) as log:
-            chats = [await node.group(ann) for _ in range(7)]
-            noting = node_over(node.database, log)
-            await outcomes([noting.submit(message(chat, ann)) for _ in range(100) for chat in chats])
-        await node.database.write("UPDATE outbox_commits SET created_at = created_at - 3000 RETURNING id")
+        chats = [await node.group(ann) for _ in range(7)]
+        await Outbox(node.database, WANTED).begin()
+        await outcomes([node.submit(message(chat, ann)) for _ in range(100) for chat in chats])
+        await make_old(node.database, chats[0], 1)
     async with open_sending(sqlite_url, hook(receiver), outbox_of=SlowOutbox) as (_, outbox, _):
         assert isinstance(outbox, SlowOutbox)
         await receiver.count(700)
@@ -236,14 +236,13 @@ async def test_claims_of_a_dead_node_are_delivered(
     database_url: str, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await make_store(database_url)
-    async with open_sending(database_url) as (node, outbox, _):
-        wanted = Wanted({"one": frozenset(EventType)})
-        async with open_chat_log(node.database, wanted=wanted) as log:
-            dying = node_over(node.database, log)
-            ann = await dying.person("ann")
-            chat = await dying.group(ann)
-            await outcomes([dying.submit(message(chat, ann)) for _ in range(3)])
-            assert len(await outbox.claim("one", 10, late=False)) == 1  # and it is killed
+    async with open_sending(database_url) as (dying, _, _):
+        outbox = Outbox(dying.database, WANTED)
+        await outbox.begin()
+        ann = await dying.person("ann")
+        chat = await dying.group(ann)
+        await outcomes([dying.submit(message(chat, ann)) for _ in range(3)])
+        assert len(await outbox.claim("one", 10, late=False)) == 1  # and it is killed
         async with open_sending(database_url, hook(receiver)) as (other, _, _):
             await asyncio.sleep(delivery.POLL_S * 2)
             assert receiver.seen == []
@@ -255,14 +254,17 @@ async def test_claims_of_a_dead_node_are_delivered(
 async def test_events_removed_before_delivery_are_counted(database_url: str, receiver: Receiver) -> None:
     await make_store(database_url)
     receiver.answer = lambda events: 500
-    async with open_sending(database_url, hook(receiver)) as (node, _, registry):
-        database, wanted = node.database, Wanted({"one": frozenset(EventType)})
+    async with open_sending(database_url, hook(receiver)) as (node, outbox, registry):
+        database = node.database
         ann = await node.person("ann")
         aged, removed = await node.group(ann), await node.group(ann)
         await outcomes([node.submit(message(chat, ann)) for _ in range(5) for chat in (aged, removed)])
+        async with asyncio.timeout(30):
+            while (await outbox.backlog("one")).streams < 2:
+                await asyncio.sleep(0.05)
         await make_old(database, aged, 3)
         await ChatRetention(database, "node", 5).work()
-        await ChatRemovals(database, wanted).remove(removed, ann.id)
+        await ChatRemovals(database, WANTED).remove(removed, ann.id)
         await database.write("DELETE FROM chat_log WHERE chat_id = $1", removed)  # as its owner task does
         receiver.answer = lambda events: 204
         events = await receiver.count(3)

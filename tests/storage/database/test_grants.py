@@ -15,6 +15,7 @@ import pytest
 from gateway.node.upkeep.erasures import ErasureJob
 from storage.database.database import open_database
 from storage.database.migrate import migrate, schema_state
+from storage.outbox.queue import Outbox
 from storage.outbox_records import EventType, Wanted
 from storage.profile_records import Messages
 from storage.records import ChatKind, NewMember
@@ -229,6 +230,15 @@ async def test_gateway_role_stores_who_is_present(url_of: Callable[[str], str]) 
         assert not await present.reap()
         rows = await database.fetch("SELECT type FROM outbox_events WHERE stream = $1 ORDER BY id", -ann)
         assert [row["type"] for row in rows] == ["user.online", "user.offline"]
+
+
+async def test_gateway_role_reads_the_log_for_webhooks(url_of: Callable[[str], str]) -> None:
+    async with open_database(url_of("chat_gateway")) as database:
+        outbox = Outbox(database, Wanted({"app": frozenset(EventType)}))
+        await outbox.begin()
+        await database.write("UPDATE outbox_positions SET after_id = -1, gaps = '7-8-1'")
+        assert await outbox.claim("app", 10, late=False) == []
+        assert not await outbox.is_due("app", late=False)
 
 
 async def test_gateway_role_clears_credentials_of_erased_users_only(url_of: Callable[[str], str]) -> None:

@@ -7,7 +7,6 @@ from msgspec.structs import replace
 
 from storage.log.commit import digest_of
 from storage.log.commit_sqlite import SqliteCommit
-from storage.outbox_records import EventType, Wanted
 from storage.records import ChatEvent, Committed, EventKind, NewEvent, Outcome, Person
 from tests.storage.nodes import Node, deletion, edit, message, open_node
 from tests.support.migrated import make_store
@@ -39,21 +38,6 @@ async def test_batch_of_one_chat_has_contiguous_seqs(node: Node, commit: SqliteC
     later = event_of((await commit.commit([message(chat, ann)]))[0])
     assert [event.seq for event in (*first, later)] == [1, 2, 3]
     assert await node.history(chat) == [*first, later]
-
-
-async def test_wanted_events_are_noted_once(node: Node) -> None:
-    wanted = Wanted({"all": frozenset(EventType), "edits": frozenset({EventType.MESSAGE_EDITED})})
-    commit = SqliteCommit(node.database.sqlite_path or "", wanted)
-    ann = await node.person("ann")
-    chat = await node.group(ann)
-    first = message(chat, ann)
-    (outcome, *_) = await commit.commit([first, message(chat, ann), message(chat + 1, ann)])
-    await commit.commit([first, edit(event_of(outcome), "new")])
-    await commit.close()
-    rows = await node.database.fetch("SELECT endpoint, seqs, events FROM outbox_commits ORDER BY id")
-    assert [tuple(row.values()) for row in rows] == [
-        ("all", f"{chat},1,{chat},2", 2), ("all", f"{chat},3", 1), ("edits", f"{chat},3", 1),
-    ]  # fmt: skip
 
 
 async def test_duplicate_has_the_sender_of_the_retry(node: Node, commit: SqliteCommit) -> None:

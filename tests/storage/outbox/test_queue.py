@@ -4,27 +4,36 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import asyncpg
 import pytest
 
 from storage.database.database import open_database
 from storage.log.chat_log import open_chat_log
 from storage.log.event_ranges import EventRanges
+from storage.outbox import positions
 from storage.outbox.notes import OutboxNotes
 from storage.outbox.queue import Outbox
 from storage.outbox_records import EventType, Head, Wanted
 from storage.records import Person
+from tests.storage.aged import make_old
 from tests.storage.nodes import Node, deletion, edit, message, node_over, outcomes
 from tests.support.migrated import make_store
 
 MESSAGES = frozenset({EventType.MESSAGE_CREATED, EventType.MESSAGE_EDITED, EventType.MESSAGE_DELETED})
 WANTED = Wanted({"one": MESSAGES})
+INSERT = """
+    INSERT INTO chat_log (id, chat_id, seq, kind, message_id, sender_id, client_msg_id, digest, text, is_edited,
+        is_deleted, created_at)
+    VALUES ($1, $2, 1, 'message', $1, $3, 'm', '', '', false, false, now())"""
 
 
 @asynccontextmanager
 async def open_noting(url: str, wanted: Wanted = WANTED) -> AsyncIterator[tuple[Node, Outbox]]:
-    """A node whose commits write to the outbox."""
-    async with open_database(url) as database, open_chat_log(database, wanted=wanted) as log:
-        yield node_over(database, log), Outbox(database)
+    """A node with endpoints."""
+    async with open_database(url) as database, open_chat_log(database) as log:
+        outbox = Outbox(database, wanted)
+        await outbox.begin()
+        yield node_over(database, log), outbox
 
 
 @pytest.fixture
@@ -42,13 +51,17 @@ def spans(heads: list[Head]) -> list[tuple[int, int, int]]:
     return [(head.stream, head.from_seq, head.to_seq) for head in heads]
 
 
-async def test_nothing_is_written_without_endpoints(node: Node) -> None:
+async def test_new_endpoint_gets_what_is_committed_from_then_on(node: Node) -> None:
     ann, chat = await ann_and_chat(node)
     await node.say(message(chat, ann))
-    assert await node.database.fetch("SELECT * FROM outbox_commits") == []
+    outbox = Outbox(node.database, WANTED)
+    for _ in range(2):
+        await outbox.begin()
+        await node.say(message(chat, ann))
+    assert spans(await outbox.claim("one", 10, late=False)) == [(chat, 2, 3)]
 
 
-async def test_commits_note_ranges_of_each_chat(noting: tuple[Node, Outbox]) -> None:
+async def test_claim_has_ranges_of_each_chat(noting: tuple[Node, Outbox]) -> None:
     node, outbox = noting
     ann, chat = await ann_and_chat(node)
     other = await node.group(ann)
@@ -63,20 +76,16 @@ async def test_commits_note_ranges_of_each_chat(noting: tuple[Node, Outbox]) -> 
     assert await outbox.claim("two", 10, late=False) == []
 
 
-async def test_commit_of_many_chats_is_one_row(noting: tuple[Node, Outbox]) -> None:
+async def test_events_of_many_chats_are_read_once(noting: tuple[Node, Outbox]) -> None:
     node, outbox = noting
     ann = await node.person("ann")
     chats = [await node.group(ann) for _ in range(20)]
     first = await node.say(message(chats[0], ann))
     await outcomes([node.submit(message(chat, ann)) for _ in range(3) for chat in chats])
-    notes = await node.database.fetch("SELECT endpoint, events FROM outbox_commits ORDER BY id")
-    assert sum(note["events"] for note in notes) == 61
-    assert len(notes) < 10
     waits = await outbox.backlog("one")
     assert (waits.events, waits.streams, waits.lag_s > 0) == (61, 0, True)
     heads = await outbox.claim("one", 15, late=False)
     assert len(heads) == 15
-    assert await node.database.fetch("SELECT * FROM outbox_commits") == []
     heads += await outbox.claim("one", 15, late=False)
     assert sorted(spans(heads)) == [(chats[0], 1, 4), *((chat, 1, 3) for chat in chats[1:])]
     await node.say(edit(first, "better"))
@@ -90,7 +99,7 @@ async def test_idle_process_leaves_new_commits_to_others(noting: tuple[Node, Out
     assert not await outbox.is_due("one", late=False)
     await node.say(message(chat, ann))
     assert not await outbox.is_due("one", late=False)
-    await node.database.write("UPDATE outbox_commits SET created_at = created_at - 2500 RETURNING id")
+    await make_old(node.database, chat, 1)
     assert await outbox.is_due("one", late=False)
     (head,) = await outbox.claim("one", 10, late=False)
     assert not await outbox.is_due("one", late=False)
@@ -122,23 +131,38 @@ async def test_event_outside_the_log_never_overtakes_the_log(noting: tuple[Node,
         await asyncio.sleep(0.05)
 
 
-async def test_note_before_a_claimed_range_is_not_lost(postgres_url: str) -> None:
-    """A node of release 0.1.0 beside this one writes later seqs to the chat's row first."""
+async def test_commit_that_ends_late_is_not_skipped(postgres_url: str) -> None:
+    """Its events have lower ids than those of a commit that has ended before it."""
     await make_store(postgres_url)
     async with open_noting(postgres_url) as (node, outbox):
-        ann, chat = await ann_and_chat(node)
-        await node.say(message(chat, ann))
-        (head,) = await outbox.claim("one", 10, late=False)
-        await node.database.write("UPDATE outbox SET from_seq = 2, to_seq = 2, version = 2")
-        await outbox.finish([(head, 0, False)], [])
-        (old,) = await outbox.claim("one", 10, late=False)
-        assert (old.from_seq, old.to_seq) == (2, 2)
-        note = "INSERT INTO outbox_commits (endpoint, seqs, events, created_at) VALUES ('one', $1, 1, 1)"
-        await node.database.write(note, f"{chat},1")
+        ann = await node.person("ann")
+        early, late, other = [await node.group(ann) for _ in range(3)]
+        connection = await asyncpg.connect(postgres_url)
+        slow = connection.transaction()
+        await slow.start()
+        await connection.execute("SELECT FROM chats WHERE id = $1 FOR NO KEY UPDATE", late)
+        ids = [await connection.fetchval("SELECT nextval('chat_log_id_seq')") for _ in range(3)]
+        await node.say(message(early, ann))
+        assert spans(await outbox.claim("one", 10, late=False)) == [(early, 1, 1)]
+        assert await outbox.is_due("one", late=False)
+        await connection.execute(INSERT, ids[1], late, ann.id)
+        await node.say(message(other, ann))
+        assert spans(await outbox.claim("one", 10, late=False)) == [(other, 1, 1)]
+        await slow.commit()
+        assert spans(await outbox.claim("one", 10, late=False)) == [(late, 1, 1)]
         assert await outbox.claim("one", 10, late=False) == []
-        await outbox.finish([(old, 2, True)], [])
-        await node.database.write("UPDATE outbox SET due_at = due_at - 31000")
-        assert spans(await outbox.claim("one", 10, late=True)) == [(chat, 1, 2)]
+        assert not await outbox.is_due("one", late=False), "ids that nobody can use any more are forgotten"
+        await connection.close()
+
+
+async def test_long_log_is_read_in_parts(noting: tuple[Node, Outbox], monkeypatch: pytest.MonkeyPatch) -> None:
+    node, _ = noting
+    monkeypatch.setattr(positions, "READ", 7)
+    outbox = Outbox(node.database, WANTED)
+    ann = await node.person("ann")
+    chats = [await node.group(ann) for _ in range(3)]
+    await outcomes([node.submit(message(chat, ann)) for _ in range(10) for chat in chats])
+    assert sorted(spans(await outbox.claim("one", 10, late=False))) == [(chat, 1, 10) for chat in chats]
 
 
 async def test_endpoint_gets_only_wanted_kinds(store_url: str) -> None:

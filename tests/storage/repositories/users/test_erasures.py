@@ -8,6 +8,7 @@ import pytest
 from gateway.node.upkeep.erasures import ErasureJob
 from storage.auth_records import RevocationKind
 from storage.errors import ErasedIdentity
+from storage.outbox.queue import Outbox
 from storage.outbox_records import Wanted
 from storage.profile_records import ClaimedProfile, Messages
 from storage.records import ChatKind, Direction, EventKind, NewEvent, NewLine, NewMember, Person, Refusal
@@ -234,14 +235,16 @@ async def test_erased_user_cannot_be_added_to_a_chat(world: World, node: Node) -
         await node.chats.create_chat(bob.id, ChatKind.GROUP, "", [NewMember(user_id=ann.id)])
 
 
-async def test_deletions_are_noted_in_the_outbox(world: World, node: Node) -> None:
+async def test_deletions_are_in_the_outbox(world: World, node: Node) -> None:
     ann, bob = await node.person("ann"), await node.person("bob")
     chat_id = await node.group(ann, bob)
     for _ in range(2):
         await node.say(message(chat_id, ann))
-    await world.erase(ann, wanted=Wanted({"hook": frozenset({"message.deleted"})}))
-    (row,) = await node.database.fetch("SELECT endpoint, seqs, events FROM outbox_commits")
-    assert list(row.values()) == ["hook", f"{chat_id},3,{chat_id},4", 2]
+    outbox = Outbox(node.database, Wanted({"hook": frozenset({"message.deleted"})}))
+    await outbox.begin()
+    await world.erase(ann)
+    (head,) = await outbox.claim("hook", 10, late=False)
+    assert (head.stream, head.from_seq, head.to_seq) == (chat_id, 3, 4)
 
 
 async def test_newer_token_of_erased_identity_is_a_new_user(world: World, node: Node) -> None:
