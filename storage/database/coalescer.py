@@ -2,16 +2,22 @@
 
 So a storm of clients costs the database one statement for some hundred of them, and a single request is read at once.
 Every answer was read after its request. The reading task ends with the last request, within the database's time limit.
+
+Keeps: an answer for many wakes ANSWERS_A_TURN of them in one turn of the event loop, in the order of their requests.
 """
 
 import asyncio
+from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Generic, TypeVar
+from functools import partial
+from typing import Final, Generic, TypeVar
 
 from storage.errors import StorageUnavailable
 
-LIMIT = 500
+LIMIT: Final = 500
 """Requests per statement."""
+ANSWERS_A_TURN: Final = 16
+"""Who is woken goes on with its work: 200 handshakes that were admitted together held the loop for 20 to 29 ms."""
 
 Key = TypeVar("Key")
 Answer = TypeVar("Answer")
@@ -24,6 +30,8 @@ class Coalescer(Generic[Key, Answer]):
         self._read = read
         self._waiting: list[tuple[Key, asyncio.Future[Answer | None]]] = []
         self._asking: asyncio.Task[None] | None = None
+        self._answered: deque[Callable[[], None]] = deque()
+        """Each wakes one who asked, in a later turn of the event loop."""
 
     async def ask(self, key: Key) -> Answer | None:
         """The answer, if there is one.
@@ -48,15 +56,35 @@ class Coalescer(Generic[Key, Answer]):
     async def _ask(self, asked: Sequence[tuple[Key, asyncio.Future[Answer | None]]]) -> None:
         try:
             answers = await self._read(list(dict.fromkeys(key for key, _ in asked))) if asked else {}
-            for key, future in asked:
-                if not future.done():  # its caller may have been cancelled
-                    future.set_result(answers.get(key))
         except Exception as error:
             if isinstance(error, StorageUnavailable):  # the next statement would time out in the same way
                 asked, self._waiting = [*asked, *self._waiting], []
+            self._wake([partial(_fail, future, error) for _, future in asked])
+        except BaseException:
             for _, future in asked:
-                if not future.done():
-                    future.set_exception(error)
-        finally:
-            for _, future in asked:
-                future.cancel()  # has no effect on a finished one; otherwise this task was cancelled
+                future.cancel()
+            raise
+        else:
+            self._wake([partial(_answer, future, answers.get(key)) for key, future in asked])
+
+    def _wake(self, those: Sequence[Callable[[], None]]) -> None:
+        is_waking = bool(self._answered)
+        self._answered += those
+        if not is_waking:
+            self._wake_some()
+
+    def _wake_some(self) -> None:
+        for _ in range(min(ANSWERS_A_TURN, len(self._answered))):
+            self._answered.popleft()()
+        if self._answered:
+            asyncio.get_running_loop().call_soon(self._wake_some)
+
+
+def _answer(future: asyncio.Future[Answer | None], answer: Answer | None) -> None:
+    if not future.done():  # its caller may have been cancelled
+        future.set_result(answer)
+
+
+def _fail(future: asyncio.Future[Answer | None], error: Exception) -> None:
+    if not future.done():
+        future.set_exception(error)

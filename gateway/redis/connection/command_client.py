@@ -1,28 +1,34 @@
 """Pipelined commands: all commands of one event loop iteration leave in one write, and replies arrive in order.
 
 Invariants: a call ends within little more than CALL_S, with a reply or RedisUnavailable; the number of pending commands
-is bounded; one task owns the connection, and reconnects until it is cancelled.
+is bounded; replies wake WAKES_A_TURN tasks in one turn of the event loop, in order; one task owns the connection, and
+reconnects until it is cancelled.
 """
 
 import asyncio
 import hashlib
 import logging
 import math
+import operator
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Final, Literal, Protocol
 
 import hiredis
 
 from gateway.config.redis_url import whereabouts
 from gateway.errors import RedisAccessRefused, RedisConnectionLost, RedisRefused, RedisUnavailable
 from gateway.redis.connection.connection import ServerConnection, pack, refusal_of
-from gateway.tasks import full_jitter
+from gateway.tasks import full_jitter, settle
+from gateway.turns import Turns
 
 CALL_S = 1.0
 MAX_UNDER_WAY = 20_000
 WATCH_S = 0.1
+WAKES_A_TURN: Final = 16
+"""A task that is woken goes on with its work: 193 handshakes whose replies came in one read held the loop for 21 ms."""
 REFUSED_S = 15.0
 """How long `refusal` is reported after a command failed for lack of rights.
 
@@ -126,6 +132,8 @@ class CommandClient:
         self._on_turn = on_turn
         self._stream: ServerConnection | None = None
         self._under_way: deque[tuple[float, Waiter | None]] = deque()
+        self._wakes: Turns[Callable[[], None]] = Turns(operator.call, math.inf, WAKES_A_TURN)
+        """Tasks with their replies, if there are too many in one turn of the loop."""
         self._unwritten: list[bytes] = []
         self._turn_at = 0.0
         """The time of the loop at the first of the unwritten commands."""
@@ -255,7 +263,10 @@ class CommandClient:
         for reply in replies:
             _, waiter = self._under_way.popleft()
             if waiter is not None and not waiter.done():
-                waiter.set_result(reply)
+                if not isinstance(waiter, asyncio.Future) or self._wakes.has_time():
+                    waiter.set_result(reply)
+                else:
+                    self._wakes.add(partial(settle, waiter, reply))
             if isinstance(reply, hiredis.ReplyError) and not self._is_bearable(reply):
                 return True
         return False

@@ -2,10 +2,12 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from itertools import pairwise
 
 import pytest
 
-from storage.database.coalescer import LIMIT, Coalescer
+from storage.database.coalescer import ANSWERS_A_TURN, LIMIT, Coalescer
 from storage.errors import StorageUnavailable
 
 
@@ -69,6 +71,38 @@ async def test_statement_has_a_key_limit() -> None:
     together = Coalescer(reader.read)
     await asyncio.gather(*(together.ask(key) for key in range(LIMIT + 1)))
     assert [len(keys) for keys in reader.asked] == [LIMIT, 1]
+
+
+@pytest.mark.parametrize("error", [None, StorageUnavailable("away")])
+async def test_one_statement_wakes_its_callers_over_several_turns(
+    error: Exception | None,
+) -> None:
+    reader = Reader()
+    reader.error = error
+    reader.may_answer.clear()
+    together = Coalescer(reader.read)
+    woken: list[int] = []
+
+    async def ask(key: int) -> None:
+        with suppress(StorageUnavailable):
+            await together.ask(key)
+        woken.append(key)
+
+    many = range(10 * ANSWERS_A_TURN)
+    asking = [asyncio.ensure_future(ask(key)) for key in many]
+    await asyncio.sleep(0.01)
+    reader.may_answer.set()
+    turns = []
+    while len(woken) < len(many):
+        if woken and len(asking) == len(many):
+            reader.error = None
+            asking.append(asyncio.ensure_future(together.ask(-2)))
+        turns.append(len(woken))
+        await asyncio.sleep(0)
+    assert max(after - before for before, after in pairwise([*turns, len(woken)])) == ANSWERS_A_TURN
+    assert woken == list(many)
+    assert reader.asked == [list(many), [-2]]
+    assert await asking[-1] == 4
 
 
 async def test_error_reaches_its_callers_and_next_query_runs() -> None:
