@@ -169,6 +169,7 @@ export class Conversation {
     const state = this.#state;
     const title = titleOf(this.#info, this.#me.id);
     say("talk-title", title);
+    at("text").setAttribute("aria-label", t("Message to {title}", { title }));
     paintAvatar(at("talk-avatar"), avatarIdOf(this.#info, this.#me.id), title);
     const here = [...presence.users].filter(([id]) => id !== this.#me.id).map(([id, name]) => this.#nameOf(id, name));
     const isLive = state === "live";

@@ -9,7 +9,7 @@
 
 import { paintImages } from "./images.js";
 import { clockOf, dayName, paintAvatar } from "./names.js";
-import { paintReactions } from "./reactions.js";
+import { namesOfReactions, paintReactions } from "./reactions.js";
 import { piecesOf } from "./text.js";
 import { t } from "./words.js";
 
@@ -30,12 +30,14 @@ export class MessageList {
   #painted = null; // the arguments of the last `paint`
   #follows = true; // whether the view was at the end when it was last scrolled
   #height = 0; // the last known height of the view
+  #tabStop = null; // the row that Tab reaches
 
   /** `scroller` scrolls, `list` holds the rows. A view at the end stays there when its height changes. */
   constructor(scroller, list) {
     this.#scroller = scroller;
     this.#list = list;
     scroller.addEventListener("scroll", () => this.#scrolled(), { passive: true });
+    scroller.addEventListener("focusin", () => this.#moveTabStop());
     new ResizeObserver(() => this.#resized()).observe(scroller);
   }
 
@@ -134,8 +136,18 @@ export class MessageList {
       Object.assign(known, { message, previous, look });
       paintRow(known.row, message, { previous, isMine, name, symbol, words, isUnread, myId, nameOfSender });
     });
+    this.#moveTabStop();
     if (wasAtEnd) this.scrollToEnd();
     else if (anchor?.isConnected) this.#scroller.scrollTop += anchor.offsetTop - anchorTop;
+  }
+
+  /** Tab reaches one row: the one with the focus, else the last. The arrows reach the others. */
+  #moveTabStop() {
+    const row = document.activeElement.closest(".message") ?? this.#list.lastElementChild;
+    if (row === this.#tabStop) return;
+    if (this.#tabStop) this.#tabStop.tabIndex = -1;
+    if (row) row.tabIndex = 0;
+    this.#tabStop = row;
   }
 
   /** Moves the window with what has come after it, and by a step where the view is near its edge. */
@@ -227,7 +239,7 @@ function paintRow(row, message, { previous, isMine, name, symbol, words, isUnrea
   const pieces = message.is_deleted ? [{ text: t("This message was deleted.") }] : piecesOf(message.text);
   part(".text").replaceChildren(...pieces.map(nodeOf));
   paintImages(part(".images"), pieces);
-  row.setAttribute("aria-label", spoken({ isMine, name, text: part(".text").textContent, time: clockOf(at), words: message.is_deleted ? "" : words }));
+  row.setAttribute("aria-label", spoken(message, { isMine, name, text: part(".text").textContent, time: clockOf(at), words }));
   part(".edited").hidden = !message.is_edited || message.is_deleted;
   part("time").textContent = clockOf(at);
   part("time").dateTime = message.timestamp;
@@ -245,9 +257,12 @@ function paintRow(row, message, { previous, isMine, name, symbol, words, isUnrea
 }
 
 /** What a screen reader says of a row that has the focus. */
-function spoken({ isMine, name, text, time, words }) {
+function spoken(message, { isMine, name, text, time, words }) {
   const sentence = isMine ? t("You: {text}", { text }) : name ? `${name}: ${text}` : text;
-  return [sentence, time, words].filter(Boolean).join(", ");
+  if (message.is_deleted) return `${sentence}, ${time}`;
+  const quoted = message.reply_to && t("replies to: {text}", { text: message.reply_to.text || t("Message deleted") });
+  const edited = message.is_edited && t("edited");
+  return [sentence, quoted, edited, time, words, ...namesOfReactions(message)].filter(Boolean).join(", ");
 }
 
 function paintQuote(quote, parent, nameOfSender) {

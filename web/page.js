@@ -80,6 +80,7 @@ async function enter(event) {
     event.target.reset();
     session.begin();
     begin();
+    if (!conversation.chat) at("new-chat").focus(); // the form, which had the focus, is hidden now
   } catch (error) {
     at("login-error").textContent = t(error.message);
     if (error.code === "otp_required" || error.code === "invalid_otp") {

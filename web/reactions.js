@@ -22,13 +22,22 @@ export function paintReactions(list, { reactions = {}, own_reactions: ownReactio
     const button = item.firstElementChild;
     button.textContent = `${key} ${count}`;
     button.setAttribute("aria-pressed", isOwn);
-    button.setAttribute("aria-label", `${Object.hasOwn(COMMON, key) ? t(COMMON[key]) : key}, ${count}`);
+    button.setAttribute("aria-label", `${nameOf(key)}, ${count}`);
     return item;
   });
   for (const item of kept.values()) item.remove();
   items.forEach((item, index) => {
     if (list.children[index] !== item) list.insertBefore(item, list.children[index] ?? null);
   });
+}
+
+/** The reactions of a message as a screen reader says them. */
+export function namesOfReactions({ reactions = {} }) {
+  return Object.entries(reactions).map(([key, count]) => `${nameOf(key)} ${count}`);
+}
+
+function nameOf(key) {
+  return Object.hasOwn(COMMON, key) ? t(COMMON[key]) : key;
 }
 
 function newItem(key) {

@@ -36,7 +36,9 @@ const RUSSIAN = {
   "Editing your message": "Изменение сообщения",
   Cancel: "Отмена",
   "the reply": "ответ",
-  Message: "Сообщение",
+  "Message to {title}": "Сообщение для {title}",
+  "Arrows move through the messages. R reacts, Q replies, E edits, Delete deletes, Escape returns to writing.":
+    "Стрелки листают сообщения. R — реакция, Q — ответ, E — изменить, Delete — удалить, Escape — вернуться к вводу.",
   "Write a message": "Напишите сообщение",
   Send: "Отправить",
   "Send (Enter)": "Отправить (Enter)",
@@ -53,6 +55,7 @@ const RUSSIAN = {
   "They stay in this window and are sent when you log in here again.": "Они останутся в этом окне и будут отправлены после следующего входа.",
   Stay: "Остаться",
   edited: "изменено",
+  "replies to: {text}": "ответ на: {text}",
   React: "Реакция",
   "React with": "Реакция",
   Reactions: "Реакции",

@@ -136,7 +136,7 @@ async def _chromium(folder: Path) -> AsyncIterator[tuple[Session, int]]:
         "args": ["--headless=new", f"--user-data-dir={folder}/profile", *quiet],
         "mobileEmulation": {"deviceMetrics": {"width": WIDTH, "height": HEIGHT, "pixelRatio": 2, "touch": True}},
     }
-    async with _processes([find_binary("chromedriver"), f"--port={port}"], folder) as group:
+    async with processes([find_binary("chromedriver"), f"--port={port}"], folder) as group:
         await _listening(port)
         yield await HttpSession.open(port, {"goog:chromeOptions": options}), group
 
@@ -168,7 +168,7 @@ async def _firefox(folder: Path) -> AsyncIterator[tuple[Session, int]]:
         "--profile",
         str(profile),
     ]
-    async with _processes(command, folder, MOZ_HEADLESS_WIDTH=str(WIDTH), MOZ_HEADLESS_HEIGHT=str(HEIGHT)) as group:
+    async with processes(command, folder, MOZ_HEADLESS_WIDTH=str(WIDTH), MOZ_HEADLESS_HEIGHT=str(HEIGHT)) as group:
         await _listening(port)
         yield await MarionetteSession.open(port), group
 
@@ -179,7 +179,7 @@ async def _webkit(folder: Path) -> AsyncIterator[tuple[Session, int]]:
     binary = find_binary("MiniBrowser", "/usr/lib/*/webkit2gtk-4.1")
     options = {"binary": binary, "args": ["--automation", "--full-screen"]}
     command = [find_binary("WebKitWebDriver"), f"--port={port}"]
-    async with _display() as display, _processes(command, folder, DISPLAY=display) as group:
+    async with display(WIDTH, HEIGHT) as name, processes(command, folder, DISPLAY=name) as group:
         await _listening(port)
         session = await HttpSession.open(port, {"webkitgtk:browserOptions": options})
         await session.call("SetWindowRect", width=WIDTH, height=HEIGHT)
@@ -187,10 +187,10 @@ async def _webkit(folder: Path) -> AsyncIterator[tuple[Session, int]]:
 
 
 @asynccontextmanager
-async def _display() -> AsyncIterator[str]:
+async def display(width: int, height: int) -> AsyncIterator[str]:
     """The name of an X display without a screen, for a browser that needs one."""
     ours, its = os.pipe()
-    command = [find_binary("Xvfb"), "-displayfd", str(its), "-screen", "0", f"{WIDTH}x{HEIGHT}x24", "-nolisten", "tcp"]
+    command = [find_binary("Xvfb"), "-displayfd", str(its), "-screen", "0", f"{width}x{height}x24", "-nolisten", "tcp"]
     process = await asyncio.create_subprocess_exec(
         *tethered(command), pass_fds=[its], stderr=asyncio.subprocess.DEVNULL
     )
@@ -205,7 +205,7 @@ async def _display() -> AsyncIterator[str]:
 
 
 @asynccontextmanager
-async def _processes(command: Sequence[str], folder: Path, **environ: str) -> AsyncIterator[int]:
+async def processes(command: Sequence[str], folder: Path, **environ: str) -> AsyncIterator[int]:
     """The group of a program and all that it starts, which end with the block."""
     kept: Mapping[str, str] = {name: os.environ[name] for name in ("PATH", "LANG") if name in os.environ}
     with (folder / "browser.log").open("wb") as log:

@@ -13,7 +13,7 @@ KEY = "key-of-the-operator-u9Yq2mTz7cKp"
 ZOOMS = {"200 % of 1280×720": (640, 360, 2), "400 % of 1280×1024": (320, 256, 4)}
 OUT_OF_REACH = """() => {
     const within = document.querySelector("dialog:modal") ?? document.body;
-    const controls = [...within.querySelectorAll("a[href], button, input, select, textarea, [role=log]")];
+    const controls = [...within.querySelectorAll("a[href], button, input, select, textarea, [role=application]")];
     const found = controls.filter((one) => one.checkVisibility({ checkVisibilityCSS: true })).filter((one) => {
         one.scrollIntoView({ block: "nearest" });
         const { left, right, top, bottom } = one.getBoundingClientRect();
