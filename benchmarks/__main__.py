@@ -44,6 +44,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--report", type=Path, metavar="FOLDER", help="write a report there: results.md, or one of the named workloads"
     )
     options = parser.parse_args(arguments)
+    if options.report is not None:
+        page = report.page_of(options.report, options.workloads)
+        if not report.may_replace(page):
+            parser.error(f"{page} is no report: it has text of its own. Name another folder.")
     keep_off_the_server_core()
     if slowness := interpreter.slowness():
         sys.stderr.write(f"{slowness}\n")

@@ -2,9 +2,12 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Final
 
 from benchmarks import machine, pictures
 from benchmarks.result import BOUND_COLUMNS, Section, rows_of
+
+_TITLE: Final = "# Benchmarks: "
 
 
 def write(
@@ -12,13 +15,13 @@ def write(
 ) -> Path:
     """Write the report, replacing an earlier one of the same workloads; returns its path.
 
-    Without `names` it is of all workloads: results.md. The pictures of others stay.
+    Without `names` it is of all workloads. The pictures of others stay.
     """
     folder.mkdir(parents=True, exist_ok=True)
     for old in () if names else folder.glob("*.svg"):
         old.unlink()
     lines = [
-        f"# Benchmarks: {', '.join(names) or 'results'}",
+        f"{_TITLE}{', '.join(names) or 'results'}",
         "",
         f"Written by `{command}` in {minutes:.0f} minutes; what is measured and how: `benchmarks/README.md`. "
         "Figures are medians of several runs, the lowest and the highest in brackets. Absolute ones mean little on "
@@ -32,9 +35,19 @@ def write(
         lines += ["", *(table.markdown() for table in section.tables)]
         for chart in section.charts:
             lines += [f"![{chart.title}]({pictures.draw(chart, folder)})", ""]
-    path = folder / f"{'-'.join(names) or 'results'}.md"
+    path = page_of(folder, names)
     path.write_text("\n".join(lines).rstrip() + "\n")
     return path
+
+
+def page_of(folder: Path, names: Sequence[str]) -> Path:
+    """The page of these workloads: of all, without `names`, results.md."""
+    return folder / f"{'-'.join(names) or 'results'}.md"
+
+
+def may_replace(page: Path) -> bool:
+    """Whether there is no such page yet, or it is a report: not one to which somebody has added text."""
+    return not page.exists() or page.read_text().startswith(_TITLE)
 
 
 def summary(sections: Sequence[Section]) -> list[str]:

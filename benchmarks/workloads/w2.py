@@ -16,6 +16,7 @@ from benchmarks.measured import Measured, Meter, Spent
 from benchmarks.peers import centrifugo
 from benchmarks.progress import Progress
 from benchmarks.result import Bound, Chart, Figure, Section, Table
+from benchmarks.workloads.beside import beside_centrifugo, without_centrifugo
 
 CHATS = 1000
 WRITERS = (20, 200, CHATS)
@@ -202,7 +203,7 @@ def _pipeline(closed: Sequence[Loaded], half: Loaded, peak: Loaded) -> Table:
 def _beside(us: LoadedServer, peer: LoadedServer | None = None) -> Table:
     title = "W2: a message beside Centrifugo's, in turns"
     if peer is None:
-        return Table(title, (), (), notes=[f"{centrifugo.NAME}: not measured, {centrifugo.missing()}."])
+        return without_centrifugo(title)
     rows, bounds = [], []
     for writers in WRITERS:
         ratio = us.loaded[writers].cpu_us.over(peer.loaded[writers].cpu_us)
@@ -235,13 +236,11 @@ def _beside(us: LoadedServer, peer: LoadedServer | None = None) -> Table:
         "ack p50 ms",
         "ack p99 ms",
     )
-    notes = [
+    cpu = (
         "CPU is that of the server's process. The gateway acknowledges what is durable in PostgreSQL, whose CPU is "
-        "beside and not in the ratio; Centrifugo what is in the memory of Redis. A ratio is the median of the pairs of "
-        "turns.",
-        f"**{centrifugo.NAME}:** {centrifugo.CHAT_SETTINGS}",
-    ]
-    return Table(title, columns, rows, bounds, notes)
+        "beside and not in the ratio; Centrifugo what is in the memory of Redis."
+    )
+    return beside_centrifugo(title, columns, rows, bounds, cpu)
 
 
 def _latency(rate: float, fifth: Loaded) -> Table:

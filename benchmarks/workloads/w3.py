@@ -15,6 +15,7 @@ from benchmarks.measured import Measured, Meter, Spent
 from benchmarks.peers import centrifugo
 from benchmarks.progress import Progress
 from benchmarks.result import Bound, Chart, Figure, Section, Table
+from benchmarks.workloads.beside import beside_centrifugo, without_centrifugo
 
 CLIENTS = 5000
 QUICK_CLIENTS = 2000
@@ -218,20 +219,18 @@ def _connect(kind: Connects, load: Load) -> tuple[Opened, Spent]:
 def _beside(new: Connects, seen: Connects, peer: Connects | None = None) -> Table:
     title = "W3: a connect beside Centrifugo's, in turns"
     if peer is None:
-        return Table(title, (), (), notes=[f"{centrifugo.NAME}: not measured, {centrifugo.missing()}."])
+        return without_centrifugo(title)
     rows, bounds = [], []
     for kind in (new, seen):
         ratio = kind.cpu_us.over(peer.cpu_us)
         rows.append((kind.name, ratio))
         what = kind.name.partition(", ")[2]
         bounds.append(Bound(f"CPU a connect {what}, of Centrifugo's", ratio.median, *OF_CENTRIFUGO, "×"))
-    notes = [
+    cpu = (
         "CPU is that of the server's process, without PostgreSQL's. The gateway remembers the signatures that it has "
-        "verified, so a token costs less when it comes again; Centrifugo verifies each. A ratio is the median of the "
-        "pairs of turns.",
-        f"**{centrifugo.NAME}:** {centrifugo.CHAT_SETTINGS}",
-    ]
-    return Table(title, ("", "CPU a connect, of Centrifugo's, in pairs"), rows, bounds, notes)
+        "verified, so a token costs less when it comes again; Centrifugo verifies each."
+    )
+    return beside_centrifugo(title, ("", "CPU a connect, of Centrifugo's, in pairs"), rows, bounds, cpu)
 
 
 def _storm(

@@ -3,7 +3,10 @@
 from pathlib import Path
 from xml.etree import ElementTree
 
+import pytest
+
 from benchmarks import report
+from benchmarks.__main__ import main
 from benchmarks.result import Bound, Chart, Figure, Section, Table
 
 
@@ -61,6 +64,18 @@ def test_report_of_named_workloads_is_a_page_beside_the_others(tmp_path: Path) -
     assert path == tmp_path / "hooks.md"
     assert path.read_text().startswith("# Benchmarks: hooks\n")
     assert {(tmp_path / name).read_text() for name in ("results.md", "bars.svg")} == {"of the whole run"}
+
+
+def test_page_with_text_of_its_own_is_not_replaced(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    page = tmp_path / "growth.md"
+    assert report.may_replace(page)
+    report.write([Section("growth", [])], tmp_path, command="", minutes=0, names=["growth"])
+    assert report.may_replace(page)
+    page.write_text("# Growth\n\nWhat the figures mean.\n")
+    with pytest.raises(SystemExit):
+        main(["growth", "--report", str(tmp_path)])
+    assert "growth.md is no report" in capsys.readouterr().err
+    assert "What the figures mean." in page.read_text()
 
 
 def test_equal_figures_make_equal_pictures(tmp_path: Path) -> None:
