@@ -7,7 +7,7 @@ import pytest
 from auth.accounts.counters import LocalCounters
 from auth.app import AuthService
 from auth.settings import AuthSettings
-from storage.database.database import open_database
+from storage.database.database import Database, open_database
 from storage.repositories.auth.accounts import Accounts
 from storage.repositories.auth.keys import SigningKeys
 from storage.repositories.auth.login_sessions import LoginSessions
@@ -16,15 +16,25 @@ from tests.support.migrated import make_store
 
 
 @pytest.fixture
-async def service(database_url: str) -> AsyncIterator[AuthService]:
-    """Auth over a database of either kind."""
+async def database(database_url: str) -> AsyncIterator[Database]:
+    """A database of either kind, of the current version."""
     await make_store(database_url)
     async with open_database(database_url) as database:
-        service = AuthService(
-            Accounts(database), LoginSessions(database), SigningKeys(database), LocalCounters(), AuthSettings()
-        )
-        yield service
-        service.close()
+        yield database
+
+
+@pytest.fixture
+def settings() -> AuthSettings:
+    """Those of `service`; the tests of a feature have others."""
+    return AuthSettings()
+
+
+@pytest.fixture
+async def service(database: Database, settings: AuthSettings) -> AsyncIterator[AuthService]:
+    """Auth over the database."""
+    service = AuthService(Accounts(database), LoginSessions(database), SigningKeys(database), LocalCounters(), settings)
+    yield service
+    service.close()
 
 
 @pytest.fixture

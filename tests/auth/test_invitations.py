@@ -8,38 +8,26 @@ from typing import Any
 import httpx
 import pytest
 
-from auth.accounts.counters import LocalCounters
 from auth.app import AuthService, create_app
 from auth.settings import AuthSettings
 from httpapi.site import Site
-from storage.database.database import Database, open_database
-from storage.repositories.auth.accounts import Accounts
-from storage.repositories.auth.keys import SigningKeys
-from storage.repositories.auth.login_sessions import LoginSessions
+from storage.database.database import Database
 from storage.repositories.auth.one_use_tokens import PURGED, Invitations
 from tests.auth.exchange import client_of, problem, register
-from tests.support.migrated import make_store
 
 KEYS = ("shop:a key of this test:users", "board:another key:chats")
 KEY = {"X-Service-Key": "a key of this test"}
 
 
 @pytest.fixture
-async def database(database_url: str) -> AsyncIterator[Database]:
-    await make_store(database_url)
-    async with open_database(database_url) as database:
-        yield database
+def settings() -> AuthSettings:
+    return AuthSettings(needs_invitation=True, service_keys=KEYS, site=Site("https://chat.example/x"))
 
 
 @pytest.fixture
-async def http(database: Database) -> AsyncIterator[httpx.AsyncClient]:
-    settings = AuthSettings(needs_invitation=True, service_keys=KEYS, site=Site("https://chat.example/x"))
-    service = AuthService(Accounts(database), LoginSessions(database), SigningKeys(database), LocalCounters(), settings)
-    try:
-        async with client_of(create_app(service)) as http:
-            yield http
-    finally:
-        service.close()
+async def http(service: AuthService) -> AsyncIterator[httpx.AsyncClient]:
+    async with client_of(create_app(service)) as http:
+        yield http
 
 
 async def invite(http: httpx.AsyncClient, **body: Any) -> str:

@@ -7,16 +7,12 @@ from typing import Any
 import httpx
 import pytest
 
-from auth.accounts.counters import LocalCounters
 from auth.app import AuthService, create_app
-from auth.settings import AuthSettings
-from storage.database.database import Database, open_database
+from storage.database.database import Database
 from storage.repositories.auth.accounts import Accounts
-from storage.repositories.auth.keys import SigningKeys
 from storage.repositories.auth.login_sessions import LoginSessions
 from storage.repositories.revocations import Revocations
 from tests.auth.exchange import ANN, client_of, problem, register
-from tests.support.migrated import make_store
 
 SESSIONS, REFRESH = "/api/v1/me/sessions", "/api/v1/login/refresh"
 BOB = {"login": "bob@example.com", "password": "correct horse"}
@@ -24,24 +20,11 @@ ORIGIN = {"Origin": "http://chat.example"}
 
 
 @pytest.fixture
-async def database(database_url: str) -> AsyncIterator[Database]:
-    await make_store(database_url)
-    async with open_database(database_url) as database:
-        yield database
-
-
-@pytest.fixture
-async def http(database: Database) -> AsyncIterator[httpx.AsyncClient]:
-    service = AuthService(
-        Accounts(database), LoginSessions(database), SigningKeys(database), LocalCounters(), AuthSettings()
-    )
-    try:
-        async with client_of(create_app(service)) as http:
-            await register(http)
-            await register(http, **BOB)
-            yield http
-    finally:
-        service.close()
+async def http(service: AuthService) -> AsyncIterator[httpx.AsyncClient]:
+    async with client_of(create_app(service)) as http:
+        await register(http)
+        await register(http, **BOB)
+        yield http
 
 
 async def log_in(http: httpx.AsyncClient, who: dict[str, str] = ANN, agent: str = "test") -> Any:

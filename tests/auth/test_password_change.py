@@ -8,40 +8,22 @@ from typing import Any
 import httpx
 import pytest
 
-from auth.accounts.counters import LocalCounters
 from auth.accounts.login_limits import PER_CLIENT_AND_ACCOUNT
 from auth.app import AuthService, create_app
 from auth.credentials.password_change import CHANGES_PER_HOUR
-from auth.settings import AuthSettings
-from storage.database.database import Database, open_database
+from storage.database.database import Database
 from storage.repositories.auth.accounts import Accounts
-from storage.repositories.auth.keys import SigningKeys
-from storage.repositories.auth.login_sessions import LoginSessions
 from storage.repositories.revocations import Revocations
 from tests.auth.exchange import ANN, client_of, problem, register
-from tests.support.migrated import make_store
 
 NEW = "battery staple"
 
 
 @pytest.fixture
-async def database(database_url: str) -> AsyncIterator[Database]:
-    await make_store(database_url)
-    async with open_database(database_url) as database:
-        yield database
-
-
-@pytest.fixture
-async def http(database: Database) -> AsyncIterator[httpx.AsyncClient]:
-    service = AuthService(
-        Accounts(database), LoginSessions(database), SigningKeys(database), LocalCounters(), AuthSettings()
-    )
-    try:
-        async with client_of(create_app(service)) as http:
-            await register(http)
-            yield http
-    finally:
-        service.close()
+async def http(service: AuthService) -> AsyncIterator[httpx.AsyncClient]:
+    async with client_of(create_app(service)) as http:
+        await register(http)
+        yield http
 
 
 async def log_in(http: httpx.AsyncClient, password: str = ANN["password"], **more: Any) -> dict[str, Any]:

@@ -17,14 +17,13 @@ from auth.credentials.password_reset import CONFIRMS, PER_ACCOUNT_AND_HOUR
 from auth.credentials.reset_hook import open_reset_hook
 from auth.events import AuthEvents
 from auth.settings import AuthSettings
-from storage.database.database import Database, open_database
+from storage.database.database import Database
 from storage.repositories.auth.accounts import Accounts
 from storage.repositories.auth.keys import SigningKeys
 from storage.repositories.auth.login_sessions import LoginSessions
 from storage.repositories.auth.one_use_tokens import RESETS_A_USER
 from tests.auth.exchange import ANN, client_of, problem, register
 from tests.auth.hook_server import HookServer, run_hook_server
-from tests.support.migrated import make_store
 
 REQUEST, CONFIRM = "/api/v1/password/reset", "/api/v1/password/reset/confirm"
 NEW = "battery staple"
@@ -64,13 +63,6 @@ class World:
 
     async def log_in(self, password: str, **more: Any) -> httpx.Response:
         return await self.http.post("/login", json=ANN | {"password": password} | more)
-
-
-@pytest.fixture
-async def database(database_url: str) -> AsyncIterator[Database]:
-    await make_store(database_url)
-    async with open_database(database_url) as database:
-        yield database
 
 
 @pytest.fixture

@@ -6,41 +6,24 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 
-from auth.accounts.counters import LocalCounters
 from auth.api.client_limits import CALLS_PER_MINUTE
 from auth.app import AuthService, create_app
-from auth.settings import AuthSettings
 from auth.tokens.access_tokens import Verifier
-from storage.database.database import Database, open_database
+from storage.database.database import Database
 from storage.repositories.auth.accounts import Accounts
-from storage.repositories.auth.keys import SigningKeys
 from storage.repositories.auth.login_sessions import MAX_A_USER, LoginSessions
 from storage.repositories.revocations import Revocations
 from tests.auth.exchange import ANN, client_of, problem, published, register
-from tests.support.migrated import make_store
 
 REFRESH, LOGOUT = "/api/v1/login/refresh", "/api/v1/logout"
 ORIGIN = {"Origin": "http://chat.example"}
 
 
 @pytest.fixture
-async def database(database_url: str) -> AsyncIterator[Database]:
-    await make_store(database_url)
-    async with open_database(database_url) as database:
-        yield database
-
-
-@pytest.fixture
-async def http(database: Database) -> AsyncIterator[httpx.AsyncClient]:
-    service = AuthService(
-        Accounts(database), LoginSessions(database), SigningKeys(database), LocalCounters(), AuthSettings()
-    )
-    try:
-        async with client_of(create_app(service)) as http:
-            await register(http)
-            yield http
-    finally:
-        service.close()
+async def http(service: AuthService) -> AsyncIterator[httpx.AsyncClient]:
+    async with client_of(create_app(service)) as http:
+        await register(http)
+        yield http
 
 
 async def log_in(http: httpx.AsyncClient, delivery: str | None = "body") -> httpx.Response:

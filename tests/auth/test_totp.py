@@ -15,29 +15,16 @@ from auth.accounts.second_factor import ATTEMPTS_PER_HOUR, RECOVERY_CODES, STEP_
 from auth.app import AuthService, create_app
 from auth.settings import AuthSettings
 from httpapi.site import Site
-from storage.database.database import Database, open_database
+from storage.database.database import Database
 from storage.repositories.auth.accounts import Accounts
-from storage.repositories.auth.keys import SigningKeys
-from storage.repositories.auth.login_sessions import LoginSessions
 from tests.auth.exchange import ANN, FORM, TOKEN_PATH, client_of, problem, register
-from tests.support.migrated import make_store
 
 PASSWORD = ANN["password"]
 
 
 @pytest.fixture
-async def database(database_url: str) -> AsyncIterator[Database]:
-    await make_store(database_url)
-    async with open_database(database_url) as database:
-        yield database
-
-
-@pytest.fixture
-async def service(database: Database) -> AsyncIterator[AuthService]:
-    settings = AuthSettings(site=Site("https://chat.example"))
-    service = AuthService(Accounts(database), LoginSessions(database), SigningKeys(database), LocalCounters(), settings)
-    yield service
-    service.close()
+def settings() -> AuthSettings:
+    return AuthSettings(site=Site("https://chat.example"))
 
 
 class Ann:

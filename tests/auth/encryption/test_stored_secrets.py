@@ -3,7 +3,7 @@
 import asyncio
 import json
 from base64 import b64encode, urlsafe_b64decode
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -29,13 +29,6 @@ from tests.support.migrated import make_store
 OLD, NEW, OTHER = "old secret " * 3, "new secret " * 3, "other one " * 4
 LIFETIME_S = 1800
 SESSION, SECRET = "5e" * 16, "0123456789abcdef" * 4
-
-
-@pytest.fixture
-async def database(database_url: str) -> AsyncIterator[Database]:
-    await make_store(database_url)
-    async with open_database(database_url) as database:
-        yield database
 
 
 def ring(keys: object) -> KeyRing:
