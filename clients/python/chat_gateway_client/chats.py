@@ -17,14 +17,15 @@ MAX_EVENTS = 1000
 class Subscription:
     """One chat: where its replay starts, and how far the application has been told."""
 
-    __slots__ = ("is_behind", "is_restarting", "position")
+    __slots__ = ("is_behind", "is_starting", "position")
 
     def __init__(self, since: Position | None) -> None:
         self.position = since
         """None until the first acknowledgement, which says where the chat starts."""
         self.is_behind = False
         """Whether an event was not taken. Nothing is, until the subscription has started again."""
-        self.is_restarting = False
+        self.is_starting = True
+        """Whether it is not acknowledged. What comes until then is of an earlier one to this chat, and not taken."""
 
 
 class Inbox:
@@ -43,7 +44,7 @@ class Inbox:
         """The gateway has acknowledged a subscription: what comes from now on follows its `since`."""
         subscription = self.subscriptions.get(chat_id)
         if subscription is not None:
-            subscription.is_behind = subscription.is_restarting = False
+            subscription.is_behind = subscription.is_starting = False
             if subscription.position is None:
                 subscription.position = Position(epoch, last_seq)
 
@@ -56,7 +57,9 @@ class Inbox:
                 self.dropped += 1
             return
         subscription = self.subscriptions.get(event.chat_id)
-        if subscription is None or subscription.is_behind or self._is_known(event, subscription.position):
+        if subscription is None or subscription.is_behind or subscription.is_starting:
+            return
+        if self._is_known(event, subscription.position):
             return
         if len(self._events) >= self._most:
             subscription.is_behind = True
@@ -93,7 +96,7 @@ class Inbox:
         """The chats to subscribe to again now that half of the room is free; each is returned once."""
         if len(self._events) > self._most // 2:
             return []
-        chats = [chat_id for chat_id, one in self.subscriptions.items() if one.is_behind and not one.is_restarting]
+        chats = [chat_id for chat_id, one in self.subscriptions.items() if one.is_behind and not one.is_starting]
         for chat_id in chats:
-            self.subscriptions[chat_id].is_restarting = True
+            self.subscriptions[chat_id].is_starting = True
         return chats

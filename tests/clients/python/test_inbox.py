@@ -47,6 +47,18 @@ async def test_position_follows_acknowledgement_and_events() -> None:
     assert await taken(box) == [1, Reset, 6, CaughtUp]
 
 
+async def test_second_subscription_takes_nothing_of_the_first() -> None:
+    box = inbox()
+    box.put(message(1))
+    box.subscriptions[CHAT] = Subscription(Position("e", 0))
+    box.put(message(2))  # without this 1 would be dropped behind it
+    assert box.behind() == []
+    box.established(CHAT, "e", 2)
+    for seq in (1, 2, 3):
+        box.put(message(seq))
+    assert await taken(box) == [1, 1, 2, 3]
+
+
 async def test_position_of_application_stays_until_events_come() -> None:
     box = inbox(since=Position("e", 9))
     assert box.subscriptions[CHAT].position == Position("e", 9)
