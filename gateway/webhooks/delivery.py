@@ -100,11 +100,15 @@ class EndpointDelivery:
         while True:
             is_stirred = self._stirred.is_set()
             self._stirred.clear()
-            if pause_s := _pause_after(await self._round(HEADS, late=False, is_stirred=is_stirred)):
-                await asyncio.sleep(pause_s)
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(POLL_S):
-                        await self._stirred.wait()
+            loads = await self._round(HEADS, late=False, is_stirred=is_stirred)
+            events = _count_events(loads)
+            while _has_left_some(loads):  # nobody stirs for them, and what was committed since waits for the pause
+                loads = await self._round(HEADS, late=False)
+                events += _count_events(loads)
+            await asyncio.sleep(BUSY_PAUSE_S if events >= BUSY_EVENTS else PAUSE_S)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(POLL_S):
+                    await self._stirred.wait()
 
     async def run_late(self) -> None:
         """Deliver again what has failed, or what a dead node had claimed, until cancelled."""
@@ -198,11 +202,13 @@ class EndpointDelivery:
             logger.warning("webhook_failing" if is_failing else "webhook_recovered", extra={"fields": fields})
 
 
-def _pause_after(loads: Sequence[Load]) -> float:
-    """The pause after a round that took these, in seconds: none if it has left some."""
-    if len(loads) >= HEADS or not all(load.is_all for load in loads):
-        return 0
-    return BUSY_PAUSE_S if sum(len(load.events) for load in loads) >= BUSY_EVENTS else PAUSE_S
+def _has_left_some(loads: Sequence[Load]) -> bool:
+    """Whether more may wait than a round has taken."""
+    return len(loads) >= HEADS or not all(load.is_all for load in loads)
+
+
+def _count_events(loads: Sequence[Load]) -> int:
+    return sum(len(load.events) for load in loads)
 
 
 def _packed(loads: Iterable[Load]) -> Iterable[list[Load]]:

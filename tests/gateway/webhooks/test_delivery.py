@@ -16,6 +16,7 @@ from gateway.webhooks.outlet import Outlet
 from storage.database.database import Database, open_database
 from storage.log.chat_log import open_chat_log
 from storage.log.event_ranges import EventRanges
+from storage.outbox import queue
 from storage.outbox.queue import Outbox
 from storage.outbox_records import EventType, Head, Wanted
 from storage.repositories.chat_setup.removals import ChatRemovals
@@ -102,6 +103,18 @@ class SlowOutbox(Outbox):
         self.may_finish = asyncio.Event()
         self.finished: list[int] = []
         """The number of chats in each record."""
+        self.calls: list[str] = []
+        """What was asked for deliveries that have not failed."""
+
+    async def is_due(self, endpoint: str, *, late: bool) -> bool:
+        if not late:
+            self.calls.append("is_due")
+        return await super().is_due(endpoint, late=late)
+
+    async def claim(self, endpoint: str, limit: int, *, late: bool) -> list[Head]:
+        if not late:
+            self.calls.append("claim")
+        return await super().claim(endpoint, limit, late=late)
 
     async def finish(self, delivered: Sequence[tuple[Head, int, bool]], extra_ids: Sequence[int]) -> None:
         self.finished.append(len(delivered))
@@ -126,6 +139,30 @@ async def test_deliveries_wait_for_no_record_and_share_the_next(sqlite_url: str,
                 await asyncio.sleep(0.05)
     assert len(receiver.deliveries) == 7
     assert outbox.finished == [1, 6]
+
+
+async def test_commits_during_a_full_round_wait_for_the_pause(
+    sqlite_url: str, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(delivery, "HEADS", 1)
+    monkeypatch.setattr(delivery, "BUSY_EVENTS", 1)
+    monkeypatch.setattr(delivery, "BUSY_PAUSE_S", 3600.0)
+    monkeypatch.setattr(queue, "LEFT_S", 3600.0)
+    await make_store(sqlite_url)
+    async with open_sending(sqlite_url, hook(receiver), outbox_of=SlowOutbox) as (node, outbox, _):
+        assert isinstance(outbox, SlowOutbox)
+        ann = await node.person("ann")
+        chat = await node.group(ann)
+        await node.say(message(chat, ann))
+        await receiver.count(1)
+        await node.say(message(chat, ann))
+        outbox.calls.clear()
+        outbox.may_finish.set()
+        async with asyncio.timeout(30):
+            while not outbox.calls:
+                await asyncio.sleep(0.05)
+        assert outbox.calls == ["is_due"]
+    assert receiver.seqs() == {chat: [1]}
 
 
 async def test_chat_longer_than_a_delivery_keeps_its_order(

@@ -144,14 +144,17 @@ async def test_commit_that_ends_late_is_not_skipped(postgres_url: str) -> None:
         ids = [await connection.fetchval("SELECT nextval('chat_log_id_seq')") for _ in range(3)]
         await node.say(message(early, ann))
         assert spans(await outbox.claim("one", 10, late=False)) == [(early, 1, 1)]
-        assert await outbox.is_due("one", late=False)
         await connection.execute(INSERT, ids[1], late, ann.id)
         await node.say(message(other, ann))
         assert spans(await outbox.claim("one", 10, late=False)) == [(other, 1, 1)]
         await slow.commit()
+        assert not await outbox.is_due("one", late=False)
+        await make_old(node.database, late, 1)
+        assert await outbox.is_due("one", late=False)
         assert spans(await outbox.claim("one", 10, late=False)) == [(late, 1, 1)]
         assert await outbox.claim("one", 10, late=False) == []
-        assert not await outbox.is_due("one", late=False), "ids that nobody can use any more are forgotten"
+        rows = await node.database.fetch("SELECT gaps FROM outbox_positions")
+        assert [row["gaps"] for row in rows] == [""], "ids that nobody can use any more are forgotten"
         await connection.close()
 
 
