@@ -28,11 +28,11 @@ class Directed:
 
 
 def _crashes(kind: Kind) -> Sequence[Planned]:
-    return tuple(Planned(at, kind, place, 2.0, 3) for place, at in enumerate(_CRASHES_AT))
+    return tuple(Planned(at, kind, place, 2.0, 1) for place, at in enumerate(_CRASHES_AT))
 
 
 DIRECTED: Final[dict[Mutation, Directed]] = {
-    # what was acknowledged within the last moments of a node dies with its transaction
+    # what was acknowledged within the last second of a node dies with its transaction
     Mutation.ACK_BEFORE_COMMIT: Directed(_crashes(Kind.CRASH_AFTER_ACK), Rule.LOST),
     # what a node stored but did not publish is a hole for the others at its next event of the chat
     Mutation.NO_GAP_REPAIR: Directed(

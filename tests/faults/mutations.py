@@ -15,7 +15,8 @@ from gateway.protocol.ids import Since
 from storage.log.commit_postgres import CALL, PostgresCommit
 from storage.records import ChatEvent, NewEvent
 
-UNCOMMITTED_S = 0.1
+UNCOMMITTED_S = 1.0
+"""So long that a client has its ack by then, on a busy machine too."""
 SUFFIX = "~"
 """What follows it in a stored client_msg_id is not the client's, but NO_UNIQUE_KEY's."""
 

@@ -14,6 +14,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import WebSocketException
 
 from tests.faults.history import QUEUE, Attempt, Stored
+from tests.faults.people import key_of
 from tests.faults.rig import Room
 from tests.faults.sockets import ANSWER_S, BACKOFF_BASE_S, Socket
 from tests.faults.world import World
@@ -36,7 +37,7 @@ class Listener(Socket):
     def _take(self, frame: dict[str, Any]) -> None:
         match frame.get("type"):
             case None:
-                self._deliver(frame["seq"], frame["id"], frame["client_msg_id"])
+                self._deliver(frame["seq"], frame["id"], key_of(frame))
             case "caught_up":
                 self._catch_up(frame)
             case _:
@@ -115,7 +116,7 @@ async def read_room(world: World, room: Room) -> None:
             async with asyncio.timeout(ANSWER_S), connect(url, additional_headers=headers, proxy=None) as socket:
                 found.clear()
                 while (frame := orjson.loads(await socket.recv())).get("type") is None:
-                    key = frame["client_msg_id"]
+                    key = key_of(frame)
                     found.append(Stored(frame["seq"], frame["id"], QUEUE, key, frame["content"]))
                 break
         await asyncio.sleep(1)

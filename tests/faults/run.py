@@ -5,7 +5,7 @@ import random
 import sys
 from collections.abc import Coroutine, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,8 @@ from tests.faults.sockets import Socket
 from tests.faults.world import World
 from tests.node.js_client import node_process
 
+CONNECTED_S = 60.0
+"""By then everybody is connected for the first time."""
 HTTP_S = 10.0
 READERS = 20
 """At a time: everybody reads everything in the end."""
@@ -93,7 +95,7 @@ async def run(
     mutation: Mutation | None = None,
     calm: Calm = Calm(),
 ) -> Outcome:
-    """Carry the plan out in `folder`."""
+    """Carry the plan out in `folder`; its times, and `writing_s`, count from when everybody is connected."""
     async with AsyncExitStack() as stack:
         rig = await stack.enter_async_context(run_rig(folder, mutation))
         limits = httpx.Limits(max_connections=200, max_keepalive_connections=50)
@@ -119,7 +121,9 @@ async def run(
         crew.start(observer.watch_metrics())
         crew.start(age(world, rig, ageing))
         crew.start(_show_progress(world, observer))
-        strikes = [asyncio.create_task(_strike(rig, observer, fault)) for fault in faults]
+        await _all_connect(sockets)
+        began = world.now
+        strikes = [asyncio.create_task(_strike(rig, observer, replace(fault, at=began + fault.at))) for fault in faults]
         await asyncio.sleep(writing_s)
         world.is_writing = False
         await asyncio.gather(*strikes)
@@ -173,6 +177,13 @@ async def _strike(rig: Rig, observer: Observer, fault: Planned) -> None:
     except Exception as error:
         world.history.oddities.append(Oddity(world.now, 0, fault.kind, f"{type(error).__name__}: {error}"))
     struck.healed = world.now
+
+
+async def _all_connect(sockets: Sequence[Socket]) -> None:
+    """On a busy machine the first faults would otherwise meet nobody."""
+    async with asyncio.timeout(CONNECTED_S):
+        while not all(socket.is_live for socket in sockets):
+            await asyncio.sleep(0.05)
 
 
 async def _come_to_rest(world: World, observer: Observer, calm: Calm) -> None:

@@ -61,7 +61,7 @@ class Planned:
     """A fault to come."""
 
     at: float
-    """Seconds after the start."""
+    """Seconds after everybody has connected."""
     kind: Kind
     place: int
     """The node it befalls, if it befalls one."""
