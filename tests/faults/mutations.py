@@ -105,7 +105,8 @@ def _no_replay() -> None:
     run = Resume.run
 
     async def forgetful(resume: Resume, subscription: Subscription, since: Since | None, epoch: str, node: str) -> None:
-        await run(resume, subscription, None, epoch, node)
+        is_first = since is not None and since.seq == 0
+        await run(resume, subscription, since if is_first else None, epoch, node)
 
     Resume.run = forgetful  # type: ignore[method-assign, assignment]
 
