@@ -14,9 +14,10 @@ from typing import Any
 
 import orjson
 from starlette.requests import Request
-from starlette.responses import FileResponse, Response
+from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
+from httpapi.content.files import Files
 from httpapi.openapi import document
 from httpapi.postman import collection, variables
 from httpapi.site import Site
@@ -44,7 +45,7 @@ _PAGE = """<!doctype html>
 </body>
 </html>
 """
-_FILES = {"swagger_bundle.js": "text/javascript", "swagger_style.css": "text/css"}
+_FILES = ("swagger_bundle.js", "swagger_style.css")
 _DOCUMENT_HEADERS = {"Cache-Control": "no-cache"}
 _HEADERS = {
     "Content-Security-Policy": (  # Swagger UI styles its elements one by one, and its icons are in its style sheet
@@ -72,7 +73,7 @@ def api_pages(
         public_url=site.public_url,
     )
     requests = collection(described)
-    files = Path(str((find_spec("offapi") or _missing()).origin)).parent
+    files = Files(Path(str((find_spec("offapi") or _missing()).origin)).parent, "max-age=86400")
 
     async def page(_: Request) -> Response:
         return Response(_PAGE, headers=_HEADERS, media_type="text/html")
@@ -84,9 +85,9 @@ def api_pages(
         body = orjson.dumps(requests | {"variable": variables(site.url(request))})
         return Response(body, headers=_DOCUMENT_HEADERS, media_type="application/json")
 
-    def file(name: str, media_type: str) -> Route:
-        async def answer(_: Request) -> Response:
-            return FileResponse(files / name, media_type=media_type, headers={"Cache-Control": "max-age=86400"})
+    def file(name: str) -> Route:
+        async def answer(request: Request) -> Response:
+            return await files.get_response(name, request.scope)
 
         return Route(f"/docs/{name}", answer, include_in_schema=False)
 
@@ -95,7 +96,7 @@ def api_pages(
         Route("/postman.json", postman, include_in_schema=False),
         Route("/docs", page, include_in_schema=False),
         Route("/docs/start.js", start, include_in_schema=False),
-        *(file(name, media_type) for name, media_type in _FILES.items()),
+        *map(file, _FILES),
     ]
 
 

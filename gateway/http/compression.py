@@ -2,7 +2,7 @@
 
 Only the API's responses use this class, and none of them has a token of more than MIN_BYTES beside content of others:
 what an attacker can add to a compressed response and measure (BREACH) is next to messages, never next to a credential.
-Responses of the auth service and streams are never compressed; the files of the pages are by `gateway.http.kept_files`.
+Responses of the auth service and streams are never compressed; files are by `httpapi.content.kept_files`.
 """
 
 import asyncio
@@ -15,8 +15,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-MIN_BYTES: Final = 1024
-"""Smaller bodies fit a packet or two as they are."""
+from httpapi.content.accept_encoding import MIN_BYTES, accepts_gzip
+
 _LEVEL: Final = 3
 """Half of the time of the default level, for a tenth more bytes."""
 _IN_THREAD_BYTES: Final = 64 * 1024
@@ -40,16 +40,6 @@ class JsonResponse(Response):
                 headers["Content-Encoding"] = "gzip"
                 headers["Content-Length"] = str(len(self.body))
         await super().__call__(scope, receive, send)
-
-
-def accepts_gzip(accepted: str) -> bool:
-    """Whether an Accept-Encoding header has gzip, or `*` without it, with a weight above 0 (RFC 9110, 12.5.3)."""
-    weights: dict[str, str] = {}
-    for entry in accepted.lower().split(","):
-        coding, _, weight = entry.partition(";")
-        weights[coding.strip()] = weight.replace(" ", "").removeprefix("q=")
-    weight = weights.get("gzip", weights.get("*", "0"))
-    return weight.strip("0.") != "" or weight == ""
 
 
 async def _compressed(body: bytes) -> bytes:

@@ -7,7 +7,8 @@ import httpx
 import pytest
 from starlette.responses import Response
 
-from gateway.http.compression import MIN_BYTES, JsonResponse, accepts_gzip
+from gateway.http.compression import JsonResponse
+from httpapi.content.accept_encoding import MIN_BYTES, accepts_gzip
 
 
 async def fetched(response: Response, accepted: str | None) -> httpx.Response:

@@ -7,8 +7,8 @@ import pytest
 from starlette.applications import Starlette
 
 from gateway.config.settings import CLIENT_FOLDER, PAGE_FOLDER
-from gateway.http import kept_files
 from gateway.http.pages import client_routes, page_routes
+from httpapi.content import kept_files
 
 FILES = {
     "/": (PAGE_FOLDER / "index.html", "no-cache"),

@@ -3,6 +3,7 @@
 Keeps: a file that is requested again and again is not compressed again; MAX_FILES of MAX_BYTES are kept at most.
 """
 
+import asyncio
 import os
 import stat
 import zlib
@@ -15,12 +16,13 @@ from typing import Final
 from starlette.requests import Request
 from starlette.responses import Response
 
-from gateway.http.compression import MIN_BYTES, accepts_gzip
+from httpapi.content.accept_encoding import MIN_BYTES, accepts_gzip
+from httpapi.content.sliced import SlicedResponse
 
 MAX_FILES: Final = 128
-"""The page, the operator's page and the JavaScript client have 50."""
-MAX_BYTES: Final = 256 * 1024
-"""Larger files are neither kept nor compressed."""
+"""The page, the operator's page and the JavaScript client have 50, and the page of the API has 2."""
+MAX_BYTES: Final = 2 * 1024 * 1024
+"""Larger files are neither kept nor compressed. Swagger UI has 1.6 MB."""
 _LEVEL: Final = 9
 _GZIP: Final = 31
 """zlib's code for the format of gzip with the largest window."""
@@ -33,12 +35,15 @@ class FileContent:
     plain: bytes
     compressed: bytes | None
 
-    def response(self, request: Request, headers: Mapping[str, str]) -> Response:
-        """The content, compressed if the request accepts that; `headers` say of what media type it is."""
-        is_compressed = self.compressed is not None and accepts_gzip(request.headers.get("accept-encoding", ""))
-        response = Response(self.compressed if is_compressed else self.plain, headers=headers)
+    def response(self, request: Request, headers: Mapping[str, str], turn: asyncio.Lock) -> Response:
+        """The content, compressed if the request accepts that; `headers` say of what media type it is.
+
+        A large one is sent in slices, of which all responses with this `turn` send one in a turn of the event loop.
+        """
+        compressed = self.compressed if accepts_gzip(request.headers.get("accept-encoding", "")) else None
+        response = SlicedResponse(self.plain if compressed is None else compressed, headers, turn)
         response.headers["Vary"] = "Accept-Encoding"
-        if is_compressed:
+        if compressed is not None:
             response.headers["Content-Encoding"] = "gzip"
         return response
 
@@ -56,6 +61,18 @@ def content_of(path: str | Path, status: os.stat_result, replace: tuple[bytes, b
     if is_kept(status):
         return _kept(str(path), status.st_mtime_ns, status.st_size, replace)
     return FileContent(_read(path, replace), None)
+
+
+def is_unchanged(path: str | Path, status: os.stat_result) -> bool:
+    """Whether the file still has this status.
+
+    Of a file that is kept the kernel has it in memory, which takes less time than a thread to read it in.
+    """
+    try:
+        now = Path(path).stat()
+    except (OSError, ValueError):
+        return False
+    return (now.st_mtime_ns, now.st_size) == (status.st_mtime_ns, status.st_size)
 
 
 @lru_cache(MAX_FILES)

@@ -1,0 +1,1 @@
+"""What is sent of files: kept in memory, compressed, large ones in slices."""
