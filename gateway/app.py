@@ -49,8 +49,8 @@ from gateway.authentication.authenticator import Authenticator
 from gateway.authentication.credential_resolver import CredentialResolver, ExternalIssuer, People
 from gateway.authentication.origins import Origins
 from gateway.composition import OpenNode, open_node
-from gateway.config.choices import LogFormat
-from gateway.config.settings import Environment, Settings
+from gateway.config.choices import Environment, LogFormat
+from gateway.config.settings import Settings
 from gateway.dialects.chat import ChatDialect
 from gateway.dialects.native import NativeDialect
 from gateway.dialects.public import PublicDialect

@@ -3,6 +3,13 @@
 from enum import StrEnum
 
 
+class Environment(StrEnum):
+    """The kind of installation: in production, unsafe settings are rejected."""
+
+    PRODUCTION = "production"
+    DEVELOPMENT = "development"
+
+
 class StaffChats(StrEnum):
     """Who may create service and support chats and give the roles of their staff."""
 

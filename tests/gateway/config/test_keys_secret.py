@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from gateway.config.choices import Environment
 from gateway.config.keys_secret import GENERATED, read_keys_secret
-from gateway.config.settings import Environment, Settings
+from gateway.config.settings import Settings
 from gateway.errors import SettingsError
 
 GOOD = "u9Yq2mTz7cKp4vXw8bNr0sLd3fGh6jQa"

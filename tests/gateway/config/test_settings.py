@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from gateway.config.choices import LogFormat, SecondConnection
-from gateway.config.settings import Environment, Settings, known_settings
+from gateway.config.choices import Environment, LogFormat, SecondConnection
+from gateway.config.settings import Settings, known_settings
 from gateway.config.sources import load, read
 from gateway.errors import SettingsError
 from storage.database.database_url import PostgresUrl, SqliteUrl, parse

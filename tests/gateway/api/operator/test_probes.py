@@ -9,7 +9,8 @@ from starlette.applications import Starlette
 
 from gateway.api.operator.metrics import MetricsPort, MetricsRoutes
 from gateway.api.operator.probes import ProbeRoutes
-from gateway.config.settings import Environment, Settings
+from gateway.config.choices import Environment
+from gateway.config.settings import Settings
 from gateway.http.problems import HANDLERS
 from gateway.metrics import Metrics
 from gateway.server.health import Health
