@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator
+from functools import partial
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -20,6 +21,13 @@ from storage.repositories.auth.accounts import Accounts
 from tests.auth.exchange import ANN, FORM, TOKEN_PATH, client_of, problem, register
 
 PASSWORD = ANN["password"]
+NOW = time.time()
+
+
+@pytest.fixture(autouse=True)
+def clock_stands_still(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A test's codes are of one step."""
+    monkeypatch.setattr("auth.app.SecondFactorCheck", partial(SecondFactorCheck, now=lambda: NOW))
 
 
 @pytest.fixture
@@ -50,7 +58,7 @@ class Ann:
 
     def code(self, steps: int = 0) -> str:
         """The code so many steps from now."""
-        return code_at(self.secret, int(time.time()) // STEP_S + steps).decode()
+        return code_at(self.secret, int(NOW) // STEP_S + steps).decode()
 
     async def log_in(self, **more: Any) -> httpx.Response:
         answer = await self.http.post("/login", json=ANN | more)
@@ -60,8 +68,6 @@ class Ann:
 
 @pytest.fixture
 async def ann(service: AuthService) -> AsyncIterator[Ann]:
-    if time.time() % STEP_S > STEP_S - 8:  # a test's codes are of one step
-        await asyncio.sleep(8)
     async with client_of(create_app(service)) as http:
         await register(http)
         token = (await http.post("/login", json=ANN)).json()["access_token"]

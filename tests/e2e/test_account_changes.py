@@ -90,7 +90,7 @@ async def test_page_asks_for_the_code_of_a_second_factor(chromium: Browser, tmp_
             headers = bearer(await log_in(http))
             body = {"current_password": ANN["password"]}
             secret = (await http.post("/api/v1/totp", json=body, headers=headers)).json()["secret"]
-            otp = code_at(secret, int(time.time()) // STEP_S - 1).decode()
+            otp = code_at(secret, int(time.time()) // STEP_S).decode()
             (await http.post("/api/v1/totp/confirm", json={"otp": otp}, headers=headers)).raise_for_status()
         page = await chromium.new_page()
         await page.goto(system.url)
@@ -102,7 +102,7 @@ async def test_page_asks_for_the_code_of_a_second_factor(chromium: Browser, tmp_
         await page.fill("[name=otp]", "000000x")
         await page.click("#login-submit")
         await expect(page.locator("#login-error")).to_contain_text("The code is wrong")
-        await page.fill("[name=otp]", code_at(secret, int(time.time()) // STEP_S).decode())
+        await page.fill("[name=otp]", code_at(secret, int(time.time()) // STEP_S + 1).decode())
         await page.click("#login-submit")
         await expect(page.locator("#my-name")).to_have_text("ann")
         await expect(page.locator("#login-otp")).to_be_hidden()

@@ -119,7 +119,7 @@ async def cause_credential_events(world: World, user_id: int) -> None:
     assert (await world.ask_auth("/api/v1/password/reset/confirm", confirmed)).status_code == 403
     await world.record(Event.PASSWORD_RESET, result="denied", actor="anonymous")
     factor = (await world.ask_auth("/api/v1/totp", {"current_password": PASSWORD}, **own)).json()
-    otp = {"otp": code_at(factor["secret"], int(time.time()) // STEP_S - 1).decode()}
+    otp = {"otp": code_at(factor["secret"], int(time.time()) // STEP_S).decode()}
     assert (await world.ask_auth("/api/v1/totp/confirm", otp, **own)).status_code == 200
     await world.record(Event.SECOND_FACTOR_ADDED, result="ok", **place)
     otp = {"otp": code_at(factor["secret"], int(time.time()) // STEP_S + 1).decode()}
