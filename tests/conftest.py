@@ -1,5 +1,6 @@
 """Fixtures that every test may use: real Redis, real PostgreSQL, SQLite."""
 
+import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -13,6 +14,7 @@ from tests.support.database_pool import DatabasePool
 from tests.support.http_timeout import extend_http_timeout
 from tests.support.log_secrets import fail_on_secrets
 from tests.support.log_secrets import pytest_runtest_teardown as pytest_runtest_teardown
+from tests.support.migrated import share_copies
 from tests.support.pgbouncer import PgBouncer
 from tests.support.rabbitmq import RabbitServer
 from tests.support.redis_layouts import layout_url as layout_url
@@ -41,6 +43,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
     folders = tuple(f"tests/{name}/" for name in SYSTEMS)
     items.sort(key=lambda item: not item.nodeid.startswith(folders))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def migrated_by_all_workers(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Of the processes that run files in parallel, one migrates a database for all."""
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        share_copies(tmp_path_factory.getbasetemp().parent)
 
 
 @pytest.fixture(autouse=True)

@@ -1,4 +1,4 @@
-"""Migrated databases, copied from the first that this process migrates: a migration takes longer than most tests.
+"""Migrated databases, copied from the first that a run of tests migrates: a migration takes longer than most tests.
 
 What migrations do is the matter of tests/storage/database/test_migrate.py, and of every test that starts the program.
 """
@@ -6,6 +6,7 @@ What migrations do is the matter of tests/storage/database/test_migrate.py, and 
 import sqlite3
 import subprocess
 from contextlib import closing
+from fcntl import LOCK_EX, flock
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
@@ -18,6 +19,8 @@ from tests.support.servers import find_binary
 
 _copies: Final[dict[str, bytes]] = {}
 """By the scheme of the URL: a whole SQLite file, or PostgreSQL's statements."""
+_folder: Path | None = None
+"""Where processes share them."""
 
 
 async def make_store(database_url: str) -> None:
@@ -26,7 +29,7 @@ async def make_store(database_url: str) -> None:
     The first of each kind is migrated. The copies are made by statements that a pooler would carry over to others.
     """
     scheme = urlsplit(database_url).scheme
-    is_empty, read, write = _SQLITE if scheme == "sqlite" else _POSTGRES
+    is_empty, _, write = _SQLITE if scheme == "sqlite" else _POSTGRES
     if not await is_empty(database_url):
         await migrate(database_url)
         return
@@ -36,10 +39,34 @@ async def make_store(database_url: str) -> None:
     if scheme in _copies:
         await write(database_url, _copies[scheme])
     else:
-        await migrate(database_url)
-        _copies[scheme] = read(database_url)
+        await _make_first(database_url, scheme)
     if pool is not None:
         pool.has_migrated(database_url)
+
+
+def share_copies(folder: Path) -> None:
+    """Take part in the copies of the processes that call this with the same folder."""
+    global _folder
+    _folder = folder
+
+
+async def _make_first(database_url: str, scheme: str) -> None:
+    """The first of its kind in this process: a copy of another process's, if one has migrated or is migrating now."""
+    _, read, write = _SQLITE if scheme == "sqlite" else _POSTGRES
+    if _folder is None:
+        await migrate(database_url)
+        _copies[scheme] = read(database_url)
+        return
+    with (_folder / f"migrated.{scheme}").open("a+b") as shared:
+        flock(shared, LOCK_EX)  # until it is closed, also by the end of the process
+        shared.seek(0)
+        if copy := shared.read():
+            await write(database_url, copy)
+        else:
+            await migrate(database_url)
+            copy = read(database_url)
+            shared.write(copy)
+        _copies[scheme] = copy
 
 
 async def _is_empty_sqlite(database_url: str) -> bool:
