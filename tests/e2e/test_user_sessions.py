@@ -92,9 +92,13 @@ async def test_ban_closes_every_socket_and_lifting_it_readmits(cluster: Cluster)
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-async def test_revoked_tokens_end_while_redis_is_down(cluster: Cluster, redis_server: RedisServer) -> None:
+async def test_sessions_and_memberships_end_while_redis_is_down(cluster: Cluster, redis_server: RedisServer) -> None:
     user, banned = await cluster.user(), await cluster.user()
     clients, theirs = await sockets_of(cluster, user), await sockets_of(cluster, banned)
+    owner, stays, *removed = [await cluster.user() for _ in range(4)]
+    chat = await cluster.chat(owner, stays, *removed)
+    members = [await cluster.enter(node, chat, member) for node, member in enumerate(removed)]
+    watching = await cluster.enter(1, chat, stays)
     redis_server.kill()
     assert call(cluster, "POST", user, "revoke", {}).status_code == 202
     assert call(cluster, "PUT", banned, "ban", {}).status_code == 200
@@ -103,6 +107,15 @@ async def test_revoked_tokens_end_while_redis_is_down(cluster: Cluster, redis_se
     assert await codes_of(theirs) == {4408}
     assert time.monotonic() - started < WITHIN_S
     await eventually(cluster, user, (401, "unauthorized"))
+
+    started = time.monotonic()
+    for member in removed:
+        url = f"{cluster.nodes[0].url}/api/v1/chats/{chat}/members/{member.id}"
+        assert httpx.delete(url, headers=owner.headers, timeout=10).status_code == 204
+    assert await codes_of(members) == {4403}
+    assert time.monotonic() - started < WITHIN_S
+    await watching.send(type="ping", id=1)
+    await watching.next("pong")
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
