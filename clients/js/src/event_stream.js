@@ -84,7 +84,7 @@ export class EventStream {
       if (!this.#isOpen) return;
       const answer = await response.json().catch(() => ({}));
       if (response.ok) this.#receive({ ...answer, id });
-      else if (response.status === 401) this.#end(CODES[401], "");
+      else if (response.status === 401 || frame.type === "hello") this.#end(CODES[response.status] ?? LOST, "");
       else {
         const { code = "unavailable", detail: message = "" } = answer;
         const seconds = Number(response.headers.get("Retry-After"));

@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
+import { EventStream } from "../../../clients/js/src/event_stream.js";
 import { Outboxes } from "../../../clients/js/src/storage.js";
 import { Timeline } from "../../../clients/js/src/timeline.js";
 import { Tokens } from "../../../clients/js/src/tokens.js";
@@ -106,4 +107,28 @@ test("a message keeps its client_msg_id when an edit or a deletion brings that o
   timeline.apply(message(1, { client_msg_id: "of the message" }), false);
   timeline.apply(message(2, { id: 5_001, text: "edited", is_edited: true, client_msg_id: "of the edit" }), false);
   assert.deepEqual(timeline.messages.map((one) => [one.text, one.client_msg_id]), [["edited", "of the message"]]);
+});
+
+test("a stream whose greeting is refused is lost, since nothing else would greet the client", async () => {
+  const fetch = (method, path, { stop }) => {
+    if (method === "POST") return Promise.resolve(new Response('{"code":"unavailable"}', { status: 503 }));
+    return new Promise((_, reject) => stop.signal.addEventListener("abort", () => reject(new Error("stopped"))));
+  };
+  const received = [];
+  const closes = await new Promise((resolve) => {
+    const stream = new EventStream({
+      clientId: "js",
+      http: { fetch },
+      token: "t",
+      positionOf: () => null,
+      opened: () => stream.send({ type: "hello", id: 0 }),
+      receive: (frame) => {
+        received.push(frame);
+        stream.close();
+        resolve([]);
+      },
+      closed: (...how) => resolve(how),
+    });
+  });
+  assert.deepEqual([closes, received], [[1006, ""], []]);
 });
