@@ -1,4 +1,4 @@
-"""An application on the public Python client, in a chat: measures what it sees, reconnects of the client included."""
+"""An application on the public Python client, in a chat: measures what it sees."""
 
 import asyncio
 import threading
@@ -7,16 +7,17 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Final
 
-from chat_gateway_client import Client, Disconnected, Message, Rejected, Reset
+from chat_gateway_client import CaughtUp, Client, Disconnected, Message, Rejected, Reset
 
 from loadtests.accounts import TargetRefused
 from loadtests.event_loop import EventLoop
 from loadtests.gap_detector import Position
-from loadtests.measure import APP, Measure, Name
+from loadtests.measure import WS, Measure, Name
 from loadtests.participants import Seat
 from loadtests.stamp import age_s, new_stamp
 
 CLOSE_S: Final = 10.0
+DRAIN: Final = 4000
 
 
 class AppMember:
@@ -47,6 +48,7 @@ class AppMember:
         """None before the first event."""
         self._unacked: set[str] = set()
         self._is_live = threading.Event()
+        self._is_own_doing = False
 
     def enter(self, timeout_s: float = 30.0) -> bool:
         """Connect. Whether it is live in time; otherwise it keeps trying."""
@@ -61,7 +63,10 @@ class AppMember:
             self._loop.run(self._send(self._client, stamp, text))
 
     def drop(self) -> None:
-        """Nothing: an application cannot cut the connection of its client."""
+        """Lose the connection without a close frame; the client reconnects by itself."""
+        if self._client is not None:
+            self._is_own_doing = True
+            self._loop.run(self._cut(self._client))
 
     def come_back(self) -> None:
         """Nothing: it is never away."""
@@ -86,7 +91,7 @@ class AppMember:
     def close(self) -> None:
         """Disconnect finally; blocks. Messages that are still unacknowledged are failures."""
         for _ in range(self.unacked):
-            self._measure.failed(APP, Name.UNACKED, "not acknowledged by the end")
+            self._measure.failed(WS, Name.UNACKED, "not acknowledged by the end")
         self._unacked.clear()
         if self._client is not None:
             with suppress(TimeoutError):
@@ -102,18 +107,20 @@ class AppMember:
                 position = client.position(self._seat.chat_id)
                 self._first_seq = 0 if position is None else position.seq
                 self._client = client
-                self._measure.took(APP, Name.CONNECT, time.perf_counter() - started)
+                self._measure.took(WS, Name.CONNECT, time.perf_counter() - started)
                 self._is_live.set()
                 async for event in client.events():
                     if isinstance(event, Message):
-                        self._hear(event, client.user_id)
+                        self._hear(event, client)
+                    elif isinstance(event, CaughtUp):
+                        self._is_back(client)
                     elif isinstance(event, Reset):
-                        self._measure.failed(APP, Name.GAP, "reset: the server's history is another one")
+                        self._measure.failed(WS, Name.GAP, "reset: the server's history is another one")
                         self._position = Position(event.position.seq)
         except Rejected as error:
-            self._measure.failed(APP, Name.REFUSED, error.code)
+            self._measure.failed(WS, Name.REFUSED, error.code)
         except Disconnected as error:
-            self._measure.failed(APP, Name.CLOSED, str(error.code))
+            self._measure.failed(WS, Name.CLOSED, str(error.code))
 
     async def _token(self, why: str) -> str:
         if why == "connect":
@@ -121,31 +128,44 @@ class AppMember:
         try:
             return await asyncio.to_thread(self._renew)
         except TargetRefused:
-            self._measure.failed(APP, Name.CONNECT, "no new token")
+            self._measure.failed(WS, Name.CONNECT, "no new token")
             raise
 
-    def _hear(self, message: Message, own_id: int | None) -> None:
+    async def _cut(self, client: Client) -> None:
+        client.cut()
+
+    def _is_back(self, client: Client) -> None:
+        """The client has connected again, and all missed events have come."""
+        if client.connected_at is not None:
+            self._measure.took(WS, Name.RESUME, time.time() - client.connected_at)
+        if client.close_code != DRAIN and not self._is_own_doing:
+            self._measure.failed(WS, Name.CLOSED, str(client.close_code))
+        self._is_own_doing = False
+
+    def _hear(self, message: Message, client: Client) -> None:
         if self._position is None:  # what came right after the subscription began is before `_first_seq`
             self._position = Position(min(self._first_seq, message.seq - 1))
         off = self._position.hear(message.seq)
         if off > 0:
-            self._measure.failed(APP, Name.GAP, "a hole in the chat's seqs")
+            self._measure.failed(WS, Name.GAP, "a hole in the chat's seqs")
         elif off < 0:
-            self._measure.failed(APP, Name.DUPLICATE, "a seq that was there before")
-        elif message.sender is not None and message.sender.id != own_id:
+            self._measure.failed(WS, Name.DUPLICATE, "a seq that was there before")
+        elif message.sender is not None and message.sender.id != client.user_id:
             age = age_s(message.client_msg_id or "")
             if age is not None:
-                self._measure.took(APP, Name.DELIVERY, age)
+                is_replayed = client.connected_at is not None and time.time() - age < client.connected_at
+                self._measure.took(WS, Name.REPLAY if is_replayed else Name.DELIVERY, age)
 
     async def _send(self, client: Client, stamp: str, text: str) -> None:
-        started = time.perf_counter()
+        started, connected_at = time.perf_counter(), client.connected_at
         try:
             stored = await client.send(self._seat.chat_id, text, client_msg_id=stamp)
         except Rejected as error:
-            self._measure.failed(APP, Name.REFUSED, error.code)
+            self._measure.failed(WS, Name.REFUSED, error.code)
         except Disconnected:
             return  # it remains unacknowledged
         else:
-            self._measure.took(APP, Name.ACK, time.perf_counter() - started)
+            name = Name.ACK if connected_at == client.connected_at else Name.LATE_ACK
+            self._measure.took(WS, name, time.perf_counter() - started)
             self._acked(stored.seq, stamp)
         self._unacked.discard(stamp)

@@ -14,15 +14,15 @@ from locust.stats import RequestStats, StatsEntry
 from loadtests.accounts import Accounts, TargetRefused
 from loadtests.coordinator import Usher
 from loadtests.crowd import Crowd
-from loadtests.measure import APP, HTTP, WS, Name
+from loadtests.measure import HTTP, WS, Name
 from loadtests.participants import Kind, plan
 from loadtests.thresholds import Figures, Thresholds, shortcomings
-from loadtests.users import AppTalker, Lurker, Publisher, Reconnector, RoomTalker, Seated, Talker
+from loadtests.users import Lurker, Publisher, Reconnector, RoomTalker, Seated, Talker
 
-__all__ = ["AppTalker", "Lurker", "Publisher", "Reconnector", "RoomTalker", "Talker"]
+__all__ = ["Lurker", "Publisher", "Reconnector", "RoomTalker", "Talker"]
 
 BROKEN_PROMISES = (
-    *((kind, name) for kind in (WS, APP) for name in (Name.GAP, Name.DUPLICATE, Name.UNACKED)),
+    *((WS, name) for name in (Name.GAP, Name.DUPLICATE, Name.UNACKED)),
     (HTTP, Name.LOST),
 )
 
@@ -101,11 +101,10 @@ def _figures(stats: RequestStats) -> Figures:
         return stats.entries.get((name, kind)) or StatsEntry(stats, name, kind)
 
     ack, posted, delivery = line(Name.ACK, WS), line("message", "POST"), line(Name.DELIVERY, WS)
-    app_ack, app_delivery = line(Name.ACK, APP), line(Name.DELIVERY, APP)  # in no percentile: reconnects are in them
     return Figures(
-        acks=ack.num_requests + posted.num_requests + app_ack.num_requests,
+        acks=ack.num_requests + posted.num_requests,
         ack_p99_ms=max(one.get_response_time_percentile(0.99) for one in (ack, posted)),
-        deliveries=delivery.num_requests + app_delivery.num_requests,
+        deliveries=delivery.num_requests,
         delivery_p99_ms=delivery.get_response_time_percentile(0.99),
         requests=stats.total.num_requests,
         failures=stats.total.num_failures,

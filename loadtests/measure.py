@@ -10,8 +10,6 @@ if TYPE_CHECKING:  # importing Locust patches the process, which the tests of `M
 logger = logging.getLogger("loadtests")
 
 WS: Final = "WS"
-APP: Final = "APP"
-"""Of an application on the Python client, which hides reconnects: the time until a call returns or an event comes."""
 HTTP: Final = "HTTP"
 CLOCK_ERROR_S: Final = 0.005
 
@@ -19,9 +17,9 @@ CLOCK_ERROR_S: Final = 0.005
 class Name(StrEnum):
     """The lines. Those of the second half appear only if something is wrong."""
 
-    CONNECT = "connect"  # from handshake to greeting
-    RESUME = "resume"  # from handshake with ?since= to caught_up
-    ACK = "ack"  # from the first sending of a message to the sender's own copy
+    CONNECT = "connect"  # from handshake to greeting, or to the end of `subscribe`
+    RESUME = "resume"  # from handshake with ?since=, or from the new connection, to caught_up
+    ACK = "ack"  # from the first sending of a message to the sender's own copy, or to the return of `send`
     LATE_ACK = "ack after a reconnect"  # the same if the connection was lost in between
     DELIVERY = "delivery"  # from the first sending of a message to the copy of another member
     REPLAY = "replay"  # the same for a member that was disconnected: how long it lacked the message

@@ -80,8 +80,8 @@ class Connected(Seated):
         super().on_stop()
 
     def made(self, seat: Seat) -> Member | AppMember:
-        """Its member, not connected yet."""
-        return Member(seat, self.host or "", self.crowd.measure, self.acked, self.renew)
+        """Its member on the Python client, not connected yet."""
+        return AppMember(seat, self.host or "", self.crowd.measure, self.acked, self.renew, self.crowd.loop)
 
     def acked(self, seq: int, stamp: str) -> None:
         """Record an acknowledged message."""
@@ -110,20 +110,12 @@ class RoomTalker(Connected):
     """A writer in a room."""
 
     kind = Kind.ROOM
-    weight = 1
+    weight = 2
 
     @task
     def talk(self) -> None:
         """Write a message to the room."""
         self.say()
-
-
-class AppTalker(RoomTalker):
-    """A writer in a room on the public Python client, which reconnects and resends by itself."""
-
-    def made(self, seat: Seat) -> AppMember:
-        """Its member, not connected yet."""
-        return AppMember(seat, self.host or "", self.crowd.measure, self.acked, self.renew, self.crowd.loop)
 
 
 class Lurker(Connected):
@@ -139,10 +131,14 @@ class Lurker(Connected):
 
 class Reconnector(Connected):
     """A room member with a bad network: disconnects, or loses the connection before an acknowledgement, and reconnects
-    with `since`."""
+    with `since`. Not on the Python client, as `/ws/chat/{chat_id}/` is to be loaded too."""
 
     kind = Kind.ROOM
     weight = 1
+
+    def made(self, seat: Seat) -> Member:
+        """Its member with a socket of its own, not connected yet."""
+        return Member(seat, self.host or "", self.crowd.measure, self.acked, self.renew)
 
     @task
     def talk_and_vanish(self) -> None:

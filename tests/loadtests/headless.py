@@ -11,7 +11,7 @@ from tests.support.servers import free_port
 
 ROOT = Path(__file__).parents[2]
 LOCUSTFILE = ROOT / "loadtests/locustfile.py"
-BROKEN = (*((kind, name) for kind in ("WS", "APP") for name in ("gap", "duplicate", "unacked")), ("HTTP", "lost"))
+BROKEN = (*(("WS", name) for name in ("gap", "duplicate", "unacked")), ("HTTP", "lost"))
 """The lines of broken promises."""
 SETUP_S = 600
 """Far more than accounts take; what hangs ends here."""

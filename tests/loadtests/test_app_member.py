@@ -49,7 +49,7 @@ def test_gap_and_missing_ack_are_failures() -> None:
 
     class Report:
         def fire(self, *, request_type: str, name: str, exception: Exception | None, **_: object) -> None:
-            assert request_type == "APP"
+            assert request_type == "WS"
             told.append((name, exception is None))
 
     with serve(_serve_badly, "127.0.0.1", 0) as server:

@@ -26,8 +26,6 @@ def test_fifty_users_lose_nothing(system: System, tmp_path: Path) -> None:
     assert run.line("WS", "ack").requests > 40
     assert run.line("WS", "resume").requests > 0, "the reconnectors were away and came back"
     assert run.line("POST", "message").requests > 0
-    assert run.line("APP", "ack").requests > 0
-    assert run.line("APP", "delivery").requests > 0
     assert all(run.line(*promise).failures == 0 for promise in BROKEN)
     assert "WS" in run.html.read_text()
 

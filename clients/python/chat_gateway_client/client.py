@@ -14,21 +14,22 @@ import asyncio
 import itertools
 import json
 import logging
+import time
 import uuid
 from collections import defaultdict
-from collections.abc import AsyncIterator, Awaitable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Coroutine, Mapping
 from contextlib import suppress
 from typing import Any, Final, Self
-from urllib.parse import quote, urlsplit, urlunsplit
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
 
+from chat_gateway_client.addresses import socket_url
 from chat_gateway_client.chats import MAX_EVENTS, Inbox, Subscription
-from chat_gateway_client.errors import Disconnected, Rejected, Unauthorized
+from chat_gateway_client.errors import RETRIED, RETRY_S, Disconnected, Lost, NoToken, Rejected, Unauthorized
 from chat_gateway_client.events import Event, Message, Position, Stored, event_in, message_in, stored_in
 from chat_gateway_client.reconnect import STABLE_S, UNAUTHORIZED, Delays, hint_in, may_reconnect, rejection
-from chat_gateway_client.tokens import NoToken, Token, TokenSource
+from chat_gateway_client.tokens import Token, TokenSource
 
 logger = logging.getLogger("chat_gateway_client")
 
@@ -39,9 +40,6 @@ MAX_IN_FLIGHT: Final = 32
 """Commands that wait for their replies; the gateway reads no more than 64 ahead."""
 MAX_FRAME: Final = 4 * 1024 * 1024
 """Bytes; a page of history has at most 512 KiB."""
-RETRY_S: Final = 1.0
-"""Before a command is repeated whose error names no delay."""
-_RETRIED: Final = frozenset({"unavailable", "rate_limited", "slow_mode", "conflict"})
 
 
 class Client:
@@ -53,12 +51,13 @@ class Client:
 
     user_id: int | None = None
     """The user; None before the first connection."""
+    connected_at: float | None = None
+    """Unix time at which the connection was accepted; None without one."""
+    close_code: int | None = None
+    """That of the last connection that was lost (docs/protocol.md, "Close codes")."""
 
     def __init__(self, url: str, token: Token, *, client_id: str = "python", max_events: int = MAX_EVENTS) -> None:
-        parts = urlsplit(url)
-        scheme = {"http": "ws", "https": "wss"}.get(parts.scheme, parts.scheme)
-        path = f"{parts.path.rstrip('/')}/ws/{quote(client_id, safe='')}"
-        self._url = urlunsplit((scheme, parts.netloc, path, "refresh=1", ""))
+        self._url = socket_url(url, client_id)
         self._tokens = TokenSource(token)
         self._inbox = Inbox(max_events)
         self._delays = Delays()
@@ -101,6 +100,11 @@ class Client:
                 with suppress(asyncio.CancelledError):
                     await task
         self._runner = None
+
+    def cut(self) -> None:
+        """Lose the connection as a network does, for a test of the application; the client connects again."""
+        if self._socket is not None:
+            self._socket.transport.abort()
 
     # --- events
 
@@ -210,7 +214,7 @@ class Client:
                     continue
                 if reply["type"] != "error":
                     return reply
-                if reply["code"] not in _RETRIED:
+                if reply["code"] not in RETRIED:
                     raise Rejected(reply["code"], reply["message"])
                 await asyncio.sleep(reply.get("retry_after_s", RETRY_S))
 
@@ -240,7 +244,7 @@ class Client:
                 return await reply
         except TimeoutError:
             await socket.close(1001)
-        except (ConnectionClosed, _Lost):
+        except (ConnectionClosed, Lost):
             pass
         finally:
             self._replies.pop(number, None)
@@ -258,7 +262,7 @@ class Client:
             reply = await self._once({"type": "subscribe", "chat_id": chat_id, **since})
             if reply is None or reply["type"] != "error":
                 return reply is not None
-            if reply["code"] not in _RETRIED:
+            if reply["code"] not in RETRIED:
                 raise Rejected(reply["code"], reply["message"])
             await asyncio.sleep(reply.get("retry_after_s", RETRY_S))
         return True
@@ -302,7 +306,8 @@ class Client:
                 if not await self._is_accepted(socket):
                     return UNAUTHORIZED, "the token is not valid, or another user's"
                 await self._read(socket)
-        return socket.close_code or 1006, socket.close_reason or ""
+        self.close_code = socket.close_code or 1006
+        return self.close_code, socket.close_reason or ""
 
     async def _read(self, socket: ClientConnection) -> None:
         """Let commands use the connection, and take what it brings.
@@ -310,6 +315,7 @@ class Client:
         Raises: ConnectionClosed.
         """
         self._socket, self._why = socket, "connect"
+        self.connected_at = time.time()
         self._is_open.set()
         stable = asyncio.get_running_loop().call_later(STABLE_S, self._delays.start_anew)
         try:
@@ -369,17 +375,21 @@ class Client:
         await self._once({"type": "refresh", "token": await self._tokens.get("expiring")})
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(_quietly(work))
+        async def quietly() -> None:
+            with suppress(Disconnected, NoToken):  # the next connection does it, or `events` says that there is none
+                await work
+
+        task = asyncio.create_task(quietly())
         self._helpers.add(task)
         task.add_done_callback(self._helpers.discard)
 
     def _lose(self) -> None:
         """The connection is lost: commands wait for the next one."""
-        self._socket = None
+        self._socket = self.connected_at = None
         self._is_open.clear()
         for reply in self._replies.values():
             if not reply.done():
-                reply.set_exception(_Lost())
+                reply.set_exception(Lost())
 
     def _finish(self, end: Disconnected) -> None:
         """There will be no other connection."""
@@ -388,13 +398,3 @@ class Client:
         self._lose()
         self._is_open.set()
         self._inbox.close()
-
-
-class _Lost(Exception):
-    """The connection was lost before the reply came."""
-
-
-async def _quietly(work: Awaitable[None]) -> None:
-    """What a helper cannot do is done on the next connection, or `events` says that there is none."""
-    with suppress(Disconnected, NoToken):
-        await work

@@ -4,8 +4,14 @@ GatewayError
 ├── Rejected          the gateway rejected a command or a call; `code` is stable
 ├── Disconnected      the client has ended and does not reconnect
 │   └── Unauthorized  no token is valid
-└── NoToken           within the client: the application's function raised (`tokens`)
+├── NoToken           within the client: the application's function raised
+└── Lost              within the client: the connection was lost before the reply came
 """
+
+RETRIED = frozenset({"unavailable", "rate_limited", "slow_mode", "conflict"})
+"""The codes after which a command is sent again."""
+RETRY_S = 1.0
+"""Before that, if the error names no delay."""
 
 
 class GatewayError(Exception):
@@ -35,3 +41,11 @@ class Disconnected(GatewayError):
 
 class Unauthorized(Disconnected):
     """The token is missing, expired or revoked, and there is no other."""
+
+
+class NoToken(GatewayError):
+    """The application's function raised; the client tries again later."""
+
+
+class Lost(GatewayError):
+    """The connection was lost before the reply came; the client sends the command again."""

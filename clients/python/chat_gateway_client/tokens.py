@@ -3,16 +3,12 @@
 import logging
 from collections.abc import Awaitable, Callable
 
-from chat_gateway_client.errors import GatewayError
+from chat_gateway_client.errors import NoToken
 
 logger = logging.getLogger("chat_gateway_client")
 
 Token = str | Callable[[str], Awaitable[str]]
 """A token, or a function that returns one. Its argument says what for: "connect", "expiring" or "rejected"."""
-
-
-class NoToken(GatewayError):
-    """The application's function raised; the client tries again later."""
 
 
 class TokenSource:
