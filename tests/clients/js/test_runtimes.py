@@ -2,7 +2,7 @@
 
 import asyncio
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -22,6 +22,7 @@ RUNTIMES = {
     "Deno": (DENO, "run", "--allow-all", "--no-lock", "--no-config", str(DRIVER)),
     "React Native": (NODE_22, "--import", str(DRIVER.with_name("react_native.mjs")), str(DRIVER), "ws"),
 }
+HERMES = DRIVER.parents[1] / "hermes"
 TEXTS = [f"No {number}" for number in range(20)]
 
 
@@ -29,6 +30,31 @@ async def test_every_runtime_sends_and_receives_once(
     tmp_path: Path, redis_url: str, postgres_url: str, nginx: Callable[[Sequence[int]], NginxServer]
 ) -> None:
     present = {name: command for name, command in RUNTIMES.items() if shutil.which(command[0])}
+    await everyone_sends_and_receives_once(present, tmp_path, redis_url, postgres_url, nginx)
+    if absent := RUNTIMES.keys() - present.keys():
+        pytest.skip(f"not installed for this machine: {', '.join(sorted(absent))} (npm ci --prefix tests/node)")
+
+
+@pytest.mark.full
+@pytest.mark.skipif(
+    not (HERMES / "node_modules").is_dir(),
+    reason="`npm ci --prefix tests/hermes` installs Hermes and React Native's Babel preset",
+)
+async def test_hermes_sends_and_receives_once(
+    tmp_path: Path, redis_url: str, postgres_url: str, nginx: Callable[[Sequence[int]], NginxServer]
+) -> None:
+    hermes = {"React Native": ("node", str(HERMES / "host.mjs"))}
+    await everyone_sends_and_receives_once(hermes, tmp_path, redis_url, postgres_url, nginx)
+
+
+async def everyone_sends_and_receives_once(
+    present: Mapping[str, Sequence[str]],
+    tmp_path: Path,
+    redis_url: str,
+    postgres_url: str,
+    nginx: Callable[[Sequence[int]], NginxServer],
+) -> None:
+    """Two clients in a process of each runtime talk, while the nodes are killed."""
     async with (
         run_cluster(tmp_path, redis_url, postgres_url, MESSAGES_PER_MINUTE=0) as cluster,
         AsyncExitStack() as stack,
@@ -57,8 +83,6 @@ async def test_every_runtime_sends_and_receives_once(
                 told = await client.do("client")
                 assert [event["data"]["seq"] for event in told["events"]] == list(range(1, len(TEXTS) + 1))
                 assert told["kept"] == 0
-    if absent := RUNTIMES.keys() - present.keys():
-        pytest.skip(f"not installed for this machine: {', '.join(sorted(absent))} (npm ci --prefix tests/node)")
 
 
 async def say(client: JsClient, chat: int) -> None:
