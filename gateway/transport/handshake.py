@@ -1,6 +1,6 @@
-"""The opening handshake of one socket: of a plain one the scope for the application and the response as bytes.
+"""The opening handshake of a socket whose request is plain: the scope for the application, and the response.
 
-Any other handshake is left to websockets and uvicorn. docs/connects.md has the savings in time.
+Other handshakes are left to websockets and uvicorn. docs/connects.md has the savings in time.
 """
 
 from http import HTTPStatus

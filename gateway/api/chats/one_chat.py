@@ -45,7 +45,10 @@ class ChatRemovalListener(Protocol):
 
 
 class ChatChangeBody(Struct, forbid_unknown_fields=True):
-    """What to change of a chat; what is left out stays as it is. null: no data, and the retention of all chats."""
+    """The changes of a chat; a field that is left out stays as it is.
+
+    Null removes `data`, and lets the retention of all chats apply in place of `retention_days`.
+    """
 
     title: Annotated[str, TITLE] | UnsetType = UNSET
     data: dict[str, Any] | UnsetType | None = UNSET
@@ -129,8 +132,8 @@ class OneChatRoutes:
         example={"title": "Friends and family"},
         details="The owner and services may; moderators may change `frozen` and `slow_mode_s`. Fields that are left "
         "out stay as they are; `data` is replaced as a whole, null removes it. Every member who is connected receives "
-        "`chat_changed`. `retention_days` is the number of days for which messages of this chat are to be kept, null "
-        "for that of all chats; nothing is deleted by it yet. In a `frozen` chat only the owner, moderators and "
+        "`chat_changed`. Messages of this chat that are older than `retention_days` are removed; null: than "
+        "`RETENTION_DAYS`, as in every chat. In a `frozen` chat only the owner, moderators and "
         "services write; with `slow_mode_s` other members send at most one message in so many seconds. "
         "A direct chat is changed by services only.",
         scope=Scope.CHATS,

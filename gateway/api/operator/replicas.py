@@ -1,4 +1,4 @@
-"""The replicas of the system over HTTP, for operators: any of them answers for all."""
+"""The replicas of the system over HTTP, for operators: each replica lists all of them."""
 
 from datetime import UTC, datetime
 from typing import Protocol, TypedDict
@@ -38,7 +38,7 @@ class ReplicaObject(TypedDict):
 
 
 class ReplicaList(TypedDict):
-    """The replicas, by id; `answered_by` is the one that this response is from.
+    """The replicas, by id; `answered_by` is the one that sent this response.
 
     `controls` is true under `chat-gateway up`, where `/api/v1/up/…` can stop replicas and cut Redis.
     """
@@ -74,8 +74,8 @@ class ReplicaRoutes:
         "List the replicas: their state, connections, rates, lag and repaired gaps.",
         Audience.SERVICE,
         {200: ReplicaList},
-        details=f"A replica reports every second, and is listed until it has not done so for {KEPT_S:.0f} s. While "
-        "Redis is down, only the one that answers is listed.",
+        details=f"A replica reports every second, and is listed until {KEPT_S:.0f} s after its last report. While "
+        "Redis is down, only the one that responds is listed.",
         scope=Scope.ADMIN,
     )
     async def _list(self, request: Request) -> Response:

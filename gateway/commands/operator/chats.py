@@ -87,7 +87,7 @@ async def _chat_id(store: "OpenStore", name: str) -> int:
 
 @contextmanager
 def _refusals(chat: str) -> Iterator[None]:
-    """What the store refuses inside is said to the operator."""
+    """Turn what the store rejects inside into an error for the operator."""
     from storage.errors import InvalidMembers, NoSuchChat
 
     try:

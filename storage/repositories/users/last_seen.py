@@ -7,7 +7,7 @@ from storage.records import ChatKind
 
 
 def write_sql(database: Database) -> str:
-    """Of the statement that records when users were seen; in id order, as two nodes may write the same users."""
+    """The statement that records when users were seen; in id order, since two nodes may write the same users."""
     return f"""
         INSERT INTO last_seen (user_id, seen_at)
         SELECT p.a, p.b FROM {database.pairs_table()}
@@ -43,10 +43,10 @@ class LastSeenRepository:
         await self._database.write(self._write, *self._database.pairs(seen.items()))
 
     async def of(self, user_ids: Sequence[int], viewer_id: int | None) -> dict[int, int | None]:
-        """When those users were seen whose presence the viewer may know, in Unix ms; None stands for never.
+        """When the users whose presence the viewer may see were last seen, in Unix ms; None if they never were.
 
-        They are users who share a chat that is not public with the viewer, and have not blocked it; for a service
-        (None) all.
+        A viewer may see itself, and users who share a chat with it that is not public and have not blocked it; a
+        service (None) may see all.
         """
         ids = self._database.ids(user_ids)
         if viewer_id is None:
