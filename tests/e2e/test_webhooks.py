@@ -114,13 +114,19 @@ async def test_private_endpoint_is_refused_by_default(
 async def test_message_names_the_absent_members(
     tmp_path: Path, redis_server: RedisServer, database_url: str, receiver: Receiver
 ) -> None:
-    async with run_cluster(tmp_path, redis_server.url, database_url, **settings(receiver)) as cluster:
+    options = settings(receiver) | {"SERVICE_KEYS": KEY}
+    async with (
+        run_cluster(tmp_path, redis_server.url, database_url, **options) as cluster,
+        httpx.AsyncClient(headers={"X-Service-Key": KEY}, base_url=cluster.nodes[0].url) as http,
+    ):
         ann, bob, cat, dan = [await cluster.user(name) for name in ("ann", "bob", "cat", "dan")]
         chat = await cluster.chat(ann, bob, cat, dan)
         await cluster.enter(1, chat, bob)
         await cluster.client(1, dan)  # with a multi-chat socket that is not in the chat
         socket = await cluster.enter(0, chat, ann)
-        await asyncio.sleep(1)  # dan's client is registered soon
+        async with asyncio.timeout(20):
+            while not (await http.get(f"/api/v1/users/{dan.id}/clients")).json()["clients"]:
+                await asyncio.sleep(0.05)
         await socket.say("hello")
         (event,) = await receiver.count(1)
         assert event["data"]["absent"] == [cat.id]
