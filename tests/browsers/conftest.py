@@ -10,16 +10,23 @@ from tests.browsers.browser import NAMES, Browser, run_browser
 from tests.browsers.phone import Conversation, in_the_application, on_the_page
 from tests.e2e.system import run_system
 from tests.faults.links import Link
-from tests.support.servers import NginxServer
+from tests.support.servers import NginxServer, free_port
 
 KEY = "key-of-the-operator-7Yq2mT"
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NginxServer]:
+def image_port() -> int:
+    """The port of the image server that the page allows."""
+    return free_port()
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory, image_port: int) -> Iterator[NginxServer]:
     """Two replicas behind a load balancer, which serves an application too."""
     folder = tmp_path_factory.mktemp("site")
-    with run_system(tmp_path_factory.mktemp("system"), {"SERVICE_KEYS": f"operator:{KEY}"}) as system:
+    settings = {"SERVICE_KEYS": f"operator:{KEY}", "PAGE_IMAGE_SOURCES": f"https://localhost:{image_port}"}
+    with run_system(tmp_path_factory.mktemp("system"), settings) as system:
         replicas = [int(url.rpartition(":")[2]) for url in system.replica_urls]
         with NginxServer(folder, replicas, location(folder)) as server:
             yield server

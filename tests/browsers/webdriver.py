@@ -81,11 +81,11 @@ class MarionetteSession:
         self._number = 0
 
     @classmethod
-    async def open(cls, port: int) -> "MarionetteSession":
+    async def open(cls, port: int, capabilities: Mapping[str, Any]) -> "MarionetteSession":
         """A new session. Raises: WebDriverError."""
         session = cls(*await asyncio.open_connection("127.0.0.1", port))
         await session._read()  # who it is
-        await session.call("NewSession")
+        await session.call("NewSession", **capabilities)
         return session
 
     async def call(self, command: str, **parameters: Any) -> Any:
