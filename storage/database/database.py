@@ -12,7 +12,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import lru_cache
-from typing import Any, cast
+from typing import Any, Final, cast
 
 from tortoise.backends.base.client import BaseDBAsyncClient
 from tortoise.context import TortoiseContext, _current_context
@@ -29,6 +29,8 @@ BOUND_S = 6.0  # for one use of `session` or `transaction`, waiting for its turn
 READERS = 6  # uses of `session` at a time, on PostgreSQL those of `transaction` among them
 COMMITTERS = 2  # connections that are left for commits; docs/message-log.md says why no more
 
+_POSTGRES_NOW_MS: Final = "(extract(epoch FROM clock_timestamp()) * 1000)::bigint"
+_SQLITE_NOW_MS: Final = "CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)"
 
 Row = dict[str, Any]
 
@@ -50,6 +52,11 @@ class Database:
     def postgres(self) -> PostgresClient | None:
         """The pool, if this is PostgreSQL."""
         return self._client if isinstance(self._client, PostgresClient) else None
+
+    @property
+    def now_ms_sql(self) -> str:
+        """The clock of the database in SQL, in Unix milliseconds; on SQLite that of the machine."""
+        return _POSTGRES_NOW_MS if self.postgres is not None else _SQLITE_NOW_MS
 
     @property
     def sqlite_path(self) -> str | None:

@@ -14,9 +14,6 @@ from tortoise.backends.base.client import BaseDBAsyncClient
 from storage.database.database import Database
 from storage.outbox_records import NOTHING_WANTED, EventType, Wanted
 
-POSTGRES_NOW_MS: Final = "(extract(epoch FROM clock_timestamp()) * 1000)::bigint"
-SQLITE_NOW_MS: Final = "CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)"
-
 HEAD_COLUMNS: Final = "endpoint, stream, from_seq, to_seq, has_extras, version, due_at, attempts, error, created_at"
 
 ADD_EVENT: Final = """
@@ -33,9 +30,9 @@ class OutboxNotes:
     def __init__(self, database: Database, wanted: Wanted = NOTHING_WANTED) -> None:
         self._wanted = wanted
         is_postgres = database.postgres is not None
-        words = {"now": POSTGRES_NOW_MS, "true": "true", "false": "false"}
+        words = {"now": database.now_ms_sql, "true": "true", "false": "false"}
         if not is_postgres:
-            words = {"now": SQLITE_NOW_MS, "true": "1", "false": "0"}
+            words |= {"true": "1", "false": "0"}
         self._add = database.dialect(ADD_EVENT.format(**words))
         self._touch = database.dialect(TOUCH.format(**words))
 

@@ -19,7 +19,7 @@ from typing import Final, NamedTuple
 from tortoise.backends.base.client import BaseDBAsyncClient
 
 from storage.database.database import Database, Row
-from storage.outbox.notes import HEAD_COLUMNS, POSTGRES_NOW_MS, SQLITE_NOW_MS
+from storage.outbox.notes import HEAD_COLUMNS
 from storage.outbox_records import Head
 
 READ: Final = 10_000
@@ -82,17 +82,17 @@ class OutboxPositions:
     def __init__(self, database: Database, lease_s: float) -> None:
         self._database = database
         self._is_postgres = database.postgres is not None
-        words = {"columns": HEAD_COLUMNS, "head": _HEAD, "lease_ms": round(lease_s * 1000)}
+        words = {"columns": HEAD_COLUMNS, "head": _HEAD, "lease_ms": round(lease_s * 1000), "now": database.now_ms_sql}
         if self._is_postgres:
             since = "(extract(epoch FROM min(created_at)) * 1000)::bigint"
             ranges = _RANGES.format(since=since, read="seen WHERE kind = ANY ($6::text[])")
-            fold = _FOLD.format(false="false", now=POSTGRES_NOW_MS, ranges="ranges", **words)
+            fold = _FOLD.format(false="false", ranges="ranges", **words)
             self._fold_sql = _POSTGRES.format(ranges=ranges, fold=fold, limit=READ)
         else:
             since = "CAST((julianday(min(created_at)) - 2440587.5) * 86400000 AS INTEGER)"
             read = "chat_log WHERE id > $2 AND id <= $4 AND kind IN (SELECT value FROM json_each($5))"
             ranges = f"({_RANGES.format(since=since, read=read)})"
-            self._fold_sql = database.dialect(_FOLD.format(false="0", now=SQLITE_NOW_MS, ranges=ranges, **words))
+            self._fold_sql = database.dialect(_FOLD.format(false="0", ranges=ranges, **words))
         self._progress_sql = database.dialect(_SQLITE_PROGRESS.format(limit=READ))
         self._present_sql = f"SELECT {_HEAD} FROM outbox WHERE id {database.among('$1')}"
 
@@ -136,8 +136,12 @@ class OutboxPositions:
         """Read on by READ events: their number, and the rows of their chats."""
         if self._is_postgres:
             await client.execute_query(_LOCK, [endpoint])
-        (position,) = await client.execute_query_dict(self._database.dialect(_POSITION), [endpoint])
-        after_id, gaps = position["after_id"], _parsed(position["gaps"])
+        positions = await client.execute_query_dict(self._database.dialect(_POSITION), [endpoint])
+        if not positions:  # an operator has deleted what there was of the endpoint
+            await client.execute_query(self._database.dialect(_BEGIN), [endpoint])
+            return 0, []
+        after_id, text = positions[0]["after_id"], positions[0]["gaps"]
+        gaps = _parsed(text)
         if self._is_postgres:
             columns = [[gap.first for gap in gaps], [gap.last for gap in gaps]]
             rows = await client.execute_query_dict(self._fold_sql, [endpoint, after_id, leases, *columns, list(kinds)])
@@ -147,9 +151,9 @@ class OutboxPositions:
             (progress,) = await client.execute_query_dict(self._progress_sql, [after_id])
             values = [endpoint, after_id, leases, progress["top"], self._database.texts(kinds)]
             rows = await client.execute_query_dict(self._fold_sql, values) if progress["size"] else []
-        top, text = max(after_id, progress["top"] or 0), _text(gaps)
-        if (top, text) != (after_id, position["gaps"]):
-            await client.execute_query(self._database.dialect(_MOVE), [endpoint, top, text])
+        top = max(after_id, progress["top"] or 0)
+        if (top, _text(gaps)) != (after_id, text):
+            await client.execute_query(self._database.dialect(_MOVE), [endpoint, top, _text(gaps)])
         return progress["size"], rows
 
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from storage.database.database import Database
-from storage.outbox.notes import POSTGRES_NOW_MS, SQLITE_NOW_MS, TOUCH
+from storage.outbox.notes import TOUCH
 from storage.outbox.positions import OutboxPositions
 from storage.outbox_records import NOTHING_WANTED, Backlog, DeadLetter, ExtraEvent, Head, Wanted
 
@@ -53,7 +53,7 @@ class Outbox:
         self._database = database
         self._wanted = wanted
         is_postgres = database.postgres is not None
-        self._now = POSTGRES_NOW_MS if is_postgres else SQLITE_NOW_MS
+        self._now = database.now_ms_sql
         self._true = "true" if is_postgres else "1"
         skip_locked = "FOR UPDATE SKIP LOCKED" if is_postgres else ""
         in_order = "FOR UPDATE OF o" if is_postgres else ""

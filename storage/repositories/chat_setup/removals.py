@@ -80,7 +80,6 @@ class ChatRemovals:
             database,
             node_id,
             CLAIM_S,
-            now,
             table="chat_removals",
             key="chat_id",
             is_due="NOT is_done",

@@ -78,7 +78,6 @@ class ErasureWork:
             database,
             node_id,
             LEASE_S,
-            now,
             table="user_erasures",
             key="user_id",
             is_due="finished_at IS NULL",

@@ -98,7 +98,7 @@ class ChatRetention:
         self._on_overdue = on_overdue
         self._now = now
         self._claims = WorkClaims(
-            database, node_id, LEASE_S, now, table="retention_passes", key="id", is_due="due_at <= $3", order="id"
+            database, node_id, LEASE_S, table="retention_passes", key="id", is_due="due_at <= $2", order="id"
         )
         self._held_at = 0.0
         self._due_at = now()
@@ -129,7 +129,7 @@ class ChatRetention:
         await self._database.write(_CREATE, now)
         self._due_at = next((row["due_at"] for row in await self._database.fetch(_DUE)), now)
         self._report()
-        if await self._claims.claim() is None:
+        if await self._claims.claim(now) is None:
             return
         try:
             rows = await self._database.fetch(_CURSOR)

@@ -13,7 +13,7 @@ import orjson
 from tortoise.backends.base.client import BaseDBAsyncClient
 
 from storage.database.database import Database
-from storage.outbox.notes import POSTGRES_NOW_MS, SQLITE_NOW_MS, OutboxNotes
+from storage.outbox.notes import OutboxNotes
 from storage.outbox_records import NOTHING_WANTED, EventType, Wanted
 from storage.repositories.users.last_seen import write_sql
 
@@ -33,7 +33,7 @@ class PresentUsers:
         self._database = database
         self._notes = OutboxNotes(database, wanted)
         is_postgres = database.postgres is not None
-        now = POSTGRES_NOW_MS if is_postgres else SQLITE_NOW_MS
+        now = database.now_ms_sql
         among = database.among
         alive = f"renewed_at > {now} - {round(LEASE_S * 1000)}"
         sql = database.dialect

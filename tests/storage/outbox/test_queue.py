@@ -61,6 +61,16 @@ async def test_new_endpoint_gets_what_is_committed_from_then_on(node: Node) -> N
     assert spans(await outbox.claim("one", 10, late=False)) == [(chat, 2, 3)]
 
 
+async def test_endpoint_whose_rows_were_deleted_begins_anew(noting: tuple[Node, Outbox]) -> None:
+    node, outbox = noting
+    ann, chat = await ann_and_chat(node)
+    await node.say(message(chat, ann))
+    await node.database.write("DELETE FROM outbox_positions WHERE endpoint = 'one' RETURNING endpoint")
+    assert await outbox.claim("one", 10, late=False) == []
+    await node.say(message(chat, ann))
+    assert spans(await outbox.claim("one", 10, late=False)) == [(chat, 2, 2)]
+
+
 async def test_claim_has_ranges_of_each_chat(noting: tuple[Node, Outbox]) -> None:
     node, outbox = noting
     ann, chat = await ann_and_chat(node)
