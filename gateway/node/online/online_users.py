@@ -14,8 +14,7 @@ from typing import Final
 from gateway.interfaces.client_registry import ClientRegistry, LastSeenStore
 from gateway.interfaces.session import LocalClient
 from gateway.node.online.presence_events import PresenceEvents
-from gateway.node.online.presence_watch import PresenceWatch
-from gateway.node.online.user_state import state_of
+from gateway.node.online.presence_watch import PresenceWatch, state_of
 from gateway.protocol.control import PresenceChanged, encode
 from gateway.protocol.replies import UserPresence
 from gateway.turns import portions

@@ -7,13 +7,13 @@ also looked up in turn, so that a lost hint and a dead node are noticed.
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
+from datetime import UTC, datetime
 from itertools import islice
 from typing import Final
 
 from gateway.errors import RedisUnavailable
 from gateway.interfaces.client_registry import ClientRegistry, LastSeenStore
 from gateway.interfaces.session import LocalClient
-from gateway.node.online.user_state import state_of
 from gateway.protocol.replies import UserPresence
 from storage.errors import StorageUnavailable
 
@@ -97,3 +97,10 @@ class PresenceWatch:
             self._known.move_to_end(user_id)
             due[user_id] = None
         return list(due)
+
+
+def state_of(user_id: int, seen_ms: int | None, *, is_online: bool) -> UserPresence:
+    """The presence of a user; `seen_ms` (Unix ms) is of interest only if the user is offline."""
+    if is_online or seen_ms is None:
+        return UserPresence(user_id, is_online, None)
+    return UserPresence(user_id, False, datetime.fromtimestamp(seen_ms / 1000, UTC))

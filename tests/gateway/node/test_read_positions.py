@@ -14,36 +14,18 @@ from gateway.dialects.base import Dialect
 from gateway.dialects.chat import ChatDialect
 from gateway.dialects.native import NativeDialect
 from gateway.dialects.service import ServiceDialect
-from gateway.interfaces.client_registry import ClientConnection
 from gateway.interfaces.presence import Seat
 from gateway.node.local_clients import LocalClients
 from gateway.node.read_positions import PAIRS_A_MESSAGE, ReadPositions
 from gateway.protocol.claim import Claim
-from gateway.protocol.control import ControlMessage, PositionsMoved, decode
+from gateway.protocol.control import PositionsMoved
 from gateway.protocol.replies import Reply
 from storage.errors import StorageUnavailable
 from storage.records import Person, ReadPosition
+from tests.gateway.node.notices import Broker, Registry
 from tests.support.waiting import eventually
 
 CHAT, BOB = 5, Person(2, "bob")
-
-
-class Broker:
-    """Remembers what is announced."""
-
-    def __init__(self) -> None:
-        self.announced: list[ControlMessage | None] = []
-
-    def announce(self, payload: bytes) -> None:
-        self.announced.append(decode(payload))
-
-
-class Registry:
-    """Records everything that is sent."""
-
-    def arrive(self, bearer: ClientConnection) -> None: ...
-
-    def depart(self, bearer: ClientConnection) -> None: ...
 
 
 class Positions:

@@ -9,32 +9,14 @@ import orjson
 import pytest
 
 from gateway.dialects.native import NativeDialect
-from gateway.interfaces.client_registry import ClientConnection
 from gateway.node.local_clients import LocalClients
 from gateway.node.user_feed import CHATS_A_MESSAGE, SLICE, UserFeed
-from gateway.protocol.control import Activity, ControlMessage, MembersChanged, decode
+from gateway.protocol.control import Activity, MembersChanged
 from gateway.protocol.replies import Reply
 from storage.errors import StorageUnavailable
 from storage.records import Person
+from tests.gateway.node.notices import Broker, Registry
 from tests.support.waiting import eventually
-
-
-class Broker:
-    """Remembers what is announced."""
-
-    def __init__(self) -> None:
-        self.announced: list[ControlMessage | None] = []
-
-    def announce(self, payload: bytes) -> None:
-        self.announced.append(decode(payload))
-
-
-class Registry:
-    """Records everything that is sent."""
-
-    def arrive(self, bearer: ClientConnection) -> None: ...
-
-    def depart(self, bearer: ClientConnection) -> None: ...
 
 
 class Chats:

@@ -1,7 +1,6 @@
 """Chats with a limit on users, each with any number of connections: over all nodes, the first users stay."""
 
 import asyncio
-from collections.abc import AsyncIterator
 
 import pytest
 import redis
@@ -12,18 +11,6 @@ from tests.gateway.redis.nodes import LEASE_S, Node, open_node
 from tests.gateway.redis.proxy import open_proxy
 from tests.support.servers import RedisServer
 from tests.support.waiting import eventually, eventually_async
-
-
-@pytest.fixture
-async def a(redis_url: str) -> AsyncIterator[Node]:
-    async with open_node(redis_url, "a") as node:
-        yield node
-
-
-@pytest.fixture
-async def b(redis_url: str) -> AsyncIterator[Node]:
-    async with open_node(redis_url, "b") as node:
-        yield node
 
 
 def seat(user_id: int, connection_id: str = "") -> Seat:

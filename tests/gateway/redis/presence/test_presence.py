@@ -2,7 +2,6 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
 
 import pytest
 import redis
@@ -18,18 +17,6 @@ from tests.gateway.redis.proxy import open_proxy
 from tests.support.machine_speed import slowness
 from tests.support.servers import RedisServer
 from tests.support.waiting import eventually, eventually_async
-
-
-@pytest.fixture
-async def a(redis_url: str) -> AsyncIterator[Node]:
-    async with open_node(redis_url, "a") as node:
-        yield node
-
-
-@pytest.fixture
-async def b(redis_url: str) -> AsyncIterator[Node]:
-    async with open_node(redis_url, "b") as node:
-        yield node
 
 
 async def all_keys_expire(server: RedisServer) -> bool:
