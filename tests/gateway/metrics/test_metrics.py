@@ -158,6 +158,20 @@ def test_unknown_close_codes_count_as_other() -> None:
     assert labels == {str(code.value) for code in Close} | {"other"}
 
 
+# fmt: off
+LABELS = {
+    "by", "call", "caller", "code", "command", "dependency", "dialect", "end", "endpoint", "event", "kind", "le",
+    "limit", "link", "outcome", "python", "quota", "reason", "service", "shard", "source", "version",
+}
+# fmt: on
+"""Each has a few values, which the program or its operator names: no user, chat, client, address or text."""
+
+
+def test_no_label_holds_what_clients_name() -> None:
+    found = {label for family in used().registry.collect() for sample in family.samples for label in sample.labels}
+    assert found == LABELS
+
+
 def test_two_nodes_in_one_process_count_separately() -> None:
     one, other = Metrics(), Metrics()
     one.clients.accepted("chat")
