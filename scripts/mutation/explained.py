@@ -62,6 +62,11 @@ EXPLAINED: dict[tuple[str, str], str] = {
     ("digest_of", 'return blake2b(content.encode("UTF-8", "surrogatepass"), digest_size=16).digest()'): "one codec",
     ("_SqliteInsert.__init__", "self._writer = SqliteWriter(path, None)"): "the name of a thread",
     ("_SqliteInsert.__init__", 'self._writer = SqliteWriter(path, "XXtranscriptsXX")'): "the name of a thread",
+    ("forget", "if True:"): "a shortcut: without replies there is nothing to clear",
+    (
+        "_silence",
+        'return Refusal.MUTED if row["muted_until"] > now_ms / 1000 else None',
+    ): "a whole number of seconds is above a number if it is above its floor",
     ("EventRanges.read", "await self._database.fetch(self._all, chats, firsts, lasts, limit)"): _POSTGRES,
     ("EventRanges.read", "chats, firsts, lasts = (list(column) for column in zip(*ranges, strict=True))"): _POSTGRES,
     ("EventRanges.read", "found.setdefault(chat_id, []).append(event)"): _POSTGRES,

@@ -1,13 +1,15 @@
 """A batch on SQLite by itself: the pipeline above it would hide a batch that had to be split."""
 
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 from msgspec.structs import replace
 
 from storage.log.commit import digest_of
 from storage.log.commit_sqlite import SqliteCommit
-from storage.records import ChatEvent, Committed, EventKind, NewEvent, Outcome, Person
+from storage.log.standing_sqlite import _silence
+from storage.records import ChatEvent, Committed, EventKind, NewEvent, Outcome, Person, Refusal, Role
 from tests.storage.nodes import Node, deletion, edit, message, open_node
 from tests.support.migrated import make_store
 
@@ -38,6 +40,18 @@ async def test_batch_of_one_chat_has_contiguous_seqs(node: Node, commit: SqliteC
     later = event_of((await commit.commit([message(chat, ann)]))[0])
     assert [event.seq for event in (*first, later)] == [1, 2, 3]
     assert await node.history(chat) == [*first, later]
+
+
+def test_mute_ends_with_its_last_second() -> None:
+    row: Any = {"is_blocked": False, "role": Role.MEMBER, "muted_until": 100}
+    assert [_silence(row, now_ms) for now_ms in (99_999, 100_000)] == [Refusal.MUTED, None]
+
+
+async def test_closed_commit_accepts_no_batch(node: Node) -> None:
+    commit = SqliteCommit(node.database.sqlite_path or "")
+    await commit.close()
+    with pytest.raises(RuntimeError):
+        await commit.commit([])
 
 
 async def test_duplicate_has_the_sender_of_the_retry(node: Node, commit: SqliteCommit) -> None:
