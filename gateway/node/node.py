@@ -10,6 +10,8 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
+from msgspec import Struct
+
 from gateway.delivery.hub import Hub, LocalChat
 from gateway.delivery.repair import Repair
 from gateway.delivery.replay_cache import ReplayCache
@@ -20,7 +22,7 @@ from gateway.interfaces.broker import Broker
 from gateway.interfaces.chat_log import ChatLog
 from gateway.interfaces.membership import Memberships
 from gateway.interfaces.presence import Presence, Seat
-from gateway.interfaces.rate_limits import WINDOW_S, Admitted, RateLimited, RateLimits
+from gateway.interfaces.rate_limits import WINDOW_S, Admitted, OnAdmission, RateLimited, RateLimits
 from gateway.interfaces.session import Recipient
 from gateway.node.evictions import Evictions
 from gateway.node.leave_queue import LeaveQueue
@@ -228,14 +230,16 @@ class Node:
         A retry of a stored event is always admitted, since it stores nothing. `on_admission` is called within this call
         if nothing is counted.
         """
-
-        def on_decision(decision: Admitted | RateLimited) -> None:
-            if isinstance(decision, RateLimited) and may_be_retry(event.client_msg_id):
-                self._tasks.spawn(self._admit_retry(event, decision, on_admission), "admission")
-            else:
-                on_admission(decision)
-
+        on_decision: OnAdmission = on_admission
+        if may_be_retry(event.client_msg_id):
+            on_decision = partial(self._admit_if_retry, event, on_admission)
         self._limits_of(event).decide(event.sender.id, _entry(event), on_decision)
+
+    def _admit_if_retry(self, event: NewEvent, on_admission: OnVerdict, decision: Admitted | RateLimited) -> None:
+        if isinstance(decision, RateLimited):
+            self._tasks.spawn(self._admit_retry(event, decision, on_admission), "admission")
+        else:
+            on_admission(decision)
 
     async def _admit_retry(self, event: NewEvent, decision: RateLimited, on_admission: OnVerdict) -> None:
         try:
@@ -268,20 +272,22 @@ class Node:
         if by is not None:
             by.sends(event.client_msg_id)
 
-        def on_outcome(outcome: Outcome) -> None:
-            is_stored = isinstance(outcome, Committed) and not outcome.duplicate
-            if admitted is not None and admitted.is_new and not _counts_against_limit(outcome):
-                self._limits_of(event).forget(event.sender.id, _entry(event))
-            if isinstance(outcome, Committed):
-                if is_stored:
-                    self._note_stored(outcome.event)
-                if is_stored or not self._has_delivered(outcome.event):
-                    self._serve(outcome.event)  # a duplicate too: its node may have died before delivery
-            if by is not None:
-                by.settles(event.client_msg_id, outcome)
-            done(outcome)
+        self._log.submit(event, _SubmittedEvent(self, event, done, admitted, by))
 
-        self._log.submit(event, on_outcome)
+    def settle(self, submitted: "_SubmittedEvent", outcome: Outcome) -> None:
+        """Deliver and publish what was stored, then report the outcome."""
+        event, admitted = submitted.event, submitted.admitted
+        is_stored = isinstance(outcome, Committed) and not outcome.duplicate
+        if admitted is not None and admitted.is_new and not _counts_against_limit(outcome):
+            self._limits_of(event).forget(event.sender.id, _entry(event))
+        if isinstance(outcome, Committed):
+            if is_stored:
+                self._note_stored(outcome.event)
+            if is_stored or not self._has_delivered(outcome.event):
+                self._serve(outcome.event)  # a duplicate too: its node may have died before delivery
+        if submitted.by is not None:
+            submitted.by.settles(event.client_msg_id, outcome)
+        submitted.done(outcome)
 
     def _note_stored(self, event: ChatEvent) -> None:
         """Log all events of this turn in one line: a line per message would be a fifth of the cost of a message."""
@@ -360,6 +366,19 @@ class Node:
         return local is not None and local.present_count > LARGE_CHAT
 
 
+class _SubmittedEvent(Struct, frozen=True, gc=False, eq=False):
+    """Receives the outcome of an event. In the place of a closure, whose cells the garbage collector looks at."""
+
+    node: Node
+    event: NewEvent
+    done: OnOutcome
+    admitted: Admitted | None
+    by: Subscription | None
+
+    def __call__(self, outcome: Outcome) -> None:
+        self.node.settle(self, outcome)
+
+
 def _entry(event: NewEvent) -> str:
     """The rate limiter's key of a message; a retry has the same key."""
     return f"{event.chat_id}:{event.client_msg_id}"
@@ -374,10 +393,5 @@ def _counts_against_limit(outcome: Outcome) -> bool:
 
 def _log_fields(event: ChatEvent) -> dict[str, object]:
     """The log fields of a stored event: its ids, never its text."""
-    return {
-        "chat_id": event.chat_id,
-        "seq": event.seq,
-        "message_id": event.message_id,
-        "user_id": event.actor.id,
-        "kind": event.kind,
-    }
+    ids = {"chat_id": event.chat_id, "seq": event.seq, "message_id": event.message_id, "user_id": event.actor.id}
+    return {**ids, "kind": event.kind}

@@ -11,6 +11,8 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+from msgspec import Struct
+
 from gateway.errors import RedisUnavailable
 from gateway.interfaces.rate_limits import WINDOW_S, Admitted, OnAdmission, RateLimited
 from gateway.redis.connection.command_client import CommandExecutor, Script
@@ -38,15 +40,8 @@ class RedisRateLimits:
             on_admission(_NOT_COUNTED)
             return
 
-        def on_result(answer: int | RedisUnavailable) -> None:
-            if isinstance(answer, RedisUnavailable):
-                on_admission(self._local.admit(user_id, entry))
-            elif answer == 0:
-                on_admission(_COUNTED)
-            else:
-                on_admission(RateLimited(answer / 1_000_000) if answer > 0 else _NOT_COUNTED)
-
-        self._link.start_script(_COUNT, on_result, self._key(user_id), entry, self._limit, _WINDOW_US)
+        call = _Counting(self._local, user_id, entry, on_admission)
+        self._link.start_script(_COUNT, call, self._key(user_id), entry, self._limit, _WINDOW_US)
 
     async def admit(self, user_id: int, entry: str) -> Admitted | RateLimited:
         """Implement `RateLimits.admit`."""
@@ -61,6 +56,23 @@ class RedisRateLimits:
 
     def _key(self, user_id: int) -> str:
         return f"{self._name}:{user_id}"
+
+
+class _Counting(Struct, frozen=True, gc=False, eq=False):
+    """Receives what Redis says of an entry. In the place of a closure, whose cells the garbage collector looks at."""
+
+    local: "LocalWindows"
+    user_id: int
+    entry: str
+    on_admission: OnAdmission
+
+    def __call__(self, answer: int | RedisUnavailable) -> None:
+        if isinstance(answer, RedisUnavailable):
+            self.on_admission(self.local.admit(self.user_id, self.entry))
+        elif answer == 0:
+            self.on_admission(_COUNTED)
+        else:
+            self.on_admission(RateLimited(answer / 1_000_000) if answer > 0 else _NOT_COUNTED)
 
 
 class LocalWindows:

@@ -4,6 +4,8 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
+from msgspec import Struct
+
 from gateway.delivery.subscription import Subscription
 from gateway.dialects.base import Request
 from gateway.interfaces.membership import ChatAccess
@@ -58,29 +60,15 @@ class CommandHandler:
         `proceed` is called once the event is submitted or rejected, within this call if it counts against no limit:
         only then may the user's next one be stored. `by` is the sending subscription, if any.
         """
-        started = time.perf_counter()
-        event = self._event(chat_id, command)
-
-        def on_admission(admission: Admitted | RateLimited | Refusal | None) -> None:
-            try:
-                self._store(request, event, admission, by, started)
-            except Exception:
-                self._session.fail(request)
-            proceed()
-
+        storing = _Storing(self, request, self._event(chat_id, command), proceed, by, time.perf_counter())
         if self.is_limited:
-            self._node.admit(event, on_admission)
+            self._node.admit(storing.event, storing.on_admission)
         else:
-            on_admission(None)
+            storing.on_admission(None)
 
-    def _store(
-        self,
-        request: Request,
-        event: NewEvent,
-        admission: Admitted | RateLimited | Refusal | None,
-        by: Subscription | None,
-        started: float,
-    ) -> None:
+    def admitted(self, storing: "_Storing", admission: Admitted | RateLimited | Refusal | None) -> None:
+        """Submit an event that its sender's limit allows, or refuse its command."""
+        request, event = storing.request, storing.event
         if isinstance(admission, RateLimited):
             match event.kind:
                 case EventKind.MESSAGE:
@@ -93,7 +81,29 @@ class CommandHandler:
         elif isinstance(admission, Refusal):
             self._session.refuse(refusal_reply(admission), request)
         else:
-            self._submit(request, event, admission, by, started)
+            storing.epoch = self._node.epoch
+            if self._traces is not None:
+                self._traces.command_begins(request, event)
+            self._node.submit(event, storing.done, admitted=admission, by=storing.by)
+
+    def settled(self, storing: "_Storing", outcome: Outcome) -> None:
+        """Answer a command whose event was committed or rejected."""
+        request, event = storing.request, storing.event
+        if isinstance(outcome, Committed):
+            self._session.answer(Stored(outcome.event, outcome.duplicate, storing.epoch), request)
+            self._session.done(request, time.perf_counter() - storing.started)
+        elif isinstance(outcome, Unchanged):
+            reaction = reaction_of(event.text, self._person.id, outcome.counts)
+            self._session.answer(Unreacted(outcome.message_id, reaction), request)
+            self._session.done(request, time.perf_counter() - storing.started)
+        else:
+            if isinstance(outcome, Refusal) and outcome in _QUOTAS:
+                self._context.metrics.quota_exceeded(_QUOTAS[outcome])
+            self._session.refuse(refusal_reply(outcome), request)
+
+    def fail(self, request: Request) -> None:
+        """Reject a command that raised."""
+        self._session.fail(request)
 
     def _event(self, chat_id: int, command: StoredCommand) -> NewEvent:
         client_msg_id = command.client_msg_id or new_client_msg_id()
@@ -117,33 +127,6 @@ class CommandHandler:
             case React():
                 text = reaction_text(command.key, removed=command.removes)
                 return NewEvent(chat_id, self._person, client_msg_id, EventKind.REACTION, text, command.message_id)
-
-    def _submit(
-        self,
-        request: Request,
-        event: NewEvent,
-        admitted: Admitted | None,
-        by: Subscription | None,
-        started: float,
-    ) -> None:
-        epoch = self._node.epoch
-
-        def done(outcome: Outcome) -> None:
-            if isinstance(outcome, Committed):
-                self._session.answer(Stored(outcome.event, outcome.duplicate, epoch), request)
-                self._session.done(request, time.perf_counter() - started)
-            elif isinstance(outcome, Unchanged):
-                reaction = reaction_of(event.text, self._person.id, outcome.counts)
-                self._session.answer(Unreacted(outcome.message_id, reaction), request)
-                self._session.done(request, time.perf_counter() - started)
-            else:
-                if isinstance(outcome, Refusal) and outcome in _QUOTAS:
-                    self._context.metrics.quota_exceeded(_QUOTAS[outcome])
-                self._session.refuse(refusal_reply(outcome), request)
-
-        if self._traces is not None:
-            self._traces.command_begins(request, event)
-        self._node.submit(event, done, admitted=admitted, by=by)
 
     def set_typing(self, request: Request, chat_id: int, is_typing: bool) -> None:
         """Publish that the user started or stopped typing, throttled."""
@@ -217,3 +200,31 @@ class CommandHandler:
         members = await self._context.present_people.members(chat_id)
         self._session.answer(PresenceState(chat_id, members), request)
         self._session.done(request)
+
+
+class _Storing(Struct, gc=False, eq=False):
+    """The command of one event, from its admission to its reply.
+
+    In the place of closures: the garbage collector counts and looks at each of their cells, which was most of its work.
+    """
+
+    handler: CommandHandler
+    request: Request
+    event: NewEvent
+    proceed: Callable[[], None]
+    by: Subscription | None
+    started: float
+    epoch: str = ""
+    """That of the database when the event was submitted."""
+
+    def on_admission(self, admission: Admitted | RateLimited | Refusal | None) -> None:
+        """Go on, and let the next command of the session begin."""
+        try:
+            self.handler.admitted(self, admission)
+        except Exception:
+            self.handler.fail(self.request)
+        self.proceed()
+
+    def done(self, outcome: Outcome) -> None:
+        """Answer."""
+        self.handler.settled(self, outcome)

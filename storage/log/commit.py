@@ -35,7 +35,7 @@ class Commit(Protocol):
 
 def digest_of(event: NewEvent) -> bytes:
     """A digest of the original content: a retry must be recognised although an edit has changed the stored text."""
-    content = f"{event.kind}\0{event.message_id}\0{event.text}"
+    content = event.kind + f"\0{event.message_id}\0{event.text}"  # to format an enum's member takes longer
     if event.data is not None:
         content += f"\0data\0{event.data}"  # a text has no NUL
     if event.reply_to is not None:

@@ -1,7 +1,7 @@
 """Commit batches by one call of `chat_log_commit` (`chat_log_commit.sql`) in autocommit, and install it."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -21,9 +21,10 @@ from storage.records import ChatEvent, Committed, EventKind, NewEvent, Outcome, 
 
 SQL: Final = Path(__file__).with_name("chat_log_commit.sql")
 REACT_SQL: Final = Path(__file__).with_name("chat_log_react.sql")
+# Ids and kinds go as text: of each number in an array asyncpg asks twice whether it is an array, a microsecond each.
 CALL = (
-    "SELECT * FROM chat_log_commit($1, $2, $3, $4, $5, $6, $7, datas => $8, "
-    "reply_ids => $9, mention_lists => $10, patient => $11)"
+    "SELECT * FROM chat_log_commit($1::text::bigint[], $2::text::bigint[], $3, $4::text::text[], $5::text::bigint[], "
+    "$6, $7, datas => $8, reply_ids => $9::text::bigint[], mention_lists => $10, patient => $11)"
 )
 # Each pair is looked up: a join with the pairs would let the planner read the whole log first.
 _REACTIONS = f"""
@@ -37,8 +38,10 @@ CALL_S = 3.0  # one attempt; a batch takes milliseconds
 COMMIT_S = 8.0  # all attempts
 PAUSES_S = (0.05, 0.25)  # before the second and the third attempt
 
-_Column = Sequence[object] | None
-"""An argument of the function; NULL if none of the events has a value."""
+_MESSAGE_IDS: Final = 4
+"""The place of the argument that has the messages to change."""
+_Column = str | Sequence[object] | None
+"""An argument of the function: an array, or one as text; NULL if none of the events has a value."""
 
 
 class _BatchResult(NamedTuple):
@@ -62,10 +65,9 @@ class PostgresCommit:
 
     async def commit(self, events: Sequence[NewEvent]) -> list[Outcome]:
         """The outcome of each event, as in `Commit`. Only chats that stay locked by others are UNAVAILABLE."""
-        columns = _arguments(events)
         try:
             async with asyncio.timeout(COMMIT_S):
-                result = await self._call_repeatedly(columns)
+                result = await self._call_repeatedly(events, _arguments(events))
         except Exception as error:
             if is_outage(error):
                 raise StorageUnavailable(str(error) or type(error).__name__) from error
@@ -75,99 +77,103 @@ class PostgresCommit:
     async def close(self) -> None:
         """Nothing to release: the pool belongs to the database."""
 
-    async def _call_repeatedly(self, columns: Sequence[_Column]) -> _BatchResult:
+    async def _call_repeatedly(self, events: Sequence[NewEvent], columns: Sequence[_Column]) -> _BatchResult:
         patient = True
         for pause_s in PAUSES_S:
             try:
-                return await self._call(columns, patient)
+                return await self._call(events, columns, patient)
             except asyncpg.LockNotAvailableError:
                 patient = False
             except Exception as error:
                 if not is_outage(error):
                     raise
                 await asyncio.sleep(pause_s)
-        return await self._call(columns, patient)
+        return await self._call(events, columns, patient)
 
-    async def _call(self, columns: Sequence[_Column], patient: bool) -> _BatchResult:
+    async def _call(self, events: Sequence[NewEvent], columns: Sequence[_Column], patient: bool) -> _BatchResult:
         """What is read after the commit: if that fails, the outcome is unknown, and the batch is committed again."""
         async with self._client.acquire_connection() as connection:
             rows = await connection.fetch(CALL, *columns, patient, timeout=CALL_S)
             replies = [row["message_id"] for row in rows if row["reply_to"] is not None]
             found = await connection.fetch(_REPLIED_TO, replies, timeout=CALL_S) if replies else []
             targets = replied_to(found)
-            has_reactions = EventKind.REACTION in (columns[3] or ())
-            reactions = await _reactions(connection, columns[0] or (), rows, targets) if has_reactions else {}
+            has_changes = columns[_MESSAGE_IDS] is not None  # of messages: edits, deletions, reactions
+            reactions = await _reactions(connection, events, rows, targets) if has_changes else {}
             return _BatchResult(rows, reactions, targets)
 
 
 def _arguments(events: Sequence[NewEvent]) -> list[_Column]:
     """The arguments of the function, but for `patient`."""
-    columns: list[_Column] = list(zip(*map(_columns, events), strict=True))
+    message_ids = [event.message_id for event in events]
+    datas = [event.data for event in events]
     replies = [event.reply_to for event in events]
     mentions = [str(set(event.mentions)) if event.mentions else None for event in events]
-    return [*columns, replies if any(replies) else None, mentions if any(mentions) else None]
+    return [
+        _array([str(event.chat_id) for event in events]),
+        _array([str(event.sender.id) for event in events]),
+        [event.client_msg_id for event in events],
+        _array([event.kind for event in events]),
+        _optional_ids(message_ids),
+        [digest_of(event) for event in events],
+        [event.text for event in events],
+        datas if any(datas) else None,
+        _optional_ids(replies),
+        mentions if any(mentions) else None,
+    ]
 
 
-def _columns(event: NewEvent) -> tuple[object, ...]:
-    sender = event.sender.id
-    digest = digest_of(event)
-    return event.chat_id, sender, event.client_msg_id, event.kind, event.message_id, digest, event.text, event.data
+def _array(words: Iterable[str]) -> str:
+    """A PostgreSQL array of numbers or of words of letters, which need no quotes, as text."""
+    return f"{{{','.join(words)}}}"
+
+
+def _optional_ids(ids: Sequence[int | None]) -> str | None:
+    return _array("NULL" if id_ is None else str(id_) for id_ in ids) if any(ids) else None
 
 
 def _outcome(event: NewEvent, row: asyncpg.Record, result: _BatchResult) -> Outcome:
-    verdict: str = row["verdict"]
+    # All at once: each look-up by name costs a third of this.
+    place, verdict, seq, kind, message_id, text, created_at, is_edited, is_deleted, data, *rest = row
+    reply_to, mentions, author_id, *names, reactions = rest
     if verdict == "unchanged":
-        return Unchanged(row["message_id"], row["reactions"] or NO_COUNTS)
+        return Unchanged(message_id, reactions or NO_COUNTS)
     if verdict == "busy":
         return Refusal.UNAVAILABLE
     if verdict.startswith(_SLOW_MODE):
         return SlowMode(int(verdict.removeprefix(_SLOW_MODE)))
     if verdict not in _STORED:
         return Refusal(verdict)
-    is_duplicate, is_deleted = verdict == "duplicate", row["is_deleted"]
-    if (reaction := result.reactions.get(row["place"])) is not None:
+    is_duplicate = verdict == "duplicate"
+    if (reaction := result.reactions.get(place)) is not None:
         return Committed(reaction, is_duplicate)
-    data = row["data"] if is_duplicate or event.data is None else event.data
-    text: str = event.text if row["text"] is None else row["text"]
-    author = _author(row)
+    author = None if author_id is None else Person(author_id, *names)
     stored = ChatEvent(
         chat_id=event.chat_id,
-        seq=row["seq"],
-        kind=event.kind if row["kind"] == event.kind else EventKind(row["kind"]),
-        message_id=row["message_id"],
+        seq=seq,
+        kind=event.kind if kind == event.kind else EventKind(kind),
+        message_id=message_id,
         sender=author or event.sender,
-        text="" if is_deleted else text,
-        created_at=row["created_at"],
-        is_edited=row["is_edited"],
+        text="" if is_deleted else event.text if text is None else text,
+        created_at=created_at,
+        is_edited=is_edited,
         is_deleted=is_deleted,
         client_msg_id=event.client_msg_id,
-        data=None if is_deleted else data,
+        data=None if is_deleted else data if is_duplicate or event.data is None else event.data,
         by=event.sender if author else None,
-        reactions=row["reactions"],
-        reply_to=result.targets.get(row["message_id"]),
-        mentions=() if is_deleted else mentions_of(row["mentions"]),
+        reactions=reactions,
+        reply_to=None if reply_to is None else result.targets.get(message_id),
+        mentions=() if is_deleted else mentions_of(mentions),
     )
     return Committed(stored, duplicate=is_duplicate)
 
 
-def _author(row: asyncpg.Record) -> Person | None:
-    """The author of a message that somebody else has changed."""
-    if row["author_id"] is None:
-        return None
-    names = row["author_login"], row["author_first_name"], row["author_last_name"], row["author_display_name"]
-    return Person(row["author_id"], *names)
-
-
 async def _reactions(
-    connection: asyncpg.Connection,
-    chat_ids: Sequence[object],
-    rows: Sequence[asyncpg.Record],
-    targets: RepliedToById,
+    connection: asyncpg.Connection, events: Sequence[NewEvent], rows: Sequence[asyncpg.Record], targets: RepliedToById
 ) -> Mapping[int, ChatEvent]:
     """The stored reactions of a batch, by place: each with the state of its message, which another user wrote."""
     places = {
-        (chat_id, row["seq"]): row["place"]
-        for chat_id, row in zip(chat_ids, rows, strict=True)
+        (event.chat_id, row["seq"]): row["place"]
+        for event, row in zip(events, rows, strict=True)
         if row["kind"] == EventKind.REACTION and row["verdict"] in _STORED
     }
     if not places:

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from gateway.node.node import Node
-from storage.log.commit_postgres import PostgresCommit
-from storage.records import ChatEvent
+from storage.log.commit_postgres import PostgresCommit, _Column
+from storage.records import ChatEvent, NewEvent
 
 LAST_WORDS_S = 0.02
 """So long a node lives on where something must still leave it, or must not."""
@@ -57,13 +57,13 @@ class CrashPoints:
         call = PostgresCommit._call
 
         async def watched_call(
-            commit: PostgresCommit, columns: Sequence[Sequence[object] | None], patient: bool
+            commit: PostgresCommit, events: Sequence[NewEvent], columns: Sequence[_Column], patient: bool
         ) -> Any:
             if self._is_due(CrashPoint.BEFORE_COMMIT):
                 die()
             if self._is_due(CrashPoint.DURING_COMMIT):
                 asyncio.get_running_loop().call_later(random.uniform(0, 0.003), die)
-            answer = await call(commit, columns, patient)
+            answer = await call(commit, events, columns, patient)
             if self._is_due(CrashPoint.AFTER_COMMIT):
                 die()
             return answer

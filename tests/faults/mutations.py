@@ -2,9 +2,10 @@
 
 import asyncio
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from enum import StrEnum
-from typing import Any
+
+from msgspec.structs import replace
 
 import storage.log.commit_postgres as commit_postgres
 from gateway.delivery.reorder_buffer import ReorderBuffer
@@ -39,7 +40,9 @@ def mutate(mutation: Mutation) -> None:
 def _ack_before_commit() -> None:
     """Answer when the transaction has done its work, and commit it a little later."""
 
-    async def call(commit: PostgresCommit, columns: list[tuple[object, ...]], patient: bool) -> Any:
+    async def call(
+        commit: PostgresCommit, _: Sequence[NewEvent], columns: Sequence[commit_postgres._Column], patient: bool
+    ) -> commit_postgres._BatchResult:
         manager = commit._client.acquire_connection()
         connection = await manager.__aenter__()
         transaction = connection.transaction()
@@ -58,7 +61,7 @@ def _ack_before_commit() -> None:
         task = asyncio.create_task(commit_later())
         _late_commits.add(task)
         task.add_done_callback(_late_commits.discard)
-        return rows, {}
+        return commit_postgres._BatchResult(rows, {}, {})
 
     PostgresCommit._call = call  # type: ignore[method-assign, assignment]
 
@@ -91,13 +94,13 @@ def _no_position_check() -> None:
 
 def _no_unique_key() -> None:
     """Store every retry as a new message."""
-    columns = commit_postgres._columns
+    arguments = commit_postgres._arguments
 
-    def forgetful(event: NewEvent) -> tuple[object, ...]:
-        chat, sender, client_msg_id, *rest = columns(event)
-        return chat, sender, f"{client_msg_id}{SUFFIX}{uuid.uuid4().hex}", *rest
+    def forgetful(events: Sequence[NewEvent]) -> list[commit_postgres._Column]:
+        renamed = (f"{event.client_msg_id}{SUFFIX}{uuid.uuid4().hex}" for event in events)
+        return arguments([replace(event, client_msg_id=name) for event, name in zip(events, renamed, strict=True)])
 
-    commit_postgres._columns = forgetful
+    commit_postgres._arguments = forgetful
 
 
 def _no_replay() -> None:

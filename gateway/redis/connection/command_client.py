@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Final, Literal, Protocol
 
 import hiredis
+from msgspec import Struct
 
 from gateway.config.redis_url import whereabouts
 from gateway.errors import RedisAccessRefused, RedisConnectionLost, RedisRefused, RedisUnavailable
@@ -319,24 +320,15 @@ class CommandClient:
         self._on_turn(False)
 
 
-class _ScriptCall:
+class _ScriptCall(Struct, gc=False, eq=False):
     """Receives the reply to a script for a callback. Implements `Waiter`."""
 
-    __slots__ = ("_arguments", "_client", "_key", "_on_result", "_script")
-
-    def __init__(
-        self,
-        client: CommandClient,
-        script: Script,
-        on_result: OnResult,
-        key: str,
-        arguments: Sequence[str | bytes | int],
-    ) -> None:
-        self._client = client
-        self._script: Script | None = script
-        self._on_result = on_result
-        self._key = key
-        self._arguments = arguments
+    client: CommandClient
+    script: Script | None
+    """None once it was sent with its text."""
+    on_result: OnResult
+    key: str
+    arguments: Sequence[str | bytes | int]
 
     def done(self) -> Literal[False]:
         """Implement `Waiter.done`."""
@@ -345,16 +337,16 @@ class _ScriptCall:
     def set_result(self, reply: Any, /) -> None:
         """Implement `Waiter.set_result`: a script that Redis does not have is sent again with its text, once."""
         if not isinstance(reply, hiredis.ReplyError):
-            report(self._on_result, reply)
+            report(self.on_result, reply)
             return
-        refused, script = RedisRefused(str(reply)), self._script
+        refused, script = RedisRefused(str(reply)), self.script
         if refused.code != "NOSCRIPT" or script is None:
-            report(self._on_result, refused)
+            report(self.on_result, refused)
             return
-        self._script = None
-        if not self._client.push(pack("EVAL", script.source, 1, self._key, *self._arguments), self):
-            report(self._on_result, RedisUnavailable())
+        self.script = None
+        if not self.client.push(pack("EVAL", script.source, 1, self.key, *self.arguments), self):
+            report(self.on_result, RedisUnavailable())
 
     def set_exception(self, error: BaseException, /) -> None:
         """Implement `Waiter.set_exception`."""
-        report(self._on_result, error)
+        report(self.on_result, error)

@@ -186,10 +186,12 @@ async def test_message_is_edited_at_most_100_times(node: Node) -> None:
     ann = await node.person("ann")
     chat = await node.group(ann)
     first, other = await node.say(message(chat, ann, "a")), await node.say(message(chat, ann, "b"))
-    answers = await outcomes([node.submit(edit(first, f"{n}", client_msg_id=f"e{n}")) for n in range(MAX_EDITS + 5)])
+    answers = await outcomes(
+        [node.submit(edit(first, f"{n}", client_msg_id=f"edit-{n}")) for n in range(MAX_EDITS + 5)]
+    )
     assert [isinstance(answer, Committed) for answer in answers] == [True] * MAX_EDITS + [False] * 5
     assert set(answers[MAX_EDITS:]) == {Refusal.EDIT_LIMIT}
-    assert isinstance(await node.submit(edit(first, "0", client_msg_id="e0")), Committed), "a retry"
+    assert isinstance(await node.submit(edit(first, "0", client_msg_id="edit-0")), Committed), "a retry"
     assert await node.submit(edit(first, "x")) is Refusal.EDIT_LIMIT
     assert len(await node.history(chat)) == 2 + MAX_EDITS, "nothing beyond the limit is stored"
     await node.say(edit(other, "c"))
