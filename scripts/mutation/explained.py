@@ -102,6 +102,18 @@ EXPLAINED: dict[tuple[str, str], str] = {
     # transport
     ("UvicornSocket.__init__", 'self.server = self.client = ""'): "replaced before they are read",
     (
+        "UvicornSocket.__init__",
+        "self.close_sent = self.disconnected = self.read_paused = None",
+    ): "only their truth is read",
+    (
+        "UvicornSocket.prepared_close",
+        "return Frame(Opcode.CLOSE, payload).serialize(mask=None)",
+    ): "only its truth is read",
+    (
+        "WebSocketProtocol.handle_parser_exception",
+        "if True:",
+    ): "after our CLOSE websockets prepares no other, and the application reads no further event",
+    (
         "WebSocketProtocol.handle_parser_exception",
         "elif True:",
     ): "websockets has sent a CLOSE if it has not received one; the condition is for the type",
