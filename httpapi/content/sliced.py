@@ -1,4 +1,4 @@
-"""Responses with a large body, of which one turn of the event loop writes one slice.
+"""Responses of files, of which one turn of the event loop writes one slice: a small file, or a part of a large one.
 
 Keeps: however many of them with one `turn` are sent at once, all other work waits for one slice in each turn. A client
 that reads slowly holds up no other response.
@@ -16,7 +16,7 @@ SLICE_BYTES: Final = 64 * 1024
 
 
 class SlicedResponse(Response):
-    """A body that is sent in slices; one of up to SLICE_BYTES at once, as by the base class.
+    """A body that is sent in slices.
 
     `turn` is held by the response that sends a slice.
     """
@@ -28,11 +28,8 @@ class SlicedResponse(Response):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send the response."""
         body = memoryview(self.body)
-        if len(body) <= SLICE_BYTES:
-            await super().__call__(scope, receive, send)
-            return
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
-        for end in range(SLICE_BYTES, len(body) + SLICE_BYTES, SLICE_BYTES):
+        for end in range(SLICE_BYTES, max(len(body), 1) + SLICE_BYTES, SLICE_BYTES):
             await send(_part(b"", is_last=False))  # waits until the client has read what came before: outside the turn
             async with self._turn:
                 await send(_part(bytes(body[end - SLICE_BYTES : end]), is_last=end >= len(body)))

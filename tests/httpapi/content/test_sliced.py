@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 
+import pytest
 from starlette.types import Message
 
 from httpapi.content.sliced import SLICE_BYTES, SlicedResponse
@@ -67,11 +68,14 @@ async def test_slow_reader_holds_up_no_other_response() -> None:
     await waiting
 
 
-async def test_small_body_is_sent_at_once() -> None:
-    messages: list[Message] = []
-
-    async def send(message: Message) -> None:
-        messages.append(message)
-
-    await SlicedResponse(b"x" * SLICE_BYTES, {}, asyncio.Lock())({"type": "http"}, _receive, send)
-    assert [message.get("body", b"") for message in messages] == [b"", b"x" * SLICE_BYTES]
+@pytest.mark.parametrize("body", [b"", b"x", b"x" * SLICE_BYTES])
+async def test_small_bodies_take_turns_too(body: bytes) -> None:
+    lock, may_go_on, parts = asyncio.Lock(), asyncio.Event(), list[bytes]()
+    may_go_on.set()
+    await lock.acquire()
+    sending = asyncio.create_task(_send(body, lock, on_bytes=parts.append, may_go_on=may_go_on))
+    await asyncio.sleep(0)
+    assert not sending.done()
+    lock.release()
+    await sending
+    assert b"".join(parts) == body
