@@ -26,7 +26,7 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidSta
 
 from chat_gateway_client.addresses import socket_url
 from chat_gateway_client.chats import MAX_EVENTS, Inbox, Subscription
-from chat_gateway_client.errors import RETRIED, RETRY_S, Disconnected, Lost, NoToken, Rejected, Unauthorized
+from chat_gateway_client.errors import RETRIED, RETRY_S, Disconnected, NoToken, Rejected, Unauthorized
 from chat_gateway_client.events import Event, Message, Position, Stored, event_in, message_in, stored_in
 from chat_gateway_client.reconnect import STABLE_S, UNAUTHORIZED, Delays, hint_in, may_reconnect, rejection
 from chat_gateway_client.tokens import Token, TokenSource
@@ -66,7 +66,7 @@ class Client:
         self._why = "connect"
         self._end: Disconnected | None = None
         self._numbers = itertools.count(1)
-        self._replies: dict[int, asyncio.Future[Mapping[str, Any]]] = {}
+        self._replies: dict[int, asyncio.Future[Mapping[str, Any] | None]] = {}
         self._in_flight = asyncio.Semaphore(MAX_IN_FLIGHT)
         self._orders: dict[int, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._helpers: set[asyncio.Task[None]] = set()
@@ -236,7 +236,7 @@ class Client:
         if socket is None:
             return None
         number = next(self._numbers)
-        reply: asyncio.Future[Mapping[str, Any]] = asyncio.get_running_loop().create_future()
+        reply: asyncio.Future[Mapping[str, Any] | None] = asyncio.get_running_loop().create_future()
         self._replies[number] = reply
         try:
             async with asyncio.timeout(REPLY_S):
@@ -244,7 +244,7 @@ class Client:
                 return await reply
         except TimeoutError:
             await socket.close(1001)
-        except (ConnectionClosed, Lost):
+        except ConnectionClosed:
             pass
         finally:
             self._replies.pop(number, None)
@@ -389,7 +389,7 @@ class Client:
         self._is_open.clear()
         for reply in self._replies.values():
             if not reply.done():
-                reply.set_exception(Lost())
+                reply.set_result(None)
 
     def _finish(self, end: Disconnected) -> None:
         """There will be no other connection."""

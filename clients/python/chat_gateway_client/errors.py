@@ -4,8 +4,7 @@ GatewayError
 ├── Rejected          the gateway rejected a command or a call; `code` is stable
 ├── Disconnected      the client has ended and does not reconnect
 │   └── Unauthorized  no token is valid
-├── NoToken           within the client: the application's function raised
-└── Lost              within the client: the connection was lost before the reply came
+└── NoToken           within the client: the application's function raised
 """
 
 RETRIED = frozenset({"unavailable", "rate_limited", "slow_mode", "conflict"})
@@ -45,7 +44,3 @@ class Unauthorized(Disconnected):
 
 class NoToken(GatewayError):
     """The application's function raised; the client tries again later."""
-
-
-class Lost(GatewayError):
-    """The connection was lost before the reply came; the client sends the command again."""

@@ -1,6 +1,7 @@
 """A command that finds its connection closed, before the client has read the end of it."""
 
 import asyncio
+import gc
 import json
 
 from chat_gateway_client import Client
@@ -26,3 +27,16 @@ async def test_command_on_closed_socket_waits_for_next_one() -> None:
             client._socket.transport.abort()
             await asyncio.sleep(0)  # the socket is closed, and its reader wakes in the next turn of the event loop
             assert (await client.command("ping"))["type"] == "pong"
+
+
+async def test_connection_lost_while_command_is_sent_is_no_error() -> None:
+    """The loop would report the exception of a reply that its command does not await yet."""
+    problems: list[object] = []
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(lambda _, context: problems.append(context))
+    client = Client("http://127.0.0.1:1", "token")
+    client._replies[1] = loop.create_future()
+    client._lose()
+    client._replies.clear()
+    gc.collect()
+    assert problems == []
