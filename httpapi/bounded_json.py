@@ -91,3 +91,11 @@ def is_deeper(payload: bytes, levels: int) -> bool:
 def to_json(value: object) -> bytes:
     """`value` (dicts, lists, strings, numbers, aware datetimes) as UTF-8 JSON."""
     return orjson.dumps(value, option=_OPTIONS)
+
+
+def to_json_of_client(value: object) -> bytes | None:
+    """The same of a parsed JSON value that a client sent; None if it has an integer beyond 64 bits."""
+    try:
+        return to_json(value)
+    except orjson.JSONEncodeError:
+        return None

@@ -15,7 +15,7 @@ from gateway.http.problems import invalid_field, not_found
 from gateway.interfaces.membership import ChatSetup, Memberships, RemovalLog
 from httpapi.audit.facts import note_unchanged
 from httpapi.body import read_json
-from httpapi.bounded_json import is_deeper, to_json
+from httpapi.bounded_json import is_deeper, to_json_of_client
 from httpapi.operation import Audience, Scope, operation
 from httpapi.resource import api_resource
 from storage.chat_records import MAX_DATA_BYTES, MAX_DATA_LEVELS
@@ -187,7 +187,9 @@ def checked_data(data: dict[str, Any] | None) -> str:
     """
     if data is None:
         return ""
-    text = to_json(data)
+    text = to_json_of_client(data)
+    if text is None:
+        raise invalid_field("The data of a chat has an integer beyond 64 bits.", "data")
     if len(text) > MAX_DATA_BYTES or is_deeper(text, MAX_DATA_LEVELS):
         detail = f"The data of a chat has at most {MAX_DATA_BYTES} bytes of JSON and {MAX_DATA_LEVELS} levels."
         raise invalid_field(detail, "data")

@@ -21,7 +21,7 @@ from gateway.protocol.codes import ErrorCode
 from gateway.protocol.ids import id_in
 from httpapi.audit.facts import note
 from httpapi.body import read_json
-from httpapi.bounded_json import to_json
+from httpapi.bounded_json import to_json_of_client
 from httpapi.operation import Audience, Parameter, Scope, operation
 from httpapi.resource import Handler, api_resource
 from httpapi.service_keys import ServiceKeys
@@ -89,7 +89,9 @@ class ProfileBody(Struct, forbid_unknown_fields=True):
                 raise invalid_field("A picture's URL begins with https:// or http:// and has no spaces.", "avatar_url")
             changes["avatar_url"] = self.avatar_url
         if self.data is not UNSET:
-            data = to_json(self.data)
+            data = to_json_of_client(self.data)
+            if data is None:
+                raise invalid_field("The data of a user has an integer beyond 64 bits.", "data")
             if len(data) > MAX_DATA_BYTES:
                 raise invalid_field(f"The data of a user has at most {MAX_DATA_BYTES} bytes of JSON.", "data")
             changes["data"] = data.decode()

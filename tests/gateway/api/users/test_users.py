@@ -69,6 +69,7 @@ async def test_taken_username_is_a_conflict(world: World, ann: User) -> None:
         {"avatar_url": "https://x/ y"},
         {"data": {"x": "y" * 4096}},
         {"data": [1]},
+        {"data": {"x": 2**64}},
         {"password_hash": "x"},
     ],
 )
