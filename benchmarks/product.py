@@ -63,12 +63,15 @@ class Product:
     """The settings of the nodes."""
 
     @contextmanager
-    def another(self, folder: Path, **settings: object) -> Iterator[Node]:
-        """One more node, with these settings beside those of the others."""
-        node = Node(folder, **{**self.options, **settings})
+    def apart(self, folder: Path, **settings: object) -> Iterator["Product"]:
+        """The same servers with a database of its own and one node, with these settings beside those of the others."""
+        url = self.postgres.create_database()
+        asyncio.run(migrate(url))
+        options = {**self.options, **settings, "DATABASE_URL": url}
+        node = Node(folder, **options)
         try:
             node.start()
-            yield node
+            yield replace(self, database_url=url, nodes=[node], options=options)
         finally:
             node.stop()
 

@@ -1,7 +1,8 @@
 """W7, events out: the whole path of W2 with a webhook that gets everything, beside the same without one.
 
-Both nodes are over one database and one Redis, and have chats of their own. They are loaded in turns, so that what the
-machine does meanwhile costs both the same. A turn ends when the receiver has taken all events of it.
+Both nodes are over one PostgreSQL and one Redis; each has a database of its own, since a node with the webhook delivers
+what any node of its database commits. They are loaded in turns, so that what the machine does meanwhile costs both the
+same. A turn ends when the receiver has taken all events of it.
 """
 
 import json
@@ -57,7 +58,9 @@ class Turn:
 class Side:
     """A node with its load, and its turns by the number of writers."""
 
+    product: product.Product
     measured: Measured
+    has_webhook: bool
     load: Load
     turns: dict[int, list[Turn]] = field(default_factory=dict)
 
@@ -85,45 +88,50 @@ def run(folder: Path, quick: bool, progress: Progress) -> Section:
         started = stack.enter_context(product.running(folder, **LIMITED))
         hook = {"url": f"http://127.0.0.1:{port}/events", "secret": SECRET, "name": ENDPOINT}
         more = {"APP_ENV": "development", "WEBHOOKS": json.dumps([hook]), "WEBHOOK_ALLOW_PRIVATE": "true"}
-        second = stack.enter_context(started.another(folder / "with-webhook", **more))
+        hooked = stack.enter_context(started.apart(folder / "with-webhook", **more))
         frame = product.message(TEXT)
         sides = []
-        for node in (started.nodes[0], second):
-            chats = started.chats([2] * CHATS)
+        for each in (started, hooked):
+            (node,) = each.nodes
+            chats = each.chats([2] * CHATS)
             load_folder = folder / f"load-{node.port}"
             load_folder.mkdir()
             clients = sockets(chats, node.port, node.port)
             load = stack.enter_context(Load(clients, load_folder, prefix=product.PREFIX, message=frame))
             load.open()
-            sides.append(Side(Measured.alone(node.pid), load))
+            sides.append(Side(each, Measured.alone(node.pid), each is hooked, load))
         time.sleep(SETTLE_S)
         for side in sides:
-            _turn(started, side, WARM_UP_S, CHATS)
+            _turn(side, WARM_UP_S, CHATS)
         for writers in WRITERS:
             progress.next(f"W7: {writers} writers")
             for number in range(rounds):
                 for side in sides if number % 2 == 0 else sides[::-1]:
-                    side.turns.setdefault(writers, []).append(_turn(started, side, seconds, writers))
+                    side.turns.setdefault(writers, []).append(_turn(side, seconds, writers))
         for side in sides:
             side.load.shut()
     return Section("hooks", [_table(*sides)])
 
 
-def _turn(started: product.Product, side: Side, seconds: float, writers: int) -> Turn:
-    before = _cpu(started, side)
+def _turn(side: Side, seconds: float, writers: int) -> Turn:
+    before = _cpu(side)
     written = side.load.write(seconds, writers)
-    behind = started.waiting_events(ENDPOINT)
+    behind = _behind(side)
     deadline = time.monotonic() + TAKEN_S
-    while started.waiting_events(ENDPOINT):
+    while _behind(side):
         if time.monotonic() > deadline:
             raise TimeoutError("the receiver has not taken the events of the load")
         time.sleep(0.2)
-    gateway_s, database_s, redis_s = (now - then for now, then in zip(_cpu(started, side), before, strict=True))
+    gateway_s, database_s, redis_s = (now - then for now, then in zip(_cpu(side), before, strict=True))
     return Turn(written.acked, written.seconds, gateway_s, database_s, redis_s, behind)
 
 
-def _cpu(started: product.Product, side: Side) -> tuple[float, float, float]:
-    return side.measured.cpu_s, started.database_cpu_s(), started.redis_cpu_s()
+def _behind(side: Side) -> int:
+    return side.product.waiting_events(ENDPOINT) if side.has_webhook else 0
+
+
+def _cpu(side: Side) -> tuple[float, float, float]:
+    return side.measured.cpu_s, side.product.database_cpu_s(), side.product.redis_cpu_s()
 
 
 @contextmanager
