@@ -20,12 +20,13 @@ PORTION: Final = 1000
 _Item = TypeVar("_Item")
 
 
-async def portions(items: Iterable[_Item], size: int = PORTION) -> AsyncIterator[list[_Item]]:
-    """The items that there are now, in lists of `size`, each in a turn of the event loop of its own.
+async def portions(items: Iterable[_Item], size: int | None = None) -> AsyncIterator[list[_Item]]:
+    """The items that there are now, in lists of `size` or else PORTION, each in a turn of the event loop of its own.
 
     Some may have ended when their turn comes.
     """
     snapshot = list(items)
+    size = size or PORTION
     for start in range(0, len(snapshot), size):
         if start:
             await asyncio.sleep(0)
