@@ -393,5 +393,5 @@ def _counts_against_limit(outcome: Outcome) -> bool:
 
 def _log_fields(event: ChatEvent) -> dict[str, object]:
     """The log fields of a stored event: its ids, never its text."""
-    ids = {"chat_id": event.chat_id, "seq": event.seq, "message_id": event.message_id, "user_id": event.actor.id}
-    return {**ids, "kind": event.kind}
+    message_id, user_id, kind = event.message_id, event.actor.id, event.kind
+    return {"chat_id": event.chat_id, "seq": event.seq, "message_id": message_id, "user_id": user_id, "kind": kind}

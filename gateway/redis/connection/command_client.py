@@ -132,7 +132,6 @@ class CommandClient:
         self._under_way: deque[tuple[float, Waiter | None]] = deque()
         self._answered: deque[tuple[asyncio.Future[Any], Any]] = deque()
         """What tasks wait for, with the replies; a few are woken in one turn of the loop."""
-        self._is_waking = False
         self._unwritten: list[bytes] = []
         self._turn_at = 0.0
         """The time of the loop at the first of the unwritten commands."""
@@ -259,7 +258,8 @@ class CommandClient:
         """Deliver these replies; True if the connection is not usable after them."""
         if self._under_way:
             self._on_answered(asyncio.get_running_loop().time() - self._under_way[0][0])
-        is_usable = True
+        is_waking = bool(self._answered)
+        is_broken = False
         for reply in replies:
             _, waiter = self._under_way.popleft()
             if isinstance(waiter, asyncio.Future):
@@ -267,17 +267,16 @@ class CommandClient:
             elif waiter is not None:
                 waiter.set_result(reply)
             if isinstance(reply, hiredis.ReplyError) and not self._is_bearable(reply):
-                is_usable = False
+                is_broken = True
                 break
-        if not self._is_waking:
+        if not is_waking:
             self._wake()
-        return not is_usable
+        return is_broken
 
     def _wake(self) -> None:
         for _ in range(min(WAKES_A_TURN, len(self._answered))):
             settle(*self._answered.popleft())
-        self._is_waking = bool(self._answered)
-        if self._is_waking:
+        if self._answered:
             asyncio.get_running_loop().call_soon(self._wake)
 
     def _is_bearable(self, error: hiredis.ReplyError) -> bool:
