@@ -24,7 +24,6 @@ from httpapi.token_cookie import COOKIE, cookies_named
 REFRESH_COOKIE: Final = "chat_gateway_refresh"
 DEVICE_COOKIE: Final = "chat_gateway_device"
 """The device token (`auth.accounts.devices`) of a browser; a logout leaves it."""
-"""Attempts of one client, successful or not."""
 
 _TokenBody = TypeVar("_TokenBody", "RefreshBody", "LogoutBody")
 

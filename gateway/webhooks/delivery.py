@@ -102,7 +102,7 @@ class EndpointDelivery:
             self._stirred.clear()
             loads = await self._round(HEADS, late=False, is_stirred=is_stirred)
             events = _count_events(loads)
-            while _has_left_some(loads):  # nobody stirs for them, and what was committed since waits for the pause
+            while _has_left_some(loads):  # no commit stirs for these; newer commits wait for the pause
                 loads = await self._round(HEADS, late=False)
                 events += _count_events(loads)
             await asyncio.sleep(BUSY_PAUSE_S if events >= BUSY_EVENTS else PAUSE_S)

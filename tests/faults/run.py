@@ -180,7 +180,7 @@ async def _strike(rig: Rig, observer: Observer, fault: Planned) -> None:
 
 
 async def _all_connect(sockets: Sequence[Socket]) -> None:
-    """On a busy machine the first faults would otherwise meet nobody."""
+    """On a busy machine the first faults would otherwise strike before any client is connected."""
     async with asyncio.timeout(CONNECTED_S):
         while not all(socket.is_live for socket in sockets):
             await asyncio.sleep(0.05)

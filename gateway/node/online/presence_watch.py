@@ -71,7 +71,7 @@ class PresenceWatch:
     async def turn(self) -> None:
         """Look up who was hinted at, and some others, and tell what has changed. Called once in a second or so.
 
-        While Redis or the database does not respond, nothing is told; users are looked up again in a later turn.
+        While Redis or the database does not respond, no change is pushed; a later turn looks these users up again.
         """
         with suppress(RedisUnavailable, StorageUnavailable):
             await self._tell_changes(self._due())

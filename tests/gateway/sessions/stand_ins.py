@@ -115,7 +115,7 @@ class Node:
         self.asked: list[tuple[object, ...]] = []
         self.begun: list[tuple[Subscription, Since | None, str]] = []
         self.online: list[tuple[str, int]] = []
-        """What the register of users with sockets is told."""
+        """The calls that say which users have sockets: the method and the user."""
         self.senders: list[Person] = []
         self.error: Exception | None = None
         self.gate = asyncio.Event()
