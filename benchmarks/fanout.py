@@ -114,13 +114,11 @@ class Rounds:
         return sent, self._meter.stop()
 
 
-def measure(server: Contender, folder: Path, *, subscribers: int, runs: int, seconds: float) -> Fanout:
-    """Start the server, fill the room, publish singly and in bursts: a warm-up, then `runs` of `seconds` each.
+class _Opened:
+    """A contender with its room full, and its runs."""
 
-    The slowest servers take many seconds for one burst: they get two runs.
-    """
-    folder.mkdir(parents=True)
-    with ExitStack() as stack:
+    def __init__(self, stack: ExitStack, server: Contender, folder: Path, subscribers: int) -> None:
+        folder.mkdir(parents=True)
         room = stack.enter_context(server.open(folder, subscribers))
         load = stack.enter_context(
             Load(room.sockets, folder, prefix=room.prefix, message=room.message, hello=room.hello)
@@ -131,23 +129,49 @@ def measure(server: Contender, folder: Path, *, subscribers: int, runs: int, sec
         if opened.failed:
             raise LoadFailed(f"{opened.failed} of {subscribers} sockets were refused")
         time.sleep(SETTLE_S)
-        kib = (measured.rss_bytes - before) / subscribers / 1024
-        rounds = Rounds(room.publish, load, subscribers + room.extra, Meter(lambda: load.busy_s, measured))
-        rounds.run(1, seconds / 3)
-        rounds.run(BURST // 5, seconds / 3)
-        singly: list[tuple[int, Spent]] = []
-        bursts: list[tuple[int, Spent]] = []
+        self._name, self._subscribers = server.name, subscribers
+        self._kib = (measured.rss_bytes - before) / subscribers / 1024
+        self._rounds = Rounds(room.publish, load, subscribers + room.extra, Meter(lambda: load.busy_s, measured))
+        self._singly: list[tuple[int, Spent]] = []
+        self._bursts: list[tuple[int, Spent]] = []
+
+    def warm_up(self, seconds: float) -> None:
+        self._rounds.run(1, seconds / 2)
+        self._rounds.run(BURST // 5, seconds / 2)
+
+    def run(self, seconds: float) -> None:
+        """Singly, then in bursts."""
+        self._singly.append(self._rounds.run(1, seconds))
+        self._bursts.append(self._rounds.run(BURST, seconds))
+
+    def costs(self) -> Fanout:
+        count = self._subscribers
+        by_load = sorted((spent for _, spent in self._bursts), key=lambda spent: spent.load)
+        return Fanout(
+            self._name,
+            Figure(tuple(spent.cpu_s / (sent * count) * 1e6 for sent, spent in self._singly)),
+            Figure(tuple(spent.cpu_s / (sent * count) * 1e6 for sent, spent in self._bursts)),
+            Figure(tuple(sent * count / spent.seconds for sent, spent in self._bursts)),
+            self._kib,
+            by_load[len(by_load) // 2].load,
+            by_load[len(by_load) // 2].limit,
+        )
+
+
+def measure(servers: Sequence[Contender], folder: Path, *, subscribers: int, runs: int, seconds: float) -> list[Fanout]:
+    """Start the servers, fill their rooms, publish singly and in bursts: a warm-up, then `runs` of `seconds` each.
+
+    Several servers have their runs in turns (A B B A), so that the runs of one number are a pair. The slowest servers
+    take many seconds for one burst: they get two runs.
+    """
+    with ExitStack() as stack:
+        opened = [_Opened(stack, one, folder / str(number), subscribers) for number, one in enumerate(servers)]
+        for one in opened:
+            one.warm_up(seconds * 2 / 3)
         until = time.monotonic() + ENOUGH_S
-        while len(bursts) < 2 or (len(bursts) < runs and time.monotonic() < until):
-            singly.append(rounds.run(1, seconds))
-            bursts.append(rounds.run(BURST, seconds))
-    by_load = sorted((spent for _, spent in bursts), key=lambda spent: spent.load)
-    return Fanout(
-        server.name,
-        Figure(tuple(spent.cpu_s / (sent * subscribers) * 1e6 for sent, spent in singly)),
-        Figure(tuple(spent.cpu_s / (sent * subscribers) * 1e6 for sent, spent in bursts)),
-        Figure(tuple(sent * subscribers / spent.seconds for sent, spent in bursts)),
-        kib,
-        by_load[len(by_load) // 2].load,
-        by_load[len(by_load) // 2].limit,
-    )
+        for number in range(runs):
+            if number >= 2 and time.monotonic() > until:
+                break
+            for one in opened if number % 2 == 0 else opened[::-1]:
+                one.run(seconds)
+        return [one.costs() for one in opened]

@@ -22,37 +22,37 @@ PEERS = (
     Contender("Starlette, redis-py loop", plain.room, plain.SETTINGS),
     Contender("Django Channels, channels_redis", channels.room, channels.SETTINGS, channels.missing),
 )
+OF_LIMIT_SINGLY, OF_LIMIT_IN_BURSTS = (1.2, 1.1), (1.3, 1.15)
+"""Required and aimed CPU of a delivery, as ratios to the limit's."""
 BURSTS_AT_LEAST = ((NCHAN, 8), (SOCKET_IO, 20))
 """The required ratio of our deliveries per second in bursts to those of a peer."""
 
 
 def count_steps(quick: bool) -> int:
-    """Number of measurements: each contender with each room size."""
-    return len(_sizes(quick)) * len(_contenders(quick))
+    """Number of measurements: the limit and the gateway, then each peer, with each room size."""
+    return len(_sizes(quick)) * (1 + len(_peers(quick)))
 
 
 def run(folder: Path, quick: bool, progress: Progress) -> Section:
-    """Measure all contenders one after the other in the same run. A failing peer is left out and named."""
+    """Measure the limit and the gateway in turns, then each peer, in one run. A failing peer is left out and named."""
     tables, charts = [], []
     costs: dict[str, float] = {}
-    notes = [f"**{one.name}:** {one.settings}" for one in _contenders(quick)]
+    runs, seconds = (3, 0.7) if quick else (5, 1.5)
+    notes = [f"**{one.name}:** {one.settings}" for one in (LIMIT, US, *_peers(quick))]
     notes += [f"**{one.name}:** not measured, {one.missing()}" for one in PEERS if one.missing() and not quick]
     for subscribers in _sizes(quick):
-        results = []
-        for number, contender in enumerate(_contenders(quick)):
-            progress.next(f"W1 × {subscribers:,}: {contender.name}")
-            runs, seconds = (3, 0.7) if quick else (5, 1.5)
-            where = folder / f"{subscribers}-{number}"
+        progress.next(f"W1 × {subscribers:,}: {US.name} and {LIMIT.name}, in turns")
+        where = folder / f"{subscribers}"
+        results = measure([LIMIT, US], where / "limit", subscribers=subscribers, runs=2 * runs, seconds=seconds)
+        costs = costs or {"delivery_us": results[1].singly_us.median}
+        for number, peer in enumerate(_peers(quick)):
+            progress.next(f"W1 × {subscribers:,}: {peer.name}")
             try:
-                results.append(measure(contender, where, subscribers=subscribers, runs=runs, seconds=seconds))
+                results += measure([peer], where / f"{number}", subscribers=subscribers, runs=runs, seconds=seconds)
             except (LoadFailed, ServerFailed, OSError) as error:
-                if contender not in PEERS:
-                    raise
-                notes.append(f"**{contender.name}** failed with {subscribers:,} subscribers: {error}")
+                notes.append(f"**{peer.name}** failed with {subscribers:,} subscribers: {error}")
         tables.append(_table(subscribers, results, notes if subscribers == _sizes(quick)[-1] else ()))
         charts += _charts(subscribers, results)
-        us = next(result for result in results if result.name == US.name)
-        costs = costs or {"delivery_us": us.singly_us.median}
     return Section("w1", tables, charts, costs)
 
 
@@ -60,20 +60,20 @@ def _sizes(quick: bool) -> tuple[int, ...]:
     return (1000,) if quick else (1000, 5000)
 
 
-def _contenders(quick: bool) -> list[Contender]:
-    return [LIMIT, US] if quick else [LIMIT, US, *(peer for peer in PEERS if not peer.missing())]
+def _peers(quick: bool) -> list[Contender]:
+    return [] if quick else [peer for peer in PEERS if not peer.missing()]
 
 
 def _table(subscribers: int, results: Sequence[Fanout], notes: Sequence[str]) -> Table:
     by_name = {result.name: result for result in results}
     limit_, us = by_name[LIMIT.name], by_name[US.name]
+    singly, bursts = us.singly_us.over(limit_.singly_us), us.burst_us.over(limit_.burst_us)
     rows = [
         (
             one.name,
             one.singly_us,
             one.burst_us,
-            f"{one.singly_us.median / limit_.singly_us.median:.2f}× / "
-            f"{one.burst_us.median / limit_.burst_us.median:.1f}×",
+            f"{singly} / {bursts}" if one is us else _medians(one, limit_),
             one.burst_rate,
             "–" if one is us else f"{us.burst_rate.median / one.burst_rate.median:.1f}×",
             f"{one.kib:.1f}",
@@ -83,14 +83,8 @@ def _table(subscribers: int, results: Sequence[Fanout], notes: Sequence[str]) ->
         for one in results
     ]
     bounds = [
-        Bound("CPU a delivery singly, of the limit's", us.singly_us.median / limit_.singly_us.median, 1.3, 1.1, "×"),
-        Bound(
-            f"CPU a delivery in bursts of {BURST}, of the limit's",
-            us.burst_us.median / limit_.burst_us.median,
-            2,
-            1.2,
-            "×",
-        ),
+        Bound("CPU a delivery singly, of the limit's", singly.median, *OF_LIMIT_SINGLY, "×"),
+        Bound(f"CPU a delivery in bursts of {BURST}, of the limit's", bursts.median, *OF_LIMIT_IN_BURSTS, "×"),
     ]
     for peer, factor in BURSTS_AT_LEAST:
         if peer.name in by_name:
@@ -102,7 +96,7 @@ def _table(subscribers: int, results: Sequence[Fanout], notes: Sequence[str]) ->
         "server",
         "CPU µs a delivery, singly",
         f"in bursts of {BURST}",
-        "of the limit's",
+        "of the limit's, singly / in bursts",
         "deliveries/s in bursts",
         "ours, of its",
         "KiB of RSS a subscriber",
@@ -110,6 +104,12 @@ def _table(subscribers: int, results: Sequence[Fanout], notes: Sequence[str]) ->
         "set their pace",
     )
     return Table(f"W1: one room × {subscribers:,} subscribers", columns, rows, bounds, notes)
+
+
+def _medians(one: Fanout, limit_: Fanout) -> str:
+    """The ratios of the medians, of what was not measured in turns."""
+    singly, bursts = one.singly_us.median / limit_.singly_us.median, one.burst_us.median / limit_.burst_us.median
+    return f"{singly:.2f} / {bursts:.1f}"
 
 
 def _charts(subscribers: int, results: Sequence[Fanout]) -> list[Chart]:
