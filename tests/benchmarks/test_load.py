@@ -55,10 +55,13 @@ def test_ended_load_raises_load_failed(tmp_path: Path) -> None:
 
 
 def test_fan_out_is_measured_per_delivery(tmp_path: Path) -> None:
-    found = measure(Contender("limit", limit.room), tmp_path / "limit", subscribers=100, runs=2, seconds=0.1)
-    assert 0 < found.burst_us.median < found.singly_us.median < 1000
-    assert len(found.burst_rate.runs) == 2
-    assert 0 <= found.load <= 1.5
+    twice = [Contender("limit", limit.room), Contender("again", limit.room)]
+    found = measure(twice, tmp_path / "limit", subscribers=100, runs=2, seconds=0.1)
+    assert [one.name for one in found] == ["limit", "again"]
+    for one in found:
+        assert 0 < one.burst_us.median < one.singly_us.median < 1000
+        assert len(one.burst_rate.runs) == 2
+        assert 0 <= one.load <= 1.5
 
 
 class LineServer(threading.Thread):
