@@ -29,16 +29,19 @@ class OpenChats:
         if local is None or local.epoch != epoch or last - first >= MAX_EVENTS:
             return _NONE
         events = self._pages.held(chat_id, first, last)
-        return events if all(event.kind is EventKind.MESSAGE for event in events) else _NONE
+        for event in events:
+            if event.kind is not EventKind.MESSAGE:
+                return _NONE
+        return events
 
     def connected(self, chat_id: int) -> dict[int, int]:
         """The users with a seat on this node, each with the Unix second of the seat on Redis' clock."""
         local = self._hub.chat(chat_id)
         since: dict[int, int] = {}
         for subscriber in () if local is None else local.live:
-            if isinstance(subscriber, Subscription) and subscriber.user_id != NO_USER:
+            if isinstance(subscriber, Subscription) and (user_id := subscriber.user_id) != NO_USER:
                 claim = subscriber.claim
                 if claim is not None and not claim.is_unsettled:
                     second = claim.us // 1_000_000
-                    since[subscriber.user_id] = min(second, since.get(subscriber.user_id, second))
+                    since[user_id] = min(second, since.get(user_id, second))
         return since

@@ -204,13 +204,20 @@ def details_object(details: ChatDetails) -> dict[str, object]:
 
 
 def message_object(
-    event: ChatEvent, own_reactions: OwnReactions = NO_REACTIONS, *, is_named: bool = True
+    event: ChatEvent,
+    own_reactions: OwnReactions = NO_REACTIONS,
+    *,
+    is_named: bool = True,
+    sender: dict[str, object] | None = None,
 ) -> dict[str, object]:
-    """Seed 004's `data` object of a message; `is_named`: with the display name, as native and over HTTP."""
+    """Seed 004's `data` object of a message; `is_named`: with the display name, as native and over HTTP.
+
+    `sender` is its `person_object`, if the caller has it.
+    """
     fields: dict[str, object] = {
         "id": event.message_id,
         "text": event.text,
-        "sender": person_object(event.sender, is_named=is_named),
+        "sender": sender or person_object(event.sender, is_named=is_named),
         "timestamp": event.created_at,
         "is_edited": event.is_edited,
         "is_deleted": event.is_deleted,

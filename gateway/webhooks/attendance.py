@@ -7,8 +7,7 @@ the commit: a member who has connected since then was absent.
 import asyncio
 import time
 from collections.abc import Mapping, Sequence
-from datetime import datetime
-from math import inf
+from datetime import UTC, datetime
 from typing import Final, Protocol
 
 from msgspec import Struct
@@ -18,6 +17,7 @@ from gateway.errors import RedisUnavailable
 from gateway.interfaces.client_registry import ClientRegistry
 from gateway.interfaces.presence import Presence
 
+NEVER: Final = datetime.max.replace(tzinfo=UTC)
 MAX_MEMBERS: Final = 1_000
 """Members of a chat who are looked at, in the order of their ids."""
 KEPT_S: Final = 1.0
@@ -47,14 +47,14 @@ class Attendance(Struct, frozen=True):
     is_truncated: bool
     connected: dict[int, int]
     """With 0 for those with a multi-chat socket that is not in the chat."""
-    complete_since: float = inf
-    """All members are connected since then; infinite if that is not known."""
+    complete_since: datetime = NEVER
+    """All members are connected since then; NEVER if that is not known."""
 
     def absent(self, at: datetime, sender_id: int) -> list[int]:
         """The members without a socket at this time, except the sender."""
-        moment = int(at.timestamp())
-        if self.complete_since <= moment:
+        if self.complete_since <= at:
             return []
+        moment = int(at.timestamp())
         connected = self.connected.get
         later = moment + 1
         return [id_ for id_ in self.members if connected(id_, later) > moment and id_ != sender_id]
@@ -86,8 +86,9 @@ class AttendanceReader:
         elsewhere = []
         for chat_id, ids in members.items():
             connected = open_chats.connected(chat_id) if open_chats is not None and len(ids) <= MAX_MEMBERS else {}
-            if connected.keys() >= set(ids):
-                found[chat_id] = Attendance(tuple(ids), False, connected, max(connected.values(), default=inf))
+            if connected and connected.keys() >= set(ids):
+                complete_since = datetime.fromtimestamp(max(connected.values()), UTC)
+                found[chat_id] = Attendance(tuple(ids), False, connected, complete_since)
             else:
                 elsewhere.append(chat_id)
         return {**found, **await self._read(elsewhere, members)} if elsewhere else found

@@ -1,50 +1,59 @@
 """Events as they leave the system: what waits in the outbox becomes JSON."""
 
+from collections.abc import Iterable, Set
 from datetime import UTC, datetime
+from typing import Final
 
 import orjson
 
 from gateway.dialects.chat import message_object, reaction_object
+from gateway.dialects.content import person_object
 from gateway.interfaces.outbox import OutsideEvent
 from gateway.webhooks.attendance import Attendance
 from httpapi.bounded_json import to_json
 from storage.outbox_records import TYPES_OF_KINDS, EventType, ExtraEvent, LoggedEvent
-from storage.records import ChatEvent
+from storage.records import ChatEvent, Person
+
+_MESSAGE_TYPES: Final = {kind: types[0] for kind, types in TYPES_OF_KINDS.items()}
 
 
-def type_of(event: ChatEvent) -> EventType | None:
-    """The type of an event of the log; None if it does not leave the system."""
-    types = TYPES_OF_KINDS.get(event.kind, ())
+def logged_events(
+    epoch: str, chat_id: int, entries: Iterable[LoggedEvent], types: Set[str], attendance: Attendance | None
+) -> list[OutsideEvent | None]:
+    """Each event of a chat's log as it leaves; None where it is not of these types. `attendance`: None if not known.
+
+    One loop over all of a chat: a method per event made it a quarter slower.
+    """
+    found: list[OutsideEvent | None] = []
+    key, id_prefix = str(chat_id), f"{epoch}:{chat_id}:"
+    senders: dict[Person, dict[str, object] | None] = {}
+    for entry in entries:
+        event = entry.event
+        type_, sender, stored_at, seq = _type_of(event), event.sender, entry.stored_at, event.seq
+        if type_ not in types:
+            found.append(None)
+            continue
+        if event.reaction is not None:
+            data = reaction_object(event.message_id, event.reaction)
+        else:
+            if (shown := senders.get(sender)) is None:
+                shown = senders[sender] = person_object(sender, is_named=True)
+            data = message_object(event, sender=shown)
+            if type_ is EventType.MESSAGE_CREATED:
+                data["absent"] = None if attendance is None else attendance.absent(stored_at, sender.id)
+                if attendance is not None and attendance.is_truncated:
+                    data["absent_truncated"] = True
+        id_ = f"{id_prefix}{seq}"
+        fields = {"id": id_, "type": type_, "occurred_at": stored_at, "chat_id": chat_id, "seq": seq, "data": data}
+        found.append(OutsideEvent(id_, type_, key, to_json(fields)))
+    return found
+
+
+def _type_of(event: ChatEvent) -> EventType | str:
+    """The type of an event of the log; "" if it does not leave the system."""
     if event.reaction is not None:
         return EventType.REACTION_REMOVED if event.reaction.removed else EventType.REACTION_ADDED
-    return types[0] if types else None
-
-
-def logged_event(epoch: str, entry: LoggedEvent, type_: EventType, attendance: Attendance | None) -> OutsideEvent:
-    """An event of the log. `attendance` is None if it is not known."""
-    event = entry.event
-    id_ = f"{epoch}:{event.chat_id}:{event.seq}"
-    fields = {
-        "id": id_,
-        "type": type_,
-        "occurred_at": entry.stored_at,
-        "chat_id": event.chat_id,
-        "seq": event.seq,
-        "data": _data(entry, type_, attendance),
-    }
-    return OutsideEvent(id_, type_, str(event.chat_id), to_json(fields))
-
-
-def _data(entry: LoggedEvent, type_: EventType, attendance: Attendance | None) -> dict[str, object]:
-    event = entry.event
-    if event.reaction is not None:
-        return reaction_object(event.message_id, event.reaction)
-    data = message_object(event)
-    if type_ is EventType.MESSAGE_CREATED:
-        data["absent"] = None if attendance is None else attendance.absent(entry.stored_at, event.sender.id)
-        if attendance is not None and attendance.is_truncated:
-            data["absent_truncated"] = True
-    return data
+    return _MESSAGE_TYPES.get(event.kind, "")
 
 
 def extra_event(epoch: str, entry: ExtraEvent) -> OutsideEvent:

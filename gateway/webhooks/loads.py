@@ -135,39 +135,38 @@ class Loader:
         is_all = is_whole and len(taken) == len(entries)
         if is_all and extras:
             is_all = extras[-1].id == head.extra_to
-        sent: list[OutsideEvent] = []
-        of_log: list[tuple[int, str]] = []
-        seqs = 0
-        last_seq = head.from_seq - 1
-        for entry in taken:
-            event: OutsideEvent | None
-            if isinstance(entry, LoggedEvent):
-                seqs, last_seq = seqs + 1, entry.event.seq
-                if (event := self._event(epoch, entry, attendance)) is not None:
-                    of_log.append((last_seq, event.type))
-            elif entry.log_seq is None:
-                event = events.extra_event(epoch, entry) if entry.type in self._types else None
-            else:
-                event = self._event(epoch, again[entry.id], attendance) if entry.id in again else None
-            if event is not None:
-                sent.append(event)
-        seq = head.to_seq if is_whole and seqs == len(logged) else last_seq
+        of_log = [entry for entry in taken if isinstance(entry, LoggedEvent)] if extras else logged[:MAX_EVENTS]
+        outside = events.logged_events(epoch, head.stream, of_log, self._types, attendance)
+        if extras:
+            by_seq = {entry.event.seq: event for entry, event in zip(of_log, outside, strict=True)}
+            every = [
+                by_seq[entry.event.seq]
+                if isinstance(entry, LoggedEvent)
+                else self._extra(epoch, entry, again.get(entry.id), attendance)
+                for entry in taken
+            ]
+        else:
+            every = outside
+        last_seq = of_log[-1].event.seq if of_log else head.from_seq - 1
+        seq = head.to_seq if is_whole and len(of_log) == len(logged) else last_seq
         return Load(
             head,
-            tuple(sent),
+            tuple([event for event in every if event is not None]),
             seq,
             is_all,
             tuple(entry.id for entry in taken if isinstance(entry, ExtraEvent)) if extras else (),
-            tuple(of_log),
-            max(0, seq + 1 - head.from_seq) - seqs,  # the log has no other holes
+            tuple([(entry.event.seq, event.type) for entry, event in zip(of_log, outside, strict=True) if event]),
+            max(0, seq + 1 - head.from_seq) - len(of_log),  # the log has no other holes
         )
 
-    def _event(self, epoch: str, entry: LoggedEvent, attendance: Attendance | None) -> OutsideEvent | None:
-        """The event as it leaves, unless the endpoint does not want it."""
-        type_ = events.type_of(entry.event)
-        if type_ is None or type_ not in self._types:
-            return None
-        return events.logged_event(epoch, entry, type_, attendance)
+    def _extra(
+        self, epoch: str, entry: ExtraEvent, again: LoggedEvent | None, attendance: Attendance | None
+    ) -> OutsideEvent | None:
+        """An event that the log does not have, or the one that it repeats: `again`, unless it was removed."""
+        if entry.log_seq is None:
+            return events.extra_event(epoch, entry) if entry.type in self._types else None
+        repeated = [] if again is None else [again]
+        return next(iter(events.logged_events(epoch, entry.stream, repeated, self._types, attendance)), None)
 
 
 def _place(entry: LoggedEvent | ExtraEvent) -> tuple[int, int, int]:
