@@ -94,6 +94,9 @@ class Settings:
     postgres_password: str = setting(
         values.text, "postgres", "the user's password; the default is for development only", secret=True
     )
+    postgres_password_file: Path | None = setting(
+        values.path, None, "a file with that password, in place of `POSTGRES_PASSWORD`", shown="none"
+    )
     commit_hold_ms: int = setting(
         values.whole(0, 10), 0, "the ms that an idle log holds a message for others (docs/benchmarks/profiles.md)"
     )

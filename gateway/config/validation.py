@@ -44,6 +44,8 @@ def parse(texts: Mapping[str, str]) -> Settings:
             problems.append(f"{name} must be {expected}" + (f", not {raw[:40]!r}." if is_public else "."))
     if problems:
         raise SettingsError(problems)
+    if parsed.keys() >= {"postgres_password", "postgres_password_file"}:
+        raise SettingsError(["POSTGRES_PASSWORD and POSTGRES_PASSWORD_FILE exclude each other."])
     settings = Settings(**{**_derived(Settings(**parsed)), **parsed})
     if settings.keys_secret and settings.keys_secret_file:
         raise SettingsError(["KEYS_SECRET and KEYS_SECRET_FILE exclude each other."])
@@ -108,10 +110,28 @@ _LIMITS_OF_PRODUCTION: Final = (
 """Without a limit in development, where load tests run from one address."""
 
 
+def _postgres_password(explicit: Settings) -> str:
+    """Raises: SettingsError."""
+    if explicit.postgres_password_file is None:
+        return explicit.postgres_password
+    try:
+        password = explicit.postgres_password_file.read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise SettingsError([f"POSTGRES_PASSWORD_FILE cannot be read: {error.strerror}."]) from None
+    except UnicodeDecodeError:
+        raise SettingsError(["The file of POSTGRES_PASSWORD_FILE must be UTF-8."]) from None
+    if not password:
+        raise SettingsError(["The file of POSTGRES_PASSWORD_FILE must contain a password."])
+    return password
+
+
 def _derived(explicit: Settings) -> dict[str, Any]:
-    """Defaults that depend on other settings."""
-    if explicit.postgres_host:
-        user, password = quote(explicit.postgres_user, safe=""), quote(explicit.postgres_password, safe="")
+    """Defaults that depend on other settings.
+
+    Raises: SettingsError.
+    """
+    if explicit.postgres_host and not explicit.database_url:
+        user, password = quote(explicit.postgres_user, safe=""), quote(_postgres_password(explicit), safe="")
         database = quote(explicit.postgres_db, safe="")
         hosts = ",".join(f"{host}:{explicit.postgres_port}" for host in explicit.postgres_host.split(","))
         url = f"postgres://{user}:{password}@{hosts}/{database}"

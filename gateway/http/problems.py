@@ -65,6 +65,11 @@ def invalid_field(detail: str, field: str | None = None) -> Problem:
     return Problem(status, code, detail, errors=[asdict(BrokenRule(field, code, detail))])
 
 
+def beyond_64_bits(whose: str) -> Problem:
+    """422: the body's `data`, of `whose` ("a chat"), has an integer that JSON of 64-bit numbers cannot hold."""
+    return invalid_field(f"The data of {whose} has an integer beyond 64 bits.", "data")
+
+
 def unavailable(retry_after_s: float = 1) -> Problem:
     """503: a dependency does not respond; the caller may retry."""
     detail = "Temporarily unavailable, please try again."

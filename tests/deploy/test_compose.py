@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import asyncpg
+import httpx
 import pytest
 import yaml
 from redis import Redis
@@ -17,11 +19,17 @@ from gateway.config.production import weakness
 from gateway.config.settings import known_settings
 from gateway.config.sources import load
 from gateway.errors import SettingsError
+from storage.database.migrate import migrate
 from tests.deploy.programs import ROOT, find_debian
 from tests.seeds.extract import seed_text
-from tests.support.servers import answers, find_binary, free_port, wait_until
+from tests.support.auth_node import AuthNode
+from tests.support.gateway_node import GatewayNode
+from tests.support.servers import PostgresServer, answers, find_binary, free_port, temporary_folder, wait_until
 
 IMAGE_OF_OURS = "chat-gateway:latest"
+ROLES = ROOT / "deploy/postgres/roles.sh"
+USERS = {"gateway": "chat_gateway", "auth": "chat_auth"}
+"""The role of the database that a service uses; the others use the owner."""
 SETTINGS = {known.name.upper() for known in known_settings()}
 
 
@@ -47,6 +55,7 @@ def _ours(services: dict[str, Any]) -> dict[str, Any]:
 def test_compose_has_every_service(services: dict[str, Any]) -> None:
     assert set(_ours(services)) == {"gateway", "auth", "migrate"}
     assert set(services) - set(_ours(services)) == {
+        "roles",
         "nginx",
         "db",
         "redis",
@@ -57,19 +66,28 @@ def test_compose_has_every_service(services: dict[str, Any]) -> None:
     assert services["gateway"]["scale"] == 2
 
 
-def test_every_variable_is_a_setting_or_a_known_exception(services: dict[str, Any]) -> None:
+def _password_file(folder: Path, given: dict[str, str]) -> dict[str, str]:
+    """The setting of the file with the role's password, if the service has it, with a file of this machine."""
+    if "POSTGRES_PASSWORD_FILE" not in given:
+        return {}
+    (folder / "password").write_text("of-the-role\n")
+    return {"POSTGRES_PASSWORD_FILE": str(folder / "password")}
+
+
+def test_every_variable_is_a_setting_or_a_known_exception(services: dict[str, Any], tmp_path: Path) -> None:
     others = {"APP_PROXY_LINK", "APP_PROXY_PORT", "RABBITMQ_DEFAULT_USER", "RABBITMQ_DEFAULT_PASS"}
     for name, each in _ours(services).items():
         given = {key: str(value) for key, value in each["environment"].items()}
         assert set(given) <= SETTINGS | others, name
-        settings = load(environ=given, folder=Path("/nowhere"))
-        assert settings.database_url == "postgres://postgres:postgres@db:5432/app"
+        settings = load(environ=given | _password_file(tmp_path, given), folder=Path("/nowhere"))
+        user, password = USERS.get(name, "postgres"), "of-the-role" if name in USERS else "postgres"
+        assert settings.database_url == f"postgres://{user}:{password}@db:5432/app"
         assert settings.drain_delay_s + settings.drain_s + 8 < 45  # stop_grace_period
     assert services["gateway"]["stop_grace_period"] == "45s"
 
 
 def test_production_rejects_passwords_of_compose_files(services: dict[str, Any]) -> None:
-    given = {key: str(value) for key, value in services["auth"]["environment"].items()} | {"APP_ENV": "production"}
+    given = {key: str(value) for key, value in services["migrate"]["environment"].items()} | {"APP_ENV": "production"}
     for name, refused, good in (
         ("POSTGRES_PASSWORD", "POSTGRES_PASSWORD", "of-our-own"),
         ("AMQP_URL", "AMQP_URL", "amqp://chat:of-our-own@rabbitmq:5672/"),
@@ -85,6 +103,81 @@ def test_production_rejects_passwords_of_compose_files(services: dict[str, Any])
 def test_only_who_signs_tokens_gets_the_keys_secret(services: dict[str, Any]) -> None:
     given = {name for name, each in services.items() if each.get("environment", {}).get("KEYS_SECRET")}
     assert given == {"auth", "migrate"}  # `docker compose run --rm migrate rotate-key`
+
+
+def test_only_who_needs_the_owners_password_gets_it(services: dict[str, Any]) -> None:
+    given = {name for name, each in services.items() if each.get("environment", {}).get("POSTGRES_PASSWORD")}
+    assert given == {"db", "roles", "migrate"}
+    folders = {name: dict(_volumes(services[name])) for name in USERS}
+    assert {name: [target for source, target in folders[name].items()] for name in USERS} == {
+        "gateway": ["/run/database"],
+        "auth": ["/run/database"],
+    }
+    assert not folders["gateway"].keys() & folders["auth"].keys()
+
+
+def test_roles_url_of_ones_own_needs_no_password_file(services: dict[str, Any]) -> None:
+    own = {"DATABASE_URL": "postgres://chat@db.example.com/chat"}
+    settings = load(environ=services["gateway"]["environment"] | own, folder=Path("/nowhere"))
+    assert settings.database_url == own["DATABASE_URL"]
+    command = ["/bin/sh", ROLES]
+    subprocess.run(command, env=services["roles"]["environment"] | own, check=True, timeout=60)
+
+
+async def test_gateway_and_auth_serve_with_roles_of_their_own(
+    services: dict[str, Any], tmp_path: Path, redis_url: str
+) -> None:
+    """The environments of the compose file, with addresses and folders of this machine, and passwords that count."""
+    folder = temporary_folder()
+    access = folder / "pg_hba.conf"
+    access.write_text("host all postgres all trust\nhost all all all scram-sha-256\n")
+    access.chmod(0o644)
+    folders = {name: tmp_path / name for name in USERS}
+    for each in folders.values():
+        each.mkdir()
+    try:
+        with PostgresServer(folder, fsync="off", hba_file=access) as server:
+            server.query("postgres", "CREATE DATABASE app")
+            here = {"POSTGRES_HOST": "127.0.0.1", "POSTGRES_PORT": str(server.port), "REDIS_URL": redis_url}
+            here |= {"AMQP_URL": "", "APP_HOST": "127.0.0.1"}
+            given = {name: services[name]["environment"] | here for name in ("gateway", "auth", "migrate", "roles")}
+            given["roles"] |= {f"{name.upper()}_FOLDER": str(folders[name]) for name in USERS}
+            given["roles"]["PATH"] = f"{Path(find_binary('psql', '/usr/lib/postgresql/*/bin')).parent}:/usr/bin:/bin"
+            for name in USERS:
+                given[name]["POSTGRES_PASSWORD_FILE"] = str(folders[name] / "password")
+                for port in ("APP_PORT", "AUTH_PORT", "METRICS_PORT"):
+                    del given[name][port]  # the nodes choose free ones
+            passwords = [_run_roles(given["roles"], folders) for _ in range(2)]
+            assert passwords[0] == passwords[1]
+            assert len(set(passwords[0].values())) == 2
+            assert all(len(password) == 48 for password in passwords[0].values())
+            await migrate(load(environ=given["migrate"], folder=Path("/nowhere")).database_url)
+            with (
+                AuthNode(tmp_path / "auth-node", **given["auth"]) as auth,
+                GatewayNode(tmp_path / "gateway-node", **given["gateway"]) as gateway,
+            ):
+                ann = {"login": "ann", "password": "correct horse battery"}
+                httpx.post(f"{auth.url}/register", json=ann).raise_for_status()
+                token = httpx.post(f"{auth.url}/login", json=ann).raise_for_status().json()["access_token"]
+                chat = {"kind": "group", "title": "x", "members": []}
+                headers = {"Authorization": f"Bearer {token}"}
+                httpx.post(f"{gateway.url}/api/v1/chats", json=chat, headers=headers).raise_for_status()
+            for name, table in (("gateway", "signing_keys"), ("auth", "chat_log")):
+                connection = await asyncpg.connect(load(environ=given[name], folder=Path("/nowhere")).database_url)
+                try:
+                    with pytest.raises(asyncpg.InsufficientPrivilegeError):
+                        await connection.fetch(f"SELECT * FROM {table}")
+                finally:
+                    await connection.close()
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _run_roles(environ: dict[str, str], folders: dict[str, Path]) -> dict[str, str]:
+    """Run the service's script as its container does; returns the passwords in the folders."""
+    ended = subprocess.run(["/bin/sh", ROLES], env=environ, capture_output=True, text=True, timeout=60)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")
+    return {name: (folder / "password").read_text() for name, folder in folders.items()}
 
 
 @pytest.mark.parametrize("url", ["", "redis://user:of-our-own@redis:6379/0", "redis://redis:6379/0"])
@@ -118,7 +211,7 @@ def _redis_of_compose(folder: Path, command: list[str], url: str) -> Iterator[in
 
 
 def test_every_password_in_these_files_is_a_well_known_one(services: dict[str, Any]) -> None:
-    given = services["gateway"]["environment"]
+    given = services["migrate"]["environment"]
     passwords = [given["POSTGRES_PASSWORD"], given["RABBITMQ_DEFAULT_PASS"]]
     passwords += [urlsplit(given[name]).password for name in ("AMQP_URL", "REDIS_URL")]
     assert {weakness(password, 1) for password in passwords} == {"is a placeholder, or one that everybody knows"}

@@ -11,7 +11,7 @@ from starlette.routing import BaseRoute
 
 from gateway.api.chat_access import Actor, Actors
 from gateway.api.schemas import ChatObject, answer, chat_object
-from gateway.http.problems import invalid_field, not_found
+from gateway.http.problems import beyond_64_bits, invalid_field, not_found
 from gateway.interfaces.membership import ChatSetup, Memberships, RemovalLog
 from httpapi.audit.facts import note_unchanged
 from httpapi.body import read_json
@@ -189,7 +189,7 @@ def checked_data(data: dict[str, Any] | None) -> str:
         return ""
     text = to_json_of_client(data)
     if text is None:
-        raise invalid_field("The data of a chat has an integer beyond 64 bits.", "data")
+        raise beyond_64_bits("a chat")
     if len(text) > MAX_DATA_BYTES or is_deeper(text, MAX_DATA_LEVELS):
         detail = f"The data of a chat has at most {MAX_DATA_BYTES} bytes of JSON and {MAX_DATA_LEVELS} levels."
         raise invalid_field(detail, "data")

@@ -16,7 +16,7 @@ from gateway.authentication.authenticator import Authenticator
 from gateway.authentication.credential_resolver import IdentityStore
 from gateway.authentication.represented_users import MAX_SUBJECT
 from gateway.http.parameters import ANY_TEXT, path_id, path_segment
-from gateway.http.problems import Problem, invalid_field, not_found
+from gateway.http.problems import Problem, beyond_64_bits, invalid_field, not_found
 from gateway.protocol.codes import ErrorCode
 from gateway.protocol.ids import id_in
 from httpapi.audit.facts import note
@@ -91,7 +91,7 @@ class ProfileBody(Struct, forbid_unknown_fields=True):
         if self.data is not UNSET:
             data = to_json_of_client(self.data)
             if data is None:
-                raise invalid_field("The data of a user has an integer beyond 64 bits.", "data")
+                raise beyond_64_bits("a user")
             if len(data) > MAX_DATA_BYTES:
                 raise invalid_field(f"The data of a user has at most {MAX_DATA_BYTES} bytes of JSON.", "data")
             changes["data"] = data.decode()

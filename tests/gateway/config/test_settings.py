@@ -154,6 +154,7 @@ def test_errors_and_repr_hide_passwords(name: str) -> None:
         told = str(error)
     if name not in {"APP_HOST", "POSTGRES_HOST", "POSTGRES_DB", "POSTGRES_USER", "DATA_DIR", "STATIC_PATH"} | {
         "KEYS_SECRET_FILE",
+        "POSTGRES_PASSWORD_FILE",
         "WEBHOOKS_FILE",
         *OUTSIDE,
     }:
