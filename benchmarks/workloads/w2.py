@@ -9,9 +9,9 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from benchmarks import product
+from benchmarks import disk, product
 from benchmarks.fanout import SETTLE_S
-from benchmarks.load import Load, Socket, Written
+from benchmarks.load import Load, Socket, Spread, Written
 from benchmarks.measured import Measured, Meter, Spent
 from benchmarks.peers import centrifugo
 from benchmarks.progress import Progress
@@ -81,7 +81,7 @@ class LoadedServer:
 
 def count_steps(quick: bool) -> int:
     """Each load of W2 and W5."""
-    return len(WRITERS) + 3
+    return len(WRITERS) + 4
 
 
 def run(folder: Path, quick: bool, progress: Progress) -> Section:
@@ -124,12 +124,14 @@ def run(folder: Path, quick: bool, progress: Progress) -> Section:
             load.write(1, CHATS, rate=rate)
             fifth = measure("a fifth of it, over two nodes", load, [first, second], runs, seconds, CHATS, rate=rate)
             load.shut()
+    progress.next("W5: the disk alone")
+    alone = [disk.sync_latency(folder, seconds, rate) for _ in range(runs)]
     costs = {
         "message_us": half.cpu_us.median,
         "receive_us": Figure(tuple(spent.each_cpu_s[1] / written.acked * 1e6 for written, spent in fifth.runs)).median,
     }
     charts = [*_charts([*closed, half]), _latency_chart(half, fifth)]
-    tables = [_pipeline(closed, half, peak), _beside(*contenders), _latency(rate, fifth)]
+    tables = [_pipeline(closed, half, peak), _beside(*contenders), _latency(rate, fifth, alone)]
     return Section("w2", tables, charts, costs)
 
 
@@ -243,7 +245,7 @@ def _beside(us: LoadedServer, peer: LoadedServer | None = None) -> Table:
     return beside_centrifugo(title, columns, rows, bounds, cpu)
 
 
-def _latency(rate: float, fifth: Loaded) -> Table:
+def _latency(rate: float, fifth: Loaded, alone: Sequence[Spread]) -> Table:
     quantiles = ("p50", "p99", "worst")
     return Table(
         f"W5: {rate:,.0f} messages/s, the two of each chat on two nodes",
@@ -251,11 +253,17 @@ def _latency(rate: float, fifth: Loaded) -> Table:
         [
             ("send to ack", *(fifth.latency("ack", quantile) for quantile in quantiles)),
             ("send to delivery", *(fifth.latency("delivery", quantile) for quantile in quantiles)),
+            (
+                "8 KiB to the disk, alone",
+                *(Figure(tuple(getattr(spread, quantile) for spread in alone)) for quantile in quantiles),
+            ),
         ],
         [Bound("W5: p99 from send to delivery", fifth.latency("delivery", "p99").median, 8, 5, " ms")],
         [
             "Open loop: a message sent late, for whatever reason, counts from when it was due. The nodes share a core. "
-            "PostgreSQL has done before (VACUUM, CHECKPOINT) what W2 had left to do."
+            "PostgreSQL has done before (VACUUM, CHECKPOINT) what W2 had left to do. The last row is a write and "
+            "an fdatasync, as often as there are messages, with nothing else running: no message is durable while the "
+            "disk stalls."
         ],
     )
 
