@@ -225,11 +225,12 @@ async def test_only_success_moves_a_delivery_on(sqlite_url: str, receiver: Recei
     assert receiver.seen[0] == receiver.seen[2]
 
 
-async def test_slow_endpoint_fails_after_five_seconds(
-    sqlite_url: str, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("limit", ["webhook.TIMEOUT_S", "delivery.SEND_S"])
+async def test_slow_endpoint_fails_after_each_limit(
+    sqlite_url: str, receiver: Receiver, monkeypatch: pytest.MonkeyPatch, limit: str
 ) -> None:
     await make_store(sqlite_url)
-    monkeypatch.setattr("gateway.webhooks.webhook.TIMEOUT_S", 0.3)
+    monkeypatch.setattr(f"gateway.webhooks.{limit}", 0.3)
     answers = iter([2.0])
     receiver.answer = lambda events: next(answers, 204)
     async with open_sending(sqlite_url, hook(receiver)) as (node, _, registry):
