@@ -12,9 +12,9 @@ from gateway.interfaces.outbox import OutsideEvent
 from gateway.webhooks.attendance import Attendance
 from httpapi.bounded_json import to_json
 from storage.outbox_records import TYPES_OF_KINDS, EventType, ExtraEvent, LoggedEvent
-from storage.records import ChatEvent, Person
+from storage.records import EventKind, Person
 
-_MESSAGE_TYPES: Final = {kind: types[0] for kind, types in TYPES_OF_KINDS.items()}
+_MESSAGE_TYPES: Final = {EventKind(kind): types[0] for kind, types in TYPES_OF_KINDS.items()}
 
 
 def logged_events(
@@ -29,12 +29,15 @@ def logged_events(
     senders: dict[Person, dict[str, object] | None] = {}
     for entry in entries:
         event = entry.event
-        type_, sender, stored_at, seq = _type_of(event), event.sender, entry.stored_at, event.seq
-        if type_ not in types:
+        sender, stored_at, seq, reaction = event.sender, entry.stored_at, event.seq, event.reaction
+        type_ = _MESSAGE_TYPES.get(event.kind)
+        if reaction is not None:
+            type_ = EventType.REACTION_REMOVED if reaction.removed else EventType.REACTION_ADDED
+        if type_ is None or type_ not in types:
             found.append(None)
             continue
-        if event.reaction is not None:
-            data = reaction_object(event.message_id, event.reaction)
+        if reaction is not None:
+            data = reaction_object(event.message_id, reaction)
         else:
             if (shown := senders.get(sender)) is None:
                 shown = senders[sender] = person_object(sender, is_named=True)
@@ -47,13 +50,6 @@ def logged_events(
         fields = {"id": id_, "type": type_, "occurred_at": stored_at, "chat_id": chat_id, "seq": seq, "data": data}
         found.append(OutsideEvent(id_, type_, key, to_json(fields)))
     return found
-
-
-def _type_of(event: ChatEvent) -> EventType | str:
-    """The type of an event of the log; "" if it does not leave the system."""
-    if event.reaction is not None:
-        return EventType.REACTION_REMOVED if event.reaction.removed else EventType.REACTION_ADDED
-    return _MESSAGE_TYPES.get(event.kind, "")
 
 
 def extra_event(epoch: str, entry: ExtraEvent) -> OutsideEvent:
