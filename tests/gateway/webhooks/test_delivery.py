@@ -226,7 +226,7 @@ async def test_only_success_moves_a_delivery_on(sqlite_url: str, receiver: Recei
 
 
 @pytest.mark.parametrize("limit", ["webhook.TIMEOUT_S", "delivery.SEND_S"])
-async def test_slow_endpoint_fails_after_each_limit(
+async def test_slow_endpoint_fails_after_five_seconds(
     sqlite_url: str, receiver: Receiver, monkeypatch: pytest.MonkeyPatch, limit: str
 ) -> None:
     await make_store(sqlite_url)
