@@ -125,8 +125,9 @@ static void begin(struct client *c)
     struct sockaddr_in from = {.sin_family = AF_INET};
     int one = 1, number = (int)(c - clients);
     to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    /* one address has some 28,000 ports: spread over 127.0.0.0/8 */
-    from.sin_addr.s_addr = htonl(0x7f000001u + (uint32_t)(number / 20000));
+    /* An address has some 28,000 ports, and with many of them in use the kernel searches a free one for a millisecond.
+     * So each process has addresses of its own in 127.0.0.0/8, each for 2,000 sockets. */
+    from.sin_addr.s_addr = htonl(0x7f000001u + ((uint32_t)getpid() % 0xffffu << 8) + (uint32_t)(number / 2000 % 254));
     c->fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (c->fd < 0)
         die("socket");
@@ -444,7 +445,7 @@ static void write_for(long ms, int wanted, long rate)
             while (due < should) { /* open loop: late responses do not slow down the senders */
                 struct client *c = &clients[ids[next++ % have]];
                 if (c->sent - c->acked < RING)
-                    send_message(c, start + due * 1000000000u / (uint64_t)rate);
+                    send_message(c, start + (due + 1) * 1000000000u / (uint64_t)rate); /* the first after one interval */
                 due++;
             }
             busy_ns += now_ns() - at;

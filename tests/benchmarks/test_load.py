@@ -65,15 +65,16 @@ def test_fan_out_is_measured_per_delivery(tmp_path: Path) -> None:
 
 
 class LineServer(threading.Thread):
-    """One client of Centrifugo's protocol: it may connect the second time, and a publish command gets two frames."""
+    """One client of Centrifugo's protocol: it may connect the second time, and a publish command gets these frames."""
 
     REJECTED = b'{"id":1,"connect":{}}\n{"id":2,"error":{"code":103}}'
     ACCEPTED = b'{"id":1,"connect":{}}\n{"id":2,"subscribe":{}}'
     FIRST = b'{"push":{"channel":"a","pub":{}}}\n{}\n{"id":3,"publish":{}}\n'
     SECOND = b'{"id":3,"error":{"code":100}}'
 
-    def __init__(self) -> None:
+    def __init__(self, *replies: bytes) -> None:
         super().__init__()
+        self._replies = replies
         self._listening = socket.create_server(("127.0.0.1", 0))
         self.port = self._listening.getsockname()[1]
         self.got = b""
@@ -89,7 +90,7 @@ class LineServer(threading.Thread):
                 self._send(connection, greeting)
                 while more := connection.recv(65536):
                     if b"publish" in more:
-                        self._send(connection, self.FIRST, self.SECOND)
+                        self._send(connection, *self._replies)
                     self.got += more
         self._listening.close()
 
@@ -99,12 +100,30 @@ class LineServer(threading.Thread):
             connection.sendall(bytes([byte]))
 
 
-def test_lines_of_a_frame_are_counted_each(tmp_path: Path) -> None:
-    server = LineServer()
-    server.start()
+LINES = Lines('{"id":3,"publish":', '{"id":2,"subscribe":')
+
+
+def _writer(server: LineServer) -> Socket:
     hello, message = masked_frame(b"connect"), masked_frame(b"publish")
-    one = Socket(server.port, handshake(server.port, "/"), is_writer=True, hello=hello, message=message)
-    with Load([one], tmp_path, prefix='{"push":', lines=Lines('{"id":3,"publish":', '{"id":2,"subscribe":')) as load:
+    return Socket(server.port, handshake(server.port, "/"), is_writer=True, hello=hello, message=message)
+
+
+def test_latency_at_a_rate_counts_from_when_a_message_is_due(tmp_path: Path) -> None:
+    server = LineServer(LineServer.FIRST)
+    server.start()
+    with Load([_writer(server)], tmp_path, prefix='{"push":', lines=LINES) as load:
+        load.open(retry_s=10)
+        written = load.write(3, 1, rate=2)
+        assert written.acked == 5
+        assert written.ack.p50 < 500  # ms; an interval more if it counts from the one before
+        load.shut()
+    server.join()
+
+
+def test_lines_of_a_frame_are_counted_each(tmp_path: Path) -> None:
+    server = LineServer(LineServer.FIRST, LineServer.SECOND)
+    server.start()
+    with Load([_writer(server)], tmp_path, prefix='{"push":', lines=LINES) as load:
         opened = load.open(retry_s=10)
         assert (opened.count, opened.failed) == (1, 1)
         written = load.write(0.1, 1)
