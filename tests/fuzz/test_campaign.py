@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from pathlib import Path
 from random import Random
 
@@ -37,7 +38,9 @@ class Broken(Fragile):
             case b"loop":
                 asyncio.get_running_loop().call_exception_handler({"message": "failed", "exception": ValueError("x")})
             case b"slow":
-                sum(range(5_000_000))
+                until = time.thread_time() + 2 * self.cpu_s
+                while time.thread_time() < until:
+                    pass
             case b"hang":
                 await asyncio.Event().wait()
 

@@ -62,7 +62,10 @@ async def _talk(base: str, login: str, password: str, other: str | None, chat: s
     user = TerminalUser(base, login, password, say)
     chat_id = await user.chat_with(other) if other is not None else await user.chat_id(str(chat))
     url = f"ws{base.removeprefix('http')}/ws/chat/{chat_id}/"
+    failed: Exception | None = None
     try:
         await Talk(url, login, user.token, say).run(typed_lines())
     except* CommandError as errors:
-        raise errors.exceptions[0] from None
+        failed = errors.exceptions[0]
+    if failed is not None:  # raised above, Python before 3.11.4 would wrap it in a group
+        raise failed from None

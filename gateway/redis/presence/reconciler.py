@@ -123,12 +123,15 @@ class Reconciler:
     async def _assert(self, listener: PresenceListener) -> None:
         while doubtful := self._seats.doubtful():
             batches = (doubtful[start : start + BATCH] for start in range(0, len(doubtful), BATCH))
+            is_unavailable = False
             try:
                 async with asyncio.TaskGroup() as group:
                     for _ in range(BATCHES):
                         group.create_task(self._assert_batches(batches, listener))
             except* RedisUnavailable:
-                raise RedisUnavailable from None
+                is_unavailable = True
+            if is_unavailable:  # raised above, Python before 3.11.4 would wrap it in a group
+                raise RedisUnavailable
         if not self._lease.lost:
             return
         # Only after all assertions: a sweep that begins later finds no seats of this node under the lost name.
