@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from gateway.config import parsers
+from gateway.config.named_files import text_in
 from gateway.config.production import MIN_KEYS_SECRET_LENGTH, weakness
 from gateway.config.settings import Settings
 from gateway.errors import InvalidSetting, SettingsError
@@ -43,11 +44,7 @@ def read_keys_secret(settings: Settings, *, may_generate: bool) -> tuple[str, ..
 def _from_file(name: str, path: Path, *, is_production: bool) -> tuple[str, ...]:
     """Raises: SettingsError."""
     try:
-        found = parsers.keys_secrets(path.read_text(encoding="utf-8").strip())
-    except OSError as error:
-        raise SettingsError([f"{name} cannot be read: {error.strerror}."]) from None
-    except UnicodeDecodeError:
-        raise SettingsError([f"The file of {name} must be UTF-8."]) from None
+        found = parsers.keys_secrets(text_in(path, name))
     except InvalidSetting as expected:
         raise SettingsError([f"The file of {name} must contain {expected}."]) from None
     problems = [weakness(secret, MIN_KEYS_SECRET_LENGTH) for secret in found] if is_production else []

@@ -5,6 +5,7 @@ from typing import Any, Final
 from urllib.parse import quote, unquote, urlsplit
 
 from gateway.config.choices import LogFormat, StaffChats
+from gateway.config.named_files import text_in
 from gateway.config.production import (
     MIN_KEYS_SECRET_LENGTH,
     MIN_PASSWORD_LENGTH,
@@ -114,12 +115,7 @@ def _postgres_password(explicit: Settings) -> str:
     """Raises: SettingsError."""
     if explicit.postgres_password_file is None:
         return explicit.postgres_password
-    try:
-        password = explicit.postgres_password_file.read_text(encoding="utf-8").strip()
-    except OSError as error:
-        raise SettingsError([f"POSTGRES_PASSWORD_FILE cannot be read: {error.strerror}."]) from None
-    except UnicodeDecodeError:
-        raise SettingsError(["The file of POSTGRES_PASSWORD_FILE must be UTF-8."]) from None
+    password = text_in(explicit.postgres_password_file, "POSTGRES_PASSWORD_FILE")
     if not password:
         raise SettingsError(["The file of POSTGRES_PASSWORD_FILE must contain a password."])
     return password

@@ -68,4 +68,4 @@ async def _talk(base: str, login: str, password: str, other: str | None, chat: s
     except* CommandError as errors:
         failed = errors.exceptions[0]
     if failed is not None:  # raised above, Python before 3.11.4 would wrap it in a group
-        raise failed from None
+        raise failed
