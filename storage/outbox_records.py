@@ -56,25 +56,33 @@ class Wanted(Struct, frozen=True):
 
 
 NOTHING_WANTED: Final = Wanted()
+EXTRAS_READ: Final = 100
+"""Events of one stream that are read of `outbox_events` at a time: as many as a delivery has at most."""
 
 
 class Head(Struct, frozen=True):
     """What waits of one stream for one endpoint.
 
-    `stream` is a chat's id, or minus a user's. The log's events from `from_seq` to `to_seq` wait, and events of
-    `outbox_events` up to the id `extra_to` (0: none). `version` counts what was added. `failing_since` and
-    `created_at` (of the oldest) are in Unix milliseconds.
+    `stream` is a chat's id, or minus a user's. The log's events from `from_seq` to `to_seq` wait, and if `has_extras`
+    events of `outbox_events`: those before the log's event `to_seq + 1`, and those up to the id `extra_to`. What others
+    come after is not known to be in the head. `version` counts what was added. `failing_since` and `created_at` (of the
+    oldest) are in Unix milliseconds.
     """
 
     id: int
     stream: int
     from_seq: int
     to_seq: int
+    has_extras: bool
     extra_to: int
     version: int
     attempts: int
     failing_since: int | None
     created_at: int
+
+    def has(self, extra: "ExtraEvent") -> bool:
+        """Whether all that comes before this event of the stream is in the head, or was delivered."""
+        return extra.after_seq <= self.to_seq or extra.id <= self.extra_to
 
 
 class LoggedEvent(Struct, frozen=True, gc=False):

@@ -10,7 +10,7 @@ from gateway.interfaces.outbox import LogRanges, OutboxQueue, OutsideEvent
 from gateway.turns import portions
 from gateway.webhooks import events
 from gateway.webhooks.attendance import Attendance, AttendanceReader
-from storage.outbox_records import EventType, ExtraEvent, Head, LoggedEvent
+from storage.outbox_records import EXTRAS_READ, EventType, ExtraEvent, Head, LoggedEvent
 from storage.records import ChatEvent, EventKind, Positions
 
 MAX_EVENTS: Final = 100
@@ -62,10 +62,10 @@ class Loader:
         logged = await self._logged(heads, positions)
         present = await self._attendances(logged, positions)
         extras: dict[int, list[ExtraEvent]] = {head.stream: [] for head in heads}
-        limits = {head.stream: head.extra_to for head in heads if head.extra_to}
-        for extra in await self._outbox.extras(self._endpoint, list(limits)) if limits else []:
-            if extra.id <= limits[extra.stream]:
-                extras[extra.stream].append(extra)
+        # Read after the heads, so that none is missing which the log's last event of a head comes after.
+        with_extras = [head.stream for head in heads if head.has_extras]
+        for extra in await self._outbox.extras(self._endpoint, with_extras) if with_extras else []:
+            extras[extra.stream].append(extra)
         again = await self._logged_again([extra for of_stream in extras.values() for extra in of_stream])
         loads = []
         async for some in portions(heads, HEADS_A_TURN):
@@ -128,13 +128,13 @@ class Loader:
         attendance: Attendance | None,
     ) -> Load:
         is_whole = len(logged) < MAX_EVENTS or logged[-1].event.seq >= head.to_seq
-        if not is_whole:  # what comes after events that were not read waits with them
-            extras = [extra for extra in extras if extra.after_seq <= logged[-1].event.seq]
+        # What comes after events that were not read waits with them.
+        ready = [extra for extra in extras if head.has(extra) and (is_whole or extra.after_seq <= logged[-1].event.seq)]
+        is_every_extra = len(ready) == len(extras) < EXTRAS_READ
+        extras = ready
         entries: Sequence[LoggedEvent | ExtraEvent] = sorted([*logged, *extras], key=_place) if extras else logged
         taken = entries[:MAX_EVENTS]
-        is_all = is_whole and len(taken) == len(entries)
-        if is_all and extras:
-            is_all = extras[-1].id == head.extra_to
+        is_all = is_whole and is_every_extra and len(taken) == len(entries)
         of_log = [entry for entry in taken if isinstance(entry, LoggedEvent)] if extras else logged[:MAX_EVENTS]
         outside = events.logged_events(epoch, head.stream, of_log, self._types, attendance)
         if extras:

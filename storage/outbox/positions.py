@@ -32,7 +32,7 @@ _LOCK: Final = "SELECT pg_advisory_xact_lock(hashtext('outbox'), hashtext($1))"
 _POSITION: Final = "SELECT after_id, gaps FROM outbox_positions WHERE endpoint = $1"
 _MOVE: Final = "UPDATE outbox_positions SET after_id = $2, gaps = $3 WHERE endpoint = $1"
 
-_HEAD: Final = "id, stream, from_seq, to_seq, version, attempts, failing_since, created_at"
+_HEAD: Final = "id, stream, from_seq, to_seq, has_extras, version, attempts, failing_since, created_at"
 _FOLD: Final = """
     INSERT INTO outbox ({columns})
     SELECT $1, r.stream, r.first, r.last, {false}, 1,
@@ -163,6 +163,7 @@ def _head(row: Row, extra_to: int) -> Head:
         row["stream"],
         row["from_seq"],
         row["to_seq"],
+        bool(row["has_extras"]),
         extra_to,
         row["version"],
         row["attempts"],

@@ -13,7 +13,7 @@ from typing import Final
 from storage.database.database import Database
 from storage.outbox.notes import TOUCH
 from storage.outbox.positions import OutboxPositions
-from storage.outbox_records import NOTHING_WANTED, Backlog, DeadLetter, ExtraEvent, Head, Wanted
+from storage.outbox_records import EXTRAS_READ, NOTHING_WANTED, Backlog, DeadLetter, ExtraEvent, Head, Wanted
 
 LEASE_S: Final = 30.0
 """Longer than a claim, a read, a delivery and a finish take together."""
@@ -22,8 +22,6 @@ LEFT_S: Final = 2.0
 DEAD_KEPT_S: Final = 30 * 24 * 3600
 PURGED: Final = 1000
 """Dead letters that one call deletes at most."""
-EXTRAS_READ: Final = 100
-"""Extra events of one stream that are read at a time."""
 MAX_ERROR: Final = 100
 
 _EXTRA_TO: Final = """
@@ -31,7 +29,8 @@ _EXTRA_TO: Final = """
         SELECT coalesce(max(e.id), 0) FROM outbox_events e
         WHERE e.endpoint = $1 AND e.stream = outbox.stream AND e.dead_at IS NULL) ELSE 0 END"""
 # of what was committed before the claim: an event that the log does not have must not overtake one that it has
-_HEAD: Final = f"id, stream, from_seq, to_seq, {_EXTRA_TO} AS extra_to, version, attempts, failing_since, created_at"
+_HEAD: Final = f"""
+    id, stream, from_seq, to_seq, has_extras, {_EXTRA_TO} AS extra_to, version, attempts, failing_since, created_at"""
 _EXTRA: Final = "id, stream, after_seq, log_seq, type, data, created_at"
 # A commit that became visible after one with higher ids was read. SQLite has none.
 _IS_GAP_FILLED: Final = f"""
@@ -111,7 +110,7 @@ class Outbox:
     async def claim(self, endpoint: str, limit: int, *, late: bool) -> list[Head]:
         """Lease up to `limit` rows: those that were never tried, or `late`, those whose delay or lease has ended."""
         rows = await self._database.write(self._claim_late if late else self._claim_fresh, endpoint, limit)
-        heads = [Head(**row) for row in rows]
+        heads = [Head(**{**row, "has_extras": bool(row["has_extras"])}) for row in rows]
         # After the claim: what the log has before a claimed event of another kind is in the row of its chat then.
         kinds = self._wanted.kinds_of(endpoint)
         if kinds and (not late or any(head.extra_to for head in heads)):

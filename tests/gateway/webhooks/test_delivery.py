@@ -17,6 +17,8 @@ from storage.database.database import Database, open_database
 from storage.log.chat_log import open_chat_log
 from storage.log.event_ranges import EventRanges
 from storage.outbox import queue
+from storage.outbox.notes import OutboxNotes
+from storage.outbox.positions import OutboxPositions
 from storage.outbox.queue import Outbox
 from storage.outbox_records import EventType, Head, Wanted
 from storage.repositories.chat_setup.removals import ChatRemovals
@@ -178,6 +180,52 @@ async def test_chat_longer_than_a_delivery_keeps_its_order(
         receiver.answer = lambda events: 204
         await receiver.count(250)
     assert receiver.seqs() == {chat: list(range(1, 251))}
+
+
+@pytest.mark.parametrize(
+    ("types", "seqs"),
+    [
+        (frozenset(EventType), [0, 0, 1, 1]),
+        (frozenset({EventType.CHAT_CHANGED, EventType.REACTION_ADDED}), [0, 0, 1]),
+    ],
+    ids=["all types", "no messages"],
+)
+async def test_what_commits_during_a_claim_keeps_its_order(
+    database_url: str, receiver: Receiver, monkeypatch: pytest.MonkeyPatch, types: frozenset[EventType], seqs: list[int]
+) -> None:
+    """A claim leases the rows of chats first, and reads the log after that."""
+    await make_store(database_url)
+    async with open_sending(database_url) as (node, _, _):
+        wanted = Wanted({"one": types})
+        await Outbox(node.database, wanted).begin()
+        notes = OutboxNotes(node.database, wanted)
+        ann = await node.person("ann")
+        chat = await node.group(ann)
+
+        async def change(after_seq: int) -> None:
+            async with node.database.transaction() as client:
+                await notes.add(client, EventType.CHAT_CHANGED, chat, after_seq, b"{}")
+
+        async def commit() -> None:
+            await change(0)
+            await node.say(message(chat, ann))
+            await change(1)
+
+        during, fold = [commit], OutboxPositions.fold
+
+        async def fold_after(self: OutboxPositions, *values: Any) -> list[Head]:
+            if during:
+                await during.pop()()
+            return await fold(self, *values)
+
+        monkeypatch.setattr(OutboxPositions, "fold", fold_after)
+        await change(0)
+        async with open_sending(database_url, hook(receiver, events=sorted(types))) as (_, outbox, _):
+            events = await receiver.count(len(seqs))
+            async with asyncio.timeout(20):
+                while (await outbox.backlog("one")).streams:
+                    await asyncio.sleep(0.05)
+    assert [event["seq"] for event in events] == seqs
 
 
 async def test_failing_chat_holds_up_no_other(database_url: str, receiver: Receiver) -> None:

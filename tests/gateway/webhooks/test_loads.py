@@ -31,7 +31,7 @@ def _message(chat_id: int) -> ChatEvent:
 async def test_others_run_while_loads_of_many_chats_are_encoded() -> None:
     without_outbox = cast("OutboxQueue", None)
     loader = Loader("one", frozenset([EventType.MESSAGE_CREATED]), without_outbox, OneMessageEach())
-    heads = [Head(chat, chat, 1, 1, 0, 1, 0, None, 0) for chat in range(1, CHATS + 1)]
+    heads = [Head(chat, chat, 1, 1, False, 0, 1, 0, None, 0) for chat in range(1, CHATS + 1)]
     reading = asyncio.create_task(loader.read(heads))
     turns = 0
     while not reading.done():
