@@ -169,10 +169,13 @@ async def test_close_commits_in_time_and_rejects_the_rest(desk: Desk) -> None:
     desk.commit.locked[2] = asyncio.Event()
     desk.submit("locked", "behind", chat=2)
     await desk.begins(1)
-    desk.submit("a")
-    closing = asyncio.create_task(desk.pipeline.close(0.1))
+    accepted = desk.submit("a")
+    closing = asyncio.create_task(desk.pipeline.close(600))
     await asyncio.sleep(0)
     desk.submit("late")
+    await outcomes(accepted)
+    assert not closing.done()
+    await desk.pipeline.close(0)
     await closing
     assert [text for text, _ in desk.answers] == ["late", "a", "locked", "behind"]
     assert [outcome is Refusal.UNAVAILABLE for _, outcome in desk.answers] == [True, False, True, True]
