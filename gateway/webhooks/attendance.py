@@ -60,10 +60,15 @@ class Attendance(Struct, frozen=True):
         return [id_ for id_ in self.members if connected(id_, later) > moment and id_ != sender_id]
 
 
+NOBODY: Final = Attendance((), is_truncated=False, connected={})
+"""Of a chat without members."""
+
+
 class AttendanceReader:
     """Reads the attendance of chats, each at most once in KEPT_S.
 
-    Of a chat whose members are all connected to this node, Redis is not asked. Members are read again when they change.
+    Redis is not asked of a chat without members, or whose members are all connected to this node. Members are read
+    again when they change.
     """
 
     def __init__(self, members: Members, presence: Presence, clients: ClientRegistry) -> None:
@@ -86,7 +91,9 @@ class AttendanceReader:
         elsewhere = []
         for chat_id, ids in members.items():
             connected = open_chats.connected(chat_id) if open_chats is not None and len(ids) <= MAX_MEMBERS else {}
-            if connected and connected.keys() >= set(ids):
+            if not ids:
+                found[chat_id] = NOBODY
+            elif connected and connected.keys() >= set(ids):
                 complete_since = datetime.fromtimestamp(max(connected.values()), UTC)
                 found[chat_id] = Attendance(tuple(ids), False, connected, complete_since)
             else:
