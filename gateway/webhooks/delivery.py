@@ -15,6 +15,8 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from typing import Final, Protocol
 
+from msgspec.structs import replace
+
 from gateway.errors import SendFailed
 from gateway.interfaces.outbox import EventSender, OutboxQueue
 from gateway.tasks import full_jitter
@@ -181,7 +183,8 @@ class EndpointDelivery:
         given_up = [load for load in loads if len(loads) == 1 and self._is_given_up(load.head)]
         for load in given_up:
             await self._outbox.bury(self._endpoint, load.head, load.logged, load.extra_ids, reason)
-            await self._finish([load])
+            # Dead letters are kept, and an operator may have replayed them already.
+            await self._finish([replace(load, extra_ids=())])
             self._events.given_up(len(load.events))
             fields = {"endpoint": self._endpoint, "stream": load.head.stream, "events": len(load.events)}
             logger.error("webhook_given_up", extra={"fields": fields})

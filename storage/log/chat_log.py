@@ -1,9 +1,10 @@
 """The durable log of every chat: group commits and reads. Implements `gateway.interfaces.chat_log.ChatLog`.
 
-Invariants: an event is acknowledged only after COMMIT; the pipeline keeps the order of the
-events of each chat; reads return present states and a contiguous run of seqs, since seq order is commit order.
+Invariants: an event is acknowledged only after COMMIT; the events of one chat go through one pipeline, which keeps
+their order; reads return present states and a contiguous run of seqs, since seq order is commit order.
 """
 
+import asyncio
 from collections import defaultdict
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -62,22 +63,26 @@ async def open_chat_log(
     commit: Commit = (
         PostgresCommit(database.postgres) if database.postgres else SqliteCommit(database.sqlite_path or "")
     )
-    pipeline = Pipeline(commit, on_batch, hold_s)
+    pipelines = [Pipeline(commit, on_batch, hold_s) for _ in range(commit.pipelines)]
+    tasks = [asyncio.create_task(pipeline.run(), name="chat-log-pipeline") for pipeline in pipelines]
     try:
-        yield StoredChatLog(database, pipeline)
+        yield StoredChatLog(database, pipelines)
     finally:
-        try:
-            await pipeline.close(FLUSH_S)
-        finally:
-            await commit.close()
+        for pipeline in pipelines:
+            pipeline.close()
+        await asyncio.wait(tasks, timeout=FLUSH_S)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await commit.close()
 
 
 class StoredChatLog:
     """The stored events of all chats, in order. Created by `open_chat_log`; the interface has the guarantees."""
 
-    def __init__(self, database: Database, pipeline: Pipeline) -> None:
+    def __init__(self, database: Database, pipelines: Sequence[Pipeline]) -> None:
         self._database = database
-        self._pipeline = pipeline
+        self._pipelines = pipelines
         self._positions = PositionReader(database)
         self._own_reactions_sql = f"""
             SELECT r.message_id, r.key FROM reactions r
@@ -90,8 +95,8 @@ class StoredChatLog:
 
     @property
     def waiting(self) -> int:
-        """Number of events that wait for a commit."""
-        return self._pipeline.waiting
+        """Number of events that wait for a commit, in all pipelines."""
+        return sum(pipeline.waiting for pipeline in self._pipelines)
 
     def submit(self, event: NewEvent, done: OnOutcome) -> None:
         """Queue an event for the next group commit; `done` gets the outcome after COMMIT."""
@@ -100,7 +105,7 @@ class StoredChatLog:
         elif event.kind != EventKind.MESSAGE and not is_id(event.message_id):
             done(Refusal.NO_SUCH_MESSAGE)
         else:
-            self._pipeline.submit(event, done)
+            self._pipelines[event.chat_id % len(self._pipelines)].submit(event, done)
 
     async def find(self, chat_id: int, sender_id: int, client_msg_id: str) -> ChatEvent | None:
         """The stored event with this id, if there is one."""

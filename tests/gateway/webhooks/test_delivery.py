@@ -318,6 +318,32 @@ async def test_given_up_events_are_replayed(database_url: str, receiver: Receive
     assert receiver.seqs() == {chat: [4, 1, 2, 3]}
 
 
+class ReplayingOutbox(Outbox):
+    """An operator replays dead letters as soon as there are any."""
+
+    async def bury(
+        self, endpoint: str, head: Head, logged: Sequence[tuple[int, str]], extra_ids: Sequence[int], error: str
+    ) -> None:
+        await super().bury(endpoint, head, logged, extra_ids, error)
+        await self.replay([letter.id for letter in await self.dead_letters(endpoint, 0, 10)])
+
+
+async def test_letter_replayed_at_once_is_not_lost(sqlite_url: str, receiver: Receiver) -> None:
+    """The replay comes before the record that the events were given up."""
+    await make_store(sqlite_url)
+    receiver.answer = lambda events: 410
+    one = hook(receiver, give_up_h=0.1 / 3600)
+    async with open_sending(sqlite_url, one, outbox_of=ReplayingOutbox) as (node, _, registry):
+        notes, chat = OutboxNotes(node.database, WANTED), await node.group(await node.person("ann"))
+        async with node.database.transaction() as client:
+            await notes.add(client, EventType.CHAT_CHANGED, chat, 0, b"{}")
+        async with asyncio.timeout(20):
+            while not registry.get_sample_value("chat_gateway_webhook_events_given_up_total", {"endpoint": "one"}):
+                await asyncio.sleep(0.05)
+        receiver.answer = lambda events: 204
+        await receiver.count(1)
+
+
 async def test_claims_of_a_dead_node_are_delivered(
     database_url: str, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
