@@ -16,6 +16,7 @@ from storage.errors import StorageUnavailable
 
 CLOSE_TURN_S = 1.0  # to wait for the file lock before a connection is closed, which then happens without it
 BUSY_MS = 5_000  # SQLite itself waits only for foreign programs, which write without our file lock
+ROWS_A_FETCH = 64  # that aiosqlite reads ahead of an iteration; its own default
 PRAGMAS = {
     "journal_mode": "WAL",
     "synchronous": "FULL",
@@ -92,7 +93,13 @@ async def _opened(path: str, pragmas: Mapping[str, Any]) -> aiosqlite.Connection
     aiosqlite itself stops the thread without waiting for it, and the thread then calls a loop that is closed.
     Raises: StorageUnavailable.
     """
-    connection = aiosqlite.connect(path, isolation_level=None)
+    opened: list[sqlite3.Connection] = []
+
+    def connect() -> sqlite3.Connection:
+        opened.append(sqlite3.connect(path, isolation_level=None, check_same_thread=False))
+        return opened[0]
+
+    connection = aiosqlite.Connection(connect, ROWS_A_FETCH)
     try:
         await connection
         for name, value in pragmas.items():
@@ -102,6 +109,8 @@ async def _opened(path: str, pragmas: Mapping[str, Any]) -> aiosqlite.Connection
         if connection._connection is not None:
             connection.stop()
         connection._thread.join()
+        for one in opened:  # aiosqlite drops what it opened after a cancellation; closing twice is no error
+            one.close()
         if isinstance(error, sqlite3.DatabaseError):
             raise StorageUnavailable(f"{path}: {error}") from error
         raise

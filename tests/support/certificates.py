@@ -21,7 +21,8 @@ class Authority:
     def __init__(self, folder: Path, name: str) -> None:
         self._folder = folder
         self._pair = Pair(folder / f"{name}.crt", folder / f"{name}.key")
-        _openssl(*_NEW, "-x509", "-subj", f"/CN={name}", "-out", self._pair.certificate, "-keyout", self._pair.key)
+        files = ("-out", self._pair.certificate, "-keyout", self._pair.key)
+        _openssl(*_NEW, "-x509", "-subj", f"/CN={name}", *_AN_AUTHORITY, *files)
 
     @property
     def certificate(self) -> Path:
@@ -33,11 +34,16 @@ class Authority:
         pair = Pair(self._folder / f"{name}.crt", self._folder / f"{name}.key")
         signer = ("-CA", self._pair.certificate, "-CAkey", self._pair.key)
         names = ("-addext", f"subjectAltName={','.join(alternative_names)}") if alternative_names else ()
-        _openssl(*_NEW, "-x509", "-subj", f"/CN={name}", *names, *signer, "-out", pair.certificate, "-keyout", pair.key)
+        files = ("-out", pair.certificate, "-keyout", pair.key)
+        _openssl(*_NEW, "-x509", "-subj", f"/CN={name}", *_NO_AUTHORITY, *names, *signer, *files)
         return pair
 
 
 _NEW = ("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-noenc", "-days", "2")
+
+# Without these extensions Python 3.13 and newer reject a certificate (VERIFY_X509_STRICT).
+_AN_AUTHORITY = ("-addext", "keyUsage=critical,keyCertSign,cRLSign")
+_NO_AUTHORITY = ("-addext", "basicConstraints=critical,CA:FALSE")
 
 
 def _openssl(*words: str | Path) -> None:

@@ -334,15 +334,15 @@ async def test_message_that_cannot_be_stored_is_not_sent_upstream() -> None:
 
 
 async def test_client_disconnect_closes_upstream_connection() -> None:
-    entered, closed = asyncio.Event(), list[int | None]()
+    closed = list[int | None]()
 
     async def handler(connection: ServerConnection) -> None:
-        entered.set()
+        await connection.send(GREETING)
         await connection.wait_closed()
         closed.append(connection.close_code)
 
     async with upstream_server(handler) as url, proxied(url) as (server, client):
-        await asyncio.wait_for(entered.wait(), 10)
+        assert await asyncio.wait_for(client.recv(), 10) == GREETING
         await client.close()
         await until(lambda: closed)
         assert closed == [1000]
