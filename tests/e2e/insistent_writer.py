@@ -24,3 +24,17 @@ async def write(cluster: Cluster, chats: list[int], user: User, is_over: asyncio
                         break
                 await asyncio.sleep(0.1)
             await asyncio.sleep(0.02)
+
+
+async def change(cluster: Cluster, chats: list[int], owner: User, other: User, is_over: asyncio.Event) -> None:
+    """Add a member, rename the chat, remove the member and so on, through both nodes. A call that fails is left out."""
+    turn = 0
+    async with httpx.AsyncClient(timeout=5, headers=owner.headers) as http:
+        while not is_over.is_set():
+            url = f"{cluster.nodes[turn % len(cluster.nodes)].url}/api/v1/chats/{chats[turn % len(chats)]}"
+            with suppress(httpx.HTTPError):
+                await http.post(f"{url}/members", json={"user_id": other.id})
+                await http.patch(url, json={"title": f"{turn}"})
+                await http.delete(f"{url}/members/{other.id}")
+            turn += 1
+            await asyncio.sleep(0.02)

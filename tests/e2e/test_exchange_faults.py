@@ -1,24 +1,26 @@
 """The broker of the events' exchange is away, or a node that publishes dies: no event is lost or out of its order."""
 
 import asyncio
+import json
 import random
-from collections import defaultdict
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import aio_pika
 import pytest
 from aio_pika.abc import AbstractChannel
 
-from tests.e2e.insistent_writer import write
+from tests.e2e.chat_events import ABSENT, CHANGES, Order, arrived, stored
+from tests.e2e.insistent_writer import change, write
 from tests.support.cluster import Cluster, run_cluster
 from tests.support.rabbitmq import RabbitServer
 
 EXCHANGE = "chat.events"
 QUEUE = "application"
 FAULT_S = 1.5
-CHATS = 4
+CHATS = 2
 KINDS = ("broker killed", "broker paused", "node killed")
 
 
@@ -47,18 +49,14 @@ async def struck(kind: str, cluster: Cluster, broker: RabbitServer, dice: random
             node.start()
 
 
-async def received(broker: RabbitServer) -> dict[int, list[int]]:
-    """The seqs of each chat in the order in which its events first came to the queue, in which they stay."""
-    first: dict[str, tuple[int, int]] = {}
+async def received(broker: RabbitServer, chats: list[int]) -> Order:
+    """The order in which the events of each chat first came to the queue, in which they stay."""
+    first: dict[str, dict[str, Any]] = {}
     async with channel_of(broker) as channel:
         queue = await channel.get_queue(QUEUE)
         while (message := await queue.get(fail=False)) is not None:
-            _, chat, seq = str(message.message_id).split(":")
-            first.setdefault(str(message.message_id), (int(chat), int(seq)))
-    seqs: dict[int, list[int]] = defaultdict(list)
-    for chat_id, number in first.values():
-        seqs[chat_id].append(number)
-    return dict(seqs)
+            first.setdefault(str(message.message_id), json.loads(message.body))
+    return arrived(first.values(), chats)
 
 
 @pytest.mark.full
@@ -71,23 +69,29 @@ async def test_twenty_faults_lose_no_published_event(tmp_path: Path, redis_url: 
     try:
         async with channel_of(broker) as channel:
             exchange = await channel.declare_exchange(EXCHANGE, aio_pika.ExchangeType.TOPIC, durable=True)
-            await (await channel.declare_queue(QUEUE, durable=True)).bind(exchange, "message.created.*")
+            queue = await channel.declare_queue(QUEUE, durable=True)
+            for type_ in ("message.created", *CHANGES):
+                await queue.bind(exchange, f"{type_}.*")
         options = {"AMQP_URL": broker.url, "EVENTS_EXCHANGE": EXCHANGE, "MESSAGES_PER_MINUTE": 0}
+        options |= {"WEBHOOKS": json.dumps([ABSENT]), "WEBHOOK_ALLOW_PRIVATE": "true"}
         async with run_cluster(tmp_path / "nodes", redis_url, postgres_url, **options) as cluster:
-            ann = await cluster.user("ann")
+            ann, *others = [await cluster.user(name) for name in ("ann", "bob", "cid", "dan")]
             chats = [await cluster.chat(ann) for _ in range(CHATS)]
-            writing = asyncio.create_task(write(cluster, chats, ann, is_over))
+            writing = asyncio.gather(
+                write(cluster, chats, ann, is_over),
+                *(change(cluster, chats, ann, other, is_over) for other in others),
+            )
             for kind in dice.choices(KINDS, k=20):
                 await asyncio.sleep(dice.uniform(0, 1))
                 async with struck(kind, cluster, broker, dice):
                     await asyncio.sleep(FAULT_S)
             is_over.set()
             await writing
-            stored = {chat: list(range(1, (await cluster.chats.position(chat)).last_seq + 1)) for chat in chats}
-            while (found := await received(broker)) != stored:  # a lease of a killed node, and delays after failures
-                for chat, seqs in found.items():
-                    assert seqs == stored[chat][: len(seqs)]
+            expected = await stored(postgres_url, chats)
+            while (found := await received(broker, chats)) != expected:  # leases of killed nodes, delays after failures
+                for chat, order in found.items():
+                    assert order == expected[chat][: len(order)]
                 await asyncio.sleep(2)
-            assert sum(map(len, stored.values())) > 100
+            assert sum(map(len, expected.values())) > 100
     finally:
         broker.stop()

@@ -1,4 +1,7 @@
-"""Faults between a commit, its delivery and its mark: no event is lost, and none comes out of its chat's order."""
+"""Faults between a commit, its delivery and its mark: no event is lost, and none comes out of its chat's order.
+
+Members and titles change beside the messages of the same chats.
+"""
 
 import asyncio
 import json
@@ -9,13 +12,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.insistent_writer import write
+from tests.e2e.chat_events import ABSENT, CHANGES, arrived, stored
+from tests.e2e.insistent_writer import change, write
 from tests.support.cluster import Cluster, run_cluster
 from tests.support.receiver import SECRET, Receiver, run_receiver
 from tests.support.servers import free_port
 
 FAULT_S = 1.5
-CHATS = 4
+CHATS = 2
+"""Few, so that messages and changes of one chat meet while it is being claimed."""
 KINDS = ("down", "slow", "errors", "flapping", "killed")
 
 
@@ -64,26 +69,30 @@ async def struck(kind: str, cluster: Cluster, endpoint: Endpoint, dice: random.R
 async def run_faults(folder: Path, redis_url: str, database_url: str, kinds: list[str], seed: int) -> None:
     endpoint, dice, is_over = Endpoint(), random.Random(seed), asyncio.Event()
     await endpoint.open()
-    hooks = [{"url": endpoint.receiver.url, "secret": SECRET, "name": "app", "events": ["message.created"]}]
+    types = ["message.created", *CHANGES]
+    hooks = {"url": endpoint.receiver.url, "secret": SECRET, "name": "app", "events": types}, ABSENT
     options = {"WEBHOOKS": json.dumps(hooks), "WEBHOOK_ALLOW_PRIVATE": "true", "MESSAGES_PER_MINUTE": 0}
     try:
         async with run_cluster(folder, redis_url, database_url, **options) as cluster:
-            ann = await cluster.user("ann")
+            ann, *others = [await cluster.user(name) for name in ("ann", "bob", "cid", "dan")]
             chats = [await cluster.chat(ann) for _ in range(CHATS)]
-            writing = asyncio.create_task(write(cluster, chats, ann, is_over))
+            writing = asyncio.gather(
+                *(write(cluster, chats, ann, is_over) for _ in range(2)),
+                *(change(cluster, chats, ann, other, is_over) for other in others),
+            )
             for kind in kinds:
                 await asyncio.sleep(dice.uniform(0, 1))
                 async with struck(kind, cluster, endpoint, dice):
                     await asyncio.sleep(FAULT_S)
             is_over.set()
             await writing
-            stored = {chat: list(range(1, (await cluster.chats.position(chat)).last_seq + 1)) for chat in chats}
+            expected = await stored(database_url, chats)
             with suppress(TimeoutError):
                 async with asyncio.timeout(120):  # a lease of a killed node, and the delays after failures
-                    while endpoint.receiver.seqs() != stored:
+                    while arrived(endpoint.receiver.events, chats) != expected:
                         await asyncio.sleep(0.2)
-            assert endpoint.receiver.seqs() == stored
-            assert all(stored.values())
+            assert arrived(endpoint.receiver.events, chats) == expected
+            assert {type_ for order in expected.values() for _, type_ in order} == set(types)
     finally:
         await endpoint.close()
 
