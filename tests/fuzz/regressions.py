@@ -37,5 +37,9 @@ REGRESSIONS: Final[Mapping[str, tuple[str, *tuple[bytes, ...]]]] = {
         b"DELETE / HTTP/1.1\r\nhost:\r\nContent-Length:3\r\n\r\na00"
         b"HEAD / HTTP/1.1\r\nTransfer-Encoding:chunked\t\r\nHOST:\r\n\r\n",
     ),
+    "an empty transfer encoding among headers that have not ended": (
+        "http",
+        b"GET / HTTP/1.1\r\nHost:\r\n\r\nDELETE / HTTP/1.1\r\nTransfer-Encoding:\r\na:\r\n",
+    ),
     "an empty query": ("http", b"POST /? HTTP/1.0\r\n\r\n"),
 }

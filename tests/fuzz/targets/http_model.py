@@ -84,6 +84,8 @@ class HttpModel:
                 raise _Ended(Rest.UNSURE if is_folded else Rest.BAD)
             if not _VALUE.fullmatch(value):
                 raise _Ended(Rest.BAD)
+            if name.lower() == b"transfer-encoding" and not value.strip(b" \t"):
+                raise _Ended(Rest.BAD)  # whatever follows: it names no coding
             if name.lower() == b"transfer-encoding" and value.endswith(b"\t"):
                 raise _Ended(Rest.UNSURE)  # RFC 9110 §5.5 allows the tab, llhttp rejects the request
             names.append(name.lower())
