@@ -129,3 +129,10 @@ class Backlog(Struct, frozen=True, gc=False):
     failing: int
     dead: int
     lag_s: float
+
+
+class Dropped(Struct, frozen=True, gc=False):
+    """How many events one call has dropped, counted as in a `Backlog` with its dead letters, and whether all are."""
+
+    events: int
+    is_all: bool

@@ -231,6 +231,7 @@ ROWS: dict[str, list[Panel]] = {
                 "chats for {{endpoint}}": _now("chat_gateway_webhook_chats_waiting", "endpoint", "max"),
                 "failing chats of {{endpoint}}": _now("chat_gateway_webhook_chats_failing", "endpoint", "max"),
                 "dead letters of {{endpoint}}": _now("chat_gateway_webhook_dead_letters", "endpoint", "max"),
+                "removed webhooks with a backlog": "max(chat_gateway_webhooks_removed)",
             },
         ),
     ],

@@ -18,13 +18,17 @@ def add(commands: Commands) -> None:
     webhooks = add_command(
         commands,
         "webhooks",
-        "show what waits for webhooks; list or replay dead letters",
+        "show what waits for webhooks; list or replay dead letters; drop what a removed webhook left",
         _run,
-        examples=["chat-gateway webhooks", "chat-gateway webhooks replay --webhook crm"],
+        examples=[
+            "chat-gateway webhooks",
+            "chat-gateway webhooks replay --webhook crm",
+            "chat-gateway webhooks drop --webhook former   # it is no longer in WEBHOOKS",
+        ],
     )
-    actions = ["status", "dead-letters", "replay"]
+    actions = ["status", "dead-letters", "replay", "drop"]
     webhooks.add_argument("action", nargs="?", choices=actions, default="status", help="default: status")
-    webhooks.add_argument("--webhook", metavar="NAME", help="dead letters of this webhook only")
+    webhooks.add_argument("--webhook", metavar="NAME", help="this webhook only; drop needs one")
 
 
 def _run(options: argparse.Namespace) -> int:
@@ -41,10 +45,15 @@ def _run(options: argparse.Namespace) -> int:
 
 
 async def _lines(settings: "Settings", action: str, name: str | None) -> list[str]:
-    from gateway.config.webhooks import read_webhooks
+    from gateway.audit import record_command
+    from gateway.outlet import wanted_of
     from gateway.webhooks import command
+    from httpapi.audit.events import Event
     from storage.database.database import open_database
     from storage.outbox.queue import Outbox
 
     async with open_database(settings.database_url) as database:
-        return await command.run(Outbox(database), action, name, [one.name for one in read_webhooks(settings)])
+        lines = await command.run(Outbox(database), action, name, list(wanted_of(settings).types))
+        if action == "drop" and name is not None:
+            await record_command(settings, database, Event.WEBHOOK_DROPPED, webhook=name)
+        return lines

@@ -63,6 +63,7 @@ COSTS: Final[Mapping[str, Cost]] = {
     "GET /api/v1/webhooks": Cost.LIST,
     "GET /api/v1/webhooks/dead-letters": Cost.LIST,
     "POST /api/v1/webhooks/dead-letters/replay": Cost.LIST,
+    "POST /api/v1/webhooks/drop": Cost.LIST,
     "GET /api/v1/users/{user_id}/clients": Cost.REQUEST,
     "POST /api/v1/users/{user_id}/send": Cost.REQUEST,
     "POST /api/v1/clients/{client_id}/send": Cost.REQUEST,

@@ -5,7 +5,7 @@ from typing import Protocol
 
 from msgspec import Struct
 
-from storage.outbox_records import Backlog, DeadLetter, ExtraEvent, Head, LoggedEvent
+from storage.outbox_records import Backlog, DeadLetter, Dropped, ExtraEvent, Head, LoggedEvent
 from storage.records import Positions
 
 
@@ -63,6 +63,14 @@ class OutboxQueue(Protocol):
 
     async def backlog(self, endpoint: str) -> Backlog:
         """What waits for the endpoint."""
+        ...
+
+    async def endpoints(self) -> list[str]:
+        """The names that the outbox has anything of, also of endpoints that are no longer set up; at most 100."""
+        ...
+
+    async def drop(self, endpoint: str) -> Dropped:
+        """Delete some of what the endpoint holds, dead letters too. Call it again until all is dropped."""
         ...
 
     async def purge(self) -> int:

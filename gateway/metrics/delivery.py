@@ -111,7 +111,7 @@ class DeliveryMetrics:
             ("chats", "Chats with subscribers on this node.", chats),
             ("gaps_unrepaired", "Chats with a hole that could not be read from the store yet.", gaps),
             ("replay_memory_bytes", "Approximate size of the recent events kept for resumes.", kept),
-            ("commit_waiting_events", "Events waiting for the next group commit; at most 5,000 per pipeline.", waiting),
+            ("commit_waiting_events", "Events waiting for the next group commit; at most 5,000.", waiting),
         ):
             self._registry.watch(f"chat_gateway_{name}", text, lambda read=read: float(read()))  # type: ignore[misc]
 

@@ -29,6 +29,11 @@ class WebhookMetrics:
         self.chats = gauge("webhook_chats_waiting", "Chats and users with events that wait for an endpoint")
         self.failing = gauge("webhook_chats_failing", "Chats and users whose last delivery has failed")
         self.dead = gauge("webhook_dead_letters", "Events whose delivery was given up, until they are sent again")
+        self.removed = Gauge(
+            "chat_gateway_webhooks_removed",
+            "Endpoints that are no longer set up, and of which the outbox still has something; the same on every node.",
+            registry=registry,
+        )
         self.lag = gauge("webhook_lag_seconds", "Age of the oldest event that waits for an endpoint")
 
     def of(self, endpoint: str) -> "EndpointMetrics":

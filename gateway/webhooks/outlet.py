@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Final
@@ -35,7 +35,7 @@ class _Endpoint:
 
 
 class Outlet:
-    """The endpoints of this node. Without any it does nothing."""
+    """The endpoints of this node. Without any it delivers nothing."""
 
     def __init__(
         self,
@@ -86,8 +86,7 @@ class Outlet:
             self._deliveries.append(delivery)
             tasks.spawn(delivery.run_fresh(), "webhooks")
             tasks.spawn(delivery.run_late(), "webhooks again")
-        if self._deliveries:
-            tasks.spawn(self._measure(), "webhook backlog")
+        tasks.spawn(self._measure(), "webhook backlog")  # without endpoints too: of those that were removed
 
     def stirred_by(self, on_batch: Callable[[int, float], None]) -> Callable[[int, float], None]:
         """`on_batch`, and deliver soon: this node has committed something."""
@@ -104,11 +103,24 @@ class Outlet:
             delivery.stir()
 
     async def _measure(self) -> None:
+        removed: list[str] = []
         while True:
             try:
                 for name, endpoint in self._endpoints.items():
                     endpoint.metrics.waits(await self._outbox.backlog(name))
+                before, removed = removed, await removed_endpoints(self._outbox, self._endpoints)
+                self._metrics.removed.set(len(removed))
+                if removed and removed != before:
+                    logger.warning("webhooks_removed", extra={"fields": {"endpoints": removed}})
                 await self._outbox.purge()
             except StorageUnavailable:
                 logger.warning("outbox_unmeasured")
             await asyncio.sleep(MEASURE_S * random.uniform(0.5, 1.5))  # noqa: S311 - spreads the nodes
+
+
+async def removed_endpoints(outbox: OutboxQueue, set_up: Container[str]) -> list[str]:
+    """The endpoints that the outbox has something of, and that are not set up.
+
+    Raises: StorageUnavailable.
+    """
+    return [name for name in await outbox.endpoints() if name not in set_up]

@@ -39,6 +39,8 @@ class Event(StrEnum):
     """Somebody else than its author has edited or deleted a message."""
     KEY_ROTATED = "key_rotated"
     STORE_RESTORED = "store_restored"
+    WEBHOOK_DROPPED = "webhook_dropped"
+    """What the outbox had of a webhook that is no longer set up was deleted."""
     AUDIT_READ = "audit_read"
     SERVICE_CALL = "service_call"
     """Any other call with a valid service key."""
@@ -92,6 +94,7 @@ OPERATIONS: Final[Mapping[str, Event]] = {
     "DELETE /api/v1/chats/{chat_id}/members/{user_id}": Event.MEMBER_REMOVED,
     "DELETE /api/v1/chats/{chat_id}/bars/{user_id}": Event.BAR_LIFTED,
     "PUT /api/v1/chats/{chat_id}/owner": Event.OWNER_CHANGED,
+    "POST /api/v1/webhooks/drop": Event.WEBHOOK_DROPPED,
     "GET /api/v1/audit": Event.AUDIT_READ,
 }
 """By method and route."""

@@ -68,6 +68,7 @@ def note(
     message_id: int | None = None,
     kind: str | None = None,
     reason: str | None = None,
+    webhook: str | None = None,
 ) -> None:
     """Add facts to the record of the current request. `login` is that of an existing account.
 
@@ -79,7 +80,7 @@ def note(
     notes.user_id = notes.user_id if user_id is None else user_id
     notes.chat_id = notes.chat_id if chat_id is None else chat_id
     texts = {"role": role, "jti": jti, "session": session, "client_id": client_id, "room_id": room_id}
-    texts |= {"kind": kind, "reason": reason}
+    texts |= {"kind": kind, "reason": reason, "webhook": webhook}
     notes.facts |= {name: clean(text, MAX_FACT) for name, text in texts.items() if text}
     if login:
         notes.facts["login"] = clean(login, MAX_LOGIN)

@@ -1,1 +1,1 @@
-"""The message log: group commit, pipelines, reads. Opened by the composition."""
+"""The message log: group commit, reads. Opened by the composition."""

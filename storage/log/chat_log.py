@@ -1,10 +1,9 @@
 """The durable log of every chat: group commits and reads. Implements `gateway.interfaces.chat_log.ChatLog`.
 
-Invariants: an event is acknowledged only after COMMIT; the events of one chat go through one pipeline, which keeps
-their order; reads return present states and a contiguous run of seqs, since seq order is commit order.
+Invariants: an event is acknowledged only after COMMIT; the pipeline keeps the order of the
+events of each chat; reads return present states and a contiguous run of seqs, since seq order is commit order.
 """
 
-import asyncio
 from collections import defaultdict
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -63,26 +62,22 @@ async def open_chat_log(
     commit: Commit = (
         PostgresCommit(database.postgres) if database.postgres else SqliteCommit(database.sqlite_path or "")
     )
-    pipelines = [Pipeline(commit, on_batch, hold_s) for _ in range(commit.pipelines)]
-    tasks = [asyncio.create_task(pipeline.run(), name="chat-log-pipeline") for pipeline in pipelines]
+    pipeline = Pipeline(commit, on_batch, hold_s)
     try:
-        yield StoredChatLog(database, pipelines)
+        yield StoredChatLog(database, pipeline)
     finally:
-        for pipeline in pipelines:
-            pipeline.close()
-        await asyncio.wait(tasks, timeout=FLUSH_S)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        await commit.close()
+        try:
+            await pipeline.close(FLUSH_S)
+        finally:
+            await commit.close()
 
 
 class StoredChatLog:
     """The stored events of all chats, in order. Created by `open_chat_log`; the interface has the guarantees."""
 
-    def __init__(self, database: Database, pipelines: Sequence[Pipeline]) -> None:
+    def __init__(self, database: Database, pipeline: Pipeline) -> None:
         self._database = database
-        self._pipelines = pipelines
+        self._pipeline = pipeline
         self._positions = PositionReader(database)
         self._own_reactions_sql = f"""
             SELECT r.message_id, r.key FROM reactions r
@@ -95,8 +90,8 @@ class StoredChatLog:
 
     @property
     def waiting(self) -> int:
-        """Number of events that wait for a commit, in all pipelines."""
-        return sum(pipeline.waiting for pipeline in self._pipelines)
+        """Number of events that wait for a commit."""
+        return self._pipeline.waiting
 
     def submit(self, event: NewEvent, done: OnOutcome) -> None:
         """Queue an event for the next group commit; `done` gets the outcome after COMMIT."""
@@ -105,7 +100,7 @@ class StoredChatLog:
         elif event.kind != EventKind.MESSAGE and not is_id(event.message_id):
             done(Refusal.NO_SUCH_MESSAGE)
         else:
-            self._pipelines[event.chat_id % len(self._pipelines)].submit(event, done)
+            self._pipeline.submit(event, done)
 
     async def find(self, chat_id: int, sender_id: int, client_msg_id: str) -> ChatEvent | None:
         """The stored event with this id, if there is one."""

@@ -16,7 +16,7 @@ class Commit(Protocol):
     """Commits batches. A batch has each (chat, sender, client_msg_id) at most once."""
 
     @property
-    def pipelines(self) -> int:
+    def most_at_once(self) -> int:
         """How many batches can usefully be committed at the same time."""
         ...
 

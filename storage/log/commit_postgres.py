@@ -59,7 +59,7 @@ class PostgresCommit:
         self._client = client
 
     @property
-    def pipelines(self) -> int:
+    def most_at_once(self) -> int:
         """How many batches can usefully be committed at the same time."""
         return COMMITTERS
 

@@ -52,7 +52,7 @@ class SqliteCommit:
         self._writer = SqliteWriter(path, "chat-log")
 
     @property
-    def pipelines(self) -> int:
+    def most_at_once(self) -> int:
         """How many batches can usefully be committed at the same time."""
         return 1
 

@@ -10,10 +10,19 @@ a stall begins at the same position: a receiver sees the events of a chat for th
 from collections.abc import Sequence
 from typing import Final
 
-from storage.database.database import Database
+from storage.database.database import Database, Row
 from storage.outbox.notes import TOUCH
 from storage.outbox.positions import OutboxPositions
-from storage.outbox_records import EXTRAS_READ, NOTHING_WANTED, Backlog, DeadLetter, ExtraEvent, Head, Wanted
+from storage.outbox_records import (
+    EXTRAS_READ,
+    NOTHING_WANTED,
+    Backlog,
+    DeadLetter,
+    Dropped,
+    ExtraEvent,
+    Head,
+    Wanted,
+)
 
 LEASE_S: Final = 30.0
 """Longer than a claim, a read, a delivery and a finish take together."""
@@ -22,6 +31,10 @@ LEFT_S: Final = 2.0
 DEAD_KEPT_S: Final = 30 * 24 * 3600
 PURGED: Final = 1000
 """Dead letters that one call deletes at most."""
+DROPPED: Final = 1000
+"""Streams, and events of `outbox_events`, that one call drops at most."""
+ENDPOINTS: Final = 100
+"""Endpoints that are listed at most."""
 MAX_ERROR: Final = 100
 
 _EXTRA_TO: Final = """
@@ -41,6 +54,25 @@ _IS_GAP_FILLED: Final = f"""
             WHERE id BETWEEN split_part(gap, '-', 1)::bigint AND split_part(gap, '-', 2)::bigint
             ORDER BY id LIMIT 1) AS filled
         WHERE p.endpoint = $1 AND filled.created_at < now() - interval '{LEFT_S} seconds')"""
+# An index gives the next name after each: the number of rows does not matter.
+_NAMES: Final = """
+    SELECT min(endpoint) FROM {table}
+    UNION ALL
+    SELECT (SELECT min(endpoint) FROM {table} WHERE endpoint > {names}.name)
+    FROM {names} WHERE {names}.name IS NOT NULL"""
+_ENDPOINTS: Final = f"""
+    WITH RECURSIVE heads (name) AS ({_NAMES.format(table="outbox", names="heads")}),
+        extras (name) AS ({_NAMES.format(table="outbox_events", names="extras")})
+    SELECT endpoint AS name FROM outbox_positions
+    UNION SELECT name FROM heads WHERE name IS NOT NULL
+    UNION SELECT name FROM extras WHERE name IS NOT NULL
+    ORDER BY name LIMIT {ENDPOINTS}"""
+_DROP_POSITION: Final = """
+    DELETE FROM outbox_positions WHERE endpoint = $1
+    RETURNING coalesce((SELECT max(id) FROM chat_log), 0) - after_id AS unread"""
+_DROP: Final = """
+    WITH held AS MATERIALIZED (SELECT id FROM {table} WHERE endpoint = $1 ORDER BY stream LIMIT {limit}{lock})
+    DELETE FROM {table} WHERE id IN (SELECT id FROM held) RETURNING {columns}"""
 _DEAD: Final = "id, endpoint, stream, after_seq, log_seq, type, error, created_at, dead_at"
 
 
@@ -209,6 +241,28 @@ class Outbox:
         events = int(row["logged"]) + max(0, row["unread"] or 0) + row["extras"]
         since = min((at for at in (row["since"], row["unread_since"]) if at is not None), default=row["now"])
         return Backlog(events, row["streams"], int(row["failing"]), row["dead"], max(0, row["now"] - since) / 1000)
+
+    async def endpoints(self) -> list[str]:
+        """The names that the outbox has anything of, in their order, also of endpoints that are no longer set up."""
+        return [row["name"] for row in await self._database.fetch(_ENDPOINTS)]
+
+    async def drop(self, endpoint: str) -> Dropped:
+        """Forget where the endpoint stands and delete some of what it holds, dead letters too.
+
+        Call it again until all is dropped. A process that still delivers to the endpoint begins anew.
+        """
+        positions = await self._database.write(_DROP_POSITION, endpoint)
+        heads = await self._drop("outbox", "from_seq, to_seq", endpoint)
+        extras = await self._drop("outbox_events", "id", endpoint)
+        logged = sum(max(0, row["to_seq"] - row["from_seq"] + 1) for row in heads)
+        unread = sum(max(0, row["unread"]) for row in positions)
+        is_all = len(heads) < DROPPED and len(extras) < DROPPED
+        return Dropped(unread + logged + len(extras), is_all)
+
+    async def _drop(self, table: str, columns: str, endpoint: str) -> list[Row]:
+        lock = " FOR UPDATE" if self._database.postgres is not None else ""
+        sql = _DROP.format(table=table, columns=columns, limit=DROPPED, lock=lock)
+        return await self._database.write(sql, endpoint)
 
     def _streams(self, streams: Sequence[int]) -> object:
         """As `Database.ids`, which knows positive numbers only."""

@@ -151,6 +151,26 @@ def test_each_part_has_a_database_url_of_its_own(values: dict[str, Any], keys: d
     assert found == keys
 
 
+def test_password_of_postgres_may_be_in_a_file() -> None:
+    settings = {"POSTGRES_HOST": "db", "POSTGRES_PASSWORD_FILE": "/run/pg/password", "PUBLIC_URL": "https://a.example"}
+    values: dict[str, Any] = {"settings": settings, "credentials": {"DATABASE_URL": None}}
+    volumes = {
+        "extraVolumes": [{"name": "pg", "secret": {"secretName": "pg"}}],
+        "extraVolumeMounts": [{"name": "pg", "mountPath": "/run/pg", "readOnly": True}],
+    }
+    built = charted(values | dict.fromkeys(("gateway", "auth", "migration"), volumes))
+    for kind, suffix in (("Deployment", ""), ("Deployment", "-auth"), ("Job", "-migrate")):
+        pod = one(built, kind, f"demo-chat-gateway{suffix}")["spec"]["template"]["spec"]
+        assert volumes["extraVolumes"][0] in pod["volumes"]
+        assert volumes["extraVolumeMounts"][0] in pod["containers"][0]["volumeMounts"]
+    env = one(built, "Job", "demo-chat-gateway-migrate")["spec"]["template"]["spec"]["containers"][0]["env"]
+    assert {"name": "POSTGRES_PASSWORD_FILE", "value": "/run/pg/password"} in env
+    assert "POSTGRES_PASSWORD" not in [each["name"] for each in env]
+    both = {"DATABASE_URL": None, "POSTGRES_PASSWORD": {"secret": "pg", "key": "password"}}
+    with pytest.raises(Refused, match=r"POSTGRES_PASSWORD and settings\.POSTGRES_PASSWORD_FILE exclude each other"):
+        charted(values | {"credentials": both})
+
+
 def test_migration_hook_runs_first_and_needs_no_release_object() -> None:
     built = charted(VALUES["PostgreSQL part by part"])
     job = one(built, "Job", "demo-chat-gateway-migrate")

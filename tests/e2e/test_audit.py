@@ -226,6 +226,21 @@ async def moderate(world: World, chat_id: int, author: User) -> None:
     await world.record(Event.SERVICE_CALL, actor="service:shop", operation="POST /api/v1/messages", messages=3)
 
 
+async def cause_webhook_events(world: World) -> set[Event]:
+    """An operator drops what the outbox has of a webhook that was removed."""
+    async with open_database(world.environ["DATABASE_URL"]) as database:
+        for name in ("former", "older"):
+            sql = "INSERT INTO outbox_positions (endpoint, after_id, gaps) VALUES ($1, 0, '') RETURNING endpoint"
+            await database.write(sql, name)
+    assert (await world.call("POST", "/api/v1/webhooks/drop", {"webhook": "former"}, **ADMIN)).status_code == 200
+    await world.record(Event.WEBHOOK_DROPPED, result="ok", actor="service:admin", webhook="former")
+    await asyncio.to_thread(world.command, "webhooks", "drop", "--webhook", "older")
+    await world.record(Event.WEBHOOK_DROPPED, result="ok", actor="operator", webhook="older")
+    assert (await world.call("POST", "/api/v1/webhooks/drop", {"webhook": "former"}, **SHOP)).status_code == 403
+    await world.record(Event.WEBHOOK_DROPPED, result="denied", actor="service:shop", status=403)
+    return {Event.WEBHOOK_DROPPED}
+
+
 async def cause_other_events(world: World) -> set[Event]:
     """Reads, other calls of services, and refusals."""
     user, banned = await world.cluster.user(), await world.cluster.user()
@@ -259,11 +274,12 @@ async def test_every_event_is_recorded(world: World) -> None:
     caused = await cause_auth_events(world)
     caused |= await cause_moderation_events(world)
     caused |= await cause_chat_events(world)
+    caused |= await cause_webhook_events(world)
     caused |= await cause_other_events(world)
     assert set(Event) - caused == {Event.RECORDS_LOST}  # tests/httpapi/audit/test_recorder.py
     rows = {one["id"] for one in await world.records()}
     lines = {line["id"] for line in audit_lines(world.cluster.nodes[0].log + world.auth.log)}
-    assert len(rows) > 50 and len(rows - lines) == 2  # the commands have a log of their own
+    assert len(rows) > 50 and len(rows - lines) == 3  # the commands have a log of their own
 
 
 def audit_lines(log: str) -> list[dict[str, Any]]:

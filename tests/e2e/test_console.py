@@ -1,7 +1,9 @@
 """The operator's page at `/console` in a real browser, on a system of two replicas under `up`."""
 
 import re
+import sqlite3
 from collections.abc import AsyncIterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -152,7 +154,12 @@ async def test_console_is_russian_for_who_reads_it(chromium: Browser, tmp_path: 
         await page.locator("#user").get_by_role("button", name=str(chat_id)).click()
         await expect(page.locator("#tail p")).to_have_text(["Заказ оплачен."])
         assert await _english(page) == []
+        with closing(sqlite3.connect(tmp_path / "chat.db")) as database, database:
+            database.execute("INSERT INTO outbox_positions (endpoint, after_id, gaps) VALUES ('former', 0, '')")
         await page.get_by_role("link", name="Вебхуки").click()
+        await expect(page.locator("#webhooks td").first).to_have_text("former (удалён)")
+        page.once("dialog", lambda dialog: dialog.accept())
+        await page.locator("#webhooks").get_by_role("button", name="Удалить").click()
         await expect(page.locator("#webhooks")).to_have_text("Вебхуки не настроены.")
         assert await _english(page) == []
         await page.get_by_role("link", name="Настройки").click()

@@ -44,8 +44,12 @@ KEYS = [
 ]
 """Every set of scopes."""
 REFUSALS = {401, 403, 404}
-MAY_MISS = {"GET /api/v1/users/{user_id}/ban", "GET /api/v1/users/{user_id}/erasure"}
-"""Of what a user may not have."""
+MAY_MISS = {
+    "GET /api/v1/users/{user_id}/ban",
+    "GET /api/v1/users/{user_id}/erasure",
+    "POST /api/v1/webhooks/drop",
+}
+"""Of what there may not be."""
 BODIES: dict[str, Any] = {
     "POST /api/v1/chats": {"kind": "group"},
     "POST /api/v1/chats (service or support)": {"kind": "support"},
@@ -69,6 +73,7 @@ BODIES: dict[str, Any] = {
     "PATCH /api/v1/users/{user_id}": {},
     "POST /message": {"room_id": ROOM, "content": "hi"},
     "POST /api/v1/webhooks/dead-letters/replay": {},
+    "POST /api/v1/webhooks/drop": {"webhook": "none"},
 }
 QUERIES = {"GET /api/v1/users": {"ids": "1"}, "GET /api/v1/users/presence": {"ids": "1"}}
 KINDS = {Party.VISITOR: ChatKind.PUBLIC, Party.ANONYMOUS: ChatKind.PUBLIC, Party.GUEST: ChatKind.PUBLIC}

@@ -14,6 +14,7 @@ import pytest
 from tests.support.cluster import run_cluster
 from tests.support.receiver import SECRET, Receiver, run_receiver
 from tests.support.servers import RedisServer
+from tests.support.waiting import eventually
 
 KEY = "a service key of this test"
 
@@ -93,8 +94,46 @@ def _command(options: dict[str, object], database_url: str, *words: str) -> str:
     """What `chat-gateway webhooks` prints, on stderr if it lists nothing."""
     environ = {"APP_ENV": "development", "DATABASE_URL": database_url, "WEBHOOKS": str(options["WEBHOOKS"])}
     command = [sys.executable, "-m", "gateway.cli", "webhooks", *words]
-    done = subprocess.run(command, env=os.environ | environ, capture_output=True, text=True, check=True)
+    done = subprocess.run(command, env=os.environ | environ, capture_output=True, text=True, check="drop" not in words)
     return done.stdout or done.stderr
+
+
+async def test_removed_webhook_is_listed_until_it_is_dropped(
+    tmp_path: Path, redis_url: str, database_url: str, receiver: Receiver
+) -> None:
+    receiver.answer = lambda events: 500
+    options = settings(receiver) | {"SERVICE_KEYS": f"ops:{KEY}:admin"}
+    headers = {"X-Service-Key": KEY}
+    async with (
+        run_cluster(tmp_path / "before", redis_url, database_url, nodes=1, **options) as cluster,
+        httpx.AsyncClient(headers=headers, base_url=cluster.nodes[0].url) as http,
+    ):
+        ann = await cluster.user("ann")
+        socket = await cluster.enter(0, await cluster.chat(ann), ann)
+        await socket.say("hello")
+        async with asyncio.timeout(20):
+            while (await http.get("/api/v1/webhooks")).json()["webhooks"][0]["failing_chats"] == 0:
+                await asyncio.sleep(0.1)
+        answer = await http.post("/api/v1/webhooks/drop", json={"webhook": "app"})
+        assert (answer.status_code, answer.json()["code"]) == (409, "conflict")
+    assert _command(options, database_url, "drop", "--webhook", "app").startswith("chat-gateway: app is set up.")
+
+    options["WEBHOOKS"] = ""
+    async with (
+        run_cluster(tmp_path / "after", redis_url, database_url, nodes=1, **options) as cluster,
+        httpx.AsyncClient(headers=headers, base_url=cluster.nodes[0].url) as http,
+    ):
+        (hook,) = (await http.get("/api/v1/webhooks")).json()["webhooks"]
+        assert (hook["name"], hook["is_removed"], hook["events"], hook["waiting_events"]) == ("app", True, [], 1)
+        assert _command(options, database_url).startswith("app: removed, 1 events of 1 chats wait, 1 of them failing")
+        node = cluster.nodes[0]
+        await eventually(lambda: "webhooks_removed" in node.log)
+        assert "chat_gateway_webhooks_removed 1.0" in (await http.get("/metrics")).text
+        answer = await http.post("/api/v1/webhooks/drop", json={"webhook": "app"})
+        assert answer.json() == {"dropped": 1, "has_more": False}
+        assert (await http.get("/api/v1/webhooks")).json()["webhooks"] == []
+        assert (await http.post("/api/v1/webhooks/drop", json={"webhook": "app"})).status_code == 404
+    assert "nothing of a webhook app" in _command(options, database_url, "drop", "--webhook", "app")
 
 
 async def test_private_endpoint_is_refused_by_default(

@@ -1,4 +1,4 @@
-/** What waits for each webhook, and the dead letters, which can be delivered again. */
+/** What waits for each webhook, and the dead letters, which can be delivered again; what removed webhooks left can be dropped. */
 
 import { at, button, duration, make, table, time } from "./dom.js";
 import { t } from "./words.js";
@@ -35,8 +35,8 @@ export class Webhooks {
 
   #table(webhooks) {
     return table([t("name"), t("waiting events"), t("waiting chats"), t("failing chats"), t("lag"), t("dead letters"), ""], webhooks.map((one) => [
-      one.name, String(one.waiting_events), String(one.waiting_chats), String(one.failing_chats), duration(one.lag_s),
-      String(one.dead_letters), one.dead_letters ? this.#replay(t("Deliver again"), { webhook: one.name }) : "",
+      one.is_removed ? `${one.name} (${t("removed")})` : one.name, String(one.waiting_events), String(one.waiting_chats), String(one.failing_chats), duration(one.lag_s),
+      String(one.dead_letters), one.is_removed ? this.#drop(one) : one.dead_letters ? this.#replay(t("Deliver again"), { webhook: one.name }) : "",
     ]));
   }
 
@@ -45,6 +45,14 @@ export class Webhooks {
       String(one.id), one.webhook, one.type, String(one.chat_id ?? "–"), String(one.user_id ?? "–"), time(one.given_up_at), one.error,
       this.#replay(t("Again"), { ids: [one.id] }),
     ]));
+  }
+
+  #drop({ name }) {
+    return button(t("Drop"), "link", async () => {
+      if (!confirm(t("Delete all that waits for {name}, and its dead letters? It will never be sent.", { name }))) return;
+      while ((await this.#api.post("api/v1/webhooks/drop", { webhook: name })).has_more);
+      await this.show();
+    }, (sentence) => { at("webhooks-problem").textContent = sentence; });
   }
 
   #replay(text, which) {

@@ -1,7 +1,8 @@
-"""Webhooks over HTTP, for operators: what waits for each, and the dead letters."""
+"""Webhooks over HTTP, for operators: what waits for each, the dead letters, and what removed webhooks left."""
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from http import HTTPStatus
 from typing import Annotated, Final, TypedDict
 
 from msgspec import Meta, Struct
@@ -11,9 +12,12 @@ from starlette.routing import BaseRoute
 
 from gateway.api.schemas import answer
 from gateway.http.parameters import QueryCursor, QueryNumber
-from gateway.http.problems import invalid_field
+from gateway.http.problems import Problem, invalid_field, not_found
 from gateway.interfaces.outbox import OutboxQueue
+from gateway.protocol.codes import ErrorCode
 from gateway.protocol.ids import MAX_ID
+from gateway.webhooks.outlet import removed_endpoints
+from httpapi.audit.facts import note
 from httpapi.body import read_json
 from httpapi.operation import Audience, Parameter, Scope, operation
 from httpapi.resource import api_resource
@@ -30,9 +34,13 @@ _MAX_NAME: Final = 40
 
 
 class WebhookObject(TypedDict):
-    """An endpoint, and what waits for it; `lag_s` is the age of the oldest event."""
+    """An endpoint, and what waits for it; `lag_s` is the age of the oldest event.
+
+    One that is no longer set up `is_removed`: what waits for it is kept until it is set up again, or dropped.
+    """
 
     name: str
+    is_removed: bool
     events: list[str]
     waiting_events: int
     waiting_chats: int
@@ -42,7 +50,7 @@ class WebhookObject(TypedDict):
 
 
 class WebhookList(TypedDict):
-    """The endpoints of this node."""
+    """The endpoints of this node, then up to 100 that are no longer set up, and of which the outbox has something."""
 
     webhooks: list[WebhookObject]
 
@@ -84,8 +92,21 @@ class Replayed(TypedDict):
     has_more: bool
 
 
+class DropBody(Struct, forbid_unknown_fields=True):
+    """Which webhook; it is no longer set up."""
+
+    webhook: Annotated[str, Meta(min_length=1, max_length=_MAX_NAME)]
+
+
+class DroppedObject(TypedDict):
+    """How many events were deleted, dead letters among them, and whether there may still be some."""
+
+    dropped: int
+    has_more: bool
+
+
 class WebhookRoutes:
-    """`/api/v1/webhooks`, `…/dead-letters` and `…/dead-letters/replay`."""
+    """`/api/v1/webhooks`, `…/dead-letters`, `…/dead-letters/replay` and `…/drop`."""
 
     def __init__(self, service_keys: ServiceKeys, outbox: OutboxQueue, endpoints: Mapping[str, frozenset[str]]) -> None:
         """`endpoints` has the types of events that each gets."""
@@ -99,6 +120,7 @@ class WebhookRoutes:
             api_resource("/api/v1/webhooks", GET=self._list),
             api_resource("/api/v1/webhooks/dead-letters", GET=self._dead_letters),
             api_resource("/api/v1/webhooks/dead-letters/replay", POST=self._replay),
+            api_resource("/api/v1/webhooks/drop", POST=self._drop),
         ]
 
     @operation(
@@ -110,13 +132,15 @@ class WebhookRoutes:
     )
     async def _list(self, request: Request) -> Response:
         self._service_keys.require(request, self._list)
-        return answer(WebhookList(webhooks=[await self._webhook(name) for name in sorted(self._endpoints)]))
+        names = [*sorted(self._endpoints), *await removed_endpoints(self._outbox, self._endpoints)]
+        return answer(WebhookList(webhooks=[await self._webhook(name) for name in names]))
 
     async def _webhook(self, name: str) -> WebhookObject:
         backlog = await self._outbox.backlog(name)
         return {
             "name": name,
-            "events": sorted(self._endpoints[name]),
+            "is_removed": name not in self._endpoints,
+            "events": sorted(self._endpoints.get(name, ())),
             "waiting_events": backlog.events,
             "waiting_chats": backlog.streams,
             "failing_chats": backlog.failing,
@@ -168,6 +192,30 @@ class WebhookRoutes:
             ids = [letter.id for letter in await self._outbox.dead_letters(body.webhook, 0, MAX_REPLAYED)]
         replayed = await self._outbox.replay(ids)
         return answer(Replayed(replayed=replayed, has_more=body.ids is None and len(ids) == MAX_REPLAYED))
+
+    @operation(
+        "Drop what waits for a webhook that is no longer set up.",
+        Audience.SERVICE,
+        {200: DroppedObject},
+        {404: "not_found", 409: "conflict", 422: "invalid_field"},
+        body=DropBody,
+        example={"webhook": "former"},
+        details="Its events and dead letters are deleted, and never sent. Under the same name, a webhook that is set "
+        "up later gets what happens from then on. Repeat the call while `has_more`. 409: this node has the webhook; "
+        "remove it from the settings of all nodes first.",
+        scope=Scope.ADMIN,
+    )
+    async def _drop(self, request: Request) -> Response:
+        self._service_keys.require(request, self._drop)
+        name = (await read_json(request, DropBody)).webhook
+        note(webhook=name)
+        if name in self._endpoints:
+            detail = "The webhook is set up. Remove it from the settings of all nodes first."
+            raise Problem(HTTPStatus.CONFLICT, ErrorCode.CONFLICT, detail)
+        if name not in await self._outbox.endpoints():
+            raise not_found()
+        dropped = await self._outbox.drop(name)
+        return answer(DroppedObject(dropped=dropped.events, has_more=not dropped.is_all))
 
 
 def _objects(letters: Sequence[DeadLetter]) -> list[DeadLetterObject]:

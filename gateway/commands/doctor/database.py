@@ -1,15 +1,19 @@
-"""Checks of the database: it answers, has the current schema, commits synchronously and has the right time."""
+"""Checks of the database: its answer, commits, clock and schema, and what removed webhooks have left in it."""
 
 import time
 from pathlib import Path
 from typing import Final
 
-from gateway.commands.doctor.finding import Finding, Findings, clock, ok, warning, wrong
+from gateway.commands.doctor.finding import Finding, Findings, Severity, clock, ok, warning, wrong
 from gateway.config.settings import Settings
+from gateway.errors import SettingsError
+from gateway.outlet import wanted_of
+from gateway.webhooks.outlet import removed_endpoints
 from storage.database.database import Database, open_database
 from storage.database.database_url import SqliteUrl, parse
 from storage.database.migrate import schema_state
 from storage.errors import StorageUnavailable
+from storage.outbox.queue import Outbox
 
 SUBJECT: Final = "database"
 _COMMITS: Final = "commits"
@@ -36,7 +40,11 @@ async def check_database(settings: Settings) -> Findings:
             found = _postgres(database, where) if database.postgres is not None else _sqlite(database, where, settings)
             async for finding in found:
                 yield finding
-            yield await _migrations(database)
+            migrations = await _migrations(database)
+            yield migrations
+            if migrations.severity is not Severity.WRONG:
+                async for finding in _webhooks(database, settings):
+                    yield finding
     except StorageUnavailable as error:
         advice = "Check DATABASE_URL or POSTGRES_*, that the server runs, and that its firewall lets this machine in."
         yield wrong(SUBJECT, f"{where} does not answer: {error}.", advice)
@@ -77,6 +85,25 @@ async def _sqlite(database: Database, where: str, settings: Settings) -> Finding
     if settings.is_production:
         advice = "Use PostgreSQL for more than one machine."
         yield warning(SUBJECT, "Only processes on this machine can share a SQLite file.", advice)
+
+
+async def _webhooks(database: Database, settings: Settings) -> Findings:
+    """What the outbox has of webhooks that are no longer set up; it stays there until somebody decides."""
+    try:
+        set_up = wanted_of(settings).types
+    except SettingsError:  # which is a finding of its own
+        return
+    outbox = Outbox(database)
+    try:
+        removed = await removed_endpoints(outbox, set_up)
+    except Exception as error:
+        if "permission denied" in str(error):  # to the role of auth, which has no webhooks
+            return
+        raise
+    for name in removed:
+        backlog = await outbox.backlog(name)
+        text = f"{name} is not set up, and holds {backlog.events} events and {backlog.dead} dead letters."
+        yield warning("webhooks", text, f"Set it up again, or run `chat-gateway webhooks drop --webhook {name}`.")
 
 
 async def _migrations(database: Database) -> Finding:

@@ -115,6 +115,7 @@ HTTP: Final[Mapping[str, Rule]] = {
     "GET /api/v1/webhooks": Rule(_NO_ONE, Scope.ADMIN),
     "GET /api/v1/webhooks/dead-letters": Rule(_NO_ONE, Scope.ADMIN),
     "POST /api/v1/webhooks/dead-letters/replay": Rule(_NO_ONE, Scope.ADMIN),
+    "POST /api/v1/webhooks/drop": Rule(_NO_ONE, Scope.ADMIN),
     "GET /api/v1/replicas": Rule(_NO_ONE, Scope.ADMIN),
     "GET /api/v1/settings": Rule(_NO_ONE, Scope.ADMIN),
     "GET /metrics": Rule(_NO_ONE, Scope.ADMIN),

@@ -67,10 +67,14 @@
 {{- $root := index . 0 -}}
 {{- $without := index . 1 -}}
 {{- $given := $root.Values.credentials -}}
-{{- if not (or $given.DATABASE_URL (and $given.POSTGRES_PASSWORD $root.Values.settings.POSTGRES_HOST)) -}}
-{{- fail "credentials.DATABASE_URL is missing (or settings.POSTGRES_HOST and credentials.POSTGRES_PASSWORD)" -}}
+{{- $settings := $root.Values.settings -}}
+{{- if not (or $given.DATABASE_URL (and $settings.POSTGRES_HOST (or $given.POSTGRES_PASSWORD $settings.POSTGRES_PASSWORD_FILE))) -}}
+{{- fail "credentials.DATABASE_URL is missing (or settings.POSTGRES_HOST, and credentials.POSTGRES_PASSWORD or settings.POSTGRES_PASSWORD_FILE)" -}}
 {{- end -}}
-{{- if and $root.Values.auth.enabled (not (or $given.KEYS_SECRET $root.Values.settings.KEYS_SECRET_FILE)) -}}
+{{- if and $given.POSTGRES_PASSWORD $settings.POSTGRES_PASSWORD_FILE -}}
+{{- fail "credentials.POSTGRES_PASSWORD and settings.POSTGRES_PASSWORD_FILE exclude each other" -}}
+{{- end -}}
+{{- if and $root.Values.auth.enabled (not (or $given.KEYS_SECRET $settings.KEYS_SECRET_FILE)) -}}
 {{- fail "credentials.KEYS_SECRET is missing: it encrypts the keys that sign tokens (or settings.KEYS_SECRET_FILE)" -}}
 {{- end -}}
 {{- if not $given.REDIS_URL -}}

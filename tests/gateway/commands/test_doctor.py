@@ -112,6 +112,15 @@ async def test_healthy_sqlite_succeeds_and_newer_schema_warns(tmp_path: Path, re
     status, lines = await asyncio.to_thread(report, REDIS_URL=redis_url, DATABASE_URL=url)
     assert status == 0, lines
     assert _begins(lines, "ok commits Commits are synchronous (synchronous = FULL).")
+    assert not _begins(lines, "warning webhooks")
+    async with open_database(url) as database:
+        await database.write("INSERT INTO outbox_positions (endpoint, after_id, gaps) VALUES ('former', 0, '')")
+    hooks = '[{"url": "https://app.example.com/", "secret": "a secret of a webhook", "name": "app"}]'
+    status, lines = await asyncio.to_thread(report, REDIS_URL=redis_url, DATABASE_URL=url, WEBHOOKS=hooks)
+    assert _begins(lines, "warning webhooks former is not set up, and holds 0 events and 0 dead letters. Set it up"), (
+        lines
+    )
+    assert sum(line.startswith("warning webhooks") for line in lines) == 1
     assert lines[-1] == "skipped proxy Not checked. Give --url with the public URL of a running system."
     async with open_database(url) as database:
         later = "INSERT INTO tortoise_migrations (app, name, applied_at) VALUES ('storage', '9999_later', '2030-01-01')"

@@ -5,6 +5,7 @@ import base64
 import os
 import socket
 import struct
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Final, Self
 
@@ -66,12 +67,16 @@ class RawClient:
         """A TCP connection; a small receive buffer makes a peer that is soon full."""
         # asyncio sets TCP_NODELAY only where it sees that the protocol is TCP; else each second write waits 40 ms.
         sock = socket.socket(proto=socket.IPPROTO_TCP)
-        if receive_buffer is not None:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
-        sock.setblocking(False)
-        await asyncio.get_running_loop().sock_connect(sock, ("127.0.0.1", port))
-        # The reader takes little from the kernel by itself, so that who does not read does not read.
-        return cls(*await asyncio.open_connection(sock=sock, limit=4096))
+        try:
+            if receive_buffer is not None:
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+            sock.setblocking(False)
+            await asyncio.get_running_loop().sock_connect(sock, ("127.0.0.1", port))
+            # The reader takes little from the kernel by itself, so that who does not read does not read.
+            return cls(*await asyncio.open_connection(sock=sock, limit=4096))
+        except BaseException:  # an open socket would fail a later test
+            sock.close()
+            raise
 
     @classmethod
     async def open(
@@ -79,9 +84,12 @@ class RawClient:
     ) -> Self:
         """A connection after a successful handshake."""
         client = await cls.connect(port, receive_buffer=receive_buffer)
-        await client.send(handshake(path, *headers, host=f"{host}:{port}"))
-        answer = await client.answer()
-        assert answer.startswith(b"HTTP/1.1 101 "), answer
+        async with AsyncExitStack() as on_failure:
+            await on_failure.enter_async_context(client)
+            await client.send(handshake(path, *headers, host=f"{host}:{port}"))
+            answer = await client.answer()
+            assert answer.startswith(b"HTTP/1.1 101 "), answer
+            on_failure.pop_all()
         return client
 
     async def __aenter__(self) -> Self:

@@ -10,7 +10,7 @@ import pytest
 from storage.database.database import open_database
 from storage.log.chat_log import open_chat_log
 from storage.log.event_ranges import EventRanges
-from storage.outbox import positions
+from storage.outbox import positions, queue
 from storage.outbox.notes import OutboxNotes
 from storage.outbox.queue import Outbox
 from storage.outbox_records import EventType, Head, Wanted
@@ -318,6 +318,39 @@ async def test_old_dead_letters_are_deleted(noting: tuple[Node, Outbox]) -> None
     assert await outbox.purge() == 0
     await node.database.write("UPDATE outbox_events SET dead_at = 1 RETURNING id")
     assert await outbox.purge() == 1
+
+
+async def test_removed_endpoint_is_listed_and_dropped(store_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(queue, "DROPPED", 2)
+    everything = frozenset(EventType)
+    wanted = Wanted({"old": everything, "kept": everything, "presence": frozenset({EventType.USER_ONLINE})})
+    async with open_noting(store_url, wanted) as (node, outbox):
+        ann, chat = await ann_and_chat(node)
+        others = [await node.group(ann) for _ in range(4)]
+        await node.say(message(chat, ann))
+        for name in ("old", "kept"):
+            heads = {head.stream: head for head in await outbox.claim(name, 10, late=False)}
+            await outbox.bury(name, heads[chat], [(1, EventType.MESSAGE_CREATED)], [], "status 500")
+            await outbox.finish([(heads[chat], 1, False)], [])
+        for other in others:
+            await node.say(message(other, ann))
+        async with node.database.transaction() as client:
+            await OutboxNotes(node.database, wanted).add_many(
+                client, EventType.USER_ONLINE, {-5: b"{}", -6: b"{}", -7: b"{}"}
+            )
+        assert await outbox.endpoints() == ["kept", "old", "presence"]
+        before = await outbox.backlog("old")
+        assert (before.events, before.dead) == (7, 1)  # 4 of the log
+
+        dropped = [await outbox.drop("old")]
+        while not dropped[-1].is_all:
+            dropped.append(await outbox.drop("old"))
+        assert (len(dropped), sum(one.events for one in dropped)) == (3, 8)
+        assert await outbox.endpoints() == ["kept", "presence"]
+        assert await outbox.dead_letters("old", 0, 10) == []
+        kept = await outbox.backlog("kept")
+        assert (kept.events, kept.dead) == (7, 1)
+        assert (await outbox.drop("old")).events == 0
 
 
 async def test_ranges_read_present_states(noting: tuple[Node, Outbox]) -> None:
