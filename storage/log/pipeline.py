@@ -24,7 +24,8 @@ from storage.records import Committed, NewEvent, OnOutcome, Outcome, Refusal
 QUEUE_LIMIT: Final = 5_000  # waiting submissions: one second of work on a slow disk
 CHAT_LIMIT: Final = 2_500  # of them in one chat, so that a locked chat does not fill the queue
 LATE_S: Final = 0.01
-"""After which a commit is late. A commit takes 1 to 5 ms; what takes longer waits for a lock or for the disk."""
+"""After which a commit is late: it waits for a lock or for the disk. A small batch takes 1 ms, a full one 5 to 10; with
+less, commits of full batches overlap, and are smaller."""
 
 OnBatch = Callable[[int, float], None]  # number of events, seconds that their commit took
 
