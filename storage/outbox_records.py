@@ -122,13 +122,17 @@ class DeadLetter(Struct, frozen=True, gc=False):
 
 
 class Backlog(Struct, frozen=True, gc=False):
-    """What waits for an endpoint: events, chats (or users) they are of, and the age of the oldest in seconds."""
+    """What waits for an endpoint: events, chats (or users) they are of, and the age of the oldest in seconds.
+
+    `error` is the last failure of one of those that fail, or empty.
+    """
 
     events: int
     streams: int
     failing: int
     dead: int
     lag_s: float
+    error: str = ""
 
 
 class Dropped(Struct, frozen=True, gc=False):

@@ -29,9 +29,10 @@ async def _backlogs(outbox: OutboxQueue, endpoints: Sequence[str]) -> AsyncItera
     removed = await removed_endpoints(outbox, endpoints)
     for name in [*endpoints, *removed]:
         waits = await outbox.backlog(name)
+        reason = f" ({waits.error})" if waits.error else ""
         yield (
             f"{name}: {'removed, ' if name in removed else ''}{waits.events} events of {waits.streams} chats wait,"
-            f" {waits.failing} of them failing, the oldest for {waits.lag_s:.0f} s; {waits.dead} dead letters"
+            f" {waits.failing} of them failing{reason}, the oldest for {waits.lag_s:.0f} s; {waits.dead} dead letters"
         )
 
 

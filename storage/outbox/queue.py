@@ -231,7 +231,7 @@ class Outbox:
         sql = f"""
             SELECT count(*) AS streams, coalesce(sum(CASE WHEN attempts > 0 THEN 1 ELSE 0 END), 0) AS failing,
                 coalesce(sum(CASE WHEN to_seq < from_seq THEN 0 ELSE to_seq - from_seq + 1 END), 0) AS logged,
-                min(created_at) AS since, {self._now} AS now,
+                min(created_at) AS since, {self._now} AS now, coalesce(max(error), '') AS error,
                 (SELECT max(id) FROM chat_log) - (SELECT after_id FROM outbox_positions WHERE endpoint = $1) AS unread,
                 {self._unread_since} AS unread_since,
                 (SELECT count(*) FROM outbox_events WHERE endpoint = $1 AND dead_at IS NULL) AS extras,
@@ -240,7 +240,8 @@ class Outbox:
         (row,) = await self._database.fetch(sql, endpoint)
         events = int(row["logged"]) + max(0, row["unread"] or 0) + row["extras"]
         since = min((at for at in (row["since"], row["unread_since"]) if at is not None), default=row["now"])
-        return Backlog(events, row["streams"], int(row["failing"]), row["dead"], max(0, row["now"] - since) / 1000)
+        lag_s = max(0, row["now"] - since) / 1000
+        return Backlog(events, row["streams"], int(row["failing"]), row["dead"], lag_s, row["error"])
 
     async def endpoints(self) -> list[str]:
         """The names that the outbox has anything of, in their order, also of endpoints that are no longer set up."""

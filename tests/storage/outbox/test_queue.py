@@ -241,7 +241,8 @@ async def test_failed_head_waits_for_its_delay(noting: tuple[Node, Outbox]) -> N
     (again,) = await outbox.claim("one", 10, late=True)
     assert (again.from_seq, again.to_seq, again.attempts) == (1, 2, 1)
     assert again.failing_since is not None
-    assert (await outbox.backlog("one")).failing == 1
+    waits = await outbox.backlog("one")
+    assert (waits.failing, waits.error) == (1, "status 500")
 
 
 async def test_lease_of_a_dead_process_expires(noting: tuple[Node, Outbox]) -> None:
