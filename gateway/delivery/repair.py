@@ -250,10 +250,15 @@ class Repair:
             if (position := positions.get(local.chat_id)) is not None
             and position.members_version != local.members_version
         }
+        for local, version in moved.items():  # now, as who registers during the check was not compared by it
+            local.members_version = version
         if moved:
-            await self._on_members_changed({local.chat_id for local in moved})
-            for local, version in moved.items():
-                local.members_version = version
+            try:
+                await self._on_members_changed({local.chat_id for local in moved})
+            except BaseException:
+                for local in moved:
+                    local.members_version = 0
+                raise
 
     def _compare_details(self, chats: Sequence[LocalChat], positions: Mapping[int, ChatPosition]) -> None:
         changed = [

@@ -32,6 +32,8 @@ class PendingSubscription(Struct, frozen=True):
     """Whether the member may only read."""
     local: LocalChat | None = None
     """The chat, if it was opened for the subscription already."""
+    members_version: int | None = None
+    """That of the chat's members when the user was found among them; None if the user need not be one."""
 
 
 class _EndedSession:
@@ -91,6 +93,14 @@ class Subscription:
     def user_id(self) -> int:
         """The user of the seat; NO_USER without a seat."""
         return NO_USER if self.seat is None else self.seat.user_id
+
+    def admitted_at(self, members_version: int) -> None:
+        """Let the next check compare the members of the chat again if that was done after this version of them.
+
+        The user was found among them in that version, and it could not end this subscription, which did not exist yet.
+        """
+        if members_version < self.local.members_version:
+            self.local.members_version = 0
 
     def has_left(self) -> bool:
         """Whether it has ended; the session receives nothing more."""

@@ -60,6 +60,8 @@ class ChatEndpoint:
         text = handshake.query_params.get("since")
         is_reader = admission.member.role is Role.READER
         since = None if text is None else read_since(text)
-        pending = PendingSubscription(seat, claim, since, admission.epoch, is_reader, entrance.local)
+        pending = PendingSubscription(
+            seat, claim, since, admission.epoch, is_reader, entrance.local, admission.position.members_version
+        )
         peer = Peer(self.dialect, person, caller.credential, seat.connection_id, asks_for_warning(handshake))
         return PendingSession(caller.subprotocol, partial(ChatSession, self.context, peer, pending))

@@ -50,6 +50,8 @@ class PublicEndpoint:
         since_text = handshake.query_params.get("since")
         since = Since(0) if since_text is None else read_since(since_text)
         is_reader = admission.member.role is Role.READER
-        pending = PendingSubscription(seat, claim, since, admission.epoch, is_reader)
+        pending = PendingSubscription(
+            seat, claim, since, admission.epoch, is_reader, members_version=admission.position.members_version
+        )
         peer = Peer(self.dialect, person, caller.credential, seat.connection_id, asks_for_warning(handshake))
         return PendingSession(caller.subprotocol, partial(ChatSession, self.context, peer, pending))

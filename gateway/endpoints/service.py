@@ -53,7 +53,14 @@ class ServiceEndpoint:
         seat = Seat(admission.chat_id, person.id, person.username, seat_id, display_name=person.shown_name)
         claim = await self.context.node.enter(seat)
         assert claim is not None, "only contested seats are refused"  # noqa: S101
-        pending = PendingSubscription(seat, claim, since, admission.epoch, local=entrance.local)
+        pending = PendingSubscription(
+            seat,
+            claim,
+            since,
+            admission.epoch,
+            local=entrance.local,
+            members_version=admission.position.members_version,
+        )
         dialect = self.dialect if since_text is None else self.resuming
         peer = Peer(dialect, person, caller.credential, seat.connection_id, asks_for_warning(handshake))
         return PendingSession(caller.subprotocol, partial(ChatSession, self.context, peer, pending))

@@ -199,13 +199,17 @@ class RemovalLog(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ChatAccess:
-    """A chat that the user may see: members see their chats, everyone sees public ones. `last_seq` is its last seq."""
+    """A chat that the user may see: members see their chats, everyone sees public ones. `last_seq` is its last seq.
+
+    `members_version` is that of its members when the user was found among them.
+    """
 
     chat_id: int
     last_seq: int
     epoch: str
     is_member: bool
     is_reader: bool = False
+    members_version: int = 0
 
 
 async def access_to(membership: Memberships, chat_id: int, user_id: int | None) -> ChatAccess | None:
@@ -214,8 +218,11 @@ async def access_to(membership: Memberships, chat_id: int, user_id: int | None) 
     Raises: StorageUnavailable.
     """
     if user_id is not None and (admission := await membership.admit(chat_id, user_id)) is not None:
-        is_reader = admission.member.role is Role.READER
-        return ChatAccess(chat_id, admission.position.last_seq, admission.epoch, is_member=True, is_reader=is_reader)
+        position, is_reader = admission.position, admission.member.role is Role.READER
+        version = position.members_version
+        return ChatAccess(
+            chat_id, position.last_seq, admission.epoch, is_member=True, is_reader=is_reader, members_version=version
+        )
     if (public := await membership.public(chat_id)) is not None:
         return ChatAccess(chat_id, public.last_seq, public.epoch, is_member=False)
     return None

@@ -56,6 +56,10 @@ class _Follower:
         self.chats.discard(chat_id)
         return is_change
 
+    def lacks(self, chat_id: int) -> bool:
+        """Whether, as far as this node knows, the user is not in the chat."""
+        return chat_id not in self.chats if self.is_known else self.changes.get(chat_id) is False
+
 
 class UserFeed:
     """The feed of the users connected to this node. `run` is its owner task."""
@@ -169,6 +173,16 @@ class UserFeed:
         change = MembersChanged(chat_id, list(user_ids), removed)
         self.take(change)
         self._broker.announce(encode(change))
+
+    def on_admitted(self, chat_id: int, user_id: int) -> None:
+        """List a chat again that the user has just subscribed to as a member.
+
+        This node may have missed that the user was added. Or a removal was told while the subscription was being made;
+        then the end of this subscription is told too.
+        """
+        follower = self._followers.get(user_id)
+        if follower is not None and follower.lacks(chat_id):
+            self.take(MembersChanged(chat_id, [user_id], removed=False))
 
     def on_evicted(self, chat_id: int, user_id: int) -> None:
         """Notify a user whose subscription was closed because the membership ended; repeated calls notify once."""

@@ -197,9 +197,9 @@ class NativeSession(Session):
         if native is not None and native.subscription.local.reorder_buffer.is_started:
             subscription = native.subscription
             local = subscription.local
-            is_member = subscription.seat is not None
-            last_seq, is_reader = local.reorder_buffer.last_seq, subscription.is_reader
-            return ChatAccess(chat_id, last_seq, local.epoch, is_member=is_member, is_reader=is_reader)
+            is_member, is_reader = subscription.seat is not None, subscription.is_reader
+            last_seq, version = local.reorder_buffer.last_seq, local.members_version
+            return ChatAccess(chat_id, last_seq, local.epoch, is_member, is_reader, version)
         return await access_to(self._context.membership, chat_id, self.person.id if self.person else None)
 
     # --- subscriptions
@@ -222,6 +222,7 @@ class NativeSession(Session):
             claim = await self._node.enter(seat)
             assert claim is not None, "only contested seats are refused"  # noqa: S101
             native.subscription = self._node.register(native, seat, claim, is_reader=access.is_reader)
+            native.subscription.admitted_at(access.members_version)
         else:
             native.subscription = self._node.visit(native, chat_id)
         if self._is_over:
@@ -229,6 +230,8 @@ class NativeSession(Session):
             return
         self._unsubscribe(chat_id)  # only now, so that the user's presence does not flap
         self._subscriptions[chat_id] = native
+        if native.subscription.seat is not None:
+            self._context.feed.on_admitted(chat_id, native.subscription.user_id)
         self._context.tasks.spawn(self._go_live(native, command.since, access.epoch), "go live")
 
     async def _go_live(self, native: NativeSubscription, since: Since | None, epoch: str) -> None:

@@ -42,6 +42,8 @@ class SingleChatSession(Session):
         self._subscription = context.node.register(
             self, pending.seat, pending.claim, local=pending.local, is_reader=pending.is_reader
         )
+        if pending.members_version is not None:
+            self._subscription.admitted_at(pending.members_version)
 
     @property
     def log_fields(self) -> dict[str, object]:

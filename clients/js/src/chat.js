@@ -209,6 +209,7 @@ export class Chat extends Emitter {
 
   /** The gateway has acknowledged a subscription. */
   _established({ epoch, last_seq: lastSeq }) {
+    if (!this.isOpen || this.state === "closed") return; // it was left, or closed to the user, meanwhile
     const timeline = this.#timeline;
     timeline.epoch ??= epoch;
     timeline.lastSeq ??= lastSeq;
@@ -344,7 +345,7 @@ export class Chat extends Emitter {
         this.#takeInfo(frame);
         break;
       case "chat_removed":
-        return this.#close({ code: "forbidden", message: "You are not a member of this chat any more." });
+        return this.#close({ code: "forbidden", message: "You are no longer in this chat." });
       case "error": // the subscription has ended
         if (this.state === "live") this.#subscribeLater(frame);
         break;

@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
+import { Client } from "../../../clients/js/index.js";
 import { EventStream } from "../../../clients/js/src/event_stream.js";
 import { Outboxes } from "../../../clients/js/src/storage.js";
 import { Timeline } from "../../../clients/js/src/timeline.js";
@@ -131,4 +132,71 @@ test("a stream whose greeting is refused is lost, since nothing else would greet
     });
   });
   assert.deepEqual([closes, received], [[1006, ""], []]);
+});
+
+/** A connection on which the test is the gateway. */
+class Wire {
+  static last;
+  readyState = 1;
+  sent = [];
+
+  constructor() {
+    Wire.last = this;
+    queueMicrotask(() => this.onopen());
+  }
+
+  send(text) {
+    const frame = JSON.parse(text);
+    this.sent.push(frame);
+    if (frame.type === "hello") this.bring({ type: "hello", id: frame.id, user_id: 1, authenticated: true, node: "n", max_text_length: 9 });
+  }
+
+  bring(frame) {
+    queueMicrotask(() => this.onmessage({ data: JSON.stringify(frame) }));
+  }
+
+  close() {
+    this.readyState = 3;
+  }
+
+  /** The next subscribe command. */
+  static async subscribed() {
+    for (;;) {
+      const sent = Wire.last?.sent ?? [];
+      const index = sent.findIndex(({ type }) => type === "subscribe");
+      if (index >= 0) return sent.splice(index, 1)[0];
+      await new Promise(setImmediate);
+    }
+  }
+}
+
+test("a subscription that is confirmed after the user was removed, or has left, opens no chat", async () => {
+  const refuse = () => Promise.reject(new Error("there is no server"));
+  const client = new Client("http://nowhere", { token: "t", WebSocket: Wire, fetch: refuse, storage: null });
+  const chat = client.chat(5);
+  const confirmed = ({ id }) => ({ type: "ack", id, chat_id: 5, result: { last_seq: 0, epoch: "e" } });
+  const brought = () => new Promise(setImmediate);
+  try {
+    let close = chat.open();
+    const pending = await Wire.subscribed();
+    Wire.last.bring({ type: "chat_removed", chat_id: 5 });
+    Wire.last.bring(confirmed(pending));
+    await brought();
+    assert.deepEqual([chat.state, chat.error.code], ["closed", "forbidden"]);
+
+    Wire.last.bring({ type: "chat_added", chat_id: 5 });
+    Wire.last.bring(confirmed(await Wire.subscribed()));
+    await brought();
+    assert.deepEqual([chat.state, chat.error], ["live", null]);
+
+    close();
+    close = chat.open();
+    const late = await Wire.subscribed();
+    close();
+    Wire.last.bring(confirmed(late));
+    await brought();
+    assert.equal(chat.state, "idle");
+  } finally {
+    client.close();
+  }
 });

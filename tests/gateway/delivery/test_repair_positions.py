@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Collection
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -27,6 +28,8 @@ class Node:
         self.gaps: list[int] = []
         self.checked: list[bool] = []
         self.moved: list[set[int]] = []
+        self.during: Callable[[], None] = lambda: None
+        """Called while members are compared."""
         store: Any = log
         self.repair = Repair(
             self.hub,
@@ -41,6 +44,7 @@ class Node:
 
     async def _members_changed(self, chat_ids: Collection[int]) -> None:
         self.moved.append(set(chat_ids))
+        self.during()
 
     def opened(self, last_seq: int = 0, chat_id: int = 1, epoch: str = "e1") -> LocalChat:
         local, _ = self.hub.open(chat_id)
@@ -258,3 +262,19 @@ async def test_checks_are_spread_below_their_interval(node: Node, monkeypatch: p
     node.tasks.spawn(node.repair.run(), "repair")
     await until(lambda: bounds)
     assert bounds == [(0.9, 1.0)]
+
+
+async def test_members_are_compared_again_after_failure_or_late_join(node: Node) -> None:
+    local = node.opened(5)
+
+    def fail() -> None:
+        raise StorageUnavailable("away")
+
+    def come() -> None:
+        local.members_version = 0  # as the registration of a user who was admitted at an earlier version does
+
+    for node.during in (fail, come, lambda: None):
+        with suppress(StorageUnavailable):
+            await node.repair.check()
+    await node.repair.check()
+    assert node.moved == [{1}] * 3

@@ -114,6 +114,17 @@ async def test_session_takes_over_the_approached_chat(parts: Parts) -> None:
     assert parts.hub.chat(CHAT) is None
 
 
+async def test_members_are_compared_again_after_late_registration(parts: Parts) -> None:
+    """A removal may have come between the read that admitted the user and the registration, which ends nothing then."""
+    parts.broker.confirmed.set()
+    local = await parts.node.approach(CHAT)
+    local.members_version = 6
+    subscription = parts.node.register(Visitor(), SEAT, Claim.settled(1))  # type: ignore[arg-type]
+    for version, expected in ((6, 6), (7, 6), (5, 0)):
+        subscription.admitted_at(version)
+        assert local.members_version == expected
+
+
 class Visitor:
     """A session that is not live."""
 

@@ -179,6 +179,21 @@ async def test_changes_are_sent_once_and_announced_to_other_nodes() -> None:
         assert socket.told[2] == activity(6, 1)
 
 
+async def test_end_of_a_late_subscription_is_told_again() -> None:
+    """The removal was told while the subscription was being made."""
+    async with world({1: {5}}) as w:
+        socket = w.come(1)
+        w.feed.on_admitted(5, 1)  # before the chats are loaded, nothing is lacking
+        await w.read()
+        w.feed.on_admitted(5, 1)
+        w.feed.on_admitted(5, 2)  # who has no socket here
+        w.feed.take(MembersChanged(5, [1], removed=True))
+        w.feed.on_admitted(5, 1)
+        w.feed.on_evicted(5, 1)
+        w.feed.on_evicted(5, 1)
+        assert [said["type"] for said in socket.told] == ["chat_removed", "chat_added", "chat_removed"]
+
+
 async def test_change_during_a_read_overrides_its_result() -> None:
     async with world({1: {5}}) as w:
         w.chats.gate.clear()

@@ -286,3 +286,19 @@ class Clients:
 
     def __getattr__(self, name: str) -> Any:
         return lambda *fields: self.calls.append((name, *fields))
+
+
+class NoRegistry:
+    """Takes everybody."""
+
+    def enter(self, user_id: int) -> None: ...
+
+    def leave(self, user_id: int) -> None: ...
+
+
+class LocalClientsStub:
+    """Takes everybody."""
+
+    def add(self, socket: object) -> None: ...
+
+    def remove(self, socket: object) -> None: ...

@@ -30,6 +30,7 @@ from gateway.tasks import Tasks
 from storage.auth_records import Credential
 from storage.errors import StorageUnavailable
 from storage.records import Admission, ChatKind, ChatPosition, Member, Person, PublicChat, Role
+from tests.gateway.sessions.stand_ins import LocalClientsStub, NoRegistry
 from tests.support.waiting import eventually
 
 ANN = Person(1, "ann")
@@ -139,33 +140,21 @@ class Node:
 
 
 class Feed:
-    """Remembers evictions."""
+    """Remembers who was admitted and evicted."""
 
     def __init__(self) -> None:
         self.evicted: list[tuple[int, int]] = []
+        self.admitted: list[tuple[int, int]] = []
 
     def follow(self, user_id: int) -> None: ...
 
     def unfollow(self, user_id: int) -> None: ...
 
+    def on_admitted(self, chat_id: int, user_id: int) -> None:
+        self.admitted.append((chat_id, user_id))
+
     def on_evicted(self, chat_id: int, user_id: int) -> None:
         self.evicted.append((chat_id, user_id))
-
-
-class NoRegistry:
-    """Takes everybody."""
-
-    def enter(self, user_id: int) -> None: ...
-
-    def leave(self, user_id: int) -> None: ...
-
-
-class LocalClientsStub:
-    """Takes everybody."""
-
-    def add(self, socket: object) -> None: ...
-
-    def remove(self, socket: object) -> None: ...
 
 
 def context(node: Any, feed: Any, metrics: Metrics) -> SessionContext:
@@ -343,6 +332,7 @@ async def test_eviction_ends_subscription_and_feed_notifies() -> None:
         for _ in range(2):
             subscription.close(Disconnect(Close.FORBIDDEN, "no longer a member of this chat"))
         assert w.events("leave") == [subscription] and w.feed.evicted == [(GROUP, ANN.id)]
+        assert w.feed.admitted == [(GROUP, ANN.id), (OTHER, ANN.id)]
         assert (w.session.is_subscribed(GROUP), w.session.is_subscribed(OTHER)) == (False, True)
         assert w.lane.closed is None
 
