@@ -17,6 +17,7 @@ CONTRASTS = (Path(__file__).parent / "contrasts.js").read_text()
 @pytest.mark.parametrize(("width", "height"), PHONES)
 async def test_composer_is_fully_visible_on_a_phone(chromium: Browser, system: Any, width: int, height: int) -> None:
     async def is_whole() -> None:
+        await expect(alice.page.locator("#text")).to_be_visible()  # the chat may still be opening
         box = await alice.page.locator("#text").bounding_box()
         assert box is not None
         assert box["height"] >= 36
