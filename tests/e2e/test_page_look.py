@@ -1,5 +1,6 @@
 """The look of the page in a real browser: phones, right-to-left scripts, links and contrast."""
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,9 @@ CONTRASTS = (Path(__file__).parent / "contrasts.js").read_text()
 @pytest.mark.parametrize(("width", "height"), PHONES)
 async def test_composer_is_fully_visible_on_a_phone(chromium: Browser, system: Any, width: int, height: int) -> None:
     async def is_whole() -> None:
-        await expect(alice.page.locator("#text")).to_be_visible()  # the chat may still be opening
-        box = await alice.page.locator("#text").bounding_box()
-        assert box is not None
+        async with asyncio.timeout(30):
+            while (box := await alice.page.locator("#text").bounding_box()) is None:
+                await asyncio.sleep(0.05)  # the chat is still being opened
         assert box["height"] >= 36
         assert box["y"] + box["height"] <= height
         overflow = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
