@@ -17,10 +17,14 @@ CONTRASTS = (Path(__file__).parent / "contrasts.js").read_text()
 
 @pytest.mark.parametrize(("width", "height"), PHONES)
 async def test_composer_is_fully_visible_on_a_phone(chromium: Browser, system: Any, width: int, height: int) -> None:
-    async def is_whole() -> None:
+    async def box_of_input() -> Any:
         async with asyncio.timeout(30):
             while (box := await alice.page.locator("#text").bounding_box()) is None:
                 await asyncio.sleep(0.05)  # the chat is still being opened
+        return box
+
+    async def is_whole() -> None:
+        box = await box_of_input()
         assert box["height"] >= 36
         assert box["y"] + box["height"] <= height
         overflow = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
@@ -37,8 +41,7 @@ async def test_composer_is_fully_visible_on_a_phone(chromium: Browser, system: A
     await alice.page.fill("#text", "line\n" * 3)
     await alice.page.get_by_label("Back to my chats").click()
     await alice.open_chat_with(bob.login)
-    box = await alice.page.locator("#text").bounding_box()
-    assert box is not None
+    box = await box_of_input()
     assert box["height"] >= 4 * 20  # the draft's lines
 
 
