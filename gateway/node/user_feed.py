@@ -177,8 +177,8 @@ class UserFeed:
     def on_admitted(self, chat_id: int, user_id: int) -> None:
         """List a chat again that the user has just subscribed to as a member.
 
-        This node may have missed that the user was added. Or a removal was told while the subscription was being made;
-        then the end of this subscription is told too.
+        This node may have missed that the user was added. Or the user was removed while the subscription was made:
+        the sockets know that, and must hear of the end of this subscription as well.
         """
         follower = self._followers.get(user_id)
         if follower is not None and follower.lacks(chat_id):

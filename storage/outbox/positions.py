@@ -119,10 +119,10 @@ class OutboxPositions:
             for row in rows:
                 is_new = row["version"] == 1 and row["due_at"] > 0
                 if is_new or row["id"] in heads:
-                    heads[row["id"]] = _head(row, 0 if is_new else heads[row["id"]].extra_to)
+                    heads[row["id"]] = head_of(row, 0 if is_new else heads[row["id"]].extra_to)
         # Others may have folded what comes before a claimed event that the log does not have.
         for row in await self._present([head.id for head in heads.values() if head.extra_to]):
-            heads[row["id"]] = _head(row, heads[row["id"]].extra_to)
+            heads[row["id"]] = head_of(row, heads[row["id"]].extra_to)
         return list(heads.values())
 
     async def _present(self, head_ids: Sequence[int]) -> list[Row]:
@@ -157,7 +157,8 @@ class OutboxPositions:
         return progress["size"], rows
 
 
-def _head(row: Row, extra_to: int) -> Head:
+def head_of(row: Row, extra_to: int) -> Head:
+    """A row of `outbox`; `extra_to` is that of its claim."""
     return Head(
         row["id"],
         row["stream"],

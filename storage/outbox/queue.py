@@ -12,7 +12,7 @@ from typing import Final
 
 from storage.database.database import Database, Row
 from storage.outbox.notes import TOUCH
-from storage.outbox.positions import OutboxPositions
+from storage.outbox.positions import OutboxPositions, head_of
 from storage.outbox_records import (
     EXTRAS_READ,
     NOTHING_WANTED,
@@ -142,7 +142,7 @@ class Outbox:
     async def claim(self, endpoint: str, limit: int, *, late: bool) -> list[Head]:
         """Lease up to `limit` rows: those that were never tried, or `late`, those whose delay or lease has ended."""
         rows = await self._database.write(self._claim_late if late else self._claim_fresh, endpoint, limit)
-        heads = [Head(**{**row, "has_extras": bool(row["has_extras"])}) for row in rows]
+        heads = [head_of(row, row["extra_to"]) for row in rows]
         # After the claim: what the log has before a claimed event of another kind is in the row of its chat then.
         kinds = self._wanted.kinds_of(endpoint)
         if kinds and (not late or any(head.extra_to for head in heads)):

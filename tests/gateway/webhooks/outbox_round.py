@@ -47,7 +47,7 @@ class Arrival(NamedTuple):
 
 
 class _Unused:
-    """Metrics that nobody reads."""
+    """Counts nothing."""
 
     def delivered(self, count: int) -> None: ...
 
