@@ -7,7 +7,7 @@ import asyncio
 import itertools
 import os
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -26,7 +26,7 @@ from gateway.delivery.hub import Hub
 from gateway.dialects.chat import ChatDialect
 from gateway.interfaces.connection import CONNECTION, Connection
 from gateway.protocol import publications
-from gateway.protocol.frames import FrameSink, text_frame, write_to_all
+from gateway.protocol.frames import NOT_DIRECT, FrameSink, text_frame, write_to_all
 from gateway.protocol.validation import new_client_msg_id
 from gateway.redis.connection.command_client import CommandClient
 from gateway.redis.connection.connection import ServerConnection, pack
@@ -75,14 +75,13 @@ class _Nowhere(asyncio.WriteTransport):
 
 
 class _Everything:
-    """An outlet that accepts everything."""
+    """An outlet that accepts everything, and writes nothing."""
 
-    def __init__(self) -> None:
-        self.write: Callable[[bytes], int] = len
+    fd = NOT_DIRECT
 
-    def queue(self, frames: bytes) -> int:
+    def queue(self, frames: bytes) -> bool:
         """Accept it."""
-        return len(frames)
+        return True
 
 
 class _Reader:

@@ -43,7 +43,7 @@ class Connection(Protocol):
         ...
 
     def serve(self, outlet: FrameSink) -> None:
-        """Keep `outlet.write` set to the fastest function that preserves the order of frames."""
+        """Keep `outlet.fd` set: whether frames may be written directly, past this connection."""
         ...
 
     def write(self, frames: bytes, limit: int = NO_LIMIT) -> bool:

@@ -9,7 +9,7 @@ only if earlier bytes are pending: an empty queue accepts one write of any size 
 from collections.abc import Callable
 
 from gateway.interfaces.connection import Connection
-from gateway.protocol.frames import REFUSED, write_to_all
+from gateway.protocol.frames import NOT_DIRECT, write_to_all
 
 DEFAULT_LIMIT = 1024 * 1024
 """Bytes that the kernel has not accepted yet."""
@@ -22,28 +22,28 @@ def _ignore() -> None:
 class SendQueue:
     """Frames for one client over its connection. `on_slow` is called once, when the limit is exceeded."""
 
-    __slots__ = ("_connection", "_is_slow", "_limit", "_on_slow", "write")
+    __slots__ = ("_connection", "_is_slow", "_limit", "_on_slow", "fd")
 
     def __init__(self, connection: Connection, on_slow: Callable[[], None], limit: int = DEFAULT_LIMIT) -> None:
         self._connection = connection
         self._on_slow = on_slow
         self._limit = limit
         self._is_slow = False
-        self.write: Callable[[bytes], int] = self.queue
-        """The transport may replace it with the kernel's own write while that keeps the order (FrameSink)."""
+        self.fd = NOT_DIRECT
+        """The transport keeps it (FrameSink)."""
         connection.serve(self)
 
-    def queue(self, frames: bytes) -> int:
-        """Write complete frames; REFUSED if the client is too slow and is being closed."""
+    def queue(self, frames: bytes) -> bool:
+        """Write complete frames through the connection; False if the client is too slow and is being closed."""
         if self._is_slow:
-            return REFUSED
+            return False
         if self._connection.write(frames, self._limit) or (
             self._connection.buffered == 0 and self._connection.write(frames)
         ):
-            return len(frames)
+            return True
         self._is_slow = True
         self._on_slow()
-        return REFUSED
+        return False
 
     def release(self) -> None:
         """Call `on_slow` no more: the socket is closed."""

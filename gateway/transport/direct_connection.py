@@ -102,7 +102,7 @@ class DirectConnection:
             self.report_closed()
 
     def serve(self, outlet: FrameSink) -> None:
-        """Keep `write` of this outlet set to the fastest way that is allowed at the moment."""
+        """Keep `fd` of this outlet set: whether frames may be written directly, past this connection."""
         self._writer.serve(outlet)
 
     def write(self, frames: bytes, limit: int = NO_LIMIT) -> bool:

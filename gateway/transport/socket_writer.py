@@ -5,27 +5,25 @@ closing, nor to a file descriptor that may have been reused; what is held leaves
 """
 
 import asyncio
-from collections.abc import Callable
-from functools import partial
-from os import write as write_to_kernel
+from os import write
 from typing import Any
 
 from gateway.interfaces.connection import NO_LIMIT
-from gateway.protocol.frames import FrameSink
+from gateway.protocol.frames import NOT_DIRECT, FrameSink
 
 
 class SocketWriter(asyncio.Transport):
     """The transport that uvicorn's class uses: whatever writes or closes does so here, where the order is kept."""
 
-    __slots__ = ("_held", "_outlet", "_to_kernel", "_transport")
+    __slots__ = ("_fd", "_held", "_outlet", "_transport")
 
     def __init__(self, transport: Any) -> None:
         # asyncio's own __init__ is not called: it would create a dict for each socket.
         self._transport = transport
-        self._to_kernel: Callable[[bytes], int] | None = None
-        """Writes to the socket's file descriptor; None: only the transport may write, as with TLS."""
+        self._fd = NOT_DIRECT
+        """The socket's file descriptor; NOT_DIRECT: only the transport may write, as with TLS."""
         if transport.get_extra_info("ssl_object") is None:
-            self._to_kernel = partial(write_to_kernel, transport.get_extra_info("socket").fileno())
+            self._fd = transport.get_extra_info("socket").fileno()
         self._outlet: FrameSink | None = None
         self._held = b""
         """What leaves with the next frames, or at the end of this turn."""
@@ -45,7 +43,7 @@ class SocketWriter(asyncio.Transport):
             self.send(b"")
 
     def serve(self, outlet: FrameSink) -> None:
-        """Keep `write` of this outlet set to the fastest way that is allowed at the moment."""
+        """Keep `fd` of this outlet set: the socket's own while nothing is buffered."""
         self._outlet = outlet
 
     def send(self, frames: bytes, limit: int = NO_LIMIT) -> bool:
@@ -62,14 +60,14 @@ class SocketWriter(asyncio.Transport):
             return False
         if self._held:
             frames, self._held = self._held + frames, b""
-        if buffered == 0 and self._to_kernel is not None:
+        if buffered == 0 and self._fd != NOT_DIRECT:
             try:
-                written = self._to_kernel(frames)
+                written = write(self._fd, frames)
             except OSError:  # the buffer is full or the socket is broken: the transport handles both
                 written = 0
             if written == len(frames):
                 if self._outlet is not None:
-                    self._outlet.write = self._to_kernel
+                    self._outlet.fd = self._fd
                 return True
             frames = frames[written:]
         self.write(frames)
@@ -77,9 +75,9 @@ class SocketWriter(asyncio.Transport):
 
     def release(self) -> None:
         """Stop writing to the file descriptor, as the connection is lost: it will be reused."""
-        self._to_kernel, self._held = None, b""
+        self._fd, self._held = NOT_DIRECT, b""
         if self._outlet is not None:
-            self._outlet.write = discard
+            self._outlet.fd = NOT_DIRECT
             self._outlet = None
 
     # --- asyncio.Transport: what writes or closes makes the outlet's next frames wait for `send`, which keeps the order
@@ -123,7 +121,7 @@ class SocketWriter(asyncio.Transport):
     @property
     def is_drained(self) -> bool:
         """Whether a close is complete at once: nothing is buffered, and there is no TLS, which ends by a handshake."""
-        return self._to_kernel is not None and self._transport.get_write_buffer_size() == 0
+        return self._fd != NOT_DIRECT and self._transport.get_write_buffer_size() == 0
 
     def pause_reading(self) -> None:
         """Read nothing from the kernel until `resume_reading`."""
@@ -135,9 +133,4 @@ class SocketWriter(asyncio.Transport):
 
     def _queue_frames(self) -> None:
         if self._outlet is not None:
-            self._outlet.write = self._outlet.queue
-
-
-def discard(frames: bytes) -> int:
-    """`write` of an outlet whose socket is lost: reports every byte as written, so that none of it is queued."""
-    return len(frames)
+            self._outlet.fd = NOT_DIRECT

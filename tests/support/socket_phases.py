@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from gateway.protocol.frames import NOT_DIRECT
 from gateway.transport.direct_connection import DirectConnection
 from gateway.transport.incoming import Incoming
 from gateway.transport.phase import Phase
@@ -55,7 +56,7 @@ def check(socket: Any) -> None:
     else:
         assert socket.handshake_complete and socket.disconnected and not incoming.is_held
         assert not any(is_waiting) and not pinged and socket.close_timer is None
-        assert socket._handshake is None and socket.writer._to_kernel is None and socket.writer._outlet is None
+        assert socket._handshake is None and socket.writer._fd == NOT_DIRECT and socket.writer._outlet is None
         is_reported = socket._connection._is_close_reported or socket._connection in queues.losses._waiting
         assert is_reported or not has_listener
     assert phase >= Phase.CLOSING or not socket._connection._is_close_reported

@@ -5,7 +5,7 @@ import pytest
 from gateway.delivery.hub import Hub, LocalChat
 from gateway.dialects.base import EchoPolicy
 from gateway.dialects.chat import ChatDialect
-from gateway.protocol.frames import REFUSED, FrameSink, text_frame
+from gateway.protocol.frames import NOT_DIRECT, FrameSink, text_frame
 from gateway.protocol.pushes import Push, Typing
 from storage.records import ChatEvent, Person
 from tests.gateway.delivery.events import event
@@ -27,6 +27,8 @@ class CountingDialect(ChatDialect):
 class Reader:
     """A subscriber that keeps what it is offered; `has_room` False refuses it."""
 
+    fd = NOT_DIRECT
+
     def __init__(self, dialect: ChatDialect, user_id: int = 1, *, has_room: bool = True) -> None:
         self.dialect = dialect
         self.user_id = user_id
@@ -47,11 +49,9 @@ class Reader:
     def outlet(self) -> FrameSink:
         return self
 
-    def write(self, frames: bytes) -> int:
+    def queue(self, frames: bytes) -> bool:
         self.writes.append(frames)
-        return len(frames) if self.has_room else REFUSED
-
-    queue = write
+        return self.has_room
 
 
 @pytest.fixture

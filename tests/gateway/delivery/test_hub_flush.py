@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from gateway.delivery.hub import Hub, LocalChat
 from gateway.dialects.base import EchoPolicy
 from gateway.dialects.chat import ChatDialect
-from gateway.protocol.frames import text_frame
+from gateway.protocol.frames import NOT_DIRECT, text_frame
 from gateway.protocol.pushes import Push, Typing
 from storage.records import ChatEvent, Person
 from tests.gateway.delivery.events import event
@@ -34,6 +34,7 @@ class Dialect(ChatDialect):
 class Subscriber:
     """Keeps what is written, and skips the echo of the seqs in `own`."""
 
+    fd = NOT_DIRECT
     dialect: Dialect = field(default_factory=Dialect)
     user_id: int = 1
     own: set[int] = field(default_factory=set)
@@ -48,11 +49,9 @@ class Subscriber:
 
     def reset(self, last_seq: int, epoch: str) -> None: ...
 
-    def write(self, frames: bytes) -> int:
+    def queue(self, frames: bytes) -> bool:
         self.writes.append(frames)
-        return len(frames)
-
-    queue = write
+        return True
 
 
 class Flushes:

@@ -8,6 +8,7 @@ from gateway.delivery.replay_cache import ReplayCache
 from gateway.delivery.resume import WRITE_BYTES, Resume
 from gateway.delivery.subscription import Subscription
 from gateway.dialects.chat import ChatDialect
+from gateway.protocol.frames import NOT_DIRECT
 from gateway.protocol.ids import Since
 from gateway.protocol.replies import Established, Reply
 from gateway.tasks import Tasks
@@ -65,6 +66,7 @@ async def test_session_that_missed_nothing_joins_at_once() -> None:
 class SlowReader:
     """A session whose send queue has room for a write whenever the test says so."""
 
+    fd = NOT_DIRECT
     dialect = ChatDialect()
 
     def __init__(self) -> None:
@@ -80,9 +82,9 @@ class SlowReader:
     def tell(self, reply: Reply) -> None:
         self.told.append(reply)
 
-    def write(self, frames: bytes) -> int:
+    def queue(self, frames: bytes) -> bool:
         self.writes.append(frames)
-        return len(frames)
+        return True
 
 
 async def test_text_deleted_while_replay_waits_is_not_sent() -> None:

@@ -17,7 +17,7 @@ from gateway.dialects.base import Dialect
 from gateway.dialects.chat import ChatDialect
 from gateway.dialects.service import ServiceDialect
 from gateway.interfaces.presence import Seat
-from gateway.protocol.frames import text_frame
+from gateway.protocol.frames import NOT_DIRECT, text_frame
 from gateway.protocol.ids import Since
 from gateway.protocol.replies import CaughtUp, Established, Reset
 from gateway.tasks import Tasks
@@ -33,6 +33,7 @@ CHAT = 1
 class Session:
     """A session with room in its send queue until it is closed."""
 
+    fd = NOT_DIRECT
     dialect: Dialect = field(default_factory=ChatDialect)
     is_open: bool = True
     replies: list[object] = field(default_factory=list)
@@ -49,9 +50,9 @@ class Session:
     def tell(self, reply: object) -> None:
         self.replies.append(reply)
 
-    def write(self, frames: bytes) -> int:
+    def queue(self, frames: bytes) -> bool:
         self.writes.append(frames)
-        return len(frames)
+        return True
 
 
 async def ignore(_: object) -> None: ...
@@ -144,15 +145,15 @@ async def test_chat_of_an_older_epoch_moves_on_first(node_of: Callable[..., Node
 
 async def test_epoch_that_ends_during_a_replay_ends_it(node_of: Callable[..., Node]) -> None:
     node = node_of(PAGE + 50, PAGE + 50)
-    write = node.session.write
+    queue = node.session.queue
 
-    def restart_at_first_write(data: bytes) -> int:
+    def restart_at_first_write(frames: bytes) -> bool:
         if not node.session.writes:
             node.log.current_epoch = "e2"
             node.hub.restart(node.local, 400, "e2")
-        return write(data)
+        return queue(frames)
 
-    node.session.write = restart_at_first_write  # type: ignore[method-assign]
+    node.session.queue = restart_at_first_write  # type: ignore[method-assign]
     with pytest.raises(StorageUnavailable):
         await node.run(Since(0))
     assert (len(node.session.writes), node.is_joined) == (1, False)

@@ -10,7 +10,7 @@ from gateway.dialects.service import ServiceDialect
 from gateway.interfaces.presence import Seat
 from gateway.protocol.claim import Claim
 from gateway.protocol.codes import Disconnect
-from gateway.protocol.frames import FrameSink
+from gateway.protocol.frames import NOT_DIRECT, FrameSink
 from gateway.protocol.replies import Reply
 from storage.records import ChatEvent, Committed, Refusal
 from tests.gateway.delivery.events import event
@@ -18,6 +18,8 @@ from tests.gateway.delivery.events import event
 
 class Recipient:
     """A session that keeps what it is offered."""
+
+    fd = NOT_DIRECT
 
     def __init__(self, *, resumes: bool) -> None:
         self.dialect = ServiceDialect(resumes=resumes)
@@ -27,11 +29,9 @@ class Recipient:
     def outlet(self) -> FrameSink:
         return self
 
-    def write(self, frames: bytes) -> int:
+    def queue(self, frames: bytes) -> bool:
         self.written += frames
-        return len(frames)
-
-    queue = write
+        return True
 
     def tell(self, reply: Reply) -> None:
         raise NotImplementedError

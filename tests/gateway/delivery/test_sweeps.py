@@ -12,7 +12,7 @@ from gateway.delivery.hub import Hub, LocalChat
 from gateway.delivery.sweep import STEP
 from gateway.dialects.base import EchoPolicy
 from gateway.dialects.chat import ChatDialect
-from gateway.protocol.frames import text_frame
+from gateway.protocol.frames import NOT_DIRECT, text_frame
 from gateway.protocol.pushes import Push
 from storage.records import ChatEvent
 from tests.gateway.delivery.events import event
@@ -32,6 +32,7 @@ class Silent(ChatDialect):
 class Subscriber:
     """Keeps what is written."""
 
+    fd = NOT_DIRECT
     dialect: ChatDialect = DIALECT
     user_id: int = 2
     writes: list[bytes] = field(default_factory=list)
@@ -51,11 +52,9 @@ class Subscriber:
         if self.user_id == 0:
             raise ValueError
 
-    def write(self, frames: bytes) -> int:
+    def queue(self, frames: bytes) -> bool:
         self.writes.append(frames)
-        return len(frames)
-
-    queue = write
+        return True
 
 
 @dataclass

@@ -12,6 +12,7 @@ from gateway.delivery.replay_cache import PAGE, ReplayCache
 from gateway.delivery.resume import Resume
 from gateway.delivery.subscription import Subscription
 from gateway.dialects.chat import ChatDialect
+from gateway.protocol.frames import NOT_DIRECT
 from gateway.protocol.ids import Since
 from gateway.protocol.replies import CaughtUp, Reply, Truncated
 from gateway.tasks import Tasks
@@ -39,6 +40,7 @@ class ShortLog(SlowLog):
 class Reader:
     """A session that takes everything, in order."""
 
+    fd = NOT_DIRECT
     dialect = DIALECT
 
     def __init__(self) -> None:
@@ -52,9 +54,9 @@ class Reader:
     def tell(self, reply: Reply) -> None:
         self.told.append(reply)
 
-    def write(self, frames: bytes) -> int:
+    def queue(self, frames: bytes) -> bool:
         self.seqs += [int(part.split(b",")[0]) for part in frames.split(b'"seq":')[1:]]
-        return len(frames)
+        return True
 
 
 class World:

@@ -12,6 +12,7 @@ from gateway.dialects.native import NativeDialect
 from gateway.node.local_clients import LocalClients
 from gateway.node.user_feed import CHATS_A_MESSAGE, SLICE, UserFeed
 from gateway.protocol.control import Activity, MembersChanged
+from gateway.protocol.frames import NOT_DIRECT
 from gateway.protocol.replies import Reply
 from storage.errors import StorageUnavailable
 from storage.records import Person
@@ -41,6 +42,7 @@ class Chats:
 class Socket:
     """A socket with the notices of its user; `told` has everything sent, as JSON."""
 
+    fd = NOT_DIRECT
     dialect = NativeDialect()
     client_id = "c"
 
@@ -54,13 +56,13 @@ class Socket:
     def is_subscribed(self, chat_id: int) -> bool:
         return chat_id in self.subscribed
 
-    def write(self, frames: bytes) -> int:
+    def queue(self, frames: bytes) -> bool:
         left = frames
         while left:
             size = left[1]
             self.told.append(orjson.loads(left[2 : 2 + size]))
             left = left[2 + size :]
-        return len(frames)
+        return True
 
     def tell(self, reply: Reply) -> None:
         self.told.append(orjson.loads(self.dialect.reply(reply, None) or b""))
@@ -123,7 +125,7 @@ async def test_activity_of_large_chat_is_sent_in_slices(monkeypatch: pytest.Monk
         sockets = [w.come(user_id) for user_id in users]
         sockets.append(w.come(1))
         await w.read()
-        monkeypatch.setattr(Socket, "write", lambda socket, frames: socket.told.append(frames) or len(frames))
+        monkeypatch.setattr(Socket, "queue", lambda socket, frames: socket.told.append(frames) is None)
         w.feed.on_stored(5, 1)
         counts = [0]
         while counts[-1] < len(sockets):

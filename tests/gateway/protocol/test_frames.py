@@ -1,28 +1,33 @@
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import ExitStack
+
 import pytest
 
-from gateway.protocol.frames import REFUSED, binary_frame, payloads_in, text_frame, write_to_all
+from gateway.protocol.frames import NOT_DIRECT, binary_frame, payloads_in, text_frame, write_to_all
 
 
 class _Sink:
-    """Accepts `room` bytes at once (None: raises BlockingIOError), and queues the others if it `may_queue`."""
+    """Queues what the kernel does not take, if it `may_queue`."""
 
-    def __init__(self, room: int | None, *, may_queue: bool = True) -> None:
-        self.room = room
+    def __init__(self, fd: int, *, may_queue: bool = True) -> None:
+        self.fd = fd
         self.may_queue = may_queue
-        self.written = b""
         self.queued: list[bytes] = []
-        self.write = self._write
 
-    def _write(self, frames: bytes) -> int:
-        if self.room is None:
-            raise BlockingIOError
-        if self.room >= 0:
-            self.written += frames[: self.room]
-        return min(self.room, len(frames))
-
-    def queue(self, frames: bytes) -> int:
+    def queue(self, frames: bytes) -> bool:
         self.queued.append(frames)
-        return len(frames) if self.may_queue else REFUSED
+        return self.may_queue
+
+
+@pytest.fixture
+def pair() -> Iterator[tuple[socket.socket, socket.socket]]:
+    """Two connected sockets, of which the first never blocks."""
+    with ExitStack() as stack:
+        ours, theirs = map(stack.enter_context, socket.socketpair())
+        ours.setblocking(False)
+        yield ours, theirs
 
 
 @pytest.mark.parametrize(
@@ -47,20 +52,40 @@ def test_payloads_are_read_from_frames_of_any_size() -> None:
     assert list(payloads_in(b"")) == []
 
 
-def test_write_counts_sinks_that_accept_everything() -> None:
-    sinks = [_Sink(100), _Sink(5)]
+def test_write_goes_to_the_descriptor(pair: tuple[socket.socket, socket.socket]) -> None:
+    ours, theirs = pair
+    sinks = [_Sink(ours.fileno()), _Sink(ours.fileno())]
     assert write_to_all(sinks, b"12345") == 2
-    assert [(sink.written, sink.queued) for sink in sinks] == [(b"12345", []), (b"12345", [])]
+    assert theirs.recv(100) == b"1234512345"
+    assert [sink.queued for sink in sinks] == [[], []]
 
 
-def test_write_queues_what_the_socket_did_not_take() -> None:
-    partial, full = _Sink(2), _Sink(None)
-    assert write_to_all([partial, full], b"12345") == 2
-    assert (partial.written, partial.queued) == (b"12", [b"345"])
-    assert full.queued == [b"12345"]
+def test_write_queues_what_the_kernel_did_not_take(pair: tuple[socket.socket, socket.socket]) -> None:
+    ours, theirs = pair
+    partial, full, frames = _Sink(ours.fileno()), _Sink(ours.fileno()), b"x" * 8_000_000
+    assert write_to_all([partial, full], frames) == 2
+    (rest,) = partial.queued
+    assert 0 < len(rest) < len(frames)
+    assert theirs.recv(10) == b"x" * 10
+    assert full.queued == [frames]
+
+
+def test_write_that_fails_is_queued(pair: tuple[socket.socket, socket.socket]) -> None:
+    ours, theirs = pair
+    theirs.close()
+    broken = _Sink(ours.fileno())
+    assert write_to_all([broken], b"12345") == 1
+    assert broken.queued == [b"12345"], "the transport behind it will find the connection lost"
+
+
+def test_write_is_not_tried_unless_direct(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gateway.protocol.frames.write", lambda *_: pytest.fail("tried"))
+    sink = _Sink(NOT_DIRECT)
+    assert write_to_all([sink], b"12345") == 1
+    assert sink.queued == [b"12345"]
 
 
 def test_write_does_not_count_sinks_that_refuse() -> None:
-    refusing, overfull, other = _Sink(REFUSED), _Sink(2, may_queue=False), _Sink(100)
-    assert write_to_all([refusing, overfull, other], b"12345") == 1
-    assert refusing.queued == [], "a sink that refused is closed"
+    refusing, null = _Sink(NOT_DIRECT, may_queue=False), os.open(os.devnull, os.O_WRONLY)
+    assert write_to_all([refusing, _Sink(null)], b"12345") == 1
+    os.close(null)

@@ -5,9 +5,8 @@ import asyncio
 import pytest
 
 from gateway.protocol.codes import Close
-from gateway.protocol.frames import text_frame
+from gateway.protocol.frames import NOT_DIRECT, text_frame
 from gateway.sessions.send_queue import DEFAULT_LIMIT, SendQueue
-from gateway.transport.socket_writer import discard
 from tests.gateway.transport.wire import CLOSE, TEXT, RawClient, Received
 from tests.support.transport_server import LaneApp, Listener, running, until
 
@@ -169,16 +168,16 @@ async def test_frames_are_written_directly_until_close() -> None:
     async with running(app) as server, await RawClient.open(server.port) as client:
         listener = await app.listener()
         send_queue = Slow(listener).send_queue
-        assert send_queue.write == send_queue.queue
+        assert send_queue.fd == NOT_DIRECT
         assert send_queue.offer(text_frame(b"1"))
-        assert send_queue.write != send_queue.queue
+        assert send_queue.fd != NOT_DIRECT
         assert send_queue.offer(text_frame(b"2"))
         listener.lane.close(1000)
-        assert send_queue.write == send_queue.queue
+        assert send_queue.fd == NOT_DIRECT
         assert send_queue.offer(text_frame(b"3"))
         assert [(await client.read()).payload for _ in range(2)] == [b"1", b"2"]
         assert (await client.read()).opcode == CLOSE
         await client.ended()
         await until(lambda: app.ends == [1000])
-        assert send_queue.write is discard
+        assert send_queue.fd == NOT_DIRECT
         assert send_queue.offer(text_frame(b"4"))

@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 
+from gateway.protocol import frames as protocol_frames
+from gateway.protocol.frames import NOT_DIRECT, write_to_all
 from gateway.transport import socket_writer
-from gateway.transport.socket_writer import SocketWriter, discard
+from gateway.transport.socket_writer import SocketWriter
 
 
 class Kernel:
@@ -57,18 +59,18 @@ class Outlet:
 
     def __init__(self, writer: SocketWriter) -> None:
         self.writer = writer
-        self.write: Callable[[bytes], int] = self.queue
+        self.fd = NOT_DIRECT
         writer.serve(self)
 
-    def queue(self, frames: bytes) -> int:
-        assert self.writer.send(frames)
-        return len(frames)
+    def queue(self, frames: bytes) -> bool:
+        return self.writer.send(frames)
 
 
 @pytest.fixture
 def kernel(monkeypatch: pytest.MonkeyPatch) -> Kernel:
     kernel = Kernel()
-    monkeypatch.setattr(socket_writer, "write_to_kernel", kernel.take)
+    for module in (socket_writer, protocol_frames):
+        monkeypatch.setattr(module, "write", kernel.take)
     return kernel
 
 
@@ -88,7 +90,7 @@ def test_send_full_kernel_buffers_the_rest(kernel: Kernel, room: int | None, dir
     kernel.room = 1000
     assert writer.send(b"next")
     assert (kernel.direct, kernel.calls) == (direct, [rest, b"next"])
-    assert outlet.write == outlet.queue
+    assert outlet.fd == NOT_DIRECT
 
 
 async def test_what_is_held_leaves_with_the_next_frames_of_the_turn(kernel: Kernel) -> None:
@@ -96,8 +98,8 @@ async def test_what_is_held_leaves_with_the_next_frames_of_the_turn(kernel: Kern
     outlet = Outlet(writer)
     writer.hold(b"head")
     assert (kernel.direct, writer.get_write_buffer_size()) == ([], 4)
-    assert outlet.write(b"1") == 1
-    assert outlet.write(b"2") == 1
+    assert write_to_all([outlet], b"1") == 1
+    assert write_to_all([outlet], b"2") == 1
     await asyncio.sleep(0)
     assert (kernel.direct, kernel.calls) == ([b"head1", b"2"], [])
     writer.hold(b"alone")
@@ -142,7 +144,7 @@ def test_send_tls_never_writes_directly(kernel: Kernel) -> None:
     writer = SocketWriter(kernel)
     outlet = Outlet(writer)
     assert writer.send(b"frame")
-    assert (kernel.direct, kernel.calls, outlet.write) == ([], [b"frame"], outlet.queue)
+    assert (kernel.direct, kernel.calls, outlet.fd) == ([], [b"frame"], NOT_DIRECT)
     assert not writer.can_write_eof()
 
 
@@ -150,10 +152,10 @@ def test_send_tls_never_writes_directly(kernel: Kernel) -> None:
 def test_outlet_after_write_or_close_is_queued(kernel: Kernel, name: str) -> None:
     writer = SocketWriter(kernel)
     outlet = Outlet(writer)
-    assert outlet.write(b"1") == 1
-    assert outlet.write != outlet.queue
+    assert write_to_all([outlet], b"1") == 1
+    assert outlet.fd == 7
     getattr(writer, name)(*([b"2"] if name == "write" else []))
-    assert outlet.write == outlet.queue
+    assert outlet.fd == NOT_DIRECT
     assert kernel.calls == [b"2" if name == "write" else name]
 
 
@@ -161,22 +163,22 @@ def test_outlet_after_write_or_close_is_queued(kernel: Kernel, name: str) -> Non
 def test_outlet_after_other_calls_stays_direct(kernel: Kernel, name: str) -> None:
     writer = SocketWriter(kernel)
     outlet = Outlet(writer)
-    assert outlet.write(b"1") == 1
+    assert write_to_all([outlet], b"1") == 1
     getattr(writer, name)()
     assert writer.can_write_eof() and not writer.is_closing()
-    assert outlet.write != outlet.queue
+    assert outlet.fd == 7
     assert kernel.calls == [name]
 
 
 def test_release_discards_frames(kernel: Kernel) -> None:
     writer = SocketWriter(kernel)
     outlet = Outlet(writer)
-    assert outlet.write(b"1") == 1
+    assert write_to_all([outlet], b"1") == 1
+    kernel.closing = True  # as a lost connection is
     writer.release()
-    assert outlet.write is discard
-    assert outlet.write(b"22") == 2
+    assert outlet.fd == NOT_DIRECT, "the descriptor will be reused"
+    assert write_to_all([outlet], b"22") == 1
     writer.close()
-    assert outlet.write is discard
-    assert writer.send(b"3")
-    assert (kernel.direct, kernel.calls) == ([b"1"], ["close", b"3"])
+    assert outlet.fd == NOT_DIRECT
+    assert (kernel.direct, kernel.calls) == ([b"1"], ["close"])
     SocketWriter(kernel).release()

@@ -13,6 +13,7 @@ from tests.gateway.transport.wire import PING, PONG, TEXT, close, frame, handsha
 from tests.support.recorded_transport import Peer, sent_close, settle
 
 HI = frame(TEXT, b"hi")
+UNOPENED = 1 << 30  # no file descriptor: a write to it fails
 
 EVERY_WAY = pytest.mark.parametrize("headers", [[], ["Connection: Upgrade"]], ids=["plain", "other"])
 
@@ -180,7 +181,7 @@ async def test_eof_bounds_the_close(peer: Peer) -> None:
 
 async def test_eof_needs_no_bound_if_nothing_is_buffered(peer: Peer) -> None:
     await peer.open()
-    peer.socket.writer._to_kernel = len  # as without TLS
+    peer.socket.writer._fd = UNOPENED  # as without TLS
     peer.socket.eof_received()
     assert peer.socket.close_timer is None
     peer.transport.get_write_buffer_size = lambda: 1
@@ -192,7 +193,7 @@ async def test_sockets_that_end_together_are_closed_in_turn(monkeypatch: pytest.
     monkeypatch.setattr(server_queues, "ENDS_A_TURN", 1)
     peer = Peer()
     await peer.open()
-    peer.socket.writer._to_kernel = len
+    peer.socket.writer._fd = UNOPENED
     assert not peer.socket.eof_received()  # asyncio closes it
     assert peer.socket.eof_received()
     assert (peer.transport.ends, len(peer.queues.ends)) == ([], 1)
