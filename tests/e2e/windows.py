@@ -35,7 +35,9 @@ class Window:
 
     async def open_chat_with(self, login: str) -> None:
         """Open the listed chat with that user."""
-        await self.page.locator(".chat-row", has_text=login).click()
+        row = self.page.locator(".chat-row", has_text=login)
+        await row.click()
+        await expect(row).to_have_attribute("aria-current", "page")  # until then the state is that of the chat before
         await expect(self.page.locator("#node")).to_have_attribute("data-state", "live")
 
 
