@@ -16,7 +16,7 @@ from gateway.commands.operator import audit, chats, users
 from gateway.commands.process import misspelt
 from gateway.errors import CommandError, SettingsError
 from httpapi.docs_pages import NAME, program_version
-from storage.errors import StorageUnavailable
+from storage.errors import PermissionDenied, StorageUnavailable
 
 COMMANDS: Final = (
     up,
@@ -50,6 +50,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _print_errors(1, str(error))
     except StorageUnavailable as error:
         return _print_errors(1, f"The database of DATABASE_URL does not answer: {error}")
+    except PermissionDenied as error:
+        advice = "Run it as the user that migrates (docs/deploy.md)."
+        return _print_errors(1, f"The user of DATABASE_URL has too few rights for this: {error}. {advice}")
     except KeyboardInterrupt:
         return 130  # the shells' exit code for SIGINT
 

@@ -2,6 +2,7 @@
 
 StorageError
 ├── StorageUnavailable   the database did not answer in time; nothing is known to be wrong with the call
+├── PermissionDenied     the database does not grant its user what the call needs
 ├── LoginTaken
 ├── ErasedIdentity       the token is older than the erasure of its user
 ├── UnknownInvitation    it does not exist, is used, has expired, or is for another login
@@ -23,6 +24,10 @@ class StorageError(Exception):
 
 class StorageUnavailable(StorageError):
     """The database did not answer in time; the call may be tried again."""
+
+
+class PermissionDenied(StorageError):
+    """The database does not grant its user what the call needs: an operator's mistake, or a command of another role."""
 
 
 class LoginTaken(StorageError):

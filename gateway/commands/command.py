@@ -15,7 +15,10 @@ else:
     Commands = Any
 
 Subcommand = Callable[[argparse.Namespace], int]
-"""Runs a command and returns its exit code. Raises: CommandError, SettingsError, StorageUnavailable."""
+"""Runs a command and returns its exit code.
+
+Raises: CommandError, SettingsError, StorageUnavailable, PermissionDenied.
+"""
 
 _MAX_WIDTH: Final = 100
 

@@ -17,12 +17,11 @@ from typing import Any, Final, cast
 from tortoise.backends.base.client import BaseDBAsyncClient
 from tortoise.context import TortoiseContext, _current_context
 
+from storage.database.driver_errors import translated
 from storage.database.epoch import epoch_expression
-from storage.database.outages import is_outage
 from storage.database.postgres import PostgresClient
 from storage.database.sqlite import LockedSqliteClient
 from storage.database.tortoise_config import serving_config
-from storage.errors import StorageUnavailable
 from storage.records import are_ids, is_id
 
 BOUND_S = 6.0  # for one use of `session` or `transaction`, waiting for its turn included
@@ -85,8 +84,8 @@ class Database:
                 finally:
                     turns.release()
         except Exception as error:
-            if is_outage(error):
-                raise StorageUnavailable(str(error) or type(error).__name__) from error
+            if (storage_error := translated(error)) is not None:
+                raise storage_error from error
             raise
         finally:
             _current_context.reset(entered)

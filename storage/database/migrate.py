@@ -14,10 +14,10 @@ from tortoise.migrations.schema_editor import AsyncpgSchemaEditor
 from tortoise.transactions import in_transaction
 
 from storage.database.database import Database
-from storage.database.outages import is_outage
+from storage.database.driver_errors import translated
 from storage.database.sqlite import write_lock
 from storage.database.tortoise_config import migrating_config
-from storage.errors import StorageUnavailable
+from storage.errors import PermissionDenied
 
 MIGRATE_S = 120.0  # including the wait for another process
 MIGRATIONS = Path(__file__).parents[1] / "migrations"
@@ -42,7 +42,8 @@ _Apps = dict[str, dict[str, Any]]
 async def migrate(database_url: str) -> None:
     """Apply every migration that is not applied yet.
 
-    Raises: StorageUnavailable if the database cannot be reached, or another process migrates for more than MIGRATE_S.
+    Raises: StorageUnavailable if the database cannot be reached, or another process migrates for more than MIGRATE_S;
+    PermissionDenied.
     """
     try:
         async with asyncio.timeout(MIGRATE_S), TortoiseContext() as context:
@@ -54,8 +55,8 @@ async def migrate(database_url: str) -> None:
             else:
                 await _migrate_sqlite(client, config["apps"])
     except Exception as error:
-        if is_outage(error):
-            raise StorageUnavailable(str(error) or type(error).__name__) from error
+        if (storage_error := translated(error)) is not None:
+            raise storage_error from error
         raise
 
 
@@ -67,9 +68,9 @@ async def schema_state(database: Database) -> SchemaState | None:
     known = {path.stem for path in MIGRATIONS.glob("[0-9]*.py")}
     try:
         rows = await database.fetch("SELECT name FROM tortoise_migrations WHERE app = 'storage'")
-    except OperationalError as error:
-        if "permission denied" in str(error):
-            return None
+    except PermissionDenied:
+        return None
+    except OperationalError:
         rows = []  # there is no such table before the first migration
     applied = {row["name"] for row in rows}
     return SchemaState(len(known), sorted(known - applied), sorted(applied - known))

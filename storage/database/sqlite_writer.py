@@ -7,9 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from typing import TypeVar
 
-from storage.database.outages import is_outage
+from storage.database.driver_errors import translated
 from storage.database.sqlite import CLOSE_TURN_S, PRAGMAS, write_lock
-from storage.errors import StorageUnavailable
 
 TURN_S = 5.0  # to wait for the file lock
 
@@ -33,8 +32,8 @@ class SqliteWriter:
         try:
             return await asyncio.get_running_loop().run_in_executor(self._thread, self._write, work)
         except Exception as error:
-            if is_outage(error):
-                raise StorageUnavailable(str(error)) from error
+            if (storage_error := translated(error)) is not None:
+                raise storage_error from error
             raise
 
     async def close(self) -> None:

@@ -9,7 +9,7 @@ from storage.errors import StorageUnavailable
 async def store_id(database: Database) -> str:
     """The id of this store, made by its first migration; a copy of the database has the same id.
 
-    Raises: StorageUnavailable, also before the first migration.
+    Raises: StorageUnavailable, also before the first migration; PermissionDenied.
     """
     try:
         rows = await database.fetch("SELECT store_id FROM store_identity")

@@ -10,9 +10,8 @@ from tortoise.migrations.schema_editor.base import BaseSchemaEditor
 from tortoise.migrations.schema_generator.state_apps import StateApps
 
 from storage.database.database import COMMITTERS
-from storage.database.outages import is_outage
+from storage.database.driver_errors import is_outage, translated
 from storage.database.postgres import PostgresClient
-from storage.errors import StorageUnavailable
 from storage.log.commit import digest_of
 from storage.log.event_rows import SELECT_EVENT, event_of, mentions_of
 from storage.log.references import SELECT_REPLIED_TO, RepliedToById, replied_to
@@ -69,8 +68,8 @@ class PostgresCommit:
             async with asyncio.timeout(COMMIT_S):
                 result = await self._call_repeatedly(events, _arguments(events))
         except Exception as error:
-            if is_outage(error):
-                raise StorageUnavailable(str(error) or type(error).__name__) from error
+            if (storage_error := translated(error)) is not None:
+                raise storage_error from error
             raise
         return [_outcome(event, row, result) for event, row in zip(events, result.rows, strict=True)]
 

@@ -1,5 +1,6 @@
 """Checks of the database: its answer, commits, clock and schema, and what removed webhooks have left in it."""
 
+import os
 import time
 from pathlib import Path
 from typing import Final
@@ -12,7 +13,7 @@ from gateway.webhooks.outlet import removed_endpoints
 from storage.database.database import Database, open_database
 from storage.database.database_url import SqliteUrl, parse
 from storage.database.migrate import schema_state
-from storage.errors import StorageUnavailable
+from storage.errors import PermissionDenied, StorageUnavailable
 from storage.outbox.queue import Outbox
 
 SUBJECT: Final = "database"
@@ -32,8 +33,8 @@ async def check_database(settings: Settings) -> Findings:
     """The findings, in order; after an outage there are no further ones."""
     url = parse(settings.database_url)
     where = str(url)
-    if isinstance(url, SqliteUrl) and not _is_file(url.path):  # opening it would create it
-        yield wrong(SUBJECT, f"There is no file {where}.", "Run `chat-gateway migrate`, which creates it.")
+    if isinstance(url, SqliteUrl) and (problem := _file_problem(Path(url.path))) is not None:
+        yield problem
         return
     try:
         async with open_database(settings.database_url) as database:
@@ -48,10 +49,23 @@ async def check_database(settings: Settings) -> Findings:
     except StorageUnavailable as error:
         advice = "Check DATABASE_URL or POSTGRES_*, that the server runs, and that its firewall lets this machine in."
         yield wrong(SUBJECT, f"{where} does not answer: {error}.", advice)
+    except PermissionDenied as error:
+        advice = "Grant its role what docs/deploy.md lists."
+        yield wrong(SUBJECT, f"{where} rejects this user: {error}.", advice)
 
 
-def _is_file(path: str) -> bool:
-    return Path(path).is_file()
+def _file_problem(file: Path) -> Finding | None:
+    """What keeps the services from using the file.
+
+    It is not opened for this: that would create it, and reading it needs fewer rights than the services do.
+    """
+    for path, mode in ((file.parent, os.W_OK | os.X_OK), (file, os.R_OK | os.W_OK)):
+        if os.access(path, os.F_OK) and not os.access(path, mode):
+            advice = "Run this as the user of the services; it needs the file, and its folder for SQLite's other files."
+            return wrong(SUBJECT, f"This user may not write {path}.", advice)
+    if os.access(file, os.F_OK):
+        return None
+    return wrong(SUBJECT, f"There is no file {file}.", "Run `chat-gateway migrate`, which creates it.")
 
 
 async def _postgres(database: Database, where: str) -> Findings:
@@ -96,10 +110,8 @@ async def _webhooks(database: Database, settings: Settings) -> Findings:
     outbox = Outbox(database)
     try:
         removed = await removed_endpoints(outbox, set_up)
-    except Exception as error:
-        if "permission denied" in str(error):  # to the role of auth, which has no webhooks
-            return
-        raise
+    except PermissionDenied:  # to the role of auth, which has no webhooks
+        return
     for name in removed:
         backlog = await outbox.backlog(name)
         text = f"{name} is not set up, and holds {backlog.events} events and {backlog.dead} dead letters."

@@ -19,9 +19,6 @@ from storage.repositories.identities import Identities
 from storage.repositories.members import resolve
 
 SUBJECT: Final = "sub:"
-_DENIED: Final = (
-    "The user of DATABASE_URL has too few rights for this: run it as the user that migrates (docs/deploy.md)."
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,17 +59,12 @@ class OpenStore:
 async def open_store() -> AsyncIterator[OpenStore]:
     """The migrated database of the settings.
 
-    Raises: SettingsError, StorageUnavailable; CommandError where its user may not do what is done inside.
+    Raises: SettingsError, StorageUnavailable, PermissionDenied.
     """
     settings = sources.load()
-    try:
-        async with open_database(settings.database_url) as database:
-            await store_id(database)  # the error before the first migration
-            yield OpenStore(settings, database)
-    except Exception as error:
-        if "permission denied" in str(error):
-            raise CommandError(_DENIED) from error
-        raise
+    async with open_database(settings.database_url) as database:
+        await store_id(database)  # the error before the first migration
+        yield OpenStore(settings, database)
 
 
 def shown_time(unix_s: float) -> str:

@@ -1,6 +1,9 @@
 """`chat-gateway doctor` on real servers, healthy and not."""
 
 import asyncio
+import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -48,6 +51,23 @@ def _nginx(folder: Path, port: int, location: str | None = None) -> Iterator[str
         server.stop()
 
 
+@contextmanager
+def _without_rights(server: PostgresServer, url: str) -> Iterator[str]:
+    """The URL for a role that may not read two tables: PostgreSQL says so in other words than "permission denied"."""
+    name = url.rpartition("/")[2]
+    for sql in (
+        "CREATE ROLE doctor_reader LOGIN",
+        "ALTER ROLE doctor_reader SET row_security = off",
+        "GRANT SELECT ON ALL TABLES IN SCHEMA public TO doctor_reader",
+        "ALTER TABLE tortoise_migrations ENABLE ROW LEVEL SECURITY",
+        "ALTER TABLE outbox_positions ENABLE ROW LEVEL SECURITY",
+    ):
+        server.query(name, sql)
+    yield url.replace("postgres@", "doctor_reader@")
+    server.query(name, "DROP OWNED BY doctor_reader")
+    server.query(name, "DROP ROLE doctor_reader")
+
+
 async def test_running_system_is_described_and_its_faults_named(
     tmp_path: Path, report: Report, redis_server: RedisServer, postgres_url: str, postgres_server: PostgresServer
 ) -> None:
@@ -82,6 +102,15 @@ async def test_running_system_is_described_and_its_faults_named(
         with _nginx(tmp_path / "down", free_port()) as url:
             _, lines = await asyncio.to_thread(report, "--url", url, **settings)
         assert _begins(lines, "WRONG proxy The proxy reaches no gateway: 502.")
+
+    with _without_rights(postgres_server, postgres_url) as url:
+        _, lines = await asyncio.to_thread(report, **settings | {"DATABASE_URL": url})
+        assert _begins(lines, "warning migrations This user may not see which migrations were applied."), lines
+        assert not _begins(lines, "warning webhooks")
+        where, name = url.replace("doctor_reader@", ""), url.rpartition("/")[2]
+        postgres_server.query(name, f"REVOKE CONNECT ON DATABASE {name} FROM PUBLIC")
+        _, lines = await asyncio.to_thread(report, **settings | {"DATABASE_URL": url})
+        assert _begins(lines, f"WRONG database {where} rejects this user: permission denied for database"), lines
 
     with Redis.from_url(redis_server.url) as redis:
         redis.config_set("maxmemory", "100mb")
@@ -128,6 +157,29 @@ async def test_healthy_sqlite_succeeds_and_newer_schema_warns(tmp_path: Path, re
     status, lines = await asyncio.to_thread(report, REDIS_URL=redis_url, DATABASE_URL=url)
     assert status == 0
     assert _begins(lines, "warning migrations The database has 1 migrations of a newer version, such as 9999_later.")
+
+
+async def test_sqlite_that_may_not_be_written_is_wrong(tmp_path: Path, redis_url: str) -> None:
+    folder = tmp_path / "store"
+    folder.mkdir()
+    file = folder / "x.db"
+    await make_store(f"sqlite://{file}")
+    settings = {"APP_ENV": "development", "REDIS_URL": redis_url, "DATABASE_URL": f"sqlite://{file}"}
+    # root may write everything, as long as it has these capabilities
+    unprivileged = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"] if os.geteuid() == 0 else []
+    for path, mode in ((file, 0o444), (folder, 0o555), (folder, 0)):
+        before = path.stat().st_mode
+        path.chmod(mode)
+        try:
+            command = [*unprivileged, sys.executable, "-m", "gateway.cli", "doctor"]
+            ended = await asyncio.to_thread(
+                subprocess.run, command, env=os.environ | settings, capture_output=True, text=True
+            )
+        finally:
+            path.chmod(before)
+        lines = [" ".join(line.split()) for line in ended.stdout.splitlines()]
+        assert _begins(lines, f"WRONG database This user may not write {path}."), (lines, ended.stderr)
+        assert ended.returncode == 1
 
 
 def test_unreachable_servers_are_wrong_and_nothing_is_created(tmp_path: Path, report: Report) -> None:

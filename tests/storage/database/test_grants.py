@@ -12,6 +12,7 @@ import asyncpg
 import httpx
 import pytest
 
+from gateway.cli import main
 from gateway.node.upkeep.erasures import ErasureJob
 from storage.database.database import open_database
 from storage.database.migrate import migrate, schema_state
@@ -217,6 +218,23 @@ async def test_both_roles_see_whether_migrations_are_missing(url_of: Callable[[s
         async with open_database(url_of(role)) as database:
             state = await schema_state(database)
         assert state is not None and not state.missing
+
+
+def test_command_without_the_rights_says_so(
+    url_of: Callable[[str], str],
+    redis_url: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("APP_ENV", "development")
+    monkeypatch.setenv("REDIS_URL", redis_url)
+    monkeypatch.setenv("DATABASE_URL", url_of("chat_auth"))
+    for words, denied in (["chats", "show", "1"], "table chats"), (["migrate"], "schema public"):
+        assert main(words) == 1
+        expected = f"The user of DATABASE_URL has too few rights for this: permission denied for {denied}. Run it as"
+        assert expected in capsys.readouterr().err
 
 
 async def test_gateway_role_stores_who_is_present(url_of: Callable[[str], str]) -> None:
