@@ -297,7 +297,7 @@ async def open_node(
         def on_left(chat_id: int, user_id: int) -> None:
             member_changes.membership_changed(chat_id, user_id, removed=True)
 
-        erasures = start_upkeep(vital, settings, database, metrics, node_id, on_left)
+        erasures = start_upkeep(vital, settings, database, metrics, node_id, on_left, wanted)
 
         def expect_back(within_s: float) -> None:
             leave_queue.expect_back(within_s)

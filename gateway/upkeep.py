@@ -8,6 +8,7 @@ from gateway.node.upkeep.erasures import ErasureJob
 from gateway.tasks import Tasks
 from storage.database.database import Database
 from storage.log.transcript_retention import TranscriptRetention
+from storage.outbox_records import Wanted
 from storage.repositories.upkeep.erasure_work import ErasureWork
 from storage.repositories.upkeep.retention import ChatRetention
 
@@ -19,12 +20,13 @@ def start_upkeep(
     metrics: Metrics,
     node_id: str,
     on_left: Callable[[int, int], None],
+    wanted: Wanted,
 ) -> ErasureJob:
     """Start them in `tasks`; the job does erasures, and is told of new ones.
 
-    `on_left` is called with chat and user when a membership ends.
+    `on_left` is called with chat and user when a membership ends; `wanted` is what that writes to the outbox.
     """
-    erasures = ErasureJob(ErasureWork(database, node_id), on_left)
+    erasures = ErasureJob(ErasureWork(database, node_id, wanted=wanted), on_left)
     tasks.spawn(_transcripts(settings, database, metrics).run(), "old transcripts")
     tasks.spawn(_messages(settings, database, metrics, node_id).run(), "old messages")
     tasks.spawn(erasures.run(), "erasures")

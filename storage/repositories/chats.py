@@ -251,8 +251,8 @@ class Chats:
             room = await _locked(chat_id, actor_id)
             (person,) = await resolve([new])
             joins_itself = room.kind == ChatKind.PUBLIC and person.id == actor_id
-            is_owner = actor_id == await settle_owner(room)
-            if not (actor_id is None or is_owner or joins_itself):
+            owner_id = await settle_owner(room)
+            if not (actor_id is None or actor_id == owner_id or joins_itself):
                 raise NotAllowed
             known = await Membership.get_or_none(chat_id=chat_id, user_id=person.id)
             if known is not None:
@@ -268,6 +268,8 @@ class Chats:
             await _count_change(chat_id)
             member = Member(person, role, read_seq)
             await self._notes.member_added(client, chat_id, room.last_seq, member, actor_id)
+            if owner_id is None and (first_id := await settle_owner(room)) is not None:  # the chat was empty
+                await self._notes.changed(client, chat_id, room.last_seq, {"owner_id": first_id}, actor_id)
             return member, True
 
     @staticmethod
@@ -320,7 +322,11 @@ class Chats:
                 barred_by = SYSTEM.id if actor_id is None else actor_id
                 await Bar.filter(chat_id=chat_id, user_id=user_id).delete()
                 await Bar.create(chat_id=chat_id, user_id=user_id, barred_by=barred_by)
-            return await settle_owner(room) if user_id == owner_id else None
+            if user_id != owner_id:
+                return None
+            if (successor := await settle_owner(room)) is not None:
+                await self._notes.changed(client, chat_id, room.last_seq, {"owner_id": successor}, actor_id)
+            return successor
 
     async def hand_over(self, chat_id: int, actor_id: int | None, user_id: int) -> bool:
         """Make another member the chat's owner; False if it is already. Only the owner may.

@@ -20,6 +20,8 @@ from storage.auth_models import UserErasure
 from storage.database.database import Database, Row
 from storage.log.transcripts import ADD_SIZE, LINE_BYTES
 from storage.models import Bar, Block, ChatRoom, FormerMember, LastSeen, Membership, StaffMember
+from storage.outbox.chat_notes import ChatNotes
+from storage.outbox_records import NOTHING_WANTED, Wanted
 from storage.profile_records import Erasure, Messages
 from storage.reaction_records import reaction_text
 from storage.records import EventKind
@@ -70,8 +72,16 @@ class _Change(Struct, frozen=True):
 class ErasureWork:
     """Every method raises StorageUnavailable if the database does not respond in time."""
 
-    def __init__(self, database: Database, node_id: str, now: Callable[[], float] = time) -> None:
+    def __init__(
+        self,
+        database: Database,
+        node_id: str,
+        now: Callable[[], float] = time,
+        wanted: Wanted = NOTHING_WANTED,
+    ) -> None:
+        """`wanted` is what ended memberships write to the outbox."""
         self._database = database
+        self._notes = ChatNotes(database, wanted)
         self._reactions = ErasedReactions(database)
         self._now = now
         self._claims = WorkClaims(
@@ -126,7 +136,7 @@ class ErasureWork:
 
     async def leave(self, chat_id: int, user_id: int) -> bool:
         """End the membership, and whatever else the user is to the chat; whether there was one."""
-        async with self._database.transaction():
+        async with self._database.transaction() as client:
             room = await ChatRoom.select_for_update(no_key=True).get_or_none(id=chat_id)
             if room is None:
                 return False
@@ -136,9 +146,18 @@ class ErasureWork:
             if not await Membership.filter(chat_id=chat_id, user_id=user_id).delete():
                 return False
             await ChatRoom.filter(id=chat_id).update(members_version=F("members_version") + 1)
-            if was_owner:
-                await settle_owner(room)
+            successor = await settle_owner(room) if was_owner else None
+            await self._note_leaving(client, room, user_id, successor)
         return True
+
+    async def _note_leaving(
+        self, client: BaseDBAsyncClient, room: ChatRoom, user_id: int, successor: int | None
+    ) -> None:
+        if room.is_removed:
+            return
+        await self._notes.member_removed(client, room.id, room.last_seq, user_id, None)
+        if successor is not None:
+            await self._notes.changed(client, room.id, room.last_seq, {"owner_id": successor}, None)
 
     async def erase_messages(self, erasure: Erasure, chat_id: int, after: str) -> str | None:
         """Go through events of the user with higher client_msg_ids, in their order; the last one, None at the end.
@@ -161,7 +180,7 @@ class ErasureWork:
             ]
             if erasure.messages is Messages.ERASE:
                 changes += await self._delete(client, chat_id, rows)
-            if changes:
+            if changes and not room.is_removed:  # nothing comes after the removal of a chat
                 await self._append(client, room, user_id, changes)
         last: str = rows[-1]["client_msg_id"]
         return last

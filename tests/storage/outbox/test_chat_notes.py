@@ -9,11 +9,14 @@ import pytest
 from storage.errors import NotAllowed
 from storage.outbox.queue import Outbox
 from storage.outbox_records import EventType, Wanted
+from storage.profile_records import Messages
 from storage.records import ChatKind, NewMember
 from storage.repositories.chat_setup.details import ChatDetailsRepository
 from storage.repositories.chat_setup.removals import ChatRemovals
 from storage.repositories.chats import Chats
-from tests.storage.nodes import Node
+from storage.repositories.upkeep.erasure_work import ErasureWork
+from storage.repositories.users.erasures import Erasures
+from tests.storage.nodes import Node, message
 
 WANTED = Wanted({"one": frozenset(EventType)})
 
@@ -75,3 +78,41 @@ async def test_refused_change_is_not_noted(node: Node, outbox: Outbox) -> None:
 async def test_nothing_is_noted_without_endpoints(node: Node) -> None:
     await node.group(await node.person("ann"))
     assert await node.database.fetch("SELECT * FROM outbox_events") == []
+
+
+async def test_new_owner_of_a_chat_is_noted(node: Node, outbox: Outbox) -> None:
+    chats = Chats(node.database, wanted=WANTED)
+    ann, bob = await node.person("ann"), await node.person("bob")
+    chat = await node.group(ann, bob)
+    await chats.remove_member(chat, ann.id, ann.id)
+    await chats.remove_member(chat, bob.id, bob.id)
+    await chats.add_member(chat, None, NewMember(user_id=bob.id))
+    at = {"chat_id": chat}
+    assert await noted(outbox, chat) == [
+        ("member.removed", 0, at | {"user_id": ann.id, "by": ann.id}),
+        ("chat.changed", 0, at | {"changed": {"owner_id": bob.id}, "by": ann.id}),
+        ("member.removed", 0, at | {"user_id": bob.id, "by": bob.id}),
+        ("member.added", 0, at | {"user_id": bob.id, "role": "member", "by": None}),
+        ("chat.changed", 0, at | {"changed": {"owner_id": bob.id}, "by": None}),
+    ]
+
+
+async def test_erased_user_leaves_chats_with_events(node: Node, outbox: Outbox) -> None:
+    ann, bob = await node.person("ann"), await node.person("bob")
+    chat, removed_chat = await node.group(ann, bob), await node.group(ann, bob)
+    await node.say(message(removed_chat, ann, "erased"))
+    await ChatRemovals(node.database, wanted=WANTED).remove(removed_chat, None)
+    erased = await Erasures(node.database).request(ann.id, Messages.ERASE)
+    assert erased is not None
+    work = ErasureWork(node.database, "node", wanted=WANTED)
+    for chat_id in (chat, removed_chat):
+        await work.leave(chat_id, ann.id)
+        await work.erase_messages(erased, chat_id, "")
+    at = {"chat_id": chat}
+    assert await noted(outbox, chat) == [
+        ("member.removed", 0, at | {"user_id": ann.id, "by": None}),
+        ("chat.changed", 0, at | {"changed": {"owner_id": bob.id}, "by": None}),
+    ]
+    assert await noted(outbox, removed_chat) == [("chat.removed", 1, {"chat_id": removed_chat, "by": None})]
+    (entry,) = await node.history(removed_chat)
+    assert (entry.text, entry.is_deleted) == ("", True)
