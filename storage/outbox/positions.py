@@ -7,7 +7,8 @@ Nothing is skipped. On PostgreSQL commits become visible in another order than t
 are missing below the position are kept as gaps, and read again until every transaction has ended that had begun to
 write when the gap was seen. (A commit writes, as it locks its chats, before it takes ids. To know which had begun, the
 statement that sees the gap takes the next transaction id for itself, so its transaction must not have written before.)
-SQLite has one writer at a time, and no gaps.
+SQLite has one writer at a time, and no gaps. At most READ events are read at a time, in the order of their ids: what
+is left of the gaps comes before what is above the position.
 
 Invariants: an endpoint's log is read by one process at a time; the events of a chat become visible in the order of its
 seqs, so that they are folded in that order; an event is folded once.
@@ -21,6 +22,7 @@ from tortoise.backends.base.client import BaseDBAsyncClient
 from storage.database.database import Database, Row
 from storage.outbox.notes import HEAD_COLUMNS
 from storage.outbox_records import Head
+from storage.records import BIGINT_MAX
 
 READ: Final = 10_000
 """Events that are read at a time."""
@@ -47,13 +49,15 @@ _RANGES: Final = """
     FROM {read} GROUP BY chat_id"""
 _POSTGRES: Final = """
     WITH seen AS MATERIALIZED (
-        (SELECT id, chat_id, seq, kind, created_at FROM chat_log WHERE id > $2 ORDER BY id LIMIT {limit})
-        UNION ALL
-        SELECT filled.* FROM unnest($4::bigint[], $5::bigint[]) AS gap (first_id, last_id) CROSS JOIN LATERAL (
-            SELECT id, chat_id, seq, kind, created_at FROM chat_log
-            WHERE id BETWEEN first_id AND last_id ORDER BY id LIMIT {limit}) AS filled
+        SELECT * FROM (
+            (SELECT id, chat_id, seq, kind, created_at FROM chat_log WHERE id > $2 ORDER BY id LIMIT {limit})
+            UNION ALL
+            SELECT filled.* FROM unnest($4::bigint[], $5::bigint[]) AS gap (first_id, last_id) CROSS JOIN LATERAL (
+                SELECT id, chat_id, seq, kind, created_at FROM chat_log
+                WHERE id BETWEEN first_id AND last_id ORDER BY id LIMIT {limit}) AS filled
+        ) AS every ORDER BY id LIMIT {limit}
     ), ranges AS ({ranges}), folded AS ({fold}), progress AS (
-        SELECT count(*) FILTER (WHERE id > $2) AS size, max(id) AS top, array_agg(id) FILTER (WHERE id <= $2) AS filled
+        SELECT count(*) AS size, max(id) AS top, array_agg(id) FILTER (WHERE id <= $2) AS filled
         FROM seen
     ), missing AS (
         SELECT array_agg(below + 1) AS firsts, array_agg(id - 1) AS lasts
@@ -176,9 +180,15 @@ def head_of(row: Row, extra_to: int) -> Head:
 def _still_open(gaps: Sequence[Gap], progress: Row) -> list[Gap]:
     """What is left of these gaps, and those that were seen now."""
     filled = sorted(progress["filled"] or [])
-    # A higher one than our own is of another cluster, from which this database was restored.
-    waiting = [gap for gap in gaps if progress["oldest_open"] < gap.ended <= progress["own"]]
-    left = [part for gap in waiting for part in _without(gap, filled)]
+    # Ids are read in their order, so above the last one of a full part there may be events that have not been read.
+    read_to = progress["top"] if progress["size"] == READ else BIGINT_MAX
+    left = [
+        part
+        for gap in gaps
+        for part in _without(gap, filled)
+        # A higher one than our own is of another cluster, from which this database was restored.
+        if part.last > read_to or progress["oldest_open"] < part.ended <= progress["own"]
+    ]
     new = zip(progress["firsts"] or [], progress["lasts"] or [], strict=True)
     return [*left, *(Gap(first, last, progress["own"]) for first, last in new)]
 

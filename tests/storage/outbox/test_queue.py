@@ -24,7 +24,7 @@ WANTED = Wanted({"one": MESSAGES})
 INSERT = """
     INSERT INTO chat_log (id, chat_id, seq, kind, message_id, sender_id, client_msg_id, digest, text, is_edited,
         is_deleted, created_at)
-    VALUES ($1, $2, 1, 'message', $1, $3, 'm', '', '', false, false, now())"""
+    VALUES ($1, $2, 1, 'message', $1, $3, 'slow' || $1::bigint, '', '', false, false, now())"""
 
 
 @asynccontextmanager
@@ -165,6 +165,36 @@ async def test_commit_that_ends_late_is_not_skipped(postgres_url: str) -> None:
         assert await outbox.claim("one", 10, late=False) == []
         rows = await node.database.fetch("SELECT gaps FROM outbox_positions")
         assert [row["gaps"] for row in rows] == [""], "ids that nobody can use any more are forgotten"
+        await connection.close()
+
+
+async def test_many_events_that_commit_late_are_read_in_parts(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are read in the order of their ids, before later ones, however many there are."""
+    await make_store(postgres_url)
+    monkeypatch.setattr(positions, "READ", 2)
+    async with open_noting(postgres_url) as (node, outbox):
+        ann = await node.person("ann")
+        chats = [await node.group(ann) for _ in range(2)]
+        other = await node.group(ann)
+        connection = await asyncpg.connect(postgres_url)
+        slow = connection.transaction()
+        await slow.start()
+        await connection.execute("SELECT FROM chats WHERE id = ANY ($1) ORDER BY id FOR NO KEY UPDATE", chats)
+        for seq in range(1, 6):
+            for chat in chats:
+                id_ = await connection.fetchval("SELECT nextval('chat_log_id_seq')")
+                await connection.execute(INSERT.replace("$2, 1", f"$2, {seq}"), id_, chat, ann.id)
+            if seq % 2:
+                await node.say(message(other, ann))
+        await connection.execute("UPDATE chats SET last_seq = 5 WHERE id = ANY ($1)", chats)
+        assert spans(await outbox.claim("one", 10, late=False)) == [(other, 1, 3)]
+        await slow.commit()
+        await node.say(message(chats[1], ann))
+        assert sorted(spans(await outbox.claim("one", 10, late=False))) == [(chats[0], 1, 5), (chats[1], 1, 6)]
+        rows = await node.database.fetch("SELECT gaps FROM outbox_positions")
+        assert [row["gaps"] for row in rows] == [""]
         await connection.close()
 
 
