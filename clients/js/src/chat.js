@@ -93,10 +93,7 @@ export class Chat extends Emitter {
   open({ since = null } = {}) {
     this.#holders += 1;
     if (this.#holders === 1) {
-      if (since !== null && this.position === null) {
-        const [, epoch = null, seq] = /^(?:(.*):)?(\d+)$/.exec(since);
-        Object.assign(this.#timeline, { epoch, lastSeq: Number(seq) });
-      }
+      if (since !== null) this.#timeline.position ??= since;
       this._resume();
     }
     let isHeld = true;
@@ -197,7 +194,7 @@ export class Chat extends Emitter {
     this.#subscription += 1;
     this.#readSent = 0;
     this.#typing.clear();
-    if (this.isOpen && this.state !== "closed") this.#setState("waiting");
+    if (this.#needsSubscription) this.#setState("waiting");
   }
 
   /** Frees the memory of a chat that nobody has open. */
@@ -209,7 +206,7 @@ export class Chat extends Emitter {
 
   /** The gateway has acknowledged a subscription. */
   _established({ epoch, last_seq: lastSeq }) {
-    if (!this.isOpen || this.state === "closed") return; // it was left, or closed to the user, meanwhile
+    if (!this.#needsSubscription) return; // it was left, or closed to the user, meanwhile
     const timeline = this.#timeline;
     timeline.epoch ??= epoch;
     timeline.lastSeq ??= lastSeq;
@@ -220,9 +217,14 @@ export class Chat extends Emitter {
     this._outbox.pump();
   }
 
+  /** Somebody has opened it, and it is not closed to the user. */
+  get #needsSubscription() {
+    return this.isOpen && this.state !== "closed";
+  }
+
   async #subscribe() {
     const attempt = (this.#subscription += 1);
-    while (this.isOpen && attempt === this.#subscription) {
+    while (attempt === this.#subscription) {
       const since = this.position === null ? {} : { since: this.position };
       const reply = await this.#send("subscribe", since);
       if (reply?.type !== "error" || attempt !== this.#subscription) return;

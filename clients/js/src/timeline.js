@@ -32,6 +32,12 @@ export class Timeline {
     return this.epoch === null ? `${this.lastSeq}` : `${this.epoch}:${this.lastSeq}`;
   }
 
+  set position(since) {
+    const [, epoch = null, seq] = /^(?:(.*):)?(\d+)$/.exec(since);
+    this.epoch = epoch;
+    this.lastSeq = +seq;
+  }
+
   /** The creation of the oldest loaded message. */
   get firstSeq() {
     return this.#placed[0]?.seq;
@@ -130,7 +136,7 @@ export class Timeline {
 
   #advance(seq) {
     if (this.lastSeq !== null && seq <= this.lastSeq) return false;
-    this.lastSeq = seq;
+    this.lastSeq = +seq;
     return true;
   }
 

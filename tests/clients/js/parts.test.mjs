@@ -42,6 +42,17 @@ test("an open chat keeps its newest messages, and pages bring back the others", 
   assert.deepEqual(seqs(timeline), range(8_001, 9_000));
 });
 
+test("a position of an earlier process is continued, with or without its epoch", () => {
+  for (const [position, epoch] of [["9", null], ["5f:9", "5f"], ["a:b:9", "a:b"]]) {
+    const timeline = new Timeline();
+    timeline.position = position;
+    assert.deepEqual([timeline.epoch, timeline.lastSeq, timeline.position], [epoch, 9, position]);
+  }
+  const timeline = new Timeline();
+  timeline.position = 0; // a seq
+  assert.deepEqual([timeline.epoch, timeline.lastSeq], [null, 0]);
+});
+
 test("what happens to a message that was dropped shows in its page only", () => {
   const timeline = received(2_500);
   assert.equal(timeline.apply(message(2_501, { id: 5_100, text: "edited", is_edited: true }), false), true);
