@@ -26,10 +26,21 @@ from storage.records import BIGINT_MAX
 
 READ: Final = 10_000
 """Events that are read at a time."""
+RECENT: Final = 1_000
+"""Events among which a new endpoint looks for gaps: those of commits that are under way, at most 200 events each."""
 
-_BEGIN: Final = """
+_BEGIN_SQLITE: Final = """
     INSERT INTO outbox_positions (endpoint, after_id, gaps)
     SELECT $1, coalesce(max(id), 0), '' FROM chat_log WHERE true ON CONFLICT DO NOTHING"""
+_BEGIN_POSTGRES: Final = """
+    INSERT INTO outbox_positions (endpoint, after_id, gaps)
+    SELECT $1, coalesce(max(id), 0), coalesce(
+        string_agg(concat_ws('-', below + 1, id - 1, pg_current_xact_id()), ' ' ORDER BY id)
+            FILTER (WHERE id > below + 1), '')
+    FROM (
+        SELECT id, lag(id, 1, id - 1) OVER (ORDER BY id) AS below
+        FROM (SELECT id FROM chat_log ORDER BY id DESC LIMIT {limit}) AS last
+    ) AS recent ON CONFLICT DO NOTHING"""
 _LOCK: Final = "SELECT pg_advisory_xact_lock(hashtext('outbox'), hashtext($1))"
 _POSITION: Final = "SELECT after_id, gaps FROM outbox_positions WHERE endpoint = $1"
 _MOVE: Final = "UPDATE outbox_positions SET after_id = $2, gaps = $3 WHERE endpoint = $1"
@@ -92,11 +103,13 @@ class OutboxPositions:
             ranges = _RANGES.format(since=since, read="seen WHERE kind = ANY ($6::text[])")
             fold = _FOLD.format(false="false", ranges="ranges", **words)
             self._fold_sql = _POSTGRES.format(ranges=ranges, fold=fold, limit=READ)
+            self._begin_sql = _BEGIN_POSTGRES.format(limit=RECENT)
         else:
             since = "CAST((julianday(min(created_at)) - 2440587.5) * 86400000 AS INTEGER)"
             read = "chat_log WHERE id > $2 AND id <= $4 AND kind IN (SELECT value FROM json_each($5))"
             ranges = f"({_RANGES.format(since=since, read=read)})"
             self._fold_sql = database.dialect(_FOLD.format(false="0", ranges=ranges, **words))
+            self._begin_sql = database.dialect(_BEGIN_SQLITE)
         self._progress_sql = database.dialect(_SQLITE_PROGRESS.format(limit=READ))
         self._present_sql = f"SELECT {_HEAD} FROM outbox WHERE id {database.among('$1')}"
 
@@ -106,7 +119,7 @@ class OutboxPositions:
         Raises: StorageUnavailable.
         """
         async with self._database.transaction() as client:
-            await client.execute_query(self._database.dialect(_BEGIN), [endpoint])
+            await client.execute_query(self._begin_sql, [endpoint])
 
     async def fold(self, endpoint: str, kinds: Sequence[str], claimed: Sequence[Head], limit: int) -> list[Head]:
         """Fold all events of these kinds that were committed before the call.
@@ -142,7 +155,7 @@ class OutboxPositions:
             await client.execute_query(_LOCK, [endpoint])
         positions = await client.execute_query_dict(self._database.dialect(_POSITION), [endpoint])
         if not positions:  # an operator has deleted what there was of the endpoint
-            await client.execute_query(self._database.dialect(_BEGIN), [endpoint])
+            await client.execute_query(self._begin_sql, [endpoint])
             return 0, []
         after_id, text = positions[0]["after_id"], positions[0]["gaps"]
         gaps = _parsed(text)

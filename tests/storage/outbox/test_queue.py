@@ -168,6 +168,26 @@ async def test_commit_that_ends_late_is_not_skipped(postgres_url: str) -> None:
         await connection.close()
 
 
+async def test_new_endpoint_gets_a_commit_that_ends_late(postgres_url: str) -> None:
+    """It was under way when the endpoint began, with lower ids than what was committed before."""
+    await make_store(postgres_url)
+    async with open_noting(postgres_url) as (node, outbox):
+        ann = await node.person("ann")
+        late, other = [await node.group(ann) for _ in range(2)]
+        await node.say(message(other, ann))
+        connection = await asyncpg.connect(postgres_url)
+        slow = connection.transaction()
+        await slow.start()
+        await connection.execute("SELECT FROM chats WHERE id = $1 FOR NO KEY UPDATE", late)
+        await connection.execute(INSERT, await connection.fetchval("SELECT nextval('chat_log_id_seq')"), late, ann.id)
+        await node.say(message(other, ann))
+        await outbox.drop("one")
+        await outbox.begin()
+        await slow.commit()
+        assert spans(await outbox.claim("one", 10, late=False)) == [(late, 1, 1)]
+        await connection.close()
+
+
 async def test_many_events_that_commit_late_are_read_in_parts(
     postgres_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
