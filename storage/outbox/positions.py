@@ -124,22 +124,25 @@ class OutboxPositions:
     async def fold(self, endpoint: str, kinds: Sequence[str], claimed: Sequence[Head], limit: int) -> list[Head]:
         """Fold all events of these kinds that were committed before the call.
 
-        Returns the claimed heads with what they hold now, and new ones that are leased too, up to `limit` altogether.
+        Returns the claimed heads with what they hold now, and new ones that are leased too, up to `limit` altogether:
+        one for each stream.
         Raises: StorageUnavailable.
         """
-        heads = {head.id: head for head in claimed}
+        heads = {head.stream: head for head in claimed}
         is_whole = False
         while not is_whole:
             async with self._database.transaction() as client:
                 size, rows = await self._read(client, endpoint, kinds, limit - len(heads))
             is_whole = size < READ
             for row in rows:
-                is_new = row["version"] == 1 and row["due_at"] > 0
-                if is_new or row["id"] in heads:
-                    heads[row["id"]] = head_of(row, 0 if is_new else heads[row["id"]].extra_to)
+                known = heads.get(row["stream"])
+                if row["version"] == 1 and row["due_at"] > 0:  # new; others have finished a claimed one of this stream
+                    heads[row["stream"]] = head_of(row, 0)
+                elif known is not None and known.id == row["id"]:
+                    heads[row["stream"]] = head_of(row, known.extra_to)
         # Others may have folded what comes before a claimed event that the log does not have.
         for row in await self._present([head.id for head in heads.values() if head.extra_to]):
-            heads[row["id"]] = head_of(row, heads[row["id"]].extra_to)
+            heads[row["stream"]] = head_of(row, heads[row["stream"]].extra_to)
         return list(heads.values())
 
     async def _present(self, head_ids: Sequence[int]) -> list[Row]:

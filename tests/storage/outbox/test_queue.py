@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 
@@ -9,7 +10,7 @@ from storage.log.event_ranges import EventRanges
 from storage.outbox import positions, queue
 from storage.outbox.notes import OutboxNotes
 from storage.outbox.queue import Outbox
-from storage.outbox_records import EventType, Wanted
+from storage.outbox_records import EventType, Head, Wanted
 from storage.records import Person
 from tests.storage.aged import make_old
 from tests.storage.nodes import Node, deletion, edit, message, outcomes
@@ -175,6 +176,26 @@ async def test_range_that_begins_during_delivery_is_not_widened(noting: tuple[No
     await outbox.finish([(head, head.to_seq, True)], [])
     (rest,) = await outbox.claim("one", 10, late=False)
     assert spans([rest]) == [(chat, 2, 2)]
+
+
+async def test_head_that_others_have_finished_gives_way_to_a_new_one(
+    noting: tuple[Node, Outbox], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A claim has each chat once. Another process, whose own lease had ended, finishes between its two statements."""
+    node, outbox = noting
+    ann, chat = await ann_and_chat(node)
+    await node.say(message(chat, ann))
+    (stalled,) = await outbox.claim("one", 10, late=False)
+    await node.database.write("UPDATE outbox SET due_at = 0 RETURNING id")
+    fold = outbox._positions.fold
+
+    async def fold_after_others(*arguments: Any) -> list[Head]:
+        await outbox.finish([(stalled, 1, True)], [])
+        await node.say(message(chat, ann))
+        return await fold(*arguments)
+
+    monkeypatch.setattr(outbox._positions, "fold", fold_after_others)
+    assert spans(await outbox.claim("one", 10, late=False)) == [(chat, 2, 2)]
 
 
 async def test_failed_head_waits_for_its_delay(noting: tuple[Node, Outbox]) -> None:
