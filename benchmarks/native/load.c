@@ -29,6 +29,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/tcp.h>
+#include <sched.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -480,8 +481,10 @@ static void obey(char *line)
         open_all((int)a, b);
     } else if (sscanf(line, "until %llu %ld", &target, &a) == 2) {
         uint64_t before = frames;
-        for (uint64_t end_at = now_ns() + (uint64_t)a * 1000000u; frames < target && now_ns() < end_at;)
+        for (uint64_t end_at = now_ns() + (uint64_t)a * 1000000u; frames < target && now_ns() < end_at;) {
             turn(frames == before ? 10 : 0); /* if this slept, each write of the server would pay for the wake-up */
+            sched_yield(); /* the databases, which may not have stored the whole burst yet, share this core */
+        }
         printf("frames %llu %llu %d %llu %llu\n", (unsigned long long)frames, (unsigned long long)bytes, closed_count,
                (unsigned long long)now_ns(), (unsigned long long)busy_ns);
     } else if (sscanf(line, "caught %llu %ld", &target, &a) == 2) {
