@@ -136,7 +136,7 @@ export class Timeline {
 
   #advance(seq) {
     if (this.lastSeq !== null && seq <= this.lastSeq) return false;
-    this.lastSeq = +seq;
+    this.lastSeq = seq;
     return true;
   }
 

@@ -81,7 +81,7 @@ class Promise:
         kept = {one.seq: one.type for one in await self._logged(stream) if one.type in types}
         first_seq = await self._first_seq(stream)
         logged = [one for one in actual if not one.number]
-        # A node that stalls beyond its lease may send late what was removed meanwhile: nobody else could send it.
+        # Events that were removed may come late: from a node that read them before, and whose lease has ended since.
         in_order = [one for one in actual if one.number or one.seq in kept]
         wrong = [] if in_order == sorted(in_order) else ["another order"]
         must = {seq for seq in kept if seq > must_begin.seqs.get(stream, 0)}

@@ -38,7 +38,7 @@ async def test_commit_that_ends_late_is_not_skipped(postgres_url: str) -> None:
         assert spans(await outbox.claim("one", 10, late=False)) == [(late, 1, 1)]
         assert await outbox.claim("one", 10, late=False) == []
         rows = await node.database.fetch("SELECT gaps FROM outbox_positions")
-        assert [row["gaps"] for row in rows] == [""], "ids that nobody can use any more are forgotten"
+        assert [row["gaps"] for row in rows] == [""], "no gap is kept once no transaction can fill it"
         await connection.close()
 
 
