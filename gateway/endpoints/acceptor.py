@@ -171,6 +171,8 @@ class Acceptor:
         # Registered before accept, so that a takeover or removal of this user from now on closes the socket.
         client = pending.open(handshake.connection, on_closed)
         self._clients[client] = time.monotonic()
+        if self._drain.is_closing:  # it has begun during the admission
+            self._drain.close(client)
         try:
             await handshake.accept(pending.subprotocol)
         except BaseException:

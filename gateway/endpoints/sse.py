@@ -156,6 +156,8 @@ class EventStreams:
         self._clients[session] = time.monotonic()
         self._metrics.accepted(self.name)
         logger.info("connected", extra={"fields": {"dialect": self.name, **session.log_fields}})
+        if self._drain.is_closing:  # it has begun during the admission
+            self._drain.close(session)
         session.attach()
         watch = self._context.tasks.spawn(stream.watch(receive), "event stream")
         try:

@@ -44,13 +44,18 @@ class Drain:
         self._drain_s = drain_s
         self._hurry = asyncio.Event()
         self.is_closing = False
-        """Whether new sockets are rejected."""
+        """Whether new sockets are rejected, and those whose admission began before are closed at once, by `close`."""
         self.return_s = 0.0
         """The longest reconnect delay that closed clients get, in seconds."""
 
     def hurry(self) -> None:
         """Skip all remaining waits, on a second signal."""
         self._hurry.set()
+
+    def close(self, session: OpenSession) -> None:
+        """Close this session, with a reconnect delay of its own."""
+        retry_after_ms = random.randrange(round(1000 * self.return_s))  # noqa: S311 - spreads load, guards nothing
+        session.close(Disconnect(Close.DRAIN, orjson.dumps({"retry_after_ms": retry_after_ms}).decode()))
 
     async def run(self) -> None:
         """Drain; returns once no session is left, or after at most delay_s + drain_s."""
@@ -73,9 +78,7 @@ class Drain:
         pause_s = 0 if count <= BATCHES else self._drain_s * CLOSING_SHARE / BATCHES
         for start in range(0, len(sessions), size):
             for session in sessions[start : start + size]:
-                retry_after_ms = random.randrange(window_ms)  # noqa: S311 - spreads load, guards nothing
-                reason = orjson.dumps({"retry_after_ms": retry_after_ms}).decode()
-                session.close(Disconnect(Close.DRAIN, reason))
+                self.close(session)
             await self._wait(pause_s)
 
     async def _wait(self, seconds: float) -> None:
