@@ -91,6 +91,7 @@ async def _serve(
     from gateway.audit import open_audit
     from gateway.auth_mount import open_auth, open_outside, public_keys
     from gateway.metrics import Metrics
+    from gateway.server.huge_pages import HugePages
     from gateway.server.serve import serve
     from gateway.tasks import Tasks
     from gateway.transport.server_queues import InputLimits
@@ -102,6 +103,7 @@ async def _serve(
         stack.push_async_callback(tasks.close)
         sampling.on_dropped = metrics.process.log_line_dropped
         tasks.spawn(sampling.summarize(), "log summary")
+        tasks.spawn(HugePages().keep(), "huge pages")
         database = await stack.enter_async_context(open_database(settings.database_url, metrics.database.waited))
         audit = await stack.enter_async_context(open_audit(settings, database, metrics.audit, node_id))
         auth = await stack.enter_async_context(open_auth(settings, database, metrics.registry)) if with_auth else None
