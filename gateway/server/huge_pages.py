@@ -11,13 +11,18 @@ nothing is done where an operator has turned transparent huge pages off (`never`
 import asyncio
 import ctypes
 import mmap
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
 PERIOD_S: Final = 10.0
+PAUSE_S: Final = 0.1
+"""Between two huge pages: for each the kernel copies 2 MiB, 4 ms on a slow machine, which others wait for."""
 FILLED: Final = 0.75
 """The share of a huge page's memory that must be in use."""
+_COPIED_S: Final = 0.0002
+"""A request that took more CPU time has copied. One for a huge page that there is already takes some 0.02 ms."""
 _SETTINGS: Final = Path("/sys/kernel/mm/transparent_hugepage")
 _MAPPINGS: Final = Path("/proc/self/maps")
 _MADV_COLLAPSE: Final = 25
@@ -35,33 +40,38 @@ class HugePages:
         self._libc.mincore.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_char_p]
 
     async def keep(self) -> None:
-        """Look for memory to collapse now and every PERIOD_S; returns if there are no huge pages."""
+        """Look for memory to collapse every PERIOD_S; returns if there are no huge pages."""
         while self._size:
-            # In a thread: the kernel copies what it collapses, a millisecond for a huge page.
-            await asyncio.to_thread(self.collapse)
             await asyncio.sleep(PERIOD_S)
+            filled, is_done = self._filled(), False
+            while not is_done:
+                is_done = not await asyncio.to_thread(self._collapse_one, filled)
+                await asyncio.sleep(PAUSE_S)
 
     def collapse(self) -> None:
         """Ask the kernel for huge pages wherever FILLED is reached; it gives them at once, or not."""
-        for start, end in self._filled():
-            self._libc.madvise(start, end - start, _MADV_COLLAPSE)
+        filled = self._filled()
+        while self._collapse_one(filled):
+            pass
 
-    def _filled(self) -> Iterator[tuple[int, int]]:
-        """The ranges of addresses, whole huge pages each, that are used enough."""
+    def _collapse_one(self, filled: Iterator[int]) -> bool:
+        """Collapse the next one that is not huge yet; False if none is left."""
+        for address in filled:
+            started = time.thread_time()
+            self._libc.madvise(address, self._size, _MADV_COLLAPSE)
+            if time.thread_time() - started > _COPIED_S:
+                return True
+        return False
+
+    def _filled(self) -> Iterator[int]:
+        """The addresses of all memory, in the size of huge pages, that is used enough."""
         pages = self._size // mmap.PAGESIZE
         used = ctypes.create_string_buffer(pages)
         for first, last in _private_memory():
-            start = -(-first // self._size) * self._size
-            at = start
-            while at + self._size <= last:
-                is_resident = self._libc.mincore(at, self._size, used) == 0
-                if not is_resident or used.raw.count(1) < FILLED * pages:
-                    if start < at:
-                        yield start, at
-                    start = at + self._size
-                at += self._size
-            if start < at:
-                yield start, at
+            for address in range(-(-first // self._size) * self._size, last - self._size + 1, self._size):
+                is_mapped = self._libc.mincore(address, self._size, used) == 0
+                if is_mapped and used.raw.count(1) >= FILLED * pages:
+                    yield address
 
 
 def _size(settings: Path) -> int:

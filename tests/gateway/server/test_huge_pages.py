@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.server.huge_pages import HugePages
+from gateway.server.huge_pages import PERIOD_S, HugePages
 from storage.database.migrate import migrate
 from tests.support.gateway_node import GatewayNode
 from tests.support.waiting import eventually
@@ -84,4 +84,5 @@ async def test_nothing_is_done_where_huge_pages_are_off(tmp_path: Path, memory: 
 async def test_node_has_huge_pages(tmp_path: Path, redis_url: str, sqlite_url: str) -> None:
     await migrate(sqlite_url)
     with GatewayNode(tmp_path / "node", REDIS_URL=redis_url, DATABASE_URL=sqlite_url) as node:
+        await asyncio.sleep(PERIOD_S)
         await eventually(lambda: huge_bytes(node.pid) >= 10 * MIB)
