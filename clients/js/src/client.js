@@ -203,7 +203,7 @@ export class Client extends Emitter {
     }
     if (connection !== this.#connection) return;
     const isStream = this.#failed === MAX_FAILED;
-    this.#failed = isStream ? 0 : this.#failed + 1;
+    this.#failed += isStream ? -1 : 1; // a stream is followed by one handshake
     try {
       this.#link = new (isStream ? EventStream : Socket)({
         ...this.#parts,
@@ -212,7 +212,8 @@ export class Client extends Emitter {
         positionOf: (id) => this.#known.get(id)?.position ?? null,
         opened: () => this.#link.send({ type: "hello", id: HELLO }),
         receive: (frame) => this.#receive(frame),
-        closed: (code, reason) => this.#lost(code, hintOf(reason)),
+        // A stream is tried at once: a little later the gateway may be back, and handshakes pass again.
+        closed: (code, reason) => this.#lost(code, hintOf(reason) ?? (this.#failed === MAX_FAILED ? 0 : null)),
       });
     } catch (error) {
       this.#lost(error.name === "SyntaxError" ? UNAUTHORIZED : LOST); // the token has characters that no token has
@@ -241,7 +242,7 @@ export class Client extends Emitter {
     } else if (mayReconnect(code)) {
       if (code === DRAIN) this.#attempt = 0; // a node that drains is no failure
       const delay = hintMs ?? fullJitter(this.#attempt, this.#parts.random);
-      this.#attempt += 1;
+      if (delay) this.#attempt += 1;
       this.#isHinted = hintMs !== null;
       this.#timers.retry = setTimeout(() => this.#start(), delay);
       this.#set({ state: "waiting", closeCode: code, lostAt, retryAt: Date.now() + delay });
@@ -274,7 +275,7 @@ export class Client extends Emitter {
     if (authenticated !== (this.#tokens.current !== null)) return this.#lost(UNAUTHORIZED);
     if (this.me !== null && userId !== this.me.id) return this.#end(UNAUTHORIZED); // what it holds is the first user's
     this.#why = "connect";
-    this.#failed = this.#link instanceof EventStream ? MAX_FAILED - 1 : 0; // a stream is followed by one handshake
+    if (this.#link instanceof Socket) this.#failed = 0;
     this.#timers.stable = setTimeout(() => (this.#attempt = 0), STABLE_MS);
     if (this.me === null && userId !== null) this.me = { id: userId };
     this.#set({ state: "live", closeCode: null, lostAt: null, node, maxTextLength });

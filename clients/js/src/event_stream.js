@@ -116,7 +116,7 @@ export class EventStream {
     try {
       const options = { stop: stream, accept: "text/event-stream" };
       const response = await this.#http.fetch("GET", `${this.#path}?${this.#query}`, options);
-      if (isCurrent() && response.status !== 200) return this.#end(CODES[response.status] ?? LOST, "");
+      if (isCurrent() && !response.ok) return this.#end(CODES[response.status] ?? LOST, "");
       if (!this.#users?.length) this.#answer("users", { type: "ack", result: { users: [] } });
       const reader = response.body.getReader();
       const decoder = new TextDecoder();

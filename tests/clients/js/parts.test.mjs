@@ -211,3 +211,43 @@ test("a subscription that is confirmed after the user was removed, or has left, 
     client.close();
   }
 });
+
+/** What a client of a gateway that is down does, until it has tried this many times to reach it. */
+async function attemptsOf({ count, token = () => "t" }) {
+  const log = [];
+  const WebSocket = class {
+    constructor() {
+      log.push("handshake");
+      setTimeout(() => this.onclose({ code: 1006, reason: "" }));
+    }
+    close() {}
+  };
+  const fetch = async (_, { method }) => {
+    if (method === "POST") log.push("stream");
+    throw new TypeError("no network");
+  };
+  const random = () => {
+    log.push("delay");
+    return 0;
+  };
+  const client = new Client("http://none", { token: async () => token(log), WebSocket, fetch, random, storage: null });
+  while (log.filter((what) => what !== "delay").length < count) await new Promise((resolve) => setTimeout(resolve));
+  client.close();
+  return log;
+}
+
+test("a stream is tried right after the handshake before it, and one handshake after each stream", async () => {
+  const pair = ["delay", "handshake", "stream"];
+  const log = await attemptsOf({ count: 7 });
+  assert.deepEqual(log.slice(0, 10), ["handshake", ...pair, ...pair, ...pair]);
+});
+
+test("a token that cannot be had delays the next attempt, also before a stream", async () => {
+  const token = (log) => {
+    log.push("token");
+    if (log.filter((what) => what === "handshake").length === 2) throw new Error("no network");
+    return "t";
+  };
+  const log = await attemptsOf({ count: 9, token });
+  assert.deepEqual(log.slice(log.lastIndexOf("handshake") + 1).slice(0, 5), ["token", "delay", "token", "delay", "token"]);
+});
