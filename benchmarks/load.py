@@ -106,7 +106,7 @@ class Load:
 
     @property
     def busy_s(self) -> float:
-        """Seconds that it has been busy. It keeps reading between commands and polls for work without a pause."""
+        """Seconds that it has been busy. It keeps reading between commands; polling without work does not count."""
         return int(self._ask("until 0 0", "frames")[4]) / 1e9
 
     def _ask(self, command: str, answer: str) -> list[str]:
