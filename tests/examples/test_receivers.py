@@ -27,13 +27,16 @@ COMMANDS = {
 def running(name: str, log: Path) -> Iterator[str]:
     """The URL of a running receiver."""
     port = free_port()
-    with log.open("w") as output:
+    errors = log.with_suffix(".errors")  # apart: threads of the receiver would write into each other's lines
+    with log.open("w") as output, errors.open("w") as error_output:
         command = [*COMMANDS[name], str(port)]
-        process = subprocess.Popen(command, env=os.environ | {"CHAT_SECRET": SECRET}, stdout=output, stderr=output)
+        process = subprocess.Popen(
+            command, env=os.environ | {"CHAT_SECRET": SECRET}, stdout=output, stderr=error_output
+        )
         try:
             deadline = time.monotonic() + 20
             while not answers(port, b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", b"HTTP/1."):
-                assert time.monotonic() < deadline, log.read_text()
+                assert time.monotonic() < deadline, errors.read_text()
                 time.sleep(0.05)
             yield f"http://127.0.0.1:{port}/"
         finally:
