@@ -43,25 +43,18 @@ class HugePages:
         """Look for memory to collapse every PERIOD_S; returns if there are no huge pages."""
         while self._size:
             await asyncio.sleep(PERIOD_S)
-            filled, is_done = self._filled(), False
+            copied, is_done = self.collapse(), False
             while not is_done:
-                is_done = not await asyncio.to_thread(self._collapse_one, filled)
+                is_done = await asyncio.to_thread(next, copied, None) is None
                 await asyncio.sleep(PAUSE_S)
 
-    def collapse(self) -> None:
-        """Ask the kernel for huge pages wherever FILLED is reached; it gives them at once, or not."""
-        filled = self._filled()
-        while self._collapse_one(filled):
-            pass
-
-    def _collapse_one(self, filled: Iterator[int]) -> bool:
-        """Collapse the next one that is not huge yet; False if none is left."""
-        for address in filled:
+    def collapse(self) -> Iterator[int]:
+        """Ask the kernel for huge pages wherever FILLED is reached; the address of each that it has copied."""
+        for address in self._filled():
             started = time.thread_time()
             self._libc.madvise(address, self._size, _MADV_COLLAPSE)
             if time.thread_time() - started > _COPIED_S:
-                return True
-        return False
+                yield address
 
     def _filled(self) -> Iterator[int]:
         """The addresses of all memory, in the size of huge pages, that is used enough."""

@@ -1,10 +1,6 @@
 """Metrics of accepted and rejected handshakes."""
 
-from typing import Any
-
 import pytest
-from starlette.datastructures import Headers
-from starlette.responses import Response
 
 from gateway.endpoints.acceptor import Acceptor
 from gateway.endpoints.connection_limits import ConnectionLimits, Limits
@@ -12,23 +8,7 @@ from gateway.metrics import Metrics
 from gateway.server.drain import Drain
 from httpapi.audit.recorder import Recorder
 from storage.errors import Barred, QuotaExceeded, StorageUnavailable
-
-
-class Handshake:
-    """A handshake of a program, which hears why it is refused."""
-
-    def __init__(self) -> None:
-        self.headers = Headers()
-        self.client = None
-        self.scope: dict[str, Any] = {}
-        self.connection = self
-        self.status = 0
-
-    def when_closed(self, call: object) -> bool:
-        return True
-
-    async def reject(self, response: Response) -> None:
-        self.status = response.status_code
+from tests.gateway.endpoints.handshake import Handshake
 
 
 class Refusing:

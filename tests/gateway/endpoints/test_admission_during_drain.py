@@ -5,7 +5,6 @@ from collections.abc import Callable
 from typing import Any
 
 import orjson
-from starlette.datastructures import Headers
 
 from gateway.authentication.authenticator import Anonymous
 from gateway.endpoints.acceptor import Acceptor
@@ -17,6 +16,7 @@ from gateway.metrics import Metrics
 from gateway.protocol.codes import Close, Disconnect
 from gateway.server.drain import Drain
 from httpapi.audit.recorder import Recorder
+from tests.gateway.endpoints.handshake import Handshake
 from tests.gateway.sessions.stand_ins import Dialect, LocalClientsStub, MemberNode, context_of
 
 
@@ -50,21 +50,6 @@ class Slow:
 
     def attach(self) -> None:
         assert self.closes, "its socket would have been open for a moment"
-
-
-class Handshake:
-    """A handshake that is accepted."""
-
-    def __init__(self) -> None:
-        self.headers = Headers()
-        self.client = None
-        self.scope: dict[str, Any] = {}
-        self.connection = self
-
-    def when_closed(self, call: object) -> bool:
-        return True
-
-    async def accept(self, subprotocol: str | None) -> None: ...
 
 
 def retry_after_ms(reason: str) -> int:

@@ -53,7 +53,7 @@ def use(memory: mmap.mmap, share: float) -> None:
 @collapses
 def test_used_memory_gets_huge_pages(memory: mmap.mmap) -> None:
     use(memory, 1)
-    HugePages().collapse()
+    list(HugePages().collapse())
     assert huge_bytes() >= 14 * MIB
     assert memory[0] == memory[15 * MIB] == 1
 
@@ -61,10 +61,10 @@ def test_used_memory_gets_huge_pages(memory: mmap.mmap) -> None:
 @collapses
 @pytest.mark.skipif(gives_unasked, reason="this kernel gives huge pages unasked")
 def test_memory_of_which_little_is_used_stays_small(memory: mmap.mmap) -> None:
-    HugePages().collapse()
+    list(HugePages().collapse())
     use(memory, 0.5)
     before = huge_bytes()
-    HugePages().collapse()
+    list(HugePages().collapse())
     assert huge_bytes() < before + 4 * MIB
 
 
