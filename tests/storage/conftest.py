@@ -10,9 +10,12 @@ from tests.support.migrated import make_store
 
 @pytest.fixture
 async def store_url(database_url: str) -> str:
-    """A migrated database of either kind."""
+    """A migrated database of either kind.
+
+    A connection to PostgreSQL may take as long as a setting allows: a busy machine has stopped a test for two seconds.
+    """
     await make_store(database_url)
-    return database_url
+    return f"{database_url}?connect_timeout=5" if database_url.startswith("postgres") else database_url
 
 
 @pytest.fixture
