@@ -14,11 +14,13 @@ import mmap
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
+from typing import Final, cast
 
 PERIOD_S: Final = 10.0
-PAUSE_S: Final = 0.1
-"""Between two huge pages: for each the kernel copies 2 MiB, 4 ms on a slow machine, which others wait for."""
+SHARE: Final = 0.001
+"""The time in which memory is copied, of all time at most: for each huge page the kernel copies 2 MiB, which takes less
+than a millisecond or, where a host has to find the memory first, several; what arrives meanwhile is served later.
+"""
 FILLED: Final = 0.75
 """The share of a huge page's memory that must be in use."""
 _COPIED_S: Final = 0.0002
@@ -43,18 +45,18 @@ class HugePages:
         """Look for memory to collapse every PERIOD_S; returns if there are no huge pages."""
         while self._size:
             await asyncio.sleep(PERIOD_S)
-            copied, is_done = self.collapse(), False
-            while not is_done:
-                is_done = await asyncio.to_thread(next, copied, None) is None
-                await asyncio.sleep(PAUSE_S)
+            copies, spent_s = self.collapse(), cast(float | None, 0.0)
+            while spent_s is not None:
+                await asyncio.sleep(spent_s / SHARE)
+                spent_s = await asyncio.to_thread(next, copies, None)
 
-    def collapse(self) -> Iterator[int]:
-        """Ask the kernel for huge pages wherever FILLED is reached; the address of each that it has copied."""
+    def collapse(self) -> Iterator[float]:
+        """Ask the kernel for huge pages wherever FILLED is reached; for each that it has copied the seconds of CPU."""
         for address in self._filled():
             started = time.thread_time()
             self._libc.madvise(address, self._size, _MADV_COLLAPSE)
-            if time.thread_time() - started > _COPIED_S:
-                yield address
+            if (spent_s := time.thread_time() - started) > _COPIED_S:
+                yield spent_s
 
     def _filled(self) -> Iterator[int]:
         """The addresses of all memory, in the size of huge pages, that is used enough."""

@@ -85,4 +85,4 @@ async def test_node_has_huge_pages(tmp_path: Path, redis_url: str, sqlite_url: s
     await migrate(sqlite_url)
     with GatewayNode(tmp_path / "node", REDIS_URL=redis_url, DATABASE_URL=sqlite_url) as node:
         await asyncio.sleep(PERIOD_S)
-        await eventually(lambda: huge_bytes(node.pid) >= 10 * MIB)
+        await eventually(lambda: huge_bytes(node.pid) >= 2 * MIB)
