@@ -43,7 +43,7 @@ def run(folder: Path, quick: bool, progress: Progress) -> Section:
     for subscribers in _sizes(quick):
         progress.next(f"W1 × {subscribers:,}: {US.name} and {LIMIT.name}, in turns")
         where = folder / f"{subscribers}"
-        results = measure([LIMIT, US], where / "limit", subscribers=subscribers, runs=2 * runs, seconds=seconds)
+        results = measure([LIMIT, US], where / "limit", subscribers=subscribers, runs=3 * runs, seconds=seconds)
         costs = costs or {"delivery_us": results[1].singly_us.median}
         for number, peer in enumerate(_peers(quick)):
             progress.next(f"W1 × {subscribers:,}: {peer.name}")
