@@ -59,10 +59,9 @@ async def test_redis_failover_loses_nothing_without_intervention(cluster: Cluste
         if number == MESSAGES // 4:
             if how == "killed":
                 old.kill()
-            else:
-                await trio.order_failover()
+            failover = asyncio.create_task(trio.failed_over(old) if how == "killed" else trio.order_failover(old))
         await left.say(f"{number}")
-    new = await trio.failed_over(old)
+    new = await failover
     await role_of(new, "master")
     await soon(cluster, within_s=15)
     await left.say("after")

@@ -80,8 +80,7 @@ async def _switch(rig: Rig, _: Sequence[Socket], fault: Planned, blow: Blow) -> 
     async with rig.redis_lock:
         old = await rig.redis.whole()
         blow.hit()
-        await rig.redis.order_failover()
-        await rig.redis.failed_over(old)
+        await rig.redis.order_failover(old)
         await rig.redis.whole()
 
 

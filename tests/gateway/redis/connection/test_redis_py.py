@@ -67,8 +67,7 @@ async def test_client_follows_master_after_failover(trio: RedisTrio) -> None:
     before = await trio.master()
     async with open_client(trio.url, WITHIN_S) as client:
         await client.set("key", 1)
-        await trio.order_failover()
-        after = await trio.failed_over(before)
+        after = await trio.order_failover(before)
 
         async def writes_there() -> bool:
             with suppress(RedisError, TimeoutError):
