@@ -14,7 +14,7 @@ import mmap
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final, cast
+from typing import Final
 
 PERIOD_S: Final = 10.0
 SHARE: Final = 0.001
@@ -45,7 +45,8 @@ class HugePages:
         """Look for memory to collapse every PERIOD_S; returns if there are no huge pages."""
         while self._size:
             await asyncio.sleep(PERIOD_S)
-            copies, spent_s = self.collapse(), cast(float | None, 0.0)
+            copies = self.collapse()
+            spent_s: float | None = 0.0
             while spent_s is not None:
                 await asyncio.sleep(spent_s / SHARE)
                 spent_s = await asyncio.to_thread(next, copies, None)

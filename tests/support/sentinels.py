@@ -13,8 +13,9 @@ from tests.support.servers import RedisServer, Server, ServerFailed, answers, fi
 SERVICE = "chat"
 DOWN_AFTER_MS = 1000
 FAILOVER_TIMEOUT_MS = 3000
-ORDERS = 3
 """A stuck failover is retried after twice this time."""
+ORDERS = 3
+"""Of one failover, until one is carried out."""
 _CONFIG = """
 bind 127.0.0.1
 port {port}
