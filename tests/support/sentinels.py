@@ -159,5 +159,6 @@ class RedisTrio:
                     raise ServerFailed("no failover")
             with suppress(TimeoutError):
                 return await self.failed_over(old, 10)
-            await self.whole()
+            if (master := await self.whole()) is not old:
+                return master
         raise TimeoutError(f"{ORDERS} orders of a failover came to nothing")
